@@ -54,7 +54,7 @@ void test_expect_bytes(const char *file, int line, const char *why, const char *
 {
     if (want_size == got_size && (want_size == 0 || memcmp(want, got, want_size) == 0)) return;
     failures++;
-    fprintf(stderr, "%s:%d: %s: %s differs\n", file, line, running, why, what);
+    fprintf(stderr, "%s:%d: %s: %s: %s differs\n", file, line, running, why, what);
     print_bytes("got", got, got_size);
     print_bytes("expected", want, want_size);
 }
