@@ -38,7 +38,7 @@ struct config {
     uint32_t producers_max;          /* idempotent producers remembered, over all partitions */
     uint32_t request_size_max;       /* socket.request.max.bytes */
     uint64_t request_memory_size;    /* frames being received and responses being sent, over all links */
-    uint32_t tail_chunk_size;        /* unit of the memory that holds what was appended lately */
+    uint32_t tail_unit_size;        /* unit of the memory that holds what was appended lately */
     uint64_t tail_memory_size;       /* all of it */
     uint32_t journal_file_size;      /* the message journal grows in files of this size, and reuses them */
     uint32_t journal_files_max;

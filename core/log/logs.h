@@ -24,7 +24,7 @@ struct logs_config {
     uint32_t segments_max;
     uint32_t producers_max;
     uint64_t journal_id;
-    uint32_t tail_chunk_size;
+    uint32_t tail_unit_size;
     uint64_t tail_memory_size;
     uint32_t journal_file_size;
     uint32_t journal_files_max;

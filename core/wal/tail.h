@@ -1,9 +1,14 @@
 /* tail.h -- the memory that holds what was appended lately.
  *
- * Chunks of one size out of one range; an entry that is larger gets a chunk of its own size. A chunk is free again when
- * nobody pins it any more: the journal round that is to be written from it, the log that has not flushed it, a
- * response that is being sent from it. Free chunks are reused last in, first out, so that a quiet node touches little
- * memory. */
+ * One range, cut into units. A chunk is one unit, or a run of units for an entry that is larger than one; runs come
+ * from a quarter of the range that single units never use, so that small entries cannot starve a large one. A chunk
+ * is free again when nobody pins it: the journal round that is to be written from it, the log that has not flushed
+ * it, a response that is being sent from it. Free units are reused last in, first out: a quiet node touches little
+ * memory, and that stays in the cache.
+ *
+ * Invariants, numbered as in tail_check():
+ *   (1) A unit is free, or the first of a chunk with at least one pin, or a later one of a run.
+ *   (2) used_units counts those that are not free. */
 #ifndef CHRONIK_WAL_TAIL_H
 #define CHRONIK_WAL_TAIL_H
 
@@ -12,19 +17,22 @@
 enum { CHUNK_NONE = UINT32_MAX };
 
 struct tail_config {
-    uint32_t chunk_size; /* a power of two, at least 4096 */
-    uint64_t memory_size; /* a multiple of chunk_size */
+    uint32_t unit_size;   /* a power of two, at least 512 */
+    uint64_t memory_size; /* a multiple of unit_size, at least 8 units */
 };
 
 struct tail;
 size_t tail_size(const struct tail_config *config);
 void tail_init(struct tail *tail, const struct tail_config *config);
 
+/* The largest entry that can ever be had. */
+uint64_t tail_entry_size_max(const struct tail_config *config);
+
 /* A chunk of at least `size` bytes with one pin. CHUNK_NONE: no memory until something is unpinned. */
 uint32_t tail_take(struct tail *tail, uint32_t size);
 
 uint8_t *tail_data(const struct tail *tail, uint32_t chunk);
-uint32_t tail_chunk_size(const struct tail *tail, uint32_t chunk); /* usable bytes */
+uint32_t tail_chunk_size(const struct tail *tail, uint32_t chunk);
 
 void tail_pin(struct tail *tail, uint32_t chunk);
 void tail_unpin(struct tail *tail, uint32_t chunk);
