@@ -1,0 +1,76 @@
+/* status.h -- what a node answers when its operator asks how it is: a question, so asking changes nothing.
+ *
+ * Counters count from the start of this process and never fall; gauges say what is true now. The host turns them into
+ * /metrics and /admin/status, and begins to take connections when the node serves. */
+#ifndef CHRONIK_STATUS_H
+#define CHRONIK_STATUS_H
+
+#include "base/uuid.h"
+
+enum {
+    STATUS_API_KEYS_MAX = 100, /* Kafka's keys end below 100; others are counted under none */
+};
+
+enum node_state {
+    NODE_STARTING, /* recovers what is on disk; takes no connections yet */
+    NODE_SERVING,
+    NODE_STOPPING, /* was asked to stop, or has ordered its halt */
+};
+
+/* One API's requests. */
+struct status_api {
+    uint64_t requests; /* answered, or taken with acks=0 */
+    uint64_t errors;   /* those among them whose answer carried an error code */
+    uint64_t time_us;  /* from the last byte received to the answer handed to the host, summed up */
+};
+
+struct node_status {
+    enum node_state state;
+    int32_t node_id;
+    struct uuid cluster_id;
+    bool is_controller; /* leads the metadata group */
+
+    /* gauges */
+    uint32_t topics;
+    uint32_t partitions;
+    uint32_t leaders;          /* partitions that this node leads */
+    uint32_t offline;          /* partitions without a leader */
+    uint32_t under_replicated; /* led here, with an ISR smaller than the replica set */
+    uint32_t under_min_isr;    /* led here, with an ISR smaller than min.insync.replicas */
+    uint32_t links;            /* open connections */
+    uint32_t waiting_fetches;  /* in the waiting room: long polls */
+    uint32_t waiting_produces; /* for durability or replicas */
+    uint64_t request_memory_used;
+    uint64_t request_memory_max;
+    uint64_t tail_memory_used;
+    uint64_t tail_memory_max;
+    uint64_t journal_used;
+    uint64_t journal_max;
+    uint64_t logs_size; /* bytes of all logs of this node, segments and tail */
+    bool disk_full;     /* produces are refused until there is space */
+    int64_t meta_index; /* applied */
+    int64_t meta_term;
+
+    /* counters */
+    struct status_api apis[STATUS_API_KEYS_MAX];
+    uint64_t received_size; /* bytes from clients */
+    uint64_t sent_size;
+    uint64_t messages_in; /* records appended */
+    uint64_t produced_size;
+    uint64_t fetched_size;
+    uint64_t produces_failed; /* partitions of produce requests that were answered with an error */
+    uint64_t fetches_failed;
+    uint64_t throttles;      /* times that reading from a link was held back for want of memory */
+    uint64_t commit_rounds;  /* journal rounds that became durable */
+    uint64_t meta_commits;   /* metadata records committed */
+    uint64_t segments_rolled;
+    uint64_t segments_deleted;
+    uint64_t links_opened;
+};
+
+struct node;
+
+/* Bounded and cheap; leaves nothing unset. May be asked between any two steps. */
+void node_status(const struct node *node, struct node_status *status);
+
+#endif
