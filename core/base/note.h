@@ -25,7 +25,8 @@ enum note_level { NOTE_DEBUG, NOTE_INFO, NOTE_WARNING, NOTE_ERROR };
     X(JOURNAL_ROLLED, NOTE_DEBUG, "journal goes on in file %d at sequence %d")                                       \
     X(JOURNAL_TORN, NOTE_WARNING, "journal ends at sequence %d: file %d holds no valid frame at position %d")        \
     X(JOURNAL_FULL, NOTE_ERROR, "no space to write the journal: produces are refused until there is")                \
-    X(JOURNAL_RELIEVED, NOTE_INFO, "the journal has space again")
+    X(JOURNAL_RETRIED, NOTE_DEBUG, "journal round %d is written again")                                              \
+    X(JOURNAL_CORRUPT, NOTE_ERROR, "journal file %d is corrupt at position %d: sequence %d was durable")
 
 #define NOTES_LOG(X)                                                                                                 \
     X(SEGMENT_ROLLED, NOTE_DEBUG, "log %d rolls a new segment at offset %d")                                         \

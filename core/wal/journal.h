@@ -42,6 +42,7 @@ enum {
     JOURNAL_ENTRY_HEAD_SIZE = 8,
     JOURNAL_FILES_MAX = 64,
     JOURNAL_ROUND_PIECES_MAX = 64,
+    JOURNAL_DIRECTORY_SIZE_MAX = PATH_SIZE_MAX - 24,
 };
 
 struct journal_config {
@@ -50,7 +51,8 @@ struct journal_config {
     uint64_t journal_id; /* random; of a new journal. One that exists keeps its own */
     uint32_t file_size;  /* a multiple of JOURNAL_BLOCK_SIZE */
     uint32_t files_max;
-    uint32_t round_size_max; /* at most file_size; a round that reaches it waits for the one under way */
+    uint32_t round_size_max; /* at most file_size; a fuller round waits for the one under way. No entry may be larger
+                                than this less both heads; it may grow from start to start, never shrink */
 };
 
 struct journal;
@@ -63,7 +65,7 @@ enum journal_opening {
     JOURNAL_OPENING_WAITS,  /* for a disk answer */
     JOURNAL_OPENING_ENTRY,  /* journal_entry() has the next one; ask again when it is dealt with */
     JOURNAL_OPENING_DONE,   /* all that was durable has been seen; appends may begin */
-    JOURNAL_OPENING_FAILED, /* the disk could not be read: halt */
+    JOURNAL_OPENING_FAILED, /* journal_opening_halt() says why */
 };
 
 struct journal_entry {
@@ -79,6 +81,8 @@ void journal_open(struct journal *journal, uint64_t sequence_min, struct effects
 /* Goes on with what is in memory. Bounded: may say WAITS only when a disk order is outstanding. */
 enum journal_opening journal_opening_next(struct journal *journal, struct journal_entry *entry,
                                           struct effects *effects);
+
+struct effect_halt journal_opening_halt(const struct journal *journal);
 
 /* ---- appending ---- */
 
