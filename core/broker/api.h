@@ -1,0 +1,104 @@
+/* api.h -- what an API file is: one function from a request to its answer.
+ *
+ *     enum verdict list_offsets_handle(struct call *call)
+ *
+ * reads call->body with the codec, asks and orders through the rooms in the call, and writes the answer's body to
+ * call->out. It is a row of apis.c that makes it known. It keeps nothing between calls: a request that has to wait is
+ * handled again from its frame, when what it waits for came true or its deadline passed. Whoever must know on the
+ * second call what happened on the first has call->kept.
+ *
+ *   Read-only.     Answer from what is there, and return CALL_ANSWERED. If the answer finds no memory it is thrown
+ *                  away, and the call made again later.
+ *   A change.      call_reserve first: then the answer has its memory whatever happens. Propose, write the answer,
+ *                  and return call_hold_applied(call, index, timeout_ms): the answer goes out when the image holds
+ *                  that index. If the time is over first, the handler is called again with timed_out set, and its
+ *                  answer then replaces the first. It must not propose again.
+ *   Not yet.       return call_wait_applied (or the like) with nothing written; the handler is called again.
+ *
+ * What the call lends (body, client_id, arena) is gone when the handler returns. */
+#ifndef CHRONIK_BROKER_API_H
+#define CHRONIK_BROKER_API_H
+
+#include "base/arena.h"
+#include "base/effect.h"
+#include "codec/writer.h"
+
+struct broker;
+struct logs;
+struct controller;
+struct image;
+
+enum verdict {
+    CALL_ANSWERED,  /* the answer is written */
+    CALL_HELD,      /* it is written, and goes out when call->wait comes true */
+    CALL_WAITS,     /* nothing is written; call again when call->wait comes true, or at its deadline */
+    CALL_SILENT,    /* there is no answer (acks=0) */
+    CALL_MALFORMED, /* the body is not what its version says: the link is closed, with a note and a counter */
+    CALL_CLOSE,     /* the link is closed without an answer: the only way to tell a client of acks=0 */
+};
+
+enum wait_for {
+    WAIT_TIME,    /* for the deadline alone */
+    WAIT_APPLIED, /* the image holds metadata index `value` */
+    WAIT_DURABLE, /* logs_is_durable(`value`) */
+    WAIT_READ,    /* logs_next_ready named call->waiter */
+    WAIT_APPEND,  /* logs_has_room */
+    WAIT_ANSWER,  /* memory for answers */
+    WAIT_FETCH,   /* the logs that were named with waits_add_fetch have `value` bytes more */
+};
+
+struct wait {
+    enum wait_for what;
+    uint64_t value;
+    uint64_t deadline_ns; /* UINT64_MAX: none */
+};
+
+enum {
+    KEPT_WORDS = 4,
+    ANSWER_SIZE_MAX = 32 << 20, /* encoded bytes of one answer; records that it refers to come on top */
+};
+
+struct call {
+    /* the request */
+    uint32_t link;
+    int16_t api_key;
+    int16_t version;
+    struct bytes client_id; /* null if the client has none */
+    struct bytes peer;      /* "host:port" */
+    struct bytes body;
+    uint64_t begun_ns;      /* when it was first handled */
+    bool timed_out;         /* this is a repetition, because the deadline has passed */
+    bool resumed;           /* this is a repetition */
+    uint64_t *kept;         /* [KEPT_WORDS], zero at first; stays over CALL_WAITS and CALL_HELD */
+
+    /* what it may use */
+    struct logs *logs;
+    struct controller *controller;
+    const struct image *image;
+    struct broker *broker;  /* for files of this room */
+    uint64_t mono_ns;
+    int64_t wall_ms;
+    uint64_t waiter;        /* this request's name for logs_read and logs_find_time */
+    struct arena *arena;    /* for decoding and encoding; empty when the call begins */
+    struct effects *effects;
+
+    /* the answer */
+    struct writer *out;     /* behind the header: the body goes here */
+    struct wait wait;       /* with CALL_WAITS and CALL_HELD */
+};
+
+/* Before anything is changed: memory for an answer of up to `size` bytes of body. False: return CALL_WAITS, with
+ * call->wait as it was set here. */
+bool call_reserve(struct call *call, uint32_t size);
+
+/* What is left of the request's time, as a deadline: `timeout_ms` after it was first handled, at least now. */
+uint64_t call_deadline_ns(const struct call *call, int32_t timeout_ms);
+
+/* The verdicts that need a wait. */
+enum verdict call_hold_applied(struct call *call, uint64_t index, int32_t timeout_ms);
+enum verdict call_wait_applied(struct call *call, uint64_t index, int32_t timeout_ms);
+
+/* Hands a request to its API file. It is served in this version, or we would not have come here. */
+enum verdict api_handle(struct call *call);
+
+#endif
