@@ -1,9 +1,9 @@
 /* api.h -- what an API file is: one function from a request to its answer.
  *
- *     enum verdict list_offsets_handle(struct call *call)
+ *     enum call_verdict list_offsets_handle(struct call *call);
  *
  * reads call->body with the codec, asks and orders through the rooms in the call, and writes the answer's body to
- * call->out. It is a row of apis.c that makes it known. It keeps nothing between calls: a request that has to wait is
+ * call->out. It is a case in apis.c that makes it known. It keeps nothing between calls: a request that has to wait is
  * handled again from its frame, when what it waits for came true or its deadline passed. Whoever must know on the
  * second call what happened on the first has call->kept.
  *
@@ -28,7 +28,7 @@ struct logs;
 struct controller;
 struct image;
 
-enum verdict {
+enum call_verdict {
     CALL_ANSWERED,  /* the answer is written */
     CALL_HELD,      /* it is written, and goes out when call->wait comes true */
     CALL_WAITS,     /* nothing is written; call again when call->wait comes true, or at its deadline */
@@ -84,6 +84,7 @@ struct call {
 
     /* the answer */
     struct writer *out;     /* behind the header: the body goes here */
+    bool failed;            /* the answer carries an error code; for the counters */
     struct wait wait;       /* with CALL_WAITS and CALL_HELD */
 };
 
@@ -95,10 +96,10 @@ bool call_reserve(struct call *call, uint32_t size);
 uint64_t call_deadline_ns(const struct call *call, int32_t timeout_ms);
 
 /* The verdicts that need a wait. */
-enum verdict call_hold_applied(struct call *call, uint64_t index, int32_t timeout_ms);
-enum verdict call_wait_applied(struct call *call, uint64_t index, int32_t timeout_ms);
+enum call_verdict call_hold_applied(struct call *call, uint64_t index, int32_t timeout_ms);
+enum call_verdict call_wait_applied(struct call *call, uint64_t index, int32_t timeout_ms);
 
 /* Hands a request to its API file. It is served in this version, or we would not have come here. */
-enum verdict api_handle(struct call *call);
+enum call_verdict api_handle(struct call *call);
 
 #endif
