@@ -1,0 +1,602 @@
+//! The one door: ./zigw build [STEP] [-Doption] [-- ARGS]. CONTRIBUTING.md says how to add a test, a fuzz target, a
+//! library. Directories are read on every run, so a new file needs no line here.
+const std = @import("std");
+const Build = std.Build;
+const LazyPath = Build.LazyPath;
+const Run = Build.Step.Run;
+const Strings = []const []const u8;
+
+comptime {
+    const pinned = "0.16.0"; // Keep equal to zigw.
+    if (!std.mem.eql(u8, @import("builtin").zig_version_string, pinned))
+        @compileError("this build needs Zig " ++ pinned ++ ": run ./zigw");
+}
+
+/// undefined and thread come with Zig; address, memory and fuzzer use the system's clang and its runtime.
+const Sanitize = enum { none, undefined, thread, address, memory, fuzzer };
+
+// Hosted and yet without a C library's headers: -ffreestanding would turn every memcpy of four bytes into a call.
+const c_flags = [_][]const u8{
+    "-std=c17",                        "-Wall",                "-Wextra",         "-Wshadow",
+    "-Wvla",                           "-Wundef",              "-Wpointer-arith", "-Wstrict-prototypes",
+    "-Wno-missing-field-initializers", "-Wmissing-prototypes",
+};
+const host_flags = c_flags ++ [_][]const u8{"-D_GNU_SOURCE"};
+/// Only Zig's version is fixed, so only here may a warning stop the build (and Zig hides those that do not).
+const zig_flags = [_][]const u8{"-Werror"};
+
+/// A part is built once for a variant and linked by whoever needs it. main.c of a part is a program, not part of it.
+const Part = enum {
+    core,
+    codecs, // core's compression wrappers, the only ones of core that see a C library
+    runtime,
+    sim,
+
+    fn libraries(part: Part) Strings {
+        return switch (part) {
+            .core, .sim => &.{},
+            .codecs => &.{ "zstd", "lz4", "snappy", "z", "isal" },
+            .runtime => &.{ "uv", "http_parser" },
+        };
+    }
+};
+
+/// What a program that includes this is linked with, beside core and codecs.
+const Need = struct {
+    include: []const u8,
+    part: ?Part = null,
+    library: ?[]const u8 = null,
+    header: ?[]const u8 = null,
+};
+const needs = [_]Need{
+    .{ .include = "#include \"runtime/", .part = .runtime },
+    .{ .include = "#include \"sim/", .part = .sim },
+    .{ .include = "#include <uv.h>", .library = "uv" },
+    .{ .include = "#include <pthread.h>", .library = "pthread" },
+    // Where the header is not to be had, the program is left out.
+    .{ .include = "#include <librdkafka/", .library = "rdkafka", .header = "/usr/include/librdkafka/rdkafka.h" },
+};
+
+pub fn build(b: *Build) void {
+    const sanitize = b.option(Sanitize, "sanitize", "Sanitizer of the products and of the tests (none)") orelse .none;
+    const optimize = b.option(std.builtin.OptimizeMode, "optimize", "Products: ReleaseFast; tests: Debug");
+    const seeds = b.option(u32, "seeds", "Simulator seeds in `test` (200)") orelse 200;
+    const fuzz_time = b.option(u32, "fuzz-time", "Seconds per target in `fuzz` (60)") orelse 60;
+    const args: Strings = b.args orelse &.{};
+    // Without a fixed CPU a build would use this machine's and crash on an older one.
+    const target = b.standardTargetOptions(.{ .default_target = .{ .cpu_model = .baseline } });
+
+    const p: Project = .init(b, target, .{ .optimize = optimize orelse .ReleaseFast, .sanitize = sanitize });
+    const checked: Project = p.with(.{ .optimize = optimize orelse .Debug, .sanitize = sanitize });
+
+    const server = p.program("runtime", "chronik-server", .runtime);
+    const sim = p.program("sim", "chronik-sim", .sim);
+    p.install(server, "bin/chronik-server");
+    p.install(sim, "bin/chronik-sim");
+    if (p.generated) |dir| b.getInstallStep().dependOn(&b.addInstallDirectory(.{
+        .source_dir = dir,
+        .install_dir = .prefix,
+        .install_subdir = "include",
+    }).step);
+    const commands = b.addUpdateSourceFiles();
+    commands.addBytesToSource(p.compileCommands(), "compile_commands.json");
+    b.getInstallStep().dependOn(&commands.step);
+    b.step("cdb", "Write compile_commands.json (so does a plain build)").dependOn(&commands.step);
+
+    p.command("run", "Start a node: run -- start --data-dir D", server, if (args.len > 0) args else &.{"start"});
+    p.command("sim", "One simulated run: sim -- --seed 42", sim, args);
+    const hunt: Strings = if (args.len > 0) args else &.{ "--seeds", "1..1000", "--jobs", p.cpus() };
+    p.command("seeds", "A long hunt: seeds -- --seeds 1..100000 --jobs 8", sim, hunt);
+    const mutants = p.with(.{ .optimize = p.v.optimize, .mutants = true }).program("sim", "chronik-sim-mutants", .sim);
+    p.command("mutants", "The mutation bench: every known bug must be caught", mutants, &.{"--mutants"});
+    p.bench(b.step("bench", "Throughput, latency, memory; always ReleaseFast"), args);
+    p.fuzz(b.step("fuzz", "Fuzz for -Dfuzz-time seconds each: fuzz -- TARGET [libFuzzer options]"), fuzz_time, args);
+    const fmt = b.addSystemCommand(&.{ "sh", "tests/lint/format.sh", "--fix", b.graph.zig_exe });
+    fmt.setCwd(b.path("."));
+    b.step("fmt", "Format all sources").dependOn(&fmt.step);
+
+    var lint: Suite = .init(p, args);
+    lint.lint(server, mutants);
+    b.step("lint", "What a machine can say about the text and the shape").dependOn(&lint.run.step);
+    var determinism: Suite = .init(p, args);
+    determinism.digests();
+    b.step("determinism", "One seed, one digest: whatever the compiler").dependOn(&determinism.run.step);
+
+    var all: Suite = .init(p, args);
+    all.lint(server, mutants);
+    all.unitTests(checked);
+    if (sanitize == .none) all.unitTests(p.with(.{ .optimize = .Debug, .sanitize = .address }));
+    all.fuzzTargets();
+    all.simulator(sim, mutants, seeds);
+    all.digests();
+    all.clients();
+    b.step("test", "Everything that CI runs: test -- SUBSTRING picks by name").dependOn(&all.run.step);
+}
+
+const Source = struct { path: LazyPath, name: []const u8, flags: Strings };
+
+const Variant = struct {
+    tool: enum { zig, gcc, clang } = .zig,
+    optimize: std.builtin.OptimizeMode,
+    sanitize: Sanitize = .none,
+    mutants: bool = false,
+
+    fn usesZig(v: Variant) bool {
+        return v.tool == .zig and switch (v.sanitize) {
+            .none, .undefined, .thread => true,
+            .address, .memory, .fuzzer => false,
+        };
+    }
+
+    fn describe(v: Variant, b: *Build) []const u8 {
+        const tool = if (v.usesZig()) "zig" else if (v.tool == .gcc) "gcc" else "clang";
+        if (v.sanitize != .none) return b.fmt("{s} {t}", .{ tool, v.sanitize });
+        return b.fmt("{s} {t}", .{ tool, v.optimize });
+    }
+};
+
+/// What was asked for once is the same step when it is asked for again.
+var known_projects: std.ArrayList(Project) = .empty;
+var known_programs: std.StringHashMapUnmanaged(LazyPath) = .empty;
+
+/// All of the repository, in one variant.
+const Project = struct {
+    b: *Build,
+    target: Build.ResolvedTarget,
+    v: Variant,
+    generated: ?LazyPath,
+    archives: std.EnumArray(Part, ?LazyPath),
+
+    fn init(b: *Build, target: Build.ResolvedTarget, v: Variant) Project {
+        var p: Project = .{ .b = b, .target = target, .v = v, .generated = null, .archives = .initFill(null) };
+        p.generated = p.generate();
+        for (std.enums.values(Part)) |part| {
+            const sources = p.partSources(part);
+            if (sources.len > 0) p.archives.set(part, p.archive(@tagName(part), sources, part != .core));
+        }
+        known_projects.append(b.allocator, p) catch @panic("OOM");
+        return p;
+    }
+
+    fn with(p: Project, v: Variant) Project {
+        for (known_projects.items) |known| if (std.meta.eql(v, known.v)) return known;
+        return .init(p.b, p.target, v);
+    }
+
+    /// codec/messages.[ch] from the schemas: one directory, which is an include directory.
+    fn generate(p: Project) ?LazyPath {
+        const dir = "core/codec/schema";
+        if (!p.exists(dir ++ "/generate.c")) return null;
+        const run = Run.create(p.b, "generate codec/messages");
+        run.addFileArg(p.tool("generate", dir ++ "/generate.c"));
+        const out = run.addOutputDirectoryArg("generated");
+        for (p.list(dir, "", ".schema")) |f| run.addFileArg(p.b.path(p.join(dir, f)));
+        return out;
+    }
+
+    fn partSources(p: Project, part: Part) []const Source {
+        var all: std.ArrayList(Source) = .empty;
+        switch (part) {
+            .core => {
+                p.addSources(&all, "core", "");
+                for (p.directories("core")) |room| p.addSources(&all, p.join("core", room), "");
+                if (p.generated) |dir| p.append(&all, .{
+                    .path = dir.path(p.b, "codec/messages.c"),
+                    .name = "codec_messages",
+                    .flags = &c_flags,
+                });
+            },
+            .codecs => p.addSources(&all, "core/codec/external", ""),
+            .runtime, .sim => p.addSources(&all, @tagName(part), "main.c"),
+        }
+        return all.items;
+    }
+
+    fn addSources(p: Project, all: *std.ArrayList(Source), dir: []const u8, except: []const u8) void {
+        for (p.list(dir, "", ".c")) |f| if (!std.mem.eql(u8, f, except)) p.append(all, p.source(p.join(dir, f)));
+    }
+
+    fn append(p: Project, all: *std.ArrayList(Source), s: Source) void {
+        all.append(p.b.allocator, s) catch @panic("OOM");
+    }
+
+    fn source(p: Project, path: []const u8) Source {
+        const name = p.b.dupe(path[0 .. path.len - 2]);
+        std.mem.replaceScalar(u8, name, '/', '_');
+        return .{ .path = p.b.path(path), .name = name, .flags = flagsOf(path) };
+    }
+
+    fn archive(p: Project, name: []const u8, sources: []const Source, libc: bool) LazyPath {
+        if (p.v.usesZig()) {
+            const m = p.module(libc);
+            p.compile(m, sources);
+            return p.b.addLibrary(.{ .name = name, .root_module = m }).getEmittedBin();
+        }
+        const run = p.b.addSystemCommand(&.{ "ar", "qcs" });
+        const out = run.addOutputFileArg(p.b.fmt("lib{s}.a", .{name}));
+        for (sources) |s| run.addFileArg(p.object(s));
+        return out;
+    }
+
+    fn module(p: Project, libc: bool) *Build.Module {
+        const m = p.b.createModule(.{
+            .target = p.target,
+            .optimize = p.v.optimize,
+            .link_libc = libc,
+            .sanitize_c = if (p.v.sanitize == .undefined) .full else null,
+            .sanitize_thread = p.v.sanitize == .thread,
+            .omit_frame_pointer = false,
+            .pic = true,
+        });
+        for (p.includes()) |i| m.addIncludePath(i);
+        if (p.v.mutants) m.addCMacro("CHRONIK_MUTANTS", "1");
+        return m;
+    }
+
+    fn includes(p: Project) []const LazyPath {
+        const b = p.b;
+        const fixed = [_]LazyPath{ b.path("core"), b.path("tests"), b.path(".") };
+        const all = b.allocator.dupe(LazyPath, &(fixed ++ .{b.path("core")})) catch @panic("OOM");
+        if (p.generated) |dir| all[fixed.len] = dir;
+        return all;
+    }
+
+    fn compile(p: Project, m: *Build.Module, sources: []const Source) void {
+        for (sources) |s| m.addCSourceFile(.{
+            .file = s.path,
+            .flags = std.mem.concat(p.b.allocator, []const u8, &.{ s.flags, &zig_flags }) catch @panic("OOM"),
+        });
+    }
+
+    /// One object by the system's compiler.
+    fn object(p: Project, s: Source) LazyPath {
+        const run = Run.create(p.b, p.b.fmt("{s} {s}", .{ p.v.describe(p.b), s.name }));
+        p.addCompiler(run);
+        run.addArgs(s.flags);
+        if (p.v.mutants) run.addArg("-DCHRONIK_MUTANTS=1");
+        for (p.includes()) |i| run.addPrefixedDirectoryArg("-I", i);
+        run.addArgs(&.{ "-c", "-MD" });
+        _ = run.addPrefixedDepFileOutputArg("-MF", p.b.fmt("{s}.d", .{s.name}));
+        const out = run.addPrefixedOutputFileArg("-o", p.b.fmt("{s}.o", .{s.name}));
+        run.addFileArg(s.path);
+        _ = run.captureStdErr(.{}); // Its version is not ours to choose: warnings are Zig's to raise.
+        return out;
+    }
+
+    fn addCompiler(p: Project, run: *Run) void {
+        // As a file argument the compiler itself is part of the cache's key.
+        const name = if (p.v.tool == .gcc) "gcc" else "clang";
+        run.addFileArg(.{ .cwd_relative = p.b.findProgram(&.{name}, &.{}) catch name });
+        run.addArgs(&.{ "-g", "-fno-omit-frame-pointer", "-fPIC" });
+        run.addArg(if (p.v.sanitize != .none) "-O1" else if (p.v.optimize == .Debug) "-O0" else "-O2");
+        run.addArgs(switch (p.v.sanitize) {
+            .address => &.{ "-fsanitize=address,undefined", "-fno-sanitize-recover=all" },
+            .memory => &.{"-fsanitize=memory"},
+            .fuzzer => &.{ "-fsanitize=fuzzer,address,undefined", "-fno-sanitize-recover=all" },
+            .none, .undefined, .thread => &.{},
+        });
+    }
+
+    fn executable(p: Project, name: []const u8, sources: []const Source, parts: []const Part, extra: Strings) LazyPath {
+        var libraries: std.ArrayList([]const u8) = .empty;
+        for (parts) |part| if (p.archives.get(part) != null)
+            libraries.appendSlice(p.b.allocator, part.libraries()) catch @panic("OOM");
+        libraries.appendSlice(p.b.allocator, extra) catch @panic("OOM");
+        if (p.v.usesZig()) {
+            const m = p.module(true);
+            p.compile(m, sources);
+            for (parts) |part| if (p.archives.get(part)) |a| m.addObjectFile(a);
+            for (libraries.items) |l| m.linkSystemLibrary(l, .{});
+            const e = p.b.addExecutable(.{ .name = name, .root_module = m });
+            e.pie = true;
+            return e.getEmittedBin();
+        }
+        const run = Run.create(p.b, p.b.fmt("{s} link {s}", .{ p.v.describe(p.b), name }));
+        p.addCompiler(run);
+        const out = run.addPrefixedOutputFileArg("-o", name);
+        for (sources) |s| run.addFileArg(p.object(s));
+        run.addArg("-Wl,--start-group");
+        for (parts) |part| if (p.archives.get(part)) |a| run.addFileArg(a);
+        run.addArg("-Wl,--end-group");
+        for (libraries.items) |l| run.addArg(p.b.fmt("-l{s}", .{l}));
+        return out;
+    }
+
+    /// A product: DIR/main.c and its part. Null where there is none.
+    fn program(p: Project, dir: []const u8, name: []const u8, part: Part) ?LazyPath {
+        const main = p.join(dir, "main.c");
+        if (!p.exists(main)) return null;
+        const slot = known_programs.getOrPut(p.b.allocator, p.b.fmt("{s} {}", .{ name, p.v })) catch @panic("OOM");
+        if (!slot.found_existing)
+            slot.value_ptr.* = p.executable(name, &.{p.source(main)}, &.{ .core, .codecs, part }, &.{});
+        return slot.value_ptr.*;
+    }
+
+    /// A program of one file and what it shares with its neighbours, linked with what it includes. Null: not here.
+    fn leaf(p: Project, path: []const u8, shared: Strings) ?LazyPath {
+        const b = p.b;
+        const root = b.build_root.handle;
+        const text = root.readFileAlloc(b.graph.io, path, b.allocator, .limited(1 << 20)) catch @panic(path);
+        var parts: std.ArrayList(Part) = .empty;
+        var libraries: std.ArrayList([]const u8) = .empty;
+        parts.appendSlice(b.allocator, &.{ .core, .codecs }) catch @panic("OOM");
+        for (needs) |need| {
+            if (std.mem.indexOf(u8, text, need.include) == null) continue;
+            if (need.header) |header| std.Io.Dir.accessAbsolute(b.graph.io, header, .{}) catch return null;
+            if (need.part) |part| parts.append(b.allocator, part) catch @panic("OOM");
+            if (need.library) |library| libraries.append(b.allocator, library) catch @panic("OOM");
+        }
+        var sources: std.ArrayList(Source) = .empty;
+        p.append(&sources, p.source(path));
+        for (shared) |f| p.append(&sources, p.source(f));
+        return p.executable(stem(path), sources.items, parts.items, libraries.items);
+    }
+
+    /// A small program for the build itself.
+    fn tool(p: Project, name: []const u8, path: []const u8) LazyPath {
+        if (known_programs.get(name)) |known| return known;
+        const m = p.b.createModule(.{ .target = p.b.graph.host, .optimize = .Debug, .link_libc = true });
+        m.addIncludePath(p.b.path("core"));
+        m.addCSourceFile(.{ .file = p.b.path(path), .flags = &(host_flags ++ zig_flags) });
+        const bin = p.b.addExecutable(.{ .name = name, .root_module = m }).getEmittedBin();
+        known_programs.put(p.b.allocator, name, bin) catch @panic("OOM");
+        return bin;
+    }
+
+    fn install(p: Project, bin: ?LazyPath, place: []const u8) void {
+        const from = bin orelse return;
+        p.b.getInstallStep().dependOn(&p.b.addInstallFileWithDir(from, .prefix, place).step);
+    }
+
+    fn command(p: Project, name: []const u8, text: []const u8, bin: ?LazyPath, args: Strings) void {
+        const step = p.b.step(name, text);
+        const run = Run.create(p.b, name);
+        run.addFileArg(bin orelse return step.dependOn(&p.b.addFail(p.b.fmt("{s}: no main.c for it", .{name})).step));
+        run.addArgs(args);
+        run.stdio = .inherit;
+        run.setCwd(.{ .cwd_relative = "." });
+        step.dependOn(&run.step);
+    }
+
+    /// tests/bench/bench_*.c are programs, each with the other files there. tests/bench/run, if it exists, drives them.
+    fn bench(p: Project, step: *Build.Step, args: Strings) void {
+        const fast = p.with(.{ .optimize = .ReleaseFast });
+        const shared = fast.others("tests/bench", "bench_");
+        for (fast.list("tests/bench", "bench_", ".c")) |f| {
+            const bin = fast.leaf(fast.join("tests/bench", f), shared) orelse continue;
+            const put = p.b.addInstallFileWithDir(bin, .prefix, p.b.fmt("bench/{s}", .{stem(f)}));
+            step.dependOn(&put.step);
+        }
+        const run = p.b.addSystemCommand(&.{ "sh", "tests/suite/bench.sh" });
+        run.addArgs(args);
+        p.environment(run);
+        run.stdio = .inherit;
+        run.step.dependOn(p.b.getInstallStep());
+        for (step.dependencies.items) |d| run.step.dependOn(d);
+        step.dependOn(&run.step);
+    }
+
+    fn fuzzer(p: Project, file: []const u8) LazyPath {
+        const q = p.with(.{ .optimize = .Debug, .sanitize = .fuzzer });
+        return q.leaf(q.join("fuzz", file), q.others("fuzz", "fuzz_")).?;
+    }
+
+    fn fuzz(p: Project, step: *Build.Step, seconds: u32, args: Strings) void {
+        const b = p.b;
+        for (p.list("fuzz", "fuzz_", ".c")) |f| {
+            const name = stem(f)["fuzz_".len..];
+            if (args.len > 0 and !std.mem.eql(u8, args[0], name)) continue;
+            const run = b.addSystemCommand(&.{ "sh", "tests/suite/fuzz.sh" });
+            run.addFileArg(p.fuzzer(f));
+            run.addArgs(&.{ name, b.fmt("{d}", .{seconds}) });
+            if (args.len > 0) run.addArgs(args[1..]);
+            run.setCwd(b.path("."));
+            run.stdio = .inherit;
+            step.dependOn(&run.step);
+        }
+    }
+
+    /// How scripts and tests find the products.
+    fn environment(p: Project, run: *Run) void {
+        const b = p.b;
+        run.setCwd(b.path("."));
+        run.setEnvironmentVariable("CHRONIK_SERVER", b.getInstallPath(.bin, "chronik-server"));
+        run.setEnvironmentVariable("CHRONIK_SIM", b.getInstallPath(.bin, "chronik-sim"));
+        run.setEnvironmentVariable("CHRONIK_CLIENTS", b.getInstallPath(.prefix, "clients"));
+        run.setEnvironmentVariable("CHRONIK_BENCH", b.getInstallPath(.prefix, "bench"));
+    }
+
+    fn compileCommands(p: Project) []const u8 {
+        const b = p.b;
+        var out: std.Io.Writer.Allocating = .init(b.allocator);
+        var js: std.json.Stringify = .{ .writer = &out.writer, .options = .{ .whitespace = .indent_1 } };
+        js.beginArray() catch @panic("OOM");
+        var dirs: std.ArrayList([]const u8) = .empty;
+        for ([_][]const u8{ "core", "core/codec/external", "core/codec/schema", "runtime", "sim", "fuzz", "tests" }) |d|
+            dirs.append(b.allocator, d) catch @panic("OOM");
+        for ([_][]const u8{ "core", "tests" }) |d| for (p.directories(d)) |sub|
+            dirs.append(b.allocator, p.join(d, sub)) catch @panic("OOM");
+        for (dirs.items) |dir| for (p.list(dir, "", ".c")) |c| {
+            const path = p.join(dir, c);
+            const arguments = std.mem.concat(b.allocator, []const u8, &.{
+                &.{"clang"}, flagsOf(path), &.{ "-Icore", "-Itests", "-I.", "-Izig-out/include", "-c", path },
+            }) catch @panic("OOM");
+            js.write(.{ .directory = b.pathFromRoot("."), .file = path, .arguments = arguments }) catch @panic("OOM");
+        };
+        js.endArray() catch @panic("OOM");
+        return out.written();
+    }
+
+    fn cpus(p: Project) []const u8 {
+        return p.b.fmt("{d}", .{std.Thread.getCpuCount() catch 1});
+    }
+
+    fn join(p: Project, dir: []const u8, name: []const u8) []const u8 {
+        return p.b.fmt("{s}/{s}", .{ dir, name });
+    }
+
+    fn exists(p: Project, path: []const u8) bool {
+        p.b.build_root.handle.access(p.b.graph.io, path, .{}) catch return false;
+        return true;
+    }
+
+    /// Names DIR/PREFIX*EXT, sorted; none where the directory is absent.
+    fn list(p: Project, dir: []const u8, prefix: []const u8, ext: []const u8) Strings {
+        return p.entries(dir, .file, prefix, ext);
+    }
+
+    fn directories(p: Project, dir: []const u8) Strings {
+        return p.entries(dir, .directory, "", "");
+    }
+
+    /// Paths DIR/*.c that do not begin with PREFIX: what the programs of a directory share.
+    fn others(p: Project, dir: []const u8, prefix: []const u8) Strings {
+        var found: std.ArrayList([]const u8) = .empty;
+        for (p.list(dir, "", ".c")) |f| if (!std.mem.startsWith(u8, f, prefix))
+            found.append(p.b.allocator, p.join(dir, f)) catch @panic("OOM");
+        return found.items;
+    }
+
+    fn entries(p: Project, dir: []const u8, kind: std.Io.File.Kind, prefix: []const u8, ext: []const u8) Strings {
+        const b = p.b;
+        var found: std.ArrayList([]const u8) = .empty;
+        var d = b.build_root.handle.openDir(b.graph.io, dir, .{ .iterate = true }) catch return &.{};
+        defer d.close(b.graph.io);
+        var it = d.iterate();
+        while (it.next(b.graph.io) catch @panic(dir)) |e|
+            if (e.kind == kind and std.mem.startsWith(u8, e.name, prefix) and std.mem.endsWith(u8, e.name, ext))
+                found.append(b.allocator, b.dupe(e.name)) catch @panic("OOM");
+        std.mem.sort([]const u8, found.items, {}, struct {
+            fn less(_: void, x: []const u8, y: []const u8) bool {
+                return std.mem.lessThan(u8, x, y);
+            }
+        }.less);
+        return found.items;
+    }
+};
+
+/// A run of tests/suite/suite.c: its jobs, one after the other on its command line.
+const Suite = struct {
+    p: Project,
+    run: *Run,
+
+    const Timing = enum { together, alone };
+
+    fn init(p: Project, filter: Strings) Suite {
+        const run = Run.create(p.b, "suite");
+        run.addFileArg(p.tool("suite", "tests/suite/suite.c"));
+        if (filter.len > 0) run.addArgs(&.{ "--only", filter[0] });
+        p.environment(run);
+        run.stdio = .inherit;
+        run.step.dependOn(p.b.getInstallStep());
+        return .{ .p = p, .run = run };
+    }
+
+    /// Opens a job; what is added to run after it is its command.
+    fn job(s: Suite, name: []const u8, seconds: u32, timing: Timing) void {
+        s.run.addArgs(&.{ if (timing == .alone) ":alone" else ":", name, s.p.b.fmt("{d}", .{seconds}) });
+    }
+
+    fn script(s: Suite, name: []const u8, seconds: u32, timing: Timing, command: Strings) void {
+        s.job(name, seconds, timing);
+        s.run.addArgs(command);
+    }
+
+    fn lint(s: Suite, server: ?LazyPath, mutants: ?LazyPath) void {
+        const p = s.p;
+        const floors = p.tool("floors", "tests/lint/floors.c");
+        const text = p.tool("text", "tests/lint/text.c");
+        s.script("lint: the linters find what is planted", 60, .together, &.{ "sh", "tests/lint/selftest.sh" });
+        s.run.addFileArg(floors);
+        s.run.addFileArg(text);
+        s.job("lint: floors", 60, .together);
+        s.run.addFileArg(floors);
+        s.run.addArg(".");
+        s.job("lint: text", 60, .together);
+        s.run.addFileArg(text);
+        s.run.addArg(".");
+        s.script("lint: clang-format", 60, .together, &.{ "sh", "tests/lint/format.sh", "--check", p.b.graph.zig_exe });
+        if (p.with(.{ .optimize = .ReleaseFast }).archives.get(.core)) |core| {
+            s.script("lint: core's undefined symbols", 60, .together, &.{ "sh", "tests/lint/symbols.sh" });
+            s.run.addArg("tests/core_symbols.txt");
+            s.run.addFileArg(core);
+        }
+        if (server) |bin| {
+            s.script("lint: no mutant in chronik-server", 60, .together, &.{ "sh", "tests/lint/no_mutants.sh" });
+            s.run.addFileArg(bin);
+            if (mutants) |with| s.run.addFileArg(with);
+        }
+    }
+
+    fn unitTests(s: Suite, p: Project) void {
+        for (p.list("tests", "test_", ".c")) |f| {
+            const bin = p.leaf(p.join("tests", f), &.{"tests/t.c"}) orelse continue;
+            s.job(p.b.fmt("{s} ({s})", .{ stem(f), p.v.describe(p.b) }), 180, .together);
+            s.run.addFileArg(bin);
+        }
+    }
+
+    fn fuzzTargets(s: Suite) void {
+        for (s.p.list("fuzz", "fuzz_", ".c")) |f| {
+            s.script(stem(f), 120, .together, &.{ "sh", "tests/suite/fuzz.sh" });
+            s.run.addFileArg(s.p.fuzzer(f));
+            s.run.addArgs(&.{ stem(f)["fuzz_".len..], "5" });
+        }
+    }
+
+    fn simulator(s: Suite, sim: ?LazyPath, mutants: ?LazyPath, seeds: u32) void {
+        const b = s.p.b;
+        const bin = sim orelse return;
+        s.job("sim: seeds", 420, .alone);
+        s.run.addFileArg(bin);
+        s.run.addArgs(&.{ "--seeds", b.fmt("1..{d}", .{seeds}), "--jobs", s.p.cpus() });
+        s.script("sim: each seed twice, step by step", 180, .together, &.{ "sh", "tests/suite/sim_check.sh" });
+        s.run.addFileArg(bin);
+        s.run.addArg("20");
+        s.job("sim: mutants", 300, .alone);
+        s.run.addFileArg(mutants.?);
+        s.run.addArg("--mutants");
+    }
+
+    /// The same seeds through other compilers and levels.
+    fn digests(s: Suite) void {
+        const p = s.p;
+        if (p.program("sim", "chronik-sim", .sim) == null) return;
+        s.script("sim: one digest from every compiler", 240, .together, &.{ "sh", "tests/suite/digests.sh", "5" });
+        for ([_]Variant{
+            .{ .optimize = .ReleaseFast },
+            .{ .optimize = .Debug },
+            .{ .tool = .clang, .optimize = .Debug, .sanitize = .address },
+            .{ .tool = .clang, .optimize = .Debug },
+            .{ .tool = .clang, .optimize = .ReleaseFast },
+            .{ .tool = .gcc, .optimize = .Debug },
+            .{ .tool = .gcc, .optimize = .ReleaseFast },
+        }) |v| {
+            s.run.addArg(v.describe(p.b));
+            const have = v.tool != .gcc or if (p.b.findProgram(&.{"gcc"}, &.{})) |_| true else |_| false;
+            if (have) s.run.addFileArg(p.with(v).program("sim", "chronik-sim", .sim).?) else s.run.addArg("absent");
+        }
+    }
+
+    /// tests/clients/*.c are programs for tests/clients/run, which drives real clients against the server.
+    fn clients(s: Suite) void {
+        const p = s.p;
+        for (p.list("tests/clients", "", ".c")) |f| {
+            const bin = p.leaf(p.join("tests/clients", f), &.{}) orelse continue;
+            const put = p.b.addInstallFileWithDir(bin, .prefix, p.b.fmt("clients/{s}", .{stem(f)}));
+            s.run.step.dependOn(&put.step);
+        }
+        if (p.exists("tests/clients/run")) s.script("clients", 420, .alone, &.{"tests/clients/run"});
+    }
+};
+
+fn flagsOf(path: []const u8) Strings {
+    const pure = std.mem.startsWith(u8, path, "core/") and
+        !std.mem.startsWith(u8, path, "core/codec/external/") and !std.mem.startsWith(u8, path, "core/codec/schema/");
+    if (pure) return &c_flags;
+    return if (std.mem.startsWith(u8, path, "fuzz/")) &(host_flags ++ .{"-Wno-missing-prototypes"}) else &host_flags;
+}
+
+fn stem(path: []const u8) []const u8 {
+    return std.fs.path.stem(path);
+}

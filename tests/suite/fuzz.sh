@@ -1,0 +1,14 @@
+#!/bin/sh
+# fuzz.sh EXECUTABLE NAME SECONDS [LIBFUZZER OPTION...] -- replays fuzz/corpus/NAME, then fuzzes on from it.
+#
+# An input that breaks something lands in fuzz/corpus/NAME: commit it with the fix, and it is replayed for ever.
+# What the fuzzer finds interesting stays in .zig-cache; `fuzz -- NAME -merge=1` brings the best of it home.
+set -eu
+fuzzer=$1 name=$2 seconds=$3
+shift 3
+corpus=fuzz/corpus/$name found=.zig-cache/fuzz/$name
+mkdir -p "$corpus" "$found"
+case " $* " in *" -merge=1 "*) exec "$fuzzer" "$@" "$corpus" "$found" ;; esac
+"$fuzzer" -runs=0 "$corpus"
+exec "$fuzzer" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -artifact_prefix="$corpus/" \
+    -print_final_stats=1 "$@" "$found" "$corpus"
