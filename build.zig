@@ -34,8 +34,9 @@ const Part = enum {
 
     fn libraries(part: Part) Strings {
         return switch (part) {
-            .core, .sim => &.{},
-            .codecs => &.{ "zstd", "lz4", "snappy", "z", "isal" },
+            .core => &.{"isal"},
+            .sim => &.{},
+            .codecs => &.{ "zstd", "lz4", "snappy", "z" },
             .runtime => &.{ "uv", "http_parser" },
         };
     }
@@ -168,7 +169,7 @@ const Project = struct {
         const dir = "core/codec/schema";
         if (!p.exists(dir ++ "/generate.c")) return null;
         const run = Run.create(p.b, "generate codec/messages");
-        run.addFileArg(p.tool("generate", dir ++ "/generate.c"));
+        run.addFileArg(p.tool("generate", p.others(dir, "-")));
         const out = run.addOutputDirectoryArg("generated");
         for (p.list(dir, "", ".schema")) |f| run.addFileArg(p.b.path(p.join(dir, f)));
         return out;
@@ -333,11 +334,11 @@ const Project = struct {
     }
 
     /// A small program for the build itself.
-    fn tool(p: Project, name: []const u8, path: []const u8) LazyPath {
+    fn tool(p: Project, name: []const u8, paths: Strings) LazyPath {
         if (known_programs.get(name)) |known| return known;
         const m = p.b.createModule(.{ .target = p.b.graph.host, .optimize = .Debug, .link_libc = true });
         m.addIncludePath(p.b.path("core"));
-        m.addCSourceFile(.{ .file = p.b.path(path), .flags = &(host_flags ++ zig_flags) });
+        for (paths) |path| m.addCSourceFile(.{ .file = p.b.path(path), .flags = &(host_flags ++ zig_flags) });
         const bin = p.b.addExecutable(.{ .name = name, .root_module = m }).getEmittedBin();
         known_programs.put(p.b.allocator, name, bin) catch @panic("OOM");
         return bin;
@@ -449,7 +450,7 @@ const Project = struct {
         return p.entries(dir, .directory, "", "");
     }
 
-    /// Paths DIR/*.c that do not begin with PREFIX: what the programs of a directory share.
+    /// Paths DIR/*.c without those that begin with PREFIX: what the programs of a directory share.
     fn others(p: Project, dir: []const u8, prefix: []const u8) Strings {
         var found: std.ArrayList([]const u8) = .empty;
         for (p.list(dir, "", ".c")) |f| if (!std.mem.startsWith(u8, f, prefix))
@@ -484,7 +485,7 @@ const Suite = struct {
 
     fn init(p: Project, filter: Strings) Suite {
         const run = Run.create(p.b, "suite");
-        run.addFileArg(p.tool("suite", "tests/suite/suite.c"));
+        run.addFileArg(p.tool("suite", &.{"tests/suite/suite.c"}));
         if (filter.len > 0) run.addArgs(&.{ "--only", filter[0] });
         p.environment(run);
         run.stdio = .inherit;
@@ -504,8 +505,8 @@ const Suite = struct {
 
     fn lint(s: Suite, server: ?LazyPath, mutants: ?LazyPath) void {
         const p = s.p;
-        const floors = p.tool("floors", "tests/lint/floors.c");
-        const text = p.tool("text", "tests/lint/text.c");
+        const floors = p.tool("floors", &.{"tests/lint/floors.c"});
+        const text = p.tool("text", &.{"tests/lint/text.c"});
         s.script("lint: the linters find what is planted", 60, .together, &.{ "sh", "tests/lint/selftest.sh" });
         s.run.addFileArg(floors);
         s.run.addFileArg(text);
