@@ -2,18 +2,34 @@
  *
  * Every node applies the same records in the same order and gets the same image: topics, partitions, brokers, configs.
  * It decides nothing; controller/ does. Questions here are O(1) unless they say otherwise. Topics, partitions and
- * brokers are numbered by slots that stay while they live; lists go by slot links in creation order, so walks are
- * deterministic. */
+ * brokers are numbered by slots that stay while they live; lists go by slot links, topics in creation order and brokers
+ * by id, so walks are deterministic. Slots are this node's own numbers: another node, or the next start, may give
+ * others, and nothing that leaves the node names one.
+ *
+ *   Guards.   A record that changes something says what it expects to find (a topic id, a partition epoch). Where it
+ *             does not, it does nothing, on every node alike (C1 of docs/replication.md).
+ *   Limits.   They are this node's. The controller keeps the cluster within its own; a record that does not fit
+ *             into a smaller image is APPLY_FULL, and that node has to stop.
+ *
+ * Invariants, numbered as in image_check():
+ *   (1) A topic slot is in the list, in both maps, or in none of them (removed and being drained).
+ *   (2) A topic's chain has partition_count partitions, with indexes 0, 1, 2 ... in this order, each in the map.
+ *   (3) topic_count and partition_count are what the lists have, and no more than the pools gave.
+ *   (4) Brokers are listed by rising id.
+ *   (5) The isr is a subset of the replicas; the leader is one of them, or -1. */
 #ifndef CHRONIK_META_IMAGE_H
 #define CHRONIK_META_IMAGE_H
 
 #include "base/bytes.h"
 #include "base/uuid.h"
+#include "meta/configs.h"
 
 enum {
     SLOT_NONE = UINT32_MAX,
     TOPIC_NAME_SIZE_MAX = 249,
     REPLICAS_MAX = 16, /* 7, and as many again while a reassignment runs */
+    RACK_SIZE_MAX = 64,
+    HOST_SIZE_MAX = 255,
 };
 
 struct image_topic {
@@ -21,10 +37,13 @@ struct image_topic {
     uint8_t name[TOPIC_NAME_SIZE_MAX];
     uint8_t name_size;
     bool internal;
+    uint8_t replica_target; /* how many replicas it is meant to have when there are enough nodes */
     uint32_t partition_count;
     uint32_t first_partition; /* slot of partition 0; see image_partition_slot */
+    uint32_t last_partition;
     uint32_t next_topic;      /* in creation order */
     uint32_t previous_topic;
+    uint64_t configs_set;     /* which settings it has of its own, by config id */
 };
 
 struct image_partition {
@@ -40,19 +59,165 @@ struct image_partition {
     uint32_t next_partition; /* of the same topic */
 };
 
+enum endpoint { /* where a broker is reached, for what */
+    ENDPOINT_KAFKA,
+    ENDPOINT_NODE, /* cluster control and Raft */
+    ENDPOINT_WAL,  /* WAL streaming */
+    ENDPOINT_COUNT,
+};
+
+struct image_endpoint {
+    uint16_t port; /* 0: it has none of this kind */
+    uint8_t host_size;
+    uint8_t host[HOST_SIZE_MAX];
+};
+
+struct image_broker {
+    int32_t id;
+    int64_t epoch; /* the metadata index of its registration */
+    struct uuid incarnation; /* of its data directory */
+    bool fenced;
+    uint8_t rack_size; /* 0: none */
+    uint8_t rack[RACK_SIZE_MAX];
+    struct image_endpoint endpoints[ENDPOINT_COUNT];
+    uint32_t next_broker; /* by rising id */
+};
+
 struct image;
+struct log_rules; /* log/logs.h */
+
+/* ---- topics and partitions ---- */
 
 uint32_t image_topic_by_name(const struct image *image, struct bytes name);
 uint32_t image_topic_by_id(const struct image *image, const struct uuid *id);
 const struct image_topic *image_topic(const struct image *image, uint32_t topic);
 struct bytes image_topic_name(const struct image *image, uint32_t topic);
 
+/* A topic whose name differs from this one in nothing but dots where it has underscores, or not even in that. */
+uint32_t image_topic_like(const struct image *image, struct bytes name);
+
 /* SLOT_NONE if the topic has no such partition. */
 uint32_t image_partition_slot(const struct image *image, uint32_t topic, int32_t index);
 const struct image_partition *image_partition(const struct image *image, uint32_t partition);
 
-/* Walks: the first and the next slot, SLOT_NONE at the end. */
+bool image_partition_has_replica(const struct image_partition *partition, int32_t broker_id);
+
+/* Walks: the first and the next slot, SLOT_NONE at the end. A topic's partitions go by first_partition and
+ * next_partition. */
 uint32_t image_first_topic(const struct image *image);
 uint32_t image_next_topic(const struct image *image, uint32_t topic);
+
+/* ---- brokers ---- */
+
+uint32_t image_broker_by_id(const struct image *image, int32_t id);
+const struct image_broker *image_broker(const struct image *image, uint32_t broker);
+uint32_t image_first_broker(const struct image *image);
+uint32_t image_next_broker(const struct image *image, uint32_t broker);
+
+/* ---- the cluster ---- */
+
+struct image_view {
+    struct uuid cluster_id; /* zero before the first record */
+    int16_t feature_level;  /* "metadata.version" of the cluster */
+    uint64_t applied_index; /* the last entry that is in here, and its term */
+    uint64_t applied_term;
+    int64_t next_producer_id;
+    uint32_t topic_count;
+    uint32_t partition_count;
+    uint32_t broker_count;
+};
+struct image_view image_view(const struct image *image);
+
+/* ---- settings ---- */
+
+struct config_value {
+    int64_t value; /* see configs.h */
+    enum config_source source;
+};
+
+/* What holds for a topic here, and where that comes from. */
+struct config_value topic_config(const struct image *image, uint32_t topic, enum config_id id);
+
+/* What holds for a broker. Only of the own node are static values known. */
+struct config_value broker_config(const struct image *image, int32_t broker_id, enum config_id id);
+
+/* The same, for those who act by it: the number alone; of the own node. */
+int64_t topic_config_int(const struct image *image, uint32_t topic, enum config_id id);
+int64_t broker_config_int(const struct image *image, enum config_id id);
+
+/* How many replicas must hold a record before acks=all is answered: what was set, or what suits the replica target;
+ * never more than the partition has. */
+uint8_t partition_min_isr(const struct image *image, uint32_t partition);
+
+/* A topic's settings as its logs want them. */
+struct log_rules topic_log_rules(const struct image *image, uint32_t topic);
+
+/* ---- making one ---- */
+
+/* Settings from the node's own configuration. */
+struct config_static {
+    enum config_id id;
+    int64_t value;
+};
+enum { CONFIG_STATICS_MAX = 16 };
+
+struct image_config {
+    int32_t node_id;
+    uint32_t topics_max;
+    uint32_t partitions_max;
+    uint32_t brokers_max;
+    uint64_t hash_seed;
+    uint32_t static_count;
+    struct config_static statics[CONFIG_STATICS_MAX];
+};
+
+size_t image_size(const struct image_config *config);
+
+/* In zeroed memory, aligned to 64. */
+void image_init(struct image *image, const struct image_config *config);
+
+/* Forgets everything but its own configuration: a snapshot follows. */
+void image_clear(struct image *image);
+
+enum apply_verdict {
+    APPLY_DONE,
+    APPLY_REFUSED,   /* its guard found something else than it expects: nothing was changed, here and everywhere */
+    APPLY_FULL,      /* this node's limits are too small for this cluster: it has to stop */
+    APPLY_MALFORMED, /* not a record that this version knows: it has to stop */
+};
+
+enum image_change_kind {
+    CHANGE_NOTHING,
+    CHANGE_TOPIC_CREATED,     /* topic */
+    CHANGE_PARTITION_CREATED, /* topic, partition */
+    CHANGE_PARTITION_CHANGED, /* topic, partition: leader, isr or replicas */
+    CHANGE_TOPIC_REMOVED,     /* topic: neither found nor listed any more; its slots are given back by
+                                 image_drain, and can be looked at until then */
+    CHANGE_PARTITION_REMOVED, /* topic, partition: by image_drain */
+    CHANGE_TOPIC_CONFIG,      /* topic */
+    CHANGE_BROKER_CONFIG,     /* broker, or SLOT_NONE: all of them. Rules of every topic may have changed */
+    CHANGE_BROKER,            /* broker */
+};
+
+/* What a record did. Slots are looked up when it is seen, before another record is applied. */
+struct image_change {
+    enum image_change_kind kind;
+    uint32_t topic;
+    uint32_t partition;
+    uint32_t broker;
+};
+
+/* Applies one record of the entry at `index`. Not while image_is_draining. Only then `change` says what it did. */
+enum apply_verdict image_apply(struct image *image, uint64_t index, struct bytes record, struct image_change *change);
+
+/* The entry at `index` has been applied as a whole. */
+void image_advance(struct image *image, uint64_t index, uint64_t term);
+
+/* Gives back the next slot of a removed topic, and says which; the topic's own comes last, as CHANGE_NOTHING. */
+bool image_is_draining(const struct image *image);
+void image_drain(struct image *image, struct image_change *change);
+
+/* The invariants; O(everything). */
+void image_check(const struct image *image);
 
 #endif
