@@ -6,8 +6,9 @@
  * so behind a torn frame there is never a later one. If there is, something durable was damaged, and going on would
  * lose it: the node halts.
  *
- * What was read may still be only in the page cache (a killed process, not a lost machine), so the last file is synced
- * before anything built on it is promised. */
+ * What was read may still be only in the page cache: the process was killed and the machine was not, or its last sync
+ * failed, which marks pages clean that the disk never got. Only the last frame can be such a one, since every round
+ * waits for the sync of the one before. So it is written again and synced before anything built on it is promised. */
 #include "base/check.h"
 #include "base/crc32c.h"
 #include "wal/journal_state.h"
@@ -131,13 +132,30 @@ static uint32_t first_file(const struct journal *journal)
     return newest_before != FILE_NONE ? newest_before : oldest;
 }
 
-static void order_sync(struct journal *journal, struct effects *effects)
+static void order_sync(struct journal *journal, uint32_t file, struct effects *effects)
 {
     journal->opening.state = OPEN_SYNCING;
     journal->opening.waits = true;
-    effects_add(effects, EFFECT_SYNC)->sync = (struct effect_sync){ .op = journal_op(journal, JOURNAL_OP_OPEN),
-                                                                    .path = journal->files[journal->file].path,
-                                                                    .urgent = true };
+    effects_add(effects, EFFECT_SYNC)->sync = (struct effect_sync){
+        .op = journal_op(journal, JOURNAL_OP_OPEN), .path = journal->files[file].path, .urgent = true
+    };
+}
+
+static void order_rewrite(struct journal *journal, struct effects *effects)
+{
+    struct journal_opening_state *opening = &journal->opening;
+
+    opening->state = OPEN_WRITING_AGAIN;
+    opening->waits = true;
+    opening->last_frame = (struct piece){ .data = journal->buffer, .size = opening->last_size };
+    effects_add(effects, EFFECT_WRITE)->write = (struct effect_write){
+        .op = journal_op(journal, JOURNAL_OP_OPEN),
+        .path = journal->files[opening->last_file].path,
+        .position = opening->last_position,
+        .pieces = &opening->last_frame,
+        .piece_count = 1,
+        .urgent = true,
+    };
 }
 
 /* The journal ends before `position` of the file being read: appends go on there. */
@@ -156,8 +174,14 @@ static void settle(struct journal *journal, uint64_t position, struct effects *e
     journal->rounds[journal->open].sequence = sequence;
     journal->last_crc = opening->next_crc;
     journal->name_not_durable = !journal->files[journal->file].exists;
-    if (journal->files[journal->file].exists) order_sync(journal, effects);
-    else opening->state = OPEN_DONE;
+    if (opening->last_size > 0 && !MUTANT(journal_trusts_page_cache)) {
+        opening->state = OPEN_READING_AGAIN;
+        order_read(journal, opening->last_file, opening->last_position, journal->buffer, opening->last_size, effects);
+    } else if (journal->files[journal->file].exists) {
+        order_sync(journal, journal->file, effects);
+    } else {
+        opening->state = OPEN_DONE;
+    }
 }
 
 static void begin_chain(struct journal *journal, struct effects *effects)
@@ -234,6 +258,9 @@ static void accept(struct journal *journal, const struct frame_head *head)
     opening->next_crc = head->crc;
     opening->crc_known = true;
     file->last_sequence = head->sequence;
+    opening->last_file = opening->file;
+    opening->last_position = opening->buffer_position + opening->buffer_begin;
+    opening->last_size = head->size;
     if (head->sequence < opening->sequence_min) {
         opening->buffer_begin += head->size;
         return;
@@ -397,6 +424,10 @@ void journal_opening_on_disk(struct journal *journal, const struct event_disk *d
     struct journal_opening_state *opening = &journal->opening;
     CHECK(opening->waits);
     opening->waits = false;
+    if (disk->result == DISK_FULL) {
+        fail(journal, HALT_DISK_FULL, journal->config.directory);
+        return;
+    }
     if (disk->result != DISK_DONE && !(opening->state == OPEN_UNLINKING_SPARE && disk->result == DISK_NOT_FOUND)) {
         fail(journal, HALT_DISK_FAILED, journal->config.directory);
         return;
@@ -411,6 +442,11 @@ void journal_opening_on_disk(struct journal *journal, const struct event_disk *d
         opening->file_ended = disk->size < MIN((uint32_t)READ_STEP_SIZE, journal->buffer_size - opening->buffer_end +
                                                                              disk->size);
         break;
+    case OPEN_READING_AGAIN:
+        if (disk->size == opening->last_size) order_rewrite(journal, effects);
+        else fail(journal, HALT_DISK_FAILED, journal->files[opening->last_file].path);
+        break;
+    case OPEN_WRITING_AGAIN: order_sync(journal, opening->last_file, effects); break;
     case OPEN_SYNCING:
         opening->state = OPEN_SYNCING_DIRECTORY;
         opening->waits = true;

@@ -54,7 +54,9 @@ enum open_state {
     OPEN_READING_HEADS,
     OPEN_READING,
     OPEN_PROBING, /* the chain broke: does anything behind it show that more was durable? */
-    OPEN_SYNCING, /* what was read may not be on disk yet, only in the page cache */
+    OPEN_READING_AGAIN, /* the last frame, to be written again; see journal_open.c */
+    OPEN_WRITING_AGAIN,
+    OPEN_SYNCING,
     OPEN_SYNCING_DIRECTORY,
     OPEN_DONE,
     OPEN_FAILED,
@@ -77,6 +79,10 @@ struct journal_opening_state {
     uint32_t frame_size;    /* of the frame whose entries are being given out */
     uint32_t entry_position; /* in the frame */
     uint32_t entries_left;
+    uint32_t last_file; /* where the last frame that was accepted lies; last_size 0: none was */
+    uint32_t last_size;
+    uint64_t last_position;
+    struct piece last_frame;
     uint64_t probe_end;     /* how far a frame behind the break could begin */
     char last_name[64];
     struct effect_halt halt;
