@@ -363,10 +363,10 @@ static int by_kind_and_key(const void *a, const void *b)
     return one->kind != other->kind ? (int)one->kind - (int)other->kind : one->key - other->key;
 }
 
-/* Every structure has something on the wire in every version: so the reader can hold counts against bytes. */
+/* A type that is none is a structure that nothing was described of. */
 static void check_structure(const struct structure *structure, const struct message *message)
 {
-    require(structure->fields != NULL, message->file, message->line, "%s has no fields", structure->name);
+    require(message->root->fields != NULL, message->file, message->line, "%s has no fields", message->name);
     for (const struct field *field = structure->fields; field != NULL; field = field->next) {
         require(field->type != TYPE_STRUCTURE || field->structure->fields != NULL, field->file, field->line,
                 "%s: not a type, and no fields are indented below it", field->name);
