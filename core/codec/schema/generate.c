@@ -4,7 +4,6 @@
  * callbacks: what the compiler sees is what one would have written by hand. Version conditions appear only where the
  * served versions differ. The output depends on nothing but the descriptions. */
 #include "schema.h"
-#include "schema.c" /* one program, one unit: whoever builds it names this file alone */
 
 #include <ctype.h>
 #include <stdarg.h>
