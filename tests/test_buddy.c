@@ -30,7 +30,11 @@ static const struct take_row {
     { "more than there is", 4, 8 * PAGE, { 5 * PAGE }, { -1 } },
     { "more than is ever lent, though there is more", 8, 2 * PAGE, { 2 * PAGE + 1, 2 * PAGE }, { -1, 0 } },
     { "enough in sum is not enough in one piece", 4, 4 * PAGE, { PAGE, 4 * PAGE, 2 * PAGE }, { 0, -1, 2 } },
-    { "a range that is no power of two ends where it ends", 5, 8 * PAGE, { 8 * PAGE, 4 * PAGE, 1, 1 }, { -1, 0, 4, -1 } },
+    { "a range that is no power of two ends where it ends",
+      5,
+      8 * PAGE,
+      { 8 * PAGE, 4 * PAGE, 1, 1 },
+      { -1, 0, 4, -1 } },
     { "six pages are a four and a two", 6, 4 * PAGE, { 2 * PAGE, 4 * PAGE, 1 }, { 4, 0, -1 } },
     { "a single page", 1, PAGE, { PAGE, 1 }, { 0, -1 } },
 };

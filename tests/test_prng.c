@@ -34,10 +34,8 @@ static const struct below_row {
     const char *why;
     uint64_t bound;
 } below_rows[] = {
-    { "one has one answer", 1 },
-    { "a coin", 2 },
-    { "not a power of two", 7 },
-    { "half of the draws would be unfair", (UINT64_C(1) << 63) + 1 },
+    { "one has one answer", 1 },   { "a coin", 2 },
+    { "not a power of two", 7 },   { "half of the draws would be unfair", (UINT64_C(1) << 63) + 1 },
     { "the largest", UINT64_MAX },
 };
 
