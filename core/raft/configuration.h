@@ -84,6 +84,10 @@ enum raft_configuration_verdict raft_configuration_change(struct raft_configurat
                                                           const struct raft_configuration *from,
                                                           const struct raft_change *changes, uint32_t count);
 
+/* The list of a new group: these (each a RAFT_ADD), all voters. */
+enum raft_configuration_verdict raft_configuration_found(struct raft_configuration *to,
+                                                         const struct raft_change *founders, uint32_t count);
+
 /* The list that ends the joint phase of `from`: the new voters alone, without the leaving members. */
 void raft_configuration_leave_joint(struct raft_configuration *to, const struct raft_configuration *from);
 
