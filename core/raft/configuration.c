@@ -261,9 +261,10 @@ enum raft_configuration_verdict raft_configuration_change(struct raft_configurat
         const struct raft_member *member = raft_configuration_find(from, changes[i].id);
         if (!change_makes_sense(&changes[i], member, changes, count)) return RAFT_CONFIGURATION_UNKNOWN;
         const bool voter = member != NULL && (member->flags & RAFT_VOTER) != 0;
-        joint = joint || changes[i].kind == RAFT_PROMOTE || (voter && changes[i].kind != RAFT_ADD);
+        /* Without a joint phase, an old and a new majority need not meet if more than one voter comes or goes. */
+        if (changes[i].kind == RAFT_PROMOTE && !MUTANT(M43)) joint = true;
+        if (voter && changes[i].kind != RAFT_ADD && !MUTANT(M44)) joint = true;
     }
-    if (MUTANT(M43)) joint = false; /* two promotions in one step: old and new majority need not meet */
     if (!put_changed(to, from, changes, count, joint)) return refuse(to, RAFT_CONFIGURATION_FULL);
     return refuse(to, verdict_of(to));
 }

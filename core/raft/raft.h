@@ -10,6 +10,8 @@
  *   Write law.    Writes are done in the order they were put out, and a crash keeps a prefix of them: of one write
  *                 first its hard state, then its truncation, then its entries in order. The ticket of a write comes
  *                 back by raft_on_stored() when it and all before it are durable; tickets in between may be left out.
+ *   Order law.    Messages to one member leave in the order they were put out, or are lost; that is fast. The engine
+ *                 is right with any order, with duplicates and with strays from an earlier life.
  *   Bound law.    A call does bounded work and puts out at most one write and RAFT_MESSAGES_MAX messages. What is left
  *                 over shows as a deadline that is already due.
  *
@@ -22,7 +24,7 @@
 #include "raft/message.h"
 
 enum {
-    RAFT_MESSAGES_MAX = 32, /* per call: a heartbeat round of a usual cluster, several appends to each follower */
+    RAFT_MESSAGES_MAX = 32, /* per call: requests to all voters of a joint list, or several appends to each follower */
     RAFT_READS_MAX = 32,
     RAFT_NOTES_MAX = 16,
 };
@@ -74,8 +76,8 @@ struct raft_chunk {
     uint64_t index, term, total_size, offset;
     uint32_t size;  /* 0: no chunk in this output */
     bool first;     /* a new transfer: forget the bytes of an older one */
-    bool last;      /* complete: verify it, make it durable, make it the state (dropping the log, which it replaces),
-                       and say raft_on_snapshot_installed(); or raft_on_snapshot_refused() */
+    bool last;      /* complete: verify it, make it durable, make it the state (it replaces the whole log), and say
+                       raft_on_snapshot_installed(); or raft_on_snapshot_refused() */
 };
 
 /* The answer to raft_read(). */
@@ -151,12 +153,13 @@ enum raft_verdict {
 size_t raft_size(const struct raft_config *config);
 void raft_init(struct raft *raft, const struct raft_config *config);
 
-/* In this order; what there is none of is left out. Entries come in the order of their indexes, the first one not
- * behind snapshot + 1; those that the snapshot covers already are recognised. RAFT_CORRUPT: do not start. RAFT_FULL:
- * entries_max is smaller than what the log holds above its last compaction. */
-enum raft_verdict raft_restore_hard_state(struct raft *raft, uint64_t term, uint64_t vote);
+/* First the newest durable snapshot, if there is one; then what was written, in the order in which it was: hard
+ * states, truncations, entries. What the snapshot covers already is recognised and passed over. RAFT_CORRUPT: this
+ * cannot have been written; do not start. RAFT_FULL: entries_max is smaller than the log above its snapshot. */
 enum raft_verdict raft_restore_snapshot(struct raft *raft, uint64_t index, uint64_t term, uint64_t total_size,
                                         struct bytes configuration);
+enum raft_verdict raft_restore_hard_state(struct raft *raft, uint64_t term, uint64_t vote);
+enum raft_verdict raft_restore_truncate(struct raft *raft, uint64_t from);
 enum raft_verdict raft_restore_entry(struct raft *raft, uint64_t index, uint8_t kind, uint64_t term,
                                      struct bytes payload);
 
@@ -174,7 +177,8 @@ enum raft_verdict raft_on_message(struct raft *raft, uint64_t now_ns, const stru
 void raft_on_stored(struct raft *raft, uint64_t now_ns, struct raft_ticket ticket, struct raft_output *output);
 
 /* The chunk marked last: its snapshot is durable and the state is replaced by it. `configuration` is the member list
- * in it. False: that list is no good; treat the snapshot as refused. */
+ * in it. The write that comes out truncates at index + 1, so that whoever replays the writes after a crash knows where
+ * the old log ended. False: the list is no good, and the snapshot is refused. */
 bool raft_on_snapshot_installed(struct raft *raft, uint64_t now_ns, struct bytes configuration,
                                 struct raft_output *output);
 /* It is no good (a checksum failed): the transfer begins anew. */
@@ -212,6 +216,7 @@ enum raft_role { RAFT_FOLLOWER, RAFT_PRE_CANDIDATE, RAFT_CANDIDATE, RAFT_LEADER 
 uint64_t raft_deadline_ns(const struct raft *raft); /* when to call raft_on_time next; RAFT_NEVER if nothing waits */
 enum raft_role raft_role(const struct raft *raft);
 uint64_t raft_term(const struct raft *raft);
+uint64_t raft_vote(const struct raft *raft); /* 0: nobody in this term */
 uint64_t raft_leader(const struct raft *raft);       /* 0: none known */
 uint64_t raft_commit_index(const struct raft *raft); /* as put out: committed and on our own disk */
 uint64_t raft_last_index(const struct raft *raft);

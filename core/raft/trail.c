@@ -96,6 +96,19 @@ uint64_t raft_trail_weight(const struct raft_trail *trail, uint64_t after, uint6
     return position_of(trail, up_to) - position_of(trail, after);
 }
 
+uint64_t raft_trail_fit(const struct raft_trail *trail, uint64_t after, uint64_t weight)
+{
+    uint64_t low = after, high = trail->last_index;
+
+    CHECK(raft_trail_covers(trail, after));
+    while (low < high) {
+        const uint64_t middle = high - (high - low) / 2;
+        if (raft_trail_weight(trail, after, middle) <= weight) low = middle;
+        else high = middle - 1;
+    }
+    return low;
+}
+
 uint64_t raft_trail_find(const struct raft_trail *trail, uint64_t index, uint64_t term)
 {
     uint64_t low = trail->base_index, high = MIN(index, trail->last_index);

@@ -45,6 +45,9 @@ struct raft_entry raft_trail_entry(const struct raft_trail *trail, uint64_t inde
 /* Weight of the entries in (after, up_to]; what lies below the base weighs nothing any more. */
 uint64_t raft_trail_weight(const struct raft_trail *trail, uint64_t after, uint64_t up_to);
 
+/* The last entry up to which those behind `after` weigh at most `weight`; `after` if not even one fits. */
+uint64_t raft_trail_fit(const struct raft_trail *trail, uint64_t after, uint64_t weight);
+
 /* The last entry at or below `index` whose term is at most `term`; base_index - 1 (or 0) if it is not covered. */
 uint64_t raft_trail_find(const struct raft_trail *trail, uint64_t index, uint64_t term);
 
