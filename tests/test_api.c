@@ -36,7 +36,8 @@ TEST(request_headers)
         EXPECT_EQ(row->why, row->verdict, request_header_read(&reader, &header));
         EXPECT_EQ(row->why, row->left, reader_left(&reader));
         EXPECT_EQ(row->why, row->client_id == NULL, header.client_id.data == NULL);
-        if (row->client_id != NULL) EXPECT_BYTES(row->why, row->client_id, 2, header.client_id.data, header.client_id.size);
+        if (row->client_id != NULL)
+            EXPECT_BYTES(row->why, row->client_id, 2, header.client_id.data, header.client_id.size);
         if (row->verdict != HEADER_MALFORMED) EXPECT_EQ(row->why, 7, header.correlation_id);
     }
 }

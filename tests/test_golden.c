@@ -7,7 +7,10 @@
 #include "t.h"
 
 enum kind {
-    KIND_REQUEST, KIND_RESPONSE, KIND_REQUEST_HEADER, KIND_RESPONSE_HEADER,
+    KIND_REQUEST,
+    KIND_RESPONSE,
+    KIND_REQUEST_HEADER,
+    KIND_RESPONSE_HEADER,
     KIND_MASK = 15,
     KIND_UNKNOWN_TAGS = 32, /* the case before it, with unknown tagged fields in every structure */
 };

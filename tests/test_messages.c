@@ -63,10 +63,8 @@ static const struct version_row {
     int16_t version;
     bool good;
 } version_rows[] = {
-    { "served from 3 on", 3, true },
-    { "advertised and yet not ours", 2, false },
-    { "the last", 11, true },
-    { "one more", 12, false },
+    { "served from 3 on", 3, true }, { "advertised and yet not ours", 2, false },
+    { "the last", 11, true },        { "one more", 12, false },
     { "negative", -1, false },
 };
 

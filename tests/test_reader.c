@@ -89,8 +89,8 @@ TEST(strings_and_bytes)
         const bool flexible = row->kind == COMPACT_STRING || row->kind == COMPACT_BYTES;
         const bool string = row->kind == STRING || row->kind == COMPACT_STRING;
         struct reader reader = reader_of(wire(row->bytes, row->size));
-        const struct bytes value = string ? reader_string(&reader, flexible, row->nullable)
-                                          : reader_bytes(&reader, flexible, row->nullable);
+        const struct bytes value =
+            string ? reader_string(&reader, flexible, row->nullable) : reader_bytes(&reader, flexible, row->nullable);
         EXPECT_EQ(row->why, row->good, reader_ok(&reader));
         EXPECT_EQ(row->why, row->value == NULL, value.data == NULL);
         EXPECT_EQ(row->why, row->left, reader_left(&reader));

@@ -23,16 +23,16 @@ static int close_text(FILE *file)
 
 /* The program reads this text instead of a file, and leaves to us instead of exiting. */
 #undef stderr
-#define stderr errors
+#define stderr            errors
 #define fopen(path, mode) open_text()
-#define fclose(file) close_text(file)
-#define exit(code) longjmp(left, 1)
+#define fclose(file)      close_text(file)
+#define exit(code)        longjmp(left, 1)
 #include "codec/schema/schema.c"
 #undef exit
 #undef fopen
 #undef fclose
 
-#define A "api a key=1 served=0-3 advertised=0-3 flexible=2\n"
+#define A    "api a key=1 served=0-3 advertised=0-3 flexible=2\n"
 #define REST "response\n    x int8\n"
 
 static const struct mistake_row {
@@ -52,7 +52,8 @@ static const struct mistake_row {
       "f:1: advertised must hold all served versions and end with them" },
     { "no response", A "request\n    x int8\n", "f:2: a has no response" },
     { "no fields", A "request\n" REST, "f:2: a_request has no fields" },
-    { "a number twice", A "request\n    x int8\n" REST "api b key=1 served=0-0 advertised=no flexible=no\nrequest\n    x int8\n",
+    { "a number twice",
+      A "request\n    x int8\n" REST "api b key=1 served=0-0 advertised=no flexible=no\nrequest\n    x int8\n",
       "is taken by" },
     { "a field outside", "    x int8\n", "f:1: a field belongs below request, response or record" },
     { "an unknown type", A "request\n    x int9\n" REST, "f:3: x: not a type, and no fields are indented below it" },
@@ -73,7 +74,8 @@ static const struct mistake_row {
     { "a tag twice", A "request\n    x int8 2+ tag=0\n    y int8 2+ tag=0\n", "f:4: y: tag 0 is taken by x in line 3" },
     { "falling tags", A "request\n    x int8 2+ tag=1\n    y int8 2+ tag=0\n", "f:4: y: tags must rise" },
     { "a null number", A "request\n    x int8?\n", "f:3: int8 cannot be null" },
-    { "a null tagged structure", A "request\n    x s? 2+ tag=0\n", "f:3: x: a tagged structure is absent rather than null" },
+    { "a null tagged structure", A "request\n    x s? 2+ tag=0\n",
+      "f:3: x: a tagged structure is absent rather than null" },
     { "a default too large", A "request\n    x int8 = 128\n", "f:3: \"128\" is not a value of int8" },
     { "a default of a string", A "request\n    x string = a\n", "f:3: only numbers and bool have a default to choose" },
     { "no default", A "request\n    x int8 =\n", "f:3: one default value is expected after =, and nothing more" },

@@ -39,10 +39,10 @@ struct request_header {
 };
 
 enum header_verdict {
-    HEADER_SERVED,             /* the body follows, in a version that is ours */
-    HEADER_UNSERVED_VERSION,   /* ApiVersions: answer version 0 with error 35; else close the connection */
-    HEADER_UNKNOWN_API,        /* not ours, or not advertised: close the connection */
-    HEADER_MALFORMED,          /* close the connection */
+    HEADER_SERVED,           /* the body follows, in a version that is ours */
+    HEADER_UNSERVED_VERSION, /* ApiVersions: answer version 0 with error 35; else close the connection */
+    HEADER_UNKNOWN_API,      /* not ours, or not advertised: close the connection */
+    HEADER_MALFORMED,        /* close the connection */
 };
 
 /* Reads a header. api_key and api_version are known unless malformed, the correlation id unless the API is unknown;

@@ -100,8 +100,8 @@ static int element_size_min(const struct field *field)
     for (int version = field->versions.from; version <= field->versions.to; version++) {
         const int size = value_size_min(field, version, version >= field->around->message->flexible);
         if (size == 0) {
-            fprintf(stderr, "%s:%d: an element of %s has no bytes in version %d\n", field->file, field->line, field->name,
-                    version);
+            fprintf(stderr, "%s:%d: an element of %s has no bytes in version %d\n", field->file, field->line,
+                    field->name, version);
             exit(1);
         }
         if (least == 0 || size < least) least = size;
@@ -226,13 +226,15 @@ static void emit_header(void)
 {
     emit("/* messages.h -- generated from core/codec/schema; change it there.\n"
          " *\n"
-         " * Every message and every structure in it is a plain struct. What it refers to is not its own: read, strings\n"
+         " * Every message and every structure in it is a plain struct. What it refers to is not its own: read, "
+         "strings\n"
          " * and records lie in the bytes that were read, arrays in the arena.\n"
          " *\n"
          " * x_default is x before anything is known; start from it what is to be written, because zero is not the\n"
          " * default of every field. Null, empty and what an absent field reads as: reader.h and schema.h.\n"
          " *\n"
-         " * x_read says whether the message was right; only then may *out be looked at. It leaves what comes after the\n"
+         " * x_read says whether the message was right; only then may *out be looked at. It leaves what comes after "
+         "the\n"
          " * message to the reader: reader_left. A version that is not ours fails, too.\n"
          " * x_write needs a version of ours; whether all of it fitted is writer_ok's to say. */\n"
          "#ifndef CHRONIK_CODEC_MESSAGES_H\n#define CHRONIK_CODEC_MESSAGES_H\n\n"
@@ -382,7 +384,8 @@ static void emit_read_tags(const struct structure *structure, const char *flexib
     }
     if (!is_constant(flexible)) emit("    if (%s) {\n", flexible);
     emit("%sstruct tags tags = reader_tags(reader);\n%sstruct reader value;\n", indent, indent);
-    emit("%sfor (int32_t tag = reader_tag(reader, &tags, &value); tag >= 0; tag = reader_tag(reader, &tags, &value)) {\n",
+    emit("%sfor (int32_t tag = reader_tag(reader, &tags, &value); tag >= 0; tag = reader_tag(reader, &tags, &value)) "
+         "{\n",
          indent);
     snprintf(inner, sizeof inner, "%s        ", indent);
     any = false;
@@ -544,8 +547,8 @@ static void emit_api_table(void)
         const struct message *m = &messages[i];
         if (m->kind != KIND_REQUEST) continue;
         const bool advertised = m->advertised.from != NEVER;
-        emit("    { .key = %d, .name = \"%s\", .served_min = %d, .served_max = %d, .advertised = %s,\n", m->key, m->base,
-             m->versions.from, m->versions.to, advertised ? "true" : "false");
+        emit("    { .key = %d, .name = \"%s\", .served_min = %d, .served_max = %d, .advertised = %s,\n", m->key,
+             m->base, m->versions.from, m->versions.to, advertised ? "true" : "false");
         emit("      .advertised_min = %d, .advertised_max = %d, .flexible_min = ", advertised ? m->advertised.from : 0,
              advertised ? m->advertised.to : 0);
         if (m->flexible == NEVER) emit("INT16_MAX },\n");

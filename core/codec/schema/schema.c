@@ -19,16 +19,16 @@ static const char *path_now;
 static int line_now;
 
 /* While a file is read. */
-static struct message api;                         /* the last api line, as a template for its two messages */
+static struct message api; /* the last api line, as a template for its two messages */
 static bool in_api;
-static struct message *message_now;                /* NULL: fields have no home yet */
+static struct message *message_now;                  /* NULL: fields have no home yet */
 static struct structure *open_structures[DEPTH_MAX]; /* by depth; NULL: fields cannot stand there */
 
-static const char *const type_names[] = { "bool",   "int8", "int16",  "uint16", "int32",  "uint32",
+static const char *const type_names[] = { "bool",  "int8", "int16",  "uint16", "int32",  "uint32",
                                           "int64", "uuid", "string", "bytes",  "records" };
 
 __attribute__((format(printf, 3, 0))) static _Noreturn void fail_at(const char *file, int line, const char *format,
-                                                                   va_list arguments)
+                                                                    va_list arguments)
 {
     fprintf(stderr, "%s:%d: ", file, line);
     vfprintf(stderr, format, arguments);
@@ -161,7 +161,8 @@ static void parse_header(bool record, char **words, int count)
         if ((seen & bit) != 0) fail("\"%s\" comes twice", words[i]);
         seen |= bit;
     }
-    if (seen != (record ? 7u : 15u)) fail("needs %s", record ? "id versions flexible" : "key served advertised flexible");
+    if (seen != (record ? 7u : 15u))
+        fail("needs %s", record ? "id versions flexible" : "key served advertised flexible");
     if (api.versions.to == NEVER) fail("%s: the range must end", range_key);
     const bool advertised = api.advertised.from != NEVER;
     if (advertised && (api.advertised.from > api.versions.from || api.advertised.to != api.versions.to)) {
@@ -194,13 +195,12 @@ static const char *parse_type(struct field *field, char *word)
 
 static void check_default(const struct field *field)
 {
-    static const struct { long long min, max; } limits[] = {
-        [TYPE_INT8] = { -128, 127 },
-        [TYPE_INT16] = { -32768, 32767 },
-        [TYPE_UINT16] = { 0, 65535 },
-        [TYPE_INT32] = { -2147483648LL, 2147483647 },
-        [TYPE_UINT32] = { 0, 4294967295LL },
-        [TYPE_INT64] = { -9223372036854775807LL, 9223372036854775807LL },
+    static const struct {
+        long long min, max;
+    } limits[] = {
+        [TYPE_INT8] = { -128, 127 },         [TYPE_INT16] = { -32768, 32767 },
+        [TYPE_UINT16] = { 0, 65535 },        [TYPE_INT32] = { -2147483648LL, 2147483647 },
+        [TYPE_UINT32] = { 0, 4294967295LL }, [TYPE_INT64] = { -9223372036854775807LL, 9223372036854775807LL },
     };
     char *end;
 
@@ -282,14 +282,16 @@ static void clamp(struct field *field, const struct structure *around)
 static void parse_field(int depth, char **words, int count)
 {
     if (message_now == NULL) fail("a field belongs below request, response or record");
-    if (depth > DEPTH_MAX || open_structures[depth - 1] == NULL) fail("nothing that holds fields stands above this line");
+    if (depth > DEPTH_MAX || open_structures[depth - 1] == NULL)
+        fail("nothing that holds fields stands above this line");
     if (count < 2) fail("%s: the type is missing", words[0]);
     if (field_count == FIELDS_MAX) fail("more than %d fields", FIELDS_MAX);
     struct structure *around = open_structures[depth - 1];
     struct field *field = &fields[field_count++];
 
-    *field = (struct field){ .file = path_now, .line = line_now, .versions = { 0, NEVER }, .tag = NO_TAG,
-                             .nullable_from = NEVER };
+    *field = (struct field){
+        .file = path_now, .line = line_now, .versions = { 0, NEVER }, .tag = NO_TAG, .nullable_from = NEVER
+    };
     copy_name(field->name, words[0]);
     const char *structure = parse_type(field, words[1]);
     parse_attributes(field, words + 2, count - 2);

@@ -31,8 +31,18 @@ enum { NAME_MAX_SIZE = 96, FIELDS_MAX = 4096, STRUCTURES_MAX = 1024, MESSAGES_MA
 enum { NEVER = 0x7fff, NO_TAG = -1 };
 
 enum type {
-    TYPE_BOOL, TYPE_INT8, TYPE_INT16, TYPE_UINT16, TYPE_INT32, TYPE_UINT32, TYPE_INT64, TYPE_UUID,
-    TYPE_STRING, TYPE_BYTES, TYPE_RECORDS, TYPE_STRUCTURE,
+    TYPE_BOOL,
+    TYPE_INT8,
+    TYPE_INT16,
+    TYPE_UINT16,
+    TYPE_INT32,
+    TYPE_UINT32,
+    TYPE_INT64,
+    TYPE_UUID,
+    TYPE_STRING,
+    TYPE_BYTES,
+    TYPE_RECORDS,
+    TYPE_STRUCTURE,
 };
 
 struct range {
@@ -47,23 +57,23 @@ struct field {
     bool array;
     struct structure *structure; /* of TYPE_STRUCTURE */
     const struct structure *around;
-    struct range versions;       /* clamped to those of the structure around it */
-    int nullable_from;           /* NEVER: null is refused */
-    int tag;                     /* NO_TAG: an ordinary field */
-    char value[NAME_MAX_SIZE];   /* the default as written, "" if none was */
+    struct range versions;     /* clamped to those of the structure around it */
+    int nullable_from;         /* NEVER: null is refused */
+    int tag;                   /* NO_TAG: an ordinary field */
+    char value[NAME_MAX_SIZE]; /* the default as written, "" if none was */
     struct field *next;
 };
 
 enum kind { KIND_REQUEST, KIND_RESPONSE, KIND_RECORD };
 
 struct structure {
-    char name[NAME_MAX_SIZE];   /* in C: produce_request_topic */
-    enum kind kind;             /* its message, by number; `message` is set by schema_finish */
+    char name[NAME_MAX_SIZE]; /* in C: produce_request_topic */
+    enum kind kind;           /* its message, by number; `message` is set by schema_finish */
     int key;
     const struct message *message;
-    struct range versions;      /* in which it can occur */
+    struct range versions; /* in which it can occur */
     struct field *fields;
-    struct structure *next;     /* of the same message, inner before outer */
+    struct structure *next; /* of the same message, inner before outer */
 };
 
 struct message {

@@ -1,0 +1,11 @@
+/* check.c -- what every fuzz target shares: a failed CHECK is a finding. */
+#include "base/check.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+_Noreturn void check_failed(const char *file, int line, const char *what)
+{
+    fprintf(stderr, "%s:%d: CHECK(%s)\n", file, line, what);
+    abort();
+}
