@@ -135,16 +135,11 @@ static void check_line(const char *path, unsigned number, const char *line)
 
     if (kind == 0) return;
     head_of(path, house);
-    if (kind == '>')
-        objection = system_objection(path, name);
-    else if (begins(path, generator) && strchr(name, '/') == NULL)
-        objection = NULL;
-    else if (strstr(name, "..") != NULL)
-        objection = "climbs with ..";
-    else if (strcmp(house, "core") == 0)
-        objection = core_objection(path + strlen("core/"), name);
-    else
-        objection = house_objection(house, name);
+    if (kind == '>') objection = system_objection(path, name);
+    else if (begins(path, generator) && strchr(name, '/') == NULL) objection = NULL;
+    else if (strstr(name, "..") != NULL) objection = "climbs with ..";
+    else if (strcmp(house, "core") == 0) objection = core_objection(path + strlen("core/"), name);
+    else objection = house_objection(house, name);
     if (objection == NULL) return;
     printf("%s:%u: #include of %s %s\n", path, number, name, objection);
     violations++;

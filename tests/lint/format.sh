@@ -19,6 +19,6 @@ fi
 if [ "$mode" = --fix ]; then
     sources | xargs -0 $clang_format -i
 else
-    wrong=$(sources | xargs -0 $clang_format --dry-run -ferror-limit=1 2>&1 | sed -n 's/:[0-9]*:[0-9]*: .*//p' | sort -u)
+    wrong=$(sources | xargs -0 $clang_format --dry-run 2>&1 | sed -n 's/:[0-9]*:[0-9]*: .*//p' | sort -u)
     [ -z "$wrong" ] || { echo "$wrong" | sed 's/$/: not as ".\/zigw build fmt" would have it/' && exit 1; }
 fi

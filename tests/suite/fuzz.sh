@@ -11,5 +11,5 @@ mkdir -p "$corpus" "$found"
 case " $* " in *" -merge=1 "*) exec "$fuzzer" "$@" "$corpus" "$found" ;; esac
 # libFuzzer's own exit code for a crash is 77, which would read as skipped.
 "$fuzzer" -error_exitcode=1 -timeout_exitcode=1 -timeout=10 -runs=0 -artifact_prefix="$found-" "$corpus"
-exec "$fuzzer" -error_exitcode=1 -timeout_exitcode=1 -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -artifact_prefix="$corpus/" \
-    -print_final_stats=1 "$@" "$found" "$corpus"
+exec "$fuzzer" -error_exitcode=1 -timeout_exitcode=1 -timeout=10 -rss_limit_mb=2048 -max_total_time="$seconds" \
+    -artifact_prefix="$corpus/" -print_final_stats=1 "$@" "$found" "$corpus"

@@ -124,10 +124,8 @@ static bool output_read(struct job *job, bool show, struct sum *sum)
     while (fgets(line, sizeof line, job->output) != NULL) {
         struct sum candidate;
         if (sum_read(line, &candidate)) *sum = candidate, found = true;
-        if (show)
-            printf("    %s%s", line, strchr(line, '\n') != NULL ? "" : "\n");
-        else if (strncmp(line, "skipped", 7) == 0)
-            printf("%s: %s", job->name, line);
+        if (show) printf("    %s%s", line, strchr(line, '\n') != NULL ? "" : "\n");
+        else if (strncmp(line, "skipped", 7) == 0) printf("%s: %s", job->name, line);
     }
     return found;
 }
@@ -147,12 +145,9 @@ static void finish(struct job *job, int status)
            now() - job->begin);
     if (sum.failed > 0) {
         output_read(job, true, &sum);
-        if (job->late)
-            printf("    took longer than %.0f s\n", job->seconds_max);
-        else if (WIFSIGNALED(status))
-            printf("    ended by signal: %s\n", strsignal(WTERMSIG(status)));
-        else
-            printf("    exit code %d\n", WEXITSTATUS(status));
+        if (job->late) printf("    took longer than %.0f s\n", job->seconds_max);
+        else if (WIFSIGNALED(status)) printf("    ended by signal: %s\n", strsignal(WTERMSIG(status)));
+        else printf("    exit code %d\n", WEXITSTATUS(status));
     }
     total.passed += sum.passed;
     total.failed += sum.failed;
