@@ -26,7 +26,7 @@ struct address {
 
 /* All that differs between nodes. Limits reserve address space, not memory; beyond one there is a policy error. */
 struct config {
-    int32_t node_id; /* 1 or more */
+    int32_t node_id;  /* 1 or more */
     uint64_t seed[2]; /* all randomness of this start: ids, timeouts */
     struct address advertised_kafka;
     char rack[64]; /* "" is none */
@@ -35,23 +35,23 @@ struct config {
     uint32_t topics_max;
     uint32_t partitions_max; /* on this node */
     uint32_t segments_max;
-    uint32_t producers_max;          /* idempotent producers remembered, over all partitions */
-    uint32_t request_size_max;       /* socket.request.max.bytes */
-    uint64_t request_memory_size;    /* frames being received and responses being sent, over all links */
-    uint32_t tail_unit_size;        /* unit of the memory that holds what was appended lately */
-    uint64_t tail_memory_size;       /* all of it */
-    uint32_t journal_file_size;      /* the message journal grows in files of this size, and reuses them */
+    uint32_t producers_max;       /* idempotent producers remembered, over all partitions */
+    uint32_t request_size_max;    /* socket.request.max.bytes */
+    uint64_t request_memory_size; /* frames being received and responses being sent, over all links */
+    uint32_t tail_unit_size;      /* unit of the memory that holds what was appended lately */
+    uint64_t tail_memory_size;    /* all of it */
+    uint32_t journal_file_size;   /* the message journal grows in files of this size, and reuses them */
     uint32_t journal_files_max;
     uint32_t meta_journal_file_size;
-    uint32_t meta_snapshot_entries;  /* entries in the metadata log before it is cut by a snapshot */
-    uint32_t message_size_max;       /* the largest max.message.bytes that a topic may have */
+    uint32_t meta_snapshot_entries; /* entries in the metadata log before it is cut by a snapshot */
+    uint32_t message_size_max;      /* the largest max.message.bytes that a topic may have */
 
     /* Defaults of broker configs that people set under these names. */
-    int32_t num_partitions;                 /* num.partitions */
-    bool auto_create_topics;                /* auto.create.topics.enable */
-    int64_t link_idle_ms;                   /* connections.max.idle.ms */
-    int64_t retention_check_interval_ms;    /* log.retention.check.interval.ms */
-    int64_t producer_id_expiration_ms;      /* producer.id.expiration.ms */
+    int32_t num_partitions;              /* num.partitions */
+    bool auto_create_topics;             /* auto.create.topics.enable */
+    int64_t link_idle_ms;                /* connections.max.idle.ms */
+    int64_t retention_check_interval_ms; /* log.retention.check.interval.ms */
+    int64_t producer_id_expiration_ms;   /* producer.id.expiration.ms */
 };
 
 /* What a single node on a laptop wants, apart from ids, seed and addresses. */

@@ -60,9 +60,9 @@ struct node_status {
     uint64_t fetched_size;
     uint64_t produces_failed; /* partitions of produce requests that were answered with an error */
     uint64_t fetches_failed;
-    uint64_t throttles;      /* times that reading from a link was held back for want of memory */
-    uint64_t commit_rounds;  /* journal rounds that became durable */
-    uint64_t meta_commits;   /* metadata records committed */
+    uint64_t throttles;     /* times that reading from a link was held back for want of memory */
+    uint64_t commit_rounds; /* journal rounds that became durable */
+    uint64_t meta_commits;  /* metadata records committed */
     uint64_t segments_rolled;
     uint64_t segments_deleted;
     uint64_t links_opened;

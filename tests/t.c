@@ -34,8 +34,7 @@ void test_expect_int(const char *file, int line, const char *why, const char *wh
     fprintf(stderr, "%s:%d: %s: %s: %s is %lld, expected %lld\n", file, line, running, why, what, got, want);
 }
 
-void test_expect_text(const char *file, int line, const char *why, const char *what, const char *want,
-                      const char *got)
+void test_expect_text(const char *file, int line, const char *why, const char *what, const char *want, const char *got)
 {
     if (strcmp(want, got) == 0) return;
     failures++;

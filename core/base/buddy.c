@@ -64,10 +64,8 @@ static void close_beyond(struct buddy *buddy, uint64_t end)
     while (order > 0) {
         order--;
         node = 2 * node;
-        if ((end >> order & 1) == 0)
-            buddy->lack[node + 1] = (uint8_t)(order + 1);
-        else
-            node++;
+        if ((end >> order & 1) == 0) buddy->lack[node + 1] = (uint8_t)(order + 1);
+        else node++;
     }
     buddy->lack[node] = 1; /* the first block beyond the end */
     join_upward(buddy, node, 0);

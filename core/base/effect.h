@@ -23,7 +23,7 @@
 #include "base/note.h"
 
 enum {
-    EFFECTS_MAX = 512, /* orders of one step; who would order more leaves the rest for a deadline that is due */
+    EFFECTS_MAX = 512,   /* orders of one step; who would order more leaves the rest for a deadline that is due */
     PATH_SIZE_MAX = 384, /* a path with its terminator: topic names have up to 249 characters */
 };
 

@@ -19,12 +19,9 @@ uint32_t pool_take(struct pool *pool)
 {
     uint32_t slot = pool->free_first;
 
-    if (slot != POOL_NONE)
-        pool->free_first = pool->next[slot];
-    else if (pool->fresh_first < pool->slots_max)
-        slot = pool->fresh_first++;
-    else
-        return POOL_NONE;
+    if (slot != POOL_NONE) pool->free_first = pool->next[slot];
+    else if (pool->fresh_first < pool->slots_max) slot = pool->fresh_first++;
+    else return POOL_NONE;
 
     pool->next[slot] = POOL_TAKEN;
     pool->taken_count++;

@@ -53,10 +53,8 @@ static void sink(struct timers *timers, uint32_t index, struct timers_entry entr
 /* Where an entry was, another goes: up if it is due before the one above, else down. */
 static void replace(struct timers *timers, uint32_t index, struct timers_entry entry)
 {
-    if (index > 0 && before(entry, timers->heap[(index - 1) / CHILDREN]))
-        rise(timers, index, entry);
-    else
-        sink(timers, index, entry);
+    if (index > 0 && before(entry, timers->heap[(index - 1) / CHILDREN])) rise(timers, index, entry);
+    else sink(timers, index, entry);
 }
 
 size_t timers_size(uint32_t slots_max)
@@ -84,10 +82,8 @@ void timers_set(struct timers *timers, uint32_t slot, uint64_t deadline)
     }
     const struct timers_entry entry = { deadline, slot };
     const uint32_t place = timers->place[slot];
-    if (place != 0)
-        replace(timers, place - 1, entry);
-    else
-        rise(timers, timers->count++, entry);
+    if (place != 0) replace(timers, place - 1, entry);
+    else rise(timers, timers->count++, entry);
 }
 
 void timers_clear(struct timers *timers, uint32_t slot)

@@ -106,7 +106,8 @@ int main(int argc, char **argv)
     must(fsync(journal) == 0, "sync");
 
     printf("one round, %zu B to each partition; microseconds, medians\n", batch_size);
-    printf("%10s %12s %12s %14s %22s\n", "partitions", "direct", "journal", "direct/journal", "written behind, no sync");
+    printf("%10s %12s %12s %14s %22s\n", "partitions", "direct", "journal", "direct/journal",
+           "written behind, no sync");
     for (int partitions = 1; partitions <= PARTITIONS_MAX; partitions = partitions == 1 ? 100 : partitions * 20) {
         double direct_us[ROUNDS_MAX], journal_us[ROUNDS_MAX], behind_us[ROUNDS_MAX];
         const int wanted = partitions > 1000 ? rounds_asked / 10 + 1 : rounds_asked;
