@@ -16,16 +16,16 @@ enum {
     GIB = 1 << 30,
     MIB = 1 << 20,
     RATIO_ONE = 1000000,
-    SEGMENT_SIZE_MIN = 1024, /* smaller ones would be files for their own sake */
+    SEGMENT_SIZE_MIN = 1024,         /* smaller ones would be files for their own sake */
     MESSAGE_SIZE_DEFAULT = MIB + 12, /* Kafka's: a record of 1 MiB with the head of an old message */
 };
 
-#define ANY_INT INT32_MIN, INT32_MAX
-#define INT_FROM(low) (low), INT32_MAX
+#define ANY_INT        INT32_MIN, INT32_MAX
+#define INT_FROM(low)  (low), INT32_MAX
 #define LONG_FROM(low) (low), INT64_MAX
-#define ONLY(value) (value), (value), (value)
-#define FLAG(value) (value), 0, 1
-#define TEXT_ONLY 0, 0, 0
+#define ONLY(value)    (value), (value), (value)
+#define FLAG(value)    (value), 0, 1
+#define TEXT_ONLY      0, 0, 0
 
 /* clang-format off */
 static const struct config_info infos[CONFIG_COUNT] = {
@@ -202,7 +202,7 @@ enum config_id config_by_name(enum config_scope scope, struct bytes name)
     uint32_t high = scope == SCOPE_TOPIC ? TOPIC_CONFIG_COUNT : CONFIG_COUNT;
 
     if (name.size == 0) return CONFIG_NONE;
-    while (low < high) {   /* both halves are sorted by name */
+    while (low < high) { /* both halves are sorted by name */
         const uint32_t middle = low + (high - low) / 2;
         const int order = compare(name, text_of(infos[middle].name));
         if (order == 0) return (enum config_id)middle;
@@ -310,7 +310,7 @@ static bool parse_list(struct bytes text, const char *const *words, int64_t *val
         *value |= (int64_t)1 << place;
         if (end == text.size) return true;
         text = (struct bytes){ text.data + end + 1, text.size - end - 1 };
-        if (text.size == 0) return false;   /* a comma with nothing behind it */
+        if (text.size == 0) return false; /* a comma with nothing behind it */
     }
     return true;
 }

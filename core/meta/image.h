@@ -41,9 +41,9 @@ struct image_topic {
     uint32_t partition_count;
     uint32_t first_partition; /* slot of partition 0; see image_partition_slot */
     uint32_t last_partition;
-    uint32_t next_topic;      /* in creation order */
+    uint32_t next_topic; /* in creation order */
     uint32_t previous_topic;
-    uint64_t configs_set;     /* which settings it has of its own, by config id */
+    uint64_t configs_set; /* which settings it has of its own, by config id */
 };
 
 struct image_partition {
@@ -60,10 +60,10 @@ struct image_partition {
 };
 
 enum endpoint { /* where a broker is reached, for what */
-    ENDPOINT_KAFKA,
-    ENDPOINT_NODE, /* cluster control and Raft */
-    ENDPOINT_WAL,  /* WAL streaming */
-    ENDPOINT_COUNT,
+                ENDPOINT_KAFKA,
+                ENDPOINT_NODE, /* cluster control and Raft */
+                ENDPOINT_WAL,  /* WAL streaming */
+                ENDPOINT_COUNT,
 };
 
 struct image_endpoint {
@@ -74,8 +74,8 @@ struct image_endpoint {
 
 struct image_broker {
     int32_t id;
-    int64_t epoch; /* the metadata index of its registration */
-    struct uuid incarnation; /* of its data directory */
+    int64_t epoch;           /* the metadata index of its registration */
+    struct uuid incarnation; /* of its latest start */
     bool fenced;
     uint8_t rack_size; /* 0: none */
     uint8_t rack[RACK_SIZE_MAX];
@@ -125,6 +125,7 @@ struct image_view {
     uint32_t topic_count;
     uint32_t partition_count;
     uint32_t broker_count;
+    uint32_t setting_count; /* that topics have of their own */
 };
 struct image_view image_view(const struct image *image);
 
@@ -166,6 +167,7 @@ struct image_config {
     uint32_t topics_max;
     uint32_t partitions_max;
     uint32_t brokers_max;
+    uint32_t settings_max; /* that topics have of their own, all together */
     uint64_t hash_seed;
     uint32_t static_count;
     struct config_static statics[CONFIG_STATICS_MAX];
@@ -196,7 +198,8 @@ enum image_change_kind {
     CHANGE_PARTITION_REMOVED, /* topic, partition: by image_drain */
     CHANGE_TOPIC_CONFIG,      /* topic */
     CHANGE_BROKER_CONFIG,     /* broker, or SLOT_NONE: all of them. Rules of every topic may have changed */
-    CHANGE_BROKER,            /* broker */
+    CHANGE_BROKER,            /* broker: registered, fenced or not. Leaders of any partition may have changed */
+    CHANGE_BROKER_REMOVED,    /* broker is SLOT_NONE */
 };
 
 /* What a record did. Slots are looked up when it is seen, before another record is applied. */

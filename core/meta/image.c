@@ -1,0 +1,297 @@
+/* image.c -- the image's memory, and the questions to it. image_apply.c changes it, image_configs.c knows settings. */
+#include "meta/image.h"
+
+#include "base/check.h"
+#include "meta/image_state.h"
+
+/* ---- memory ---- */
+
+enum {
+    MEMORY_IMAGE,
+    MEMORY_TOPICS,
+    MEMORY_TOPIC_VALUES,
+    MEMORY_TOPIC_SLOTS,
+    MEMORY_TOPICS_BY_NAME,
+    MEMORY_TOPICS_BY_ID,
+    MEMORY_PARTITIONS,
+    MEMORY_PARTITION_SLOTS,
+    MEMORY_PARTITIONS_BY_INDEX,
+    MEMORY_BROKERS,
+    MEMORY_SETTINGS,
+    MEMORY_BROKER_SLOTS,
+    MEMORY_BROKERS_BY_ID,
+    MEMORY_ARENA,
+    MEMORY_COUNT,
+};
+
+static size_t rounded(size_t size)
+{
+    return (size + 63) / 64 * 64;
+}
+
+static void sizes_of(const struct image_config *config, size_t sizes[MEMORY_COUNT])
+{
+    const size_t topics = config->topics_max, partitions = config->partitions_max, brokers = config->brokers_max;
+
+    sizes[MEMORY_IMAGE] = sizeof(struct image);
+    sizes[MEMORY_TOPICS] = topics * sizeof(struct image_topic);
+    sizes[MEMORY_TOPIC_VALUES] = topics * TOPIC_CONFIG_COUNT * sizeof(int64_t);
+    sizes[MEMORY_TOPIC_SLOTS] = pool_size(config->topics_max);
+    sizes[MEMORY_TOPICS_BY_NAME] = text_map_size(config->topics_max);
+    sizes[MEMORY_TOPICS_BY_ID] = map_size(config->topics_max, MAP_KEY_ID);
+    sizes[MEMORY_PARTITIONS] = partitions * sizeof(struct image_partition);
+    sizes[MEMORY_PARTITION_SLOTS] = pool_size(config->partitions_max);
+    sizes[MEMORY_PARTITIONS_BY_INDEX] = map_size(config->partitions_max, MAP_KEY_U64);
+    sizes[MEMORY_BROKERS] = brokers * sizeof(struct image_broker);
+    sizes[MEMORY_SETTINGS] = brokers * sizeof(struct broker_settings);
+    sizes[MEMORY_BROKER_SLOTS] = pool_size(config->brokers_max);
+    sizes[MEMORY_BROKERS_BY_ID] = map_size(config->brokers_max, MAP_KEY_U64);
+    sizes[MEMORY_ARENA] = RECORD_ARENA_SIZE;
+}
+
+size_t image_size(const struct image_config *config)
+{
+    size_t sizes[MEMORY_COUNT], sum = 0;
+
+    sizes_of(config, sizes);
+    for (uint32_t i = 0; i < MEMORY_COUNT; i++) sum += rounded(sizes[i]);
+    return sum;
+}
+
+static void point(struct image *image)
+{
+    size_t sizes[MEMORY_COUNT];
+    void *parts[MEMORY_COUNT];
+    uint8_t *at = (uint8_t *)image;
+
+    sizes_of(&image->config, sizes);
+    for (uint32_t i = 0; i < MEMORY_COUNT; i++) {
+        parts[i] = at;
+        at += rounded(sizes[i]);
+    }
+    image->topics = parts[MEMORY_TOPICS];
+    image->topic_values = parts[MEMORY_TOPIC_VALUES];
+    image->partitions = parts[MEMORY_PARTITIONS];
+    image->brokers = parts[MEMORY_BROKERS];
+    image->settings = parts[MEMORY_SETTINGS];
+
+    const struct image_config *config = &image->config;
+    const uint64_t seed = config->hash_seed;
+    pool_init(&image->topic_slots, parts[MEMORY_TOPIC_SLOTS], config->topics_max);
+    pool_init(&image->partition_slots, parts[MEMORY_PARTITION_SLOTS], config->partitions_max);
+    pool_init(&image->broker_slots, parts[MEMORY_BROKER_SLOTS], config->brokers_max);
+    text_map_init(&image->topics_by_name, parts[MEMORY_TOPICS_BY_NAME], config->topics_max, seed);
+    map_init(&image->topics_by_id, parts[MEMORY_TOPICS_BY_ID], config->topics_max, MAP_KEY_ID, seed);
+    map_init(&image->partitions_by_index, parts[MEMORY_PARTITIONS_BY_INDEX], config->partitions_max, MAP_KEY_U64, seed);
+    map_init(&image->brokers_by_id, parts[MEMORY_BROKERS_BY_ID], config->brokers_max, MAP_KEY_U64, seed);
+    arena_init(&image->arena, parts[MEMORY_ARENA], RECORD_ARENA_SIZE);
+}
+
+void image_init(struct image *image, const struct image_config *config)
+{
+    CHECK(config->topics_max > 0 && config->partitions_max > 0 && config->brokers_max > 0);
+    CHECK(config->static_count <= CONFIG_STATICS_MAX);
+    *image = (struct image){ .config = *config,
+                             .first_topic = SLOT_NONE,
+                             .last_topic = SLOT_NONE,
+                             .draining = SLOT_NONE,
+                             .first_broker = SLOT_NONE,
+                             .own_broker = SLOT_NONE };
+    point(image);
+    for (uint32_t i = 0; i < config->static_count; i++) {
+        const struct config_static *set = &config->statics[i];
+        CHECK(config_scope(set->id) == SCOPE_BROKER && (int)set->id < (int)CONFIG_COUNT);
+        image->statics.values[set->id - TOPIC_CONFIG_COUNT] = set->value;
+        image->statics.set |= (uint64_t)1 << (set->id - TOPIC_CONFIG_COUNT);
+    }
+}
+
+void image_clear(struct image *image)
+{
+    const struct image_config config = image->config;
+
+    memset(image, 0, image_size(&config));
+    image_init(image, &config);
+}
+
+/* ---- names ---- */
+
+struct folded_name image_fold(struct bytes name)
+{
+    struct folded_name folded;
+
+    CHECK(name.size <= TOPIC_NAME_SIZE_MAX);
+    folded.size = (uint8_t)name.size;
+    for (uint32_t i = 0; i < name.size; i++) folded.bytes[i] = name.data[i] == '.' ? '_' : name.data[i];
+    return folded;
+}
+
+uint32_t image_topic_like(const struct image *image, struct bytes name)
+{
+    if (name.size == 0 || name.size > TOPIC_NAME_SIZE_MAX) return SLOT_NONE;
+    const struct folded_name wanted = image_fold(name);
+    struct text_map_search search;
+    uint32_t topic = text_map_first(&image->topics_by_name, folded_bytes(&wanted), &search);
+
+    for (; topic != TEXT_MAP_NONE; topic = text_map_next(&image->topics_by_name, &search)) {
+        const struct folded_name found = image_fold(image_topic_name(image, topic));
+        if (bytes_equal(folded_bytes(&wanted), folded_bytes(&found))) return topic;
+    }
+    return SLOT_NONE;
+}
+
+uint32_t image_topic_by_name(const struct image *image, struct bytes name)
+{
+    const uint32_t topic = image_topic_like(image, name); /* two that are alike cannot both be there */
+
+    if (topic == SLOT_NONE || !bytes_equal(name, image_topic_name(image, topic))) return SLOT_NONE;
+    return topic;
+}
+
+uint32_t image_topic_by_id(const struct image *image, const struct uuid *id)
+{
+    uint32_t topic;
+
+    return map_get(&image->topics_by_id, map_key_id(id, 0), &topic) ? topic : SLOT_NONE;
+}
+
+const struct image_topic *image_topic(const struct image *image, uint32_t topic)
+{
+    CHECK(topic < image->config.topics_max);
+    return &image->topics[topic];
+}
+
+struct bytes image_topic_name(const struct image *image, uint32_t topic)
+{
+    const struct image_topic *found = image_topic(image, topic);
+
+    return (struct bytes){ found->name, found->name_size };
+}
+
+/* ---- partitions ---- */
+
+uint32_t image_partition_slot(const struct image *image, uint32_t topic, int32_t index)
+{
+    uint32_t partition;
+
+    return map_get(&image->partitions_by_index, partition_key(topic, index), &partition) ? partition : SLOT_NONE;
+}
+
+const struct image_partition *image_partition(const struct image *image, uint32_t partition)
+{
+    CHECK(partition < image->config.partitions_max);
+    return &image->partitions[partition];
+}
+
+bool image_partition_has_replica(const struct image_partition *partition, int32_t broker_id)
+{
+    for (uint32_t i = 0; i < partition->replica_count; i++) {
+        if (partition->replicas[i] == broker_id) return true;
+    }
+    return false;
+}
+
+uint32_t image_first_topic(const struct image *image)
+{
+    return image->first_topic;
+}
+
+uint32_t image_next_topic(const struct image *image, uint32_t topic)
+{
+    return image_topic(image, topic)->next_topic;
+}
+
+/* ---- brokers, cluster ---- */
+
+uint32_t image_broker_by_id(const struct image *image, int32_t id)
+{
+    uint32_t broker;
+
+    return map_get(&image->brokers_by_id, broker_key(id), &broker) ? broker : SLOT_NONE;
+}
+
+const struct image_broker *image_broker(const struct image *image, uint32_t broker)
+{
+    CHECK(broker < image->config.brokers_max);
+    return &image->brokers[broker];
+}
+
+uint32_t image_first_broker(const struct image *image)
+{
+    return image->first_broker;
+}
+
+uint32_t image_next_broker(const struct image *image, uint32_t broker)
+{
+    return image_broker(image, broker)->next_broker;
+}
+
+struct image_view image_view(const struct image *image)
+{
+    return image->view;
+}
+
+/* ---- invariants ---- */
+
+static void check_partition(const struct image_partition *partition)
+{
+    bool led = partition->leader == -1;
+
+    CHECK(partition->replica_count >= 1 && partition->replica_count <= REPLICAS_MAX);
+    CHECK(partition->isr_count <= partition->replica_count);
+    for (uint32_t i = 0; i < partition->isr_count; i++) {
+        CHECK(image_partition_has_replica(partition, partition->isr[i])); /* (5) */
+    }
+    led |= image_partition_has_replica(partition, partition->leader);
+    CHECK(led); /* (5) */
+}
+
+static uint32_t check_chain(const struct image *image, uint32_t topic)
+{
+    const struct image_topic *owner = image_topic(image, topic);
+    uint32_t count = 0, last = SLOT_NONE;
+
+    for (uint32_t slot = owner->first_partition; slot != SLOT_NONE; slot = image->partitions[slot].next_partition) {
+        const struct image_partition *partition = image_partition(image, slot);
+        CHECK(pool_is_taken(&image->partition_slots, slot));
+        CHECK(partition->topic == topic && partition->index == (int32_t)count); /* (2) */
+        CHECK(image_partition_slot(image, topic, partition->index) == slot);    /* (2) */
+        check_partition(partition);
+        last = slot;
+        count++;
+    }
+    CHECK(count == owner->partition_count && last == owner->last_partition); /* (2) */
+    return count;
+}
+
+void image_check(const struct image *image)
+{
+    uint32_t topics = 0, partitions = 0, settings = 0, brokers = 0, previous = SLOT_NONE;
+
+    for (uint32_t topic = image->first_topic; topic != SLOT_NONE; topic = image->topics[topic].next_topic) {
+        CHECK(pool_is_taken(&image->topic_slots, topic));
+        CHECK(image->topics[topic].previous_topic == previous);
+        CHECK(image_topic_by_name(image, image_topic_name(image, topic)) == topic); /* (1) */
+        CHECK(image_topic_by_id(image, &image->topics[topic].id) == topic);         /* (1) */
+        partitions += check_chain(image, topic);
+        settings += (uint32_t)__builtin_popcountll(image->topics[topic].configs_set);
+        previous = topic;
+        topics++;
+    }
+    CHECK(image->last_topic == previous);
+    CHECK(topics == image->view.topic_count);                                         /* (3) */
+    CHECK(topics + (image->draining != SLOT_NONE) == image->topic_slots.taken_count); /* (3) */
+    CHECK(settings == image->view.setting_count);
+    if (image->draining == SLOT_NONE) CHECK(partitions == image->view.partition_count); /* (3) */
+    CHECK(image->view.partition_count == image->partition_slots.taken_count);           /* (3) */
+
+    int64_t last_id = -1;
+    for (uint32_t broker = image->first_broker; broker != SLOT_NONE; broker = image->brokers[broker].next_broker) {
+        CHECK(image->brokers[broker].id > last_id); /* (4) */
+        CHECK(image_broker_by_id(image, image->brokers[broker].id) == broker);
+        last_id = image->brokers[broker].id;
+        brokers++;
+    }
+    CHECK(brokers == image->view.broker_count && brokers == image->broker_slots.taken_count);
+    CHECK(image->own_broker == image_broker_by_id(image, image->config.node_id));
+}

@@ -1,0 +1,82 @@
+/* image_configs.c -- which of the values set for a topic or a broker holds: the nearest one. */
+#include "base/check.h"
+#include "log/logs.h"
+#include "meta/image_state.h"
+
+enum { MIN_ISR_OF_THREE = 2, REPLICAS_OF_MIN_ISR = 3 };
+
+static bool find(const struct broker_settings *settings, enum config_id id, int64_t *value)
+{
+    const uint32_t place = (uint32_t)id - TOPIC_CONFIG_COUNT;
+
+    if ((settings->set >> place & 1) == 0) return false;
+    *value = settings->values[place];
+    return true;
+}
+
+static struct config_value broker_slot_config(const struct image *image, uint32_t broker, bool own, enum config_id id)
+{
+    struct config_value found;
+
+    CHECK(config_scope(id) == SCOPE_BROKER);
+    if (broker != SLOT_NONE && find(&image->settings[broker], id, &found.value)) found.source = SOURCE_BROKER;
+    else if (find(&image->all_brokers, id, &found.value)) found.source = SOURCE_BROKERS;
+    else if (own && find(&image->statics, id, &found.value)) found.source = SOURCE_STATIC;
+    else found = (struct config_value){ config_info(id)->value, SOURCE_DEFAULT };
+    return found;
+}
+
+struct config_value broker_config(const struct image *image, int32_t broker_id, enum config_id id)
+{
+    return broker_slot_config(image, image_broker_by_id(image, broker_id), broker_id == image->config.node_id, id);
+}
+
+int64_t broker_config_int(const struct image *image, enum config_id id)
+{
+    return broker_slot_config(image, image->own_broker, true, id).value;
+}
+
+struct config_value topic_config(const struct image *image, uint32_t topic, enum config_id id)
+{
+    const struct image_topic *owner = image_topic(image, topic);
+    const struct config_info *info = config_info(id);
+
+    CHECK(config_scope(id) == SCOPE_TOPIC);
+    if ((owner->configs_set >> id & 1) != 0) {
+        return (struct config_value){ image->topic_values[(size_t)topic * TOPIC_CONFIG_COUNT + id], SOURCE_TOPIC };
+    }
+    if (info->broker_id == CONFIG_NONE) return (struct config_value){ info->value, SOURCE_DEFAULT };
+    struct config_value found = broker_slot_config(image, image->own_broker, true, info->broker_id);
+    if (id == CONFIG_MIN_INSYNC_REPLICAS && found.source == SOURCE_DEFAULT &&
+        owner->replica_target >= REPLICAS_OF_MIN_ISR) {
+        found.value = MIN_ISR_OF_THREE;
+    }
+    return found;
+}
+
+int64_t topic_config_int(const struct image *image, uint32_t topic, enum config_id id)
+{
+    return topic_config(image, topic, id).value;
+}
+
+uint8_t partition_min_isr(const struct image *image, uint32_t partition)
+{
+    const struct image_partition *found = image_partition(image, partition);
+    const int64_t wanted = topic_config_int(image, found->topic, CONFIG_MIN_INSYNC_REPLICAS);
+
+    return (uint8_t)MIN(wanted, (int64_t)found->replica_count);
+}
+
+struct log_rules topic_log_rules(const struct image *image, uint32_t topic)
+{
+    return (struct log_rules){
+        .retention_ms = topic_config_int(image, topic, CONFIG_RETENTION_MS),
+        .retention_size = topic_config_int(image, topic, CONFIG_RETENTION_BYTES),
+        .segment_size = (uint32_t)topic_config_int(image, topic, CONFIG_SEGMENT_BYTES),
+        .segment_ms = topic_config_int(image, topic, CONFIG_SEGMENT_MS),
+        .index_interval_size = (uint32_t)topic_config_int(image, topic, CONFIG_INDEX_INTERVAL_BYTES),
+        .segment_index_size = (uint32_t)topic_config_int(image, topic, CONFIG_SEGMENT_INDEX_BYTES),
+        .file_delete_delay_ms = topic_config_int(image, topic, CONFIG_FILE_DELETE_DELAY_MS),
+        .deletes = (topic_config_int(image, topic, CONFIG_CLEANUP_POLICY) & CLEANUP_DELETE) != 0,
+    };
+}

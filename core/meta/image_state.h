@@ -1,0 +1,68 @@
+/* image_state.h -- the image's memory, shared by the files of this room that ask, apply and judge settings. */
+#ifndef CHRONIK_META_IMAGE_STATE_H
+#define CHRONIK_META_IMAGE_STATE_H
+
+#include "base/arena.h"
+#include "base/map.h"
+#include "base/pool.h"
+#include "meta/image.h"
+#include "meta/records.h"
+
+/* What is set for one broker, or for all, or by the node's own configuration. */
+struct broker_settings {
+    uint64_t set; /* bit id - TOPIC_CONFIG_COUNT */
+    int64_t values[BROKER_CONFIG_COUNT];
+};
+
+struct image {
+    struct image_config config;
+    struct image_view view;
+
+    struct image_topic *topics; /* [topics_max] */
+    int64_t *topic_values;      /* [topics_max][TOPIC_CONFIG_COUNT], touched only for topics with settings */
+    struct pool topic_slots;
+    struct text_map topics_by_name; /* by folded name; see fold() */
+    struct map topics_by_id;
+    uint32_t first_topic;
+    uint32_t last_topic;
+    uint32_t draining; /* a removed topic whose slots are not all given back, or SLOT_NONE */
+
+    struct image_partition *partitions; /* [partitions_max] */
+    struct pool partition_slots;
+    struct map partitions_by_index; /* by topic slot and index */
+
+    struct image_broker *brokers;     /* [brokers_max] */
+    struct broker_settings *settings; /* [brokers_max] */
+    struct pool broker_slots;
+    struct map brokers_by_id;
+    uint32_t first_broker;
+    uint32_t own_broker; /* slot of config.node_id, or SLOT_NONE */
+    struct broker_settings all_brokers;
+    struct broker_settings statics;
+
+    struct arena arena; /* for decoding one record */
+};
+
+/* A name as far as two topics may not be alike: metrics of Kafka write dots as underscores. */
+struct folded_name {
+    uint8_t bytes[TOPIC_NAME_SIZE_MAX];
+    uint8_t size;
+};
+struct folded_name image_fold(struct bytes name);
+
+static inline struct bytes folded_bytes(const struct folded_name *name)
+{
+    return (struct bytes){ name->bytes, name->size };
+}
+
+static inline struct map_key partition_key(uint32_t topic, int32_t index)
+{
+    return map_key_u64((uint64_t)topic << 32 | (uint32_t)index);
+}
+
+static inline struct map_key broker_key(int32_t id)
+{
+    return map_key_u64((uint32_t)id);
+}
+
+#endif

@@ -1,0 +1,47 @@
+#include "meta/records.h"
+
+/* Begins a record's frame; its size is known when the fields are written. */
+static uint64_t begin(struct proposal *proposal, enum record_id id)
+{
+    const uint64_t position = writer_leave_int32(&proposal->writer);
+
+    writer_uint8(&proposal->writer, (uint8_t)id);
+    writer_uint8(&proposal->writer, 0);
+    return position;
+}
+
+static void end(struct proposal *proposal, uint64_t position)
+{
+    writer_patch_int32(&proposal->writer, position, (int32_t)(proposal->writer.size - position - 4));
+    proposal->record_count++;
+}
+
+#define ADD(name, ID)                                                                                                  \
+    void proposal_add_##name(struct proposal *proposal, const struct metadata_##name##_record *record)                 \
+    {                                                                                                                  \
+        const uint64_t position = begin(proposal, RECORD_METADATA_##ID);                                               \
+        metadata_##name##_record_write(&proposal->writer, 0, record);                                                  \
+        end(proposal, position);                                                                                       \
+    }
+
+ADD(cluster, CLUSTER)
+ADD(feature, FEATURE)
+ADD(broker, BROKER)
+ADD(broker_change, BROKER_CHANGE)
+ADD(broker_removal, BROKER_REMOVAL)
+ADD(topic, TOPIC)
+ADD(topic_removal, TOPIC_REMOVAL)
+ADD(partition, PARTITION)
+ADD(partition_change, PARTITION_CHANGE)
+ADD(config, CONFIG)
+ADD(producer_ids, PRODUCER_IDS)
+
+bool proposal_next(struct bytes *rest, struct bytes *record)
+{
+    if (rest->size < RECORD_FRAME_SIZE) return false;
+    const uint32_t size = load_u32(rest->data);
+    if (size < 2 || size > rest->size - 4) return false;
+    *record = (struct bytes){ rest->data + 4, size };
+    *rest = (struct bytes){ rest->data + 4 + size, rest->size - 4 - size };
+    return true;
+}

@@ -1,0 +1,473 @@
+#include "codec/errors.h"
+#include "log/logs.h"
+#include "meta/image.h"
+#include "meta/image_state.h"
+#include "meta/snapshot.h"
+#include "t.h"
+#include <stdlib.h>
+
+/* A small image: every limit is within reach. */
+static struct image *image_small(void)
+{
+    const struct image_config config = { .node_id = 1,
+                                         .topics_max = 4,
+                                         .partitions_max = 8,
+                                         .brokers_max = 3,
+                                         .settings_max = 3,
+                                         .hash_seed = 42,
+                                         .static_count = 1,
+                                         .statics = { { CONFIG_NUM_PARTITIONS, 4 } } };
+    const size_t size = (image_size(&config) + 63) / 64 * 64;
+    struct image *image = aligned_alloc(64, size);
+
+    memset(image, 0, size);
+    image_init(image, &config);
+    return image;
+}
+
+static struct bytes bytes_of(const char *text)
+{
+    return (struct bytes){ (const uint8_t *)text, (uint32_t)strlen(text) };
+}
+
+static struct uuid id_of(uint8_t number)
+{
+    return (struct uuid){ { number, [15] = 1 } };
+}
+
+/* Applies the records of a proposal one by one, as the metadata log does; the last verdict, the last change. */
+static enum apply_verdict apply(struct image *image, uint64_t index, const struct proposal *proposal,
+                                struct image_change *change)
+{
+    struct bytes rest = proposal_bytes(proposal), record;
+    enum apply_verdict verdict = APPLY_MALFORMED;
+    struct image_change drained;
+
+    while (proposal_next(&rest, &record)) {
+        verdict = image_apply(image, index, record, change);
+        while (image_is_draining(image)) image_drain(image, &drained);
+        image_check(image);
+        if (verdict != APPLY_DONE) break;
+    }
+    return verdict;
+}
+
+/* ---- one record each, by its name, so that tables stay tables ---- */
+
+static enum apply_verdict topic(struct image *image, const char *name, uint8_t id, int8_t target)
+{
+    uint8_t memory[512];
+    struct proposal proposal = proposal_in(memory, sizeof memory);
+    struct image_change change;
+    proposal_add_topic(&proposal, &(struct metadata_topic_record){
+                                      .name = bytes_of(name), .topic_id = id_of(id), .replica_target = target });
+    return apply(image, 1, &proposal, &change);
+}
+
+static enum apply_verdict remove_topic(struct image *image, uint8_t id)
+{
+    uint8_t memory[64];
+    struct proposal proposal = proposal_in(memory, sizeof memory);
+    struct image_change change;
+    proposal_add_topic_removal(&proposal, &(struct metadata_topic_removal_record){ .topic_id = id_of(id) });
+    return apply(image, 1, &proposal, &change);
+}
+
+static enum apply_verdict partition(struct image *image, uint8_t id, int32_t index, int32_t leader)
+{
+    uint8_t memory[256];
+    int32_t replicas[3] = { 1, 2, 3 };
+    struct proposal proposal = proposal_in(memory, sizeof memory);
+    struct image_change change;
+    proposal_add_partition(
+        &proposal,
+        &(struct metadata_partition_record){
+            .topic_id = id_of(id), .index = index, .replicas = replicas, .replicas_count = 3, .leader = leader });
+    return apply(image, 1, &proposal, &change);
+}
+
+static enum apply_verdict set(struct image *image, uint8_t id, const char *name, const char *value)
+{
+    uint8_t memory[256];
+    struct proposal proposal = proposal_in(memory, sizeof memory);
+    struct image_change change;
+    proposal_add_config(
+        &proposal, &(struct metadata_config_record){ .resource_type = 2,
+                                                     .topic_id = id_of(id),
+                                                     .name = bytes_of(name),
+                                                     .value = value == NULL ? (struct bytes){ 0 } : bytes_of(value) });
+    return apply(image, 1, &proposal, &change);
+}
+
+static enum apply_verdict set_broker(struct image *image, int32_t id, const char *name, const char *value)
+{
+    uint8_t memory[256];
+    struct proposal proposal = proposal_in(memory, sizeof memory);
+    struct image_change change;
+    proposal_add_config(
+        &proposal, &(struct metadata_config_record){ .resource_type = 4,
+                                                     .broker_id = id,
+                                                     .name = bytes_of(name),
+                                                     .value = value == NULL ? (struct bytes){ 0 } : bytes_of(value) });
+    return apply(image, 1, &proposal, &change);
+}
+
+static enum apply_verdict broker(struct image *image, int32_t id, int64_t epoch)
+{
+    uint8_t memory[1024];
+    struct metadata_broker_record_endpoint endpoint = { 0, bytes_of("localhost"), 9092 };
+    struct proposal proposal = proposal_in(memory, sizeof memory);
+    struct image_change change;
+    proposal_add_broker(
+        &proposal,
+        &(struct metadata_broker_record){
+            .broker_id = id, .epoch = epoch, .rack = bytes_of("here"), .endpoints = &endpoint, .endpoints_count = 1 });
+    return apply(image, 7, &proposal, &change);
+}
+
+/* ---- topics ---- */
+
+static const struct name_row {
+    const char *why;
+    const char *name;
+    uint8_t id;
+    enum apply_verdict verdict;
+} name_rows[] = {
+    { "a first topic", "a.b", 1, APPLY_DONE },
+    { "the same name again", "a.b", 2, APPLY_REFUSED },
+    { "the same but for a dot", "a_b", 3, APPLY_REFUSED },
+    { "the same id again", "c", 1, APPLY_REFUSED },
+    { "another name", "a-b", 4, APPLY_DONE },
+    { "a name in another case is another name", "A.b", 5, APPLY_DONE },
+    { "the fourth of four", "d", 6, APPLY_DONE },
+    { "one too many for this node", "e", 7, APPLY_FULL },
+    { "no name", "", 8, APPLY_MALFORMED },
+};
+
+TEST(topic_names_are_unique)
+{
+    struct image *image = image_small();
+
+    FOR_EACH(name_row, row, name_rows) EXPECT_EQ(row->why, row->verdict, topic(image, row->name, row->id, 1));
+    EXPECT_EQ("found under its exact name", 0, image_topic_by_name(image, bytes_of("a.b")));
+    EXPECT_EQ("not under one that is alike", SLOT_NONE, image_topic_by_name(image, bytes_of("a_b")));
+    EXPECT_EQ("which is what like is for", 0, image_topic_like(image, bytes_of("a_b")));
+    free(image);
+}
+
+TEST(deletion_gives_everything_back)
+{
+    struct image *image = image_small();
+
+    for (int round = 0; round < 20; round++) {
+        EXPECT_EQ("made", APPLY_DONE, topic(image, "kept", 9, 1));
+        EXPECT_EQ("made", APPLY_DONE, topic(image, "t", 1, 1));
+        for (int32_t i = 0; i < 8; i++) EXPECT_EQ("room for eight", APPLY_DONE, partition(image, 1, i, 1));
+        EXPECT_EQ("and no more", APPLY_FULL, partition(image, 1, 8, 1));
+        EXPECT_EQ("a setting", APPLY_DONE, set(image, 1, "retention.ms", "5"));
+        EXPECT_EQ("gone", APPLY_DONE, remove_topic(image, 1));
+        EXPECT_EQ("twice is nothing", APPLY_REFUSED, remove_topic(image, 1));
+        EXPECT_EQ("gone", APPLY_DONE, remove_topic(image, 9));
+        const struct image_view view = image_view(image);
+        EXPECT_EQ("nothing is left", 0, view.topic_count + view.partition_count + view.setting_count);
+    }
+    EXPECT_EQ("no list", SLOT_NONE, image_first_topic(image));
+    free(image);
+}
+
+TEST(deletion_names_every_partition_before_its_number_is_used_again)
+{
+    struct image *image = image_small();
+    uint8_t memory[64];
+    struct proposal proposal = proposal_in(memory, sizeof memory);
+    struct image_change change;
+    struct bytes rest, record;
+    uint32_t removed = 0;
+
+    topic(image, "t", 1, 1);
+    for (int32_t i = 0; i < 3; i++) partition(image, 1, i, 1);
+    const uint32_t slot = image_topic_by_name(image, bytes_of("t"));
+    proposal_add_topic_removal(&proposal, &(struct metadata_topic_removal_record){ .topic_id = id_of(1) });
+    rest = proposal_bytes(&proposal);
+    EXPECT("a record", proposal_next(&rest, &record));
+    EXPECT_EQ("applied", APPLY_DONE, image_apply(image, 2, record, &change));
+    EXPECT_EQ("the topic first", CHANGE_TOPIC_REMOVED, change.kind);
+    EXPECT_EQ("not found any more", SLOT_NONE, image_topic_by_name(image, bytes_of("t")));
+    EXPECT_EQ("but still to be looked at", 't', image_topic(image, slot)->name[0]);
+    while (image_is_draining(image)) {
+        image_check(image);
+        image_drain(image, &change);
+        if (change.kind == CHANGE_PARTITION_REMOVED) {
+            EXPECT_EQ("in order", removed, image_partition(image, change.partition)->index);
+            removed++;
+        }
+    }
+    EXPECT_EQ("all of them", 3, removed);
+    image_check(image);
+    free(image);
+}
+
+/* ---- partitions ---- */
+
+static const struct partition_row {
+    const char *why;
+    uint8_t topic;
+    int32_t index;
+    int32_t leader;
+    enum apply_verdict verdict;
+} partition_rows[] = {
+    { "the first", 1, 0, 1, APPLY_DONE },
+    { "the same again", 1, 0, 1, APPLY_REFUSED },
+    { "one with a gap before it", 1, 2, 1, APPLY_REFUSED },
+    { "below zero", 1, -1, 1, APPLY_REFUSED },
+    { "the next, without a leader", 1, 1, -1, APPLY_DONE },
+    { "of no topic", 2, 0, 1, APPLY_REFUSED },
+    { "led by one who is no replica", 1, 2, 7, APPLY_MALFORMED },
+};
+
+TEST(partitions_come_in_order)
+{
+    struct image *image = image_small();
+
+    topic(image, "t", 1, 3);
+    FOR_EACH(partition_row, row, partition_rows) {
+        EXPECT_EQ(row->why, row->verdict, partition(image, row->topic, row->index, row->leader));
+    }
+    EXPECT("found", image_partition_slot(image, 0, 1) != SLOT_NONE);
+    EXPECT_EQ("not found", SLOT_NONE, image_partition_slot(image, 0, 2));
+    EXPECT_EQ("a negative index is no partition", SLOT_NONE, image_partition_slot(image, 0, -1));
+    free(image);
+}
+
+static const struct change_row {
+    const char *why;
+    int32_t expected_epoch;
+    int32_t leader;
+    int32_t isr[3];
+    uint32_t isr_count;     /* 0: as it was */
+    uint32_t replica_count; /* of 1, 2, 3; 0: as they were */
+    enum apply_verdict verdict;
+    int32_t leader_after, leader_epoch_after, partition_epoch_after;
+} change_rows[] = {
+    { "another leader", 0, 2, { 0 }, 0, 0, APPLY_DONE, 2, 1, 1 },
+    { "decided on old news", 0, 3, { 0 }, 0, 0, APPLY_REFUSED, 2, 1, 1 },
+    { "the isr shrinks, the leader's epoch stays", 1, -2, { 2 }, 1, 0, APPLY_DONE, 2, 1, 2 },
+    { "no leader is a new epoch too", 2, -1, { 0 }, 0, 0, APPLY_DONE, -1, 2, 3 },
+    { "and so is one again", 3, 2, { 0 }, 0, 0, APPLY_DONE, 2, 3, 4 },
+    { "an isr of strangers", 4, -2, { 7 }, 1, 0, APPLY_MALFORMED, 2, 3, 4 },
+    { "the same member twice", 4, -2, { 2, 2 }, 2, 0, APPLY_MALFORMED, 2, 3, 4 },
+    { "a dropped replica is a new epoch", 4, -2, { 0 }, 0, 2, APPLY_DONE, 2, 4, 5 },
+    { "the leader cannot be dropped alone", 5, -2, { 1 }, 1, 1, APPLY_MALFORMED, 2, 4, 5 },
+};
+
+TEST(partition_changes_guard_themselves)
+{
+    struct image *image = image_small();
+    int32_t replicas[3] = { 1, 2, 3 };
+
+    topic(image, "t", 1, 3);
+    partition(image, 1, 0, 1);
+    FOR_EACH(change_row, row, change_rows) {
+        uint8_t memory[256];
+        struct proposal proposal = proposal_in(memory, sizeof memory);
+        struct image_change change;
+        int32_t isr[3] = { row->isr[0], row->isr[1], row->isr[2] };
+        struct metadata_partition_change_record record = {
+            .topic_id = id_of(1), .index = 0, .partition_epoch = row->expected_epoch, .leader = row->leader
+        };
+        if (row->isr_count > 0) record.isr = isr, record.isr_count = row->isr_count;
+        if (row->replica_count > 0) record.replicas = replicas, record.replicas_count = row->replica_count;
+        proposal_add_partition_change(&proposal, &record);
+        EXPECT_EQ(row->why, row->verdict, apply(image, 2, &proposal, &change));
+        const struct image_partition *now = image_partition(image, image_partition_slot(image, 0, 0));
+        EXPECT_EQ(row->why, row->leader_after, now->leader);
+        EXPECT_EQ(row->why, row->leader_epoch_after, now->leader_epoch);
+        EXPECT_EQ(row->why, row->partition_epoch_after, now->partition_epoch);
+    }
+    free(image);
+}
+
+/* ---- brokers ---- */
+
+TEST(a_restart_ends_the_epochs_a_broker_led)
+{
+    struct image *image = image_small();
+
+    EXPECT_EQ("registered", APPLY_DONE, broker(image, 2, -1));
+    EXPECT_EQ("its epoch is where the record stands", 7, image_broker(image, image_broker_by_id(image, 2))->epoch);
+    topic(image, "t", 1, 3);
+    partition(image, 1, 0, 2);
+    partition(image, 1, 1, 1);
+    EXPECT_EQ("the same registration again", APPLY_REFUSED, broker(image, 2, 7));
+    EXPECT_EQ("a later one", APPLY_DONE, broker(image, 2, 9));
+    EXPECT_EQ("what it led begins anew", 1, image_partition(image, image_partition_slot(image, 0, 0))->leader_epoch);
+    EXPECT_EQ("others' go on", 0, image_partition(image, image_partition_slot(image, 0, 1))->leader_epoch);
+    broker(image, 1, 10);
+    broker(image, 3, 11);
+    int32_t ids[4] = { 0 };
+    uint32_t count = 0;
+    for (uint32_t i = image_first_broker(image); i != SLOT_NONE; i = image_next_broker(image, i)) {
+        ids[count++] = image_broker(image, i)->id;
+    }
+    EXPECT("by rising id", count == 3 && ids[0] == 1 && ids[1] == 2 && ids[2] == 3);
+    EXPECT_EQ("one too many", APPLY_FULL, broker(image, 4, 12));
+    free(image);
+}
+
+/* ---- settings ---- */
+
+TEST(the_nearest_setting_holds)
+{
+    struct image *image = image_small();
+    const enum config_id id = CONFIG_RETENTION_MS;
+
+    broker(image, 1, 1);
+    topic(image, "t", 1, 1);
+    EXPECT_EQ("nobody said", SOURCE_DEFAULT, topic_config(image, 0, id).source);
+    EXPECT_EQ("a week", 604800000, topic_config_int(image, 0, id));
+    EXPECT_EQ("for all brokers", APPLY_DONE, set_broker(image, -1, "log.retention.ms", "100"));
+    EXPECT_EQ("holds for topics", 100, topic_config_int(image, 0, id));
+    EXPECT_EQ("and is told", SOURCE_BROKERS, topic_config(image, 0, id).source);
+    EXPECT_EQ("for this broker", APPLY_DONE, set_broker(image, 1, "log.retention.ms", "200"));
+    EXPECT_EQ("is nearer", 200, topic_config_int(image, 0, id));
+    EXPECT_EQ("for another broker", APPLY_REFUSED, set_broker(image, 2, "log.retention.ms", "300"));
+    EXPECT_EQ("for the topic", APPLY_DONE, set(image, 1, "retention.ms", "400"));
+    EXPECT_EQ("is nearest", 400, topic_config_int(image, 0, id));
+    EXPECT_EQ("rules follow", 400, topic_log_rules(image, 0).retention_ms);
+    EXPECT_EQ("taken back", APPLY_DONE, set(image, 1, "retention.ms", NULL));
+    EXPECT_EQ("and the next one holds", 200, topic_config_int(image, 0, id));
+    set_broker(image, 1, "log.retention.ms", NULL);
+    set_broker(image, -1, "log.retention.ms", NULL);
+    EXPECT_EQ("all taken back", SOURCE_DEFAULT, topic_config(image, 0, id).source);
+
+    EXPECT_EQ("the node's own configuration", 4, broker_config_int(image, CONFIG_NUM_PARTITIONS));
+    EXPECT_EQ("is told as that", SOURCE_STATIC, broker_config(image, 1, CONFIG_NUM_PARTITIONS).source);
+    EXPECT_EQ("and not known of others", SOURCE_DEFAULT, broker_config(image, 2, CONFIG_NUM_PARTITIONS).source);
+    free(image);
+}
+
+TEST(settings_are_bounded_and_understood)
+{
+    struct image *image = image_small();
+
+    topic(image, "t", 1, 1);
+    EXPECT_EQ("unknown to this version", APPLY_REFUSED, set(image, 1, "retention.parsecs", "5"));
+    EXPECT_EQ("a value unknown to this version", APPLY_REFUSED, set(image, 1, "retention.ms", "soon"));
+    EXPECT_EQ("one", APPLY_DONE, set(image, 1, "retention.ms", "5"));
+    EXPECT_EQ("the same again is no more", APPLY_DONE, set(image, 1, "retention.ms", "6"));
+    EXPECT_EQ("two", APPLY_DONE, set(image, 1, "segment.ms", "6"));
+    EXPECT_EQ("three", APPLY_DONE, set(image, 1, "retention.bytes", "6"));
+    EXPECT_EQ("too many for this node", APPLY_FULL, set(image, 1, "segment.bytes", "4096"));
+    EXPECT_EQ("taking one back", APPLY_DONE, set(image, 1, "retention.ms", NULL));
+    EXPECT_EQ("makes room", APPLY_DONE, set(image, 1, "segment.bytes", "4096"));
+    free(image);
+}
+
+static const struct min_isr_row {
+    const char *why;
+    int8_t target;
+    const char *value;
+    uint8_t min_isr;
+} min_isr_rows[] = {
+    { "one replica needs itself", 1, NULL, 1 },
+    { "two can lose none of their promises with one", 2, NULL, 1 },
+    { "three are meant to survive the loss of one", 3, NULL, 2 },
+    { "what is set holds", 3, "1", 1 },
+    { "but never more than there are", 3, "5", 3 },
+};
+
+TEST(min_insync_replicas_follow_the_target)
+{
+    FOR_EACH(min_isr_row, row, min_isr_rows) {
+        struct image *image = image_small();
+        topic(image, "t", 1, row->target);
+        partition(image, 1, 0, 1); /* with three replicas */
+        if (row->value != NULL) set(image, 1, "min.insync.replicas", row->value);
+        EXPECT_EQ(row->why, row->min_isr, partition_min_isr(image, image_partition_slot(image, 0, 0)));
+        free(image);
+    }
+}
+
+/* ---- the cluster ---- */
+
+TEST(producer_ids_are_given_once)
+{
+    struct image *image = image_small();
+    struct image_change change;
+    const struct {
+        const char *why;
+        int64_t first, count;
+        enum apply_verdict verdict;
+        int64_t next;
+    } rows[] = {
+        { "the first block", 0, 1000, APPLY_DONE, 1000 },
+        { "the same block to another", 0, 1000, APPLY_REFUSED, 1000 },
+        { "the next", 1000, 1000, APPLY_DONE, 2000 },
+        { "none", 2000, 0, APPLY_MALFORMED, 2000 },
+        { "more than there are", 2000, INT64_MAX, APPLY_MALFORMED, 2000 },
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        uint8_t memory[64];
+        struct proposal proposal = proposal_in(memory, sizeof memory);
+        proposal_add_producer_ids(&proposal, &(struct metadata_producer_ids_record){ .first_producer_id = rows[i].first,
+                                                                                     .count = rows[i].count });
+        EXPECT_EQ(rows[i].why, rows[i].verdict, apply(image, 3, &proposal, &change));
+        EXPECT_EQ(rows[i].why, rows[i].next, image_view(image).next_producer_id);
+    }
+    free(image);
+}
+
+TEST(a_cluster_has_one_id)
+{
+    struct image *image = image_small();
+    struct image_change change;
+    uint8_t memory[64];
+    struct proposal proposal = proposal_in(memory, sizeof memory);
+
+    proposal_add_cluster(&proposal, &(struct metadata_cluster_record){ .cluster_id = id_of(1) });
+    EXPECT_EQ("the first", APPLY_DONE, apply(image, 1, &proposal, &change));
+    EXPECT_EQ("and the last", APPLY_REFUSED, apply(image, 2, &proposal, &change));
+    free(image);
+}
+
+/* Every record of every prefix and with every byte changed: refused or applied, never worse, and never half. */
+TEST(damaged_records_do_no_harm)
+{
+    uint8_t memory[2048], damaged[2048];
+    int32_t replicas[2] = { 1, 2 };
+    struct metadata_broker_record_endpoint endpoint = { 0, bytes_of("h"), 9092 };
+    struct proposal proposal = proposal_in(memory, sizeof memory);
+    struct bytes rest, record;
+    struct image_change change;
+    struct image *image = image_small();
+
+    proposal_add_broker(
+        &proposal, &(struct metadata_broker_record){ .broker_id = 1, .endpoints = &endpoint, .endpoints_count = 1 });
+    proposal_add_topic(
+        &proposal, &(struct metadata_topic_record){ .name = bytes_of("t"), .topic_id = id_of(1), .replica_target = 1 });
+    proposal_add_partition(&proposal,
+                           &(struct metadata_partition_record){
+                               .topic_id = id_of(1), .replicas = replicas, .replicas_count = 2, .leader = 1 });
+    proposal_add_config(&proposal, &(struct metadata_config_record){ .resource_type = 2,
+                                                                     .topic_id = id_of(1),
+                                                                     .name = bytes_of("retention.ms"),
+                                                                     .value = bytes_of("5") });
+    proposal_add_topic_removal(&proposal, &(struct metadata_topic_removal_record){ .topic_id = id_of(1) });
+    rest = proposal_bytes(&proposal);
+    while (proposal_next(&rest, &record)) {
+        for (uint32_t at = 0; at < record.size; at++) {
+            for (int bit = 0; bit < 8; bit++) {
+                memcpy(damaged, record.data, record.size);
+                damaged[at] ^= (uint8_t)(1 << bit);
+                image_apply(image, 5, (struct bytes){ damaged, record.size }, &change);
+                while (image_is_draining(image)) image_drain(image, &change);
+                image_check(image);
+            }
+            const enum apply_verdict cut = image_apply(image, 5, (struct bytes){ record.data, at }, &change);
+            EXPECT_EQ("a record that is cut short is none", APPLY_MALFORMED, cut);
+        }
+        image_clear(image);
+    }
+    free(image);
+}
