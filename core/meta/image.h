@@ -24,8 +24,9 @@
 #include "base/uuid.h"
 #include "meta/configs.h"
 
+#define SLOT_NONE UINT32_MAX /* no slot: nothing of that name, or the end of a list */
+
 enum {
-    SLOT_NONE = UINT32_MAX,
     TOPIC_NAME_SIZE_MAX = 249,
     REPLICAS_MAX = 16, /* 7, and as many again while a reassignment runs */
     RACK_SIZE_MAX = 64,
