@@ -97,6 +97,43 @@ TEST(a_tag_is_sent_only_if_it_says_something)
     EXPECT_BYTES("not in a version without tags", "\0\0\0\0\0\0\0\0\0\0", 10, wire, writer.size);
 }
 
+static const struct body_row {
+    const char *why;
+    const char *bytes;
+    size_t size;
+    bool good;
+} body_rows[] = {
+#define BODY(literal) literal, sizeof(literal) - 1
+    { "a bool in its tag", BODY("\0\0\1\0\0\0\0\1\3\1\1"), true },
+    { "a bool of two bytes", BODY("\0\0\1\0\0\0\0\1\3\2\1\1"), false },
+    { "a bool of none", BODY("\0\0\1\0\0\0\0\1\3\0"), false },
+    { "an int64 of seven bytes", BODY("\0\0\1\0\0\0\0\1\1\7\0\0\0\0\0\0\0"), false },
+    { "a tag of tomorrow", BODY("\0\0\1\0\0\0\0\1\4\2xx"), true },
+};
+
+TEST(a_tag_holds_its_field_and_nothing_else)
+{
+    FOR_EACH(body_row, row, body_rows) {
+        struct api_versions_response response;
+        struct reader reader = reader_of((struct bytes){ (const uint8_t *)row->bytes, (uint32_t)row->size });
+        arena_init(&arena, memory, sizeof memory);
+        EXPECT_EQ(row->why, row->good, api_versions_response_read(&reader, 3, &arena, &response));
+        EXPECT_EQ(row->why, 0, reader_left(&reader));
+    }
+}
+
+TEST(as_many_elements_as_can_be_there_are_believed)
+{
+    const uint8_t three[] = { 0, 0, 0, 0, 0, 0, 0, 4, 1, 1, 0, 1, 1, 0, 1, 1, 0, 0 }; /* topics of three bytes */
+    struct produce_request request;
+    struct reader reader = reader_of((struct bytes){ three, sizeof three });
+
+    arena_init(&arena, memory, sizeof memory);
+    EXPECT("read", produce_request_read(&reader, 9, &arena, &request));
+    EXPECT_EQ("all of them", 3, request.topics_count);
+    EXPECT_EQ("all of it", 0, reader_left(&reader));
+}
+
 TEST(a_structure_may_be_null)
 {
     struct describe_topic_partitions_request request = describe_topic_partitions_request_default, back;
@@ -110,6 +147,11 @@ TEST(a_structure_may_be_null)
         EXPECT_EQ("null or not", present, back.has_cursor);
         EXPECT_EQ("its field", present ? 5 : 0, back.cursor.partition_index);
     }
+    const uint8_t zero[] = { 1, 0, 0, 0, 1, 0, 1, 0, 0, 0, 9, 0, 0 };
+    struct reader reader = reader_of((struct bytes){ zero, sizeof zero });
+    EXPECT("read", describe_topic_partitions_request_read(&reader, 0, &arena, &back));
+    EXPECT("for Kafka, only what is negative is null", back.has_cursor);
+    EXPECT_EQ("its field", 9, back.cursor.partition_index);
 }
 
 TEST(null_and_empty_arrays_differ)

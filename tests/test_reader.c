@@ -25,7 +25,7 @@ static const struct varint_row {
     { "32 bits", WIRE("\xff\xff\xff\xff\x0f"), false, true, UINT32_MAX, INT32_MIN },
     { "a 33rd bit", WIRE("\xff\xff\xff\xff\x1f"), false, false, 0, 0 },
     { "a sixth byte", WIRE("\x80\x80\x80\x80\x80\x00"), false, false, 0, 0 },
-    { "cut", WIRE("\x80"), false, false, 0, 0 },
+    { "cut", WIRE("\xff"), false, false, 0, 0 },
     { "nothing", WIRE(""), false, false, 0, 0 },
     { "a long of one byte", WIRE("\x03"), true, true, 3, -2 },
     { "64 bits", WIRE("\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"), true, true, UINT64_MAX, INT64_MIN },
@@ -94,8 +94,10 @@ TEST(strings_and_bytes)
         EXPECT_EQ(row->why, row->good, reader_ok(&reader));
         EXPECT_EQ(row->why, row->value == NULL, value.data == NULL);
         EXPECT_EQ(row->why, row->left, reader_left(&reader));
-        if (row->value == NULL) EXPECT_EQ(row->why, 0, value.size);
-        else EXPECT_BYTES(row->why, row->value, strlen(row->value), value.data, value.size);
+        if (row->value == NULL)
+            EXPECT_EQ(row->why, 0, value.size);
+        else
+            EXPECT_BYTES(row->why, row->value, strlen(row->value), value.data, value.size);
     }
 }
 
@@ -204,6 +206,13 @@ TEST(a_tagged_value_is_right_and_whole)
     reader_int8(&value);
     reader_join(&reader, &value);
     EXPECT("a byte too few", !reader_ok(&reader));
+}
+
+TEST(any_byte_but_zero_is_true)
+{
+    struct reader reader = reader_of(wire(WIRE("\0\1\2\xff")));
+    EXPECT("0", !reader_bool(&reader));
+    for (int i = 0; i < 3; i++) EXPECT("1, 2, 255", reader_bool(&reader));
 }
 
 TEST(a_failure_sticks)

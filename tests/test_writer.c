@@ -106,7 +106,25 @@ TEST(what_the_wire_cannot_say)
         writer = writer_of(wire, sizeof wire);
         writer_array(&writer, flexible, false, wire, (uint32_t)INT32_MAX + 1);
         EXPECT("too many elements", !writer_ok(&writer));
+        writer = writer_measuring();
+        writer_bytes(&writer, flexible, false, (struct bytes){ wire, INT32_MAX });
+        EXPECT("the most bytes", !writer.malformed);
+        writer_bytes(&writer, flexible, false, (struct bytes){ wire, (uint32_t)INT32_MAX + 1 });
+        EXPECT("one more", writer.malformed);
     }
+}
+
+TEST(a_tagged_value_stands_after_tag_and_size)
+{
+    uint8_t wire[8];
+    struct writer writer = writer_of(wire, sizeof wire), measured = writer_measuring();
+    writer_int64(&measured, 1);
+    writer_tag(&writer, 300, &measured);
+    EXPECT_BYTES("300, and 8 bytes", "\xac\2\x08", 3, wire, writer.size);
+    EXPECT("so far so good", writer_ok(&writer));
+    measured.malformed = true;
+    writer_tag(&writer, 301, &measured);
+    EXPECT("what the wire cannot say, it cannot say in a tag", !writer_ok(&writer));
 }
 
 TEST(an_int32_is_patched)

@@ -2,6 +2,9 @@
  *
  * usage: java -cp kafka-clients.jar:slf4j-api.jar Golden.java RANGES OUT
  *
+ * messages.bin is the run with kafka-clients 3.9.0 and, of the run with 4.1.0, the cases that 3.9.0 does not know
+ * (what both know is the same, byte by byte), by key, version and kind in the order below.
+ *
  * RANGES has a line "key min max" per API. For each API, message, version that this Kafka knows, OUT gets
  *
  *     int16 key | int16 version | int8 kind | int32 size | bytes
@@ -159,7 +162,10 @@ public class Golden {
                     put(key, version, kind, (Message) fill(fresh(type, kind), version, FULL), version);
                     boolean flexible = type.requestHeaderVersion((short) version) == 2;
                     next = 0;
-                    if (flexible && version == max) put(key, version, kind + UNKNOWN, (Message) fill(fresh(type, kind), version, UNKNOWN), version);
+                    if (flexible && version == max) {
+                        Message unknown = (Message) fill(fresh(type, kind), version, UNKNOWN);
+                        put(key, version, kind + UNKNOWN, unknown, version);
+                    }
                     next = 0;
                     put(key, version, kind + NULLS, (Message) fill(fresh(type, kind), version, NULLS), version);
                 }
