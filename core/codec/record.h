@@ -25,25 +25,32 @@ struct record_header {
     struct bytes value;
 };
 
-/* The varints longer than one byte: at most five and ten bytes. NULL if they are longer or cut short. */
+/* The general case of varint_read and varlong_read: at most five and ten bytes, else NULL. */
 const uint8_t *varint_read_long(const uint8_t *at, const uint8_t *end, int32_t *value);
 const uint8_t *varlong_read_long(const uint8_t *at, const uint8_t *end, int64_t *value);
 
 /* Whether so many headers lie between `at` and `end`, and nothing else. */
 bool record_headers_fit(const uint8_t *at, const uint8_t *end, int32_t count);
 
+/* Reads a zigzag varint: where it ends, or NULL if it is cut short or too long. One and two bytes are nearly all that
+ * ever comes, and are worth being inline. */
 static inline const uint8_t *varint_read(const uint8_t *at, const uint8_t *end, int32_t *value)
 {
-    if (at == end || *at >= 0x80) return varint_read_long(at, end, value);
-    *value = (int32_t)(*at >> 1) ^ -(int32_t)(*at & 1);
-    return at + 1;
+    uint32_t zigzag;
+    if (end - at < 2 || (at[0] & at[1]) >= 0x80) return varint_read_long(at, end, value);
+    if (at[0] < 0x80) zigzag = *at++;
+    else zigzag = (at[0] & 0x7fu) | (uint32_t)at[1] << 7, at += 2;
+    *value = (int32_t)(zigzag >> 1) ^ -(int32_t)(zigzag & 1);
+    return at;
 }
 
 static inline const uint8_t *varlong_read(const uint8_t *at, const uint8_t *end, int64_t *value)
 {
-    if (at == end || *at >= 0x80) return varlong_read_long(at, end, value);
-    *value = (int64_t)(*at >> 1) ^ -(int64_t)(*at & 1);
-    return at + 1;
+    int32_t narrow;
+    if (end - at < 2 || (at[0] & at[1]) >= 0x80) return varlong_read_long(at, end, value);
+    at = varint_read(at, end, &narrow);
+    *value = narrow;
+    return at;
 }
 
 /* A length and as many bytes; NULL if there are fewer. */

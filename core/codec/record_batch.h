@@ -69,7 +69,7 @@ enum record_batch_shape {
 };
 
 /* How large the batch at the begin of `bytes` is: *size is set for WHOLE and OLD, and for CUT to what is known to be
- * needed (at least one byte more than there is). This is the step from one batch to the next; it looks at no checksum. */
+ * needed (at least one byte more than there is). So one steps from batch to batch; it looks at no checksum. */
 enum record_batch_shape record_batch_next_size(struct bytes bytes, uint32_t *size);
 
 /* Reads the head of the batch at the begin of `bytes`; batch->bytes ends where the batch does. Only WHOLE fills it. */
