@@ -137,8 +137,19 @@ struct config_value {
     enum config_source source;
 };
 
+/* What a topic sets itself; also of one that is still a wish. */
+struct topic_settings {
+    uint64_t set; /* by config id */
+    int64_t values[TOPIC_CONFIG_COUNT];
+    uint8_t replica_target;
+};
+
 /* What holds for a topic here, and where that comes from. */
 struct config_value topic_config(const struct image *image, uint32_t topic, enum config_id id);
+
+struct topic_settings topic_settings(const struct image *image, uint32_t topic);
+struct config_value topic_settings_config(const struct image *image, const struct topic_settings *settings,
+                                          enum config_id id);
 
 /* What holds for a broker. Only of the own node are static values known. */
 struct config_value broker_config(const struct image *image, int32_t broker_id, enum config_id id);

@@ -36,22 +36,45 @@ int64_t broker_config_int(const struct image *image, enum config_id id)
     return broker_slot_config(image, image->own_broker, true, id).value;
 }
 
+/* What a topic that sets nothing itself gets. */
+static struct config_value inherited(const struct image *image, uint8_t replica_target, enum config_id id)
+{
+    const struct config_info *info = config_info(id);
+
+    if (info->broker_id == CONFIG_NONE) return (struct config_value){ info->value, SOURCE_DEFAULT };
+    struct config_value found = broker_slot_config(image, image->own_broker, true, info->broker_id);
+    const bool by_target = id == CONFIG_MIN_INSYNC_REPLICAS && found.source == SOURCE_DEFAULT;
+    if (by_target && replica_target >= REPLICAS_OF_MIN_ISR) found.value = MIN_ISR_OF_THREE;
+    return found;
+}
+
 struct config_value topic_config(const struct image *image, uint32_t topic, enum config_id id)
 {
     const struct image_topic *owner = image_topic(image, topic);
-    const struct config_info *info = config_info(id);
 
     CHECK(config_scope(id) == SCOPE_TOPIC);
-    if ((owner->configs_set >> id & 1) != 0) {
-        return (struct config_value){ image->topic_values[(size_t)topic * TOPIC_CONFIG_COUNT + id], SOURCE_TOPIC };
+    if ((owner->configs_set >> id & 1) == 0) return inherited(image, owner->replica_target, id);
+    return (struct config_value){ image->topic_values[(size_t)topic * TOPIC_CONFIG_COUNT + id], SOURCE_TOPIC };
+}
+
+struct topic_settings topic_settings(const struct image *image, uint32_t topic)
+{
+    const struct image_topic *owner = image_topic(image, topic);
+    struct topic_settings settings = { .set = owner->configs_set, .replica_target = owner->replica_target };
+
+    for (uint32_t i = 0; i < TOPIC_CONFIG_COUNT; i++) {
+        if ((owner->configs_set >> i & 1) == 0) continue;
+        settings.values[i] = image->topic_values[(size_t)topic * TOPIC_CONFIG_COUNT + i];
     }
-    if (info->broker_id == CONFIG_NONE) return (struct config_value){ info->value, SOURCE_DEFAULT };
-    struct config_value found = broker_slot_config(image, image->own_broker, true, info->broker_id);
-    if (id == CONFIG_MIN_INSYNC_REPLICAS && found.source == SOURCE_DEFAULT &&
-        owner->replica_target >= REPLICAS_OF_MIN_ISR) {
-        found.value = MIN_ISR_OF_THREE;
-    }
-    return found;
+    return settings;
+}
+
+struct config_value topic_settings_config(const struct image *image, const struct topic_settings *settings,
+                                          enum config_id id)
+{
+    CHECK(config_scope(id) == SCOPE_TOPIC);
+    if ((settings->set >> id & 1) == 0) return inherited(image, settings->replica_target, id);
+    return (struct config_value){ settings->values[id], SOURCE_TOPIC };
 }
 
 int64_t topic_config_int(const struct image *image, uint32_t topic, enum config_id id)
