@@ -1,0 +1,309 @@
+#include "net.h"
+
+#include "base/check.h"
+#include "link.h"
+#include "log.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+enum {
+    LISTENERS_MAX = 4,
+    ACCEPTS_PER_TURN = 64, /* then the links that are open get their turn */
+    STALL_CHECK_MS = 1000,
+    ACCEPT_RETRY_MS = 100, /* after the system had no descriptor or memory for a connection */
+};
+
+struct listening {
+    uv_poll_t poll;
+    uv_timer_t retry;
+    struct net *net;
+    int fd;
+    enum listener listener;
+    bool is_open;
+};
+
+struct net {
+    uv_loop_t *loop;
+    struct net_config config;
+    struct listening listenings[LISTENERS_MAX];
+    uint32_t listening_count;
+    int reserve_fd; /* given up for a moment to refuse a connection when there are no descriptors */
+    uv_timer_t stall_timer;
+    struct link *links;  /* links_max of them, of which the first links_used have been used at least once */
+    size_t links_memory; /* bytes reserved for them */
+    uint32_t links_used;
+    struct link *free; /* used before */
+    struct link_common common;
+};
+
+/* ---- accepting ---- */
+
+static void format_peer(const struct sockaddr_storage *address, char *text, size_t size)
+{
+    char host[INET6_ADDRSTRLEN];
+
+    if (address->ss_family == AF_INET) {
+        const struct sockaddr_in *in = (const struct sockaddr_in *)address;
+        snprintf(text, size, "%s:%u", inet_ntop(AF_INET, &in->sin_addr, host, sizeof host), ntohs(in->sin_port));
+    } else if (address->ss_family == AF_INET6) {
+        const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)address;
+        snprintf(text, size, "[%s]:%u", inet_ntop(AF_INET6, &in6->sin6_addr, host, sizeof host), ntohs(in6->sin6_port));
+    } else {
+        snprintf(text, size, "unknown:0");
+    }
+}
+
+static void prepare_socket(int fd)
+{
+    const int one = 1, idle_s = 60, interval_s = 15, probes = 4;
+
+    /* A failure costs speed or patience with a dead peer, nothing else. */
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one);
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof idle_s);
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval_s, sizeof interval_s);
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof probes);
+}
+
+static struct link *free_link(struct net *net)
+{
+    struct link *link = net->free;
+
+    if (link != NULL) {
+        net->free = link->next;
+    } else if (net->links_used < net->config.links_max) {
+        link = &net->links[net->links_used];
+        link->number = net->links_used++;
+    }
+    return link;
+}
+
+static void give_back(struct net *net, struct link *link)
+{
+    link->next = net->free;
+    net->free = link;
+}
+
+static void refuse(struct net *net, int fd, const struct sockaddr_storage *address, const char *why)
+{
+    char peer[PEER_SIZE_MAX];
+
+    close(fd);
+    net->common.counts.refused++;
+    format_peer(address, peer, sizeof peer);
+    log_line(NOTE_WARNING, "refused", "connection from %s closed: %s", peer, why);
+}
+
+/* One connection waits and there is no descriptor for it. It would make the listener ready for ever, so the reserve is
+ * given up, the connection taken and closed, and the reserve taken back. */
+static void refuse_without_descriptor(struct net *net, int listening_fd)
+{
+    struct sockaddr_storage address = { .ss_family = AF_UNSPEC };
+    socklen_t size = sizeof address;
+
+    if (net->reserve_fd >= 0) close(net->reserve_fd);
+    const int fd = accept4(listening_fd, (struct sockaddr *)&address, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd >= 0) refuse(net, fd, &address, "no file descriptors are left (raise ulimit -n)");
+    net->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+static void on_acceptable(uv_poll_t *poll, int status, int events);
+
+static void on_retry(uv_timer_t *timer)
+{
+    struct listening *listening = timer->data;
+
+    if (listening->is_open) uv_poll_start(&listening->poll, UV_READABLE, on_acceptable);
+}
+
+/* False: no more for now. */
+static bool accept_one(struct net *net, struct listening *listening)
+{
+    struct sockaddr_storage address = { .ss_family = AF_UNSPEC };
+    socklen_t size = sizeof address;
+
+    const int fd = accept4(listening->fd, (struct sockaddr *)&address, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd < 0) {
+        if (errno == EAGAIN || errno == EWOULDBLOCK) return false;
+        const int error = errno;
+        if (error == EMFILE || error == ENFILE) refuse_without_descriptor(net, listening->fd);
+        if (error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM) {
+            uv_poll_stop(&listening->poll);
+            uv_timer_start(&listening->retry, on_retry, ACCEPT_RETRY_MS, 0);
+            return false;
+        }
+        return true; /* that connection is gone already (ECONNABORTED and its like): the next one */
+    }
+    struct link *link = free_link(net);
+    if (link == NULL) {
+        refuse(net, fd, &address, "there are as many connections as limits.connections_max allows");
+        return true;
+    }
+    prepare_socket(fd);
+    char peer[PEER_SIZE_MAX];
+    format_peer(&address, peer, sizeof peer);
+    if (link_open(&net->common, link, fd, listening->listener, peer)) {
+        net->common.counts.accepted++;
+    } else {
+        give_back(net, link);
+        refuse(net, fd, &address, "the system watches as many sockets as it can");
+    }
+    return true;
+}
+
+static void on_acceptable(uv_poll_t *poll, int status, int events)
+{
+    struct listening *listening = poll->data;
+    (void)status;
+    (void)events;
+
+    for (uint32_t i = 0; i < ACCEPTS_PER_TURN; i++) {
+        if (!accept_one(listening->net, listening)) return;
+    }
+}
+
+void net_listen(struct net *net, int fd, enum listener listener)
+{
+    CHECK(net->listening_count < LISTENERS_MAX);
+    struct listening *listening = &net->listenings[net->listening_count++];
+
+    *listening = (struct listening){ .net = net, .fd = fd, .listener = listener, .is_open = true };
+    CHECK(uv_poll_init(net->loop, &listening->poll, fd) == 0);
+    CHECK(uv_timer_init(net->loop, &listening->retry) == 0);
+    listening->poll.data = listening;
+    listening->retry.data = listening;
+}
+
+void net_accept(struct net *net)
+{
+    for (uint32_t i = 0; i < net->listening_count; i++) {
+        struct listening *listening = &net->listenings[i];
+        if (listening->is_open) CHECK(uv_poll_start(&listening->poll, UV_READABLE, on_acceptable) == 0);
+    }
+}
+
+void net_accept_end(struct net *net)
+{
+    for (uint32_t i = 0; i < net->listening_count; i++) {
+        struct listening *listening = &net->listenings[i];
+        if (!listening->is_open) continue;
+        listening->is_open = false;
+        uv_close((uv_handle_t *)&listening->poll, NULL);
+        uv_close((uv_handle_t *)&listening->retry, NULL);
+        close(listening->fd);
+    }
+}
+
+/* ---- the table ---- */
+
+struct net *net_new(uv_loop_t *loop, struct files *files, struct disk *disk, const struct net_config *config)
+{
+    struct net *net = calloc(1, sizeof *net);
+
+    CHECK(config->links_max > 0);
+    const size_t links_memory = config->links_max * sizeof(struct link);
+    struct link *links =
+        mmap(NULL, links_memory, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    uint8_t *scratch = malloc(LINK_SCRATCH_SIZE);
+    if (net == NULL || links == MAP_FAILED || scratch == NULL || uv_timer_init(loop, &net->stall_timer) != 0) {
+        log_line(NOTE_ERROR, "memory", "cannot start: no memory for %u connections", config->links_max);
+        return NULL;
+    }
+    net->loop = loop;
+    net->config = *config;
+    net->links = links;
+    net->links_memory = links_memory;
+    net->common = (struct link_common){ .loop = loop, .disk = disk, .files = files, .scratch = scratch };
+    net->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    net->stall_timer.data = net;
+    return net;
+}
+
+/* Runs only while some link has something to send that it does not take: an idle node sleeps. */
+static void on_stall_timer(uv_timer_t *timer)
+{
+    struct net *net = timer->data;
+    bool some_wait = false;
+
+    for (uint32_t i = 0; i < net->links_used; i++) {
+        if (link_check_stall(&net->links[i], net->config.send_stall_ms)) some_wait = true;
+    }
+    if (!some_wait) uv_timer_stop(timer);
+}
+
+void net_order(struct net *net, const struct effect *effect)
+{
+    if (effect->type == EFFECT_RECEIVE) {
+        CHECK(effect->receive.link < net->links_used);
+        link_receive(&net->links[effect->receive.link], &effect->receive);
+    } else if (effect->type == EFFECT_SEND) {
+        CHECK(effect->send.link < net->links_used);
+        struct link *link = &net->links[effect->send.link];
+        link_send(link, &effect->send);
+        if (link->sending.active && !uv_is_active((uv_handle_t *)&net->stall_timer)) {
+            uv_timer_start(&net->stall_timer, on_stall_timer, STALL_CHECK_MS, STALL_CHECK_MS);
+        }
+    } else {
+        CHECK(effect->type == EFFECT_CLOSE_LINK && effect->close_link.link < net->links_used);
+        link_close(&net->links[effect->close_link.link]);
+    }
+}
+
+bool net_next(struct net *net, struct event *event)
+{
+    for (struct link *link; (link = link_take_ready(&net->common)) != NULL;) {
+        if (!link_tell(link, event)) continue;
+        if (link->state == LINK_FREE) give_back(net, link);
+        return true;
+    }
+    return false;
+}
+
+bool net_is_ready(const struct net *net)
+{
+    return net->common.ready_first != NULL;
+}
+
+void net_on_warmed(struct net *net, uint64_t tag, struct file *file)
+{
+    const uint32_t number = (uint32_t)tag;
+
+    CHECK(number < net->links_used);
+    struct link *link = &net->links[number];
+    if (link_tag(link) == tag) link_on_warmed(link, file);
+    else if (file != NULL) files_put(net->common.files, file);
+}
+
+struct net_counts net_counts(const struct net *net)
+{
+    return net->common.counts;
+}
+
+void net_check(const struct net *net)
+{
+    for (uint32_t i = 0; i < net->links_used; i++) link_check(&net->links[i]);
+}
+
+void net_close(struct net *net)
+{
+    net_accept_end(net);
+    for (uint32_t i = 0; i < net->links_used; i++) link_close(&net->links[i]);
+    uv_close((uv_handle_t *)&net->stall_timer, NULL);
+    if (net->reserve_fd >= 0) close(net->reserve_fd);
+}
+
+void net_free(struct net *net)
+{
+    munmap(net->links, net->links_memory);
+    free(net->common.scratch);
+    free(net);
+}

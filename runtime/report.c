@@ -1,0 +1,311 @@
+#include "report.h"
+
+#include "base/check.h"
+#include "log.h"
+
+#include <dirent.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+/* As Kafka names them in its request metrics. */
+static const char *const api_names[STATUS_API_KEYS_MAX] = {
+    [0] = "Produce",
+    [1] = "Fetch",
+    [2] = "ListOffsets",
+    [3] = "Metadata",
+    [8] = "OffsetCommit",
+    [9] = "OffsetFetch",
+    [10] = "FindCoordinator",
+    [11] = "JoinGroup",
+    [12] = "Heartbeat",
+    [13] = "LeaveGroup",
+    [14] = "SyncGroup",
+    [15] = "DescribeGroups",
+    [16] = "ListGroups",
+    [17] = "SaslHandshake",
+    [18] = "ApiVersions",
+    [19] = "CreateTopics",
+    [20] = "DeleteTopics",
+    [21] = "DeleteRecords",
+    [22] = "InitProducerId",
+    [23] = "OffsetForLeaderEpoch",
+    [24] = "AddPartitionsToTxn",
+    [25] = "AddOffsetsToTxn",
+    [26] = "EndTxn",
+    [27] = "WriteTxnMarkers",
+    [28] = "TxnOffsetCommit",
+    [29] = "DescribeAcls",
+    [30] = "CreateAcls",
+    [31] = "DeleteAcls",
+    [32] = "DescribeConfigs",
+    [33] = "AlterConfigs",
+    [34] = "AlterReplicaLogDirs",
+    [35] = "DescribeLogDirs",
+    [36] = "SaslAuthenticate",
+    [37] = "CreatePartitions",
+    [42] = "DeleteGroups",
+    [43] = "ElectLeaders",
+    [44] = "IncrementalAlterConfigs",
+    [45] = "AlterPartitionReassignments",
+    [46] = "ListPartitionReassignments",
+    [47] = "OffsetDelete",
+    [48] = "DescribeClientQuotas",
+    [49] = "AlterClientQuotas",
+    [50] = "DescribeUserScramCredentials",
+    [51] = "AlterUserScramCredentials",
+    [55] = "DescribeQuorum",
+    [57] = "UpdateFeatures",
+    [60] = "DescribeCluster",
+    [61] = "DescribeProducers",
+    [65] = "DescribeTransactions",
+    [66] = "ListTransactions",
+    [68] = "ConsumerGroupHeartbeat",
+    [69] = "ConsumerGroupDescribe",
+    [75] = "DescribeTopicPartitions",
+};
+
+/* One number with a name of its own. */
+struct figure {
+    const char *name;
+    const char *type;
+    const char *help;
+    uint64_t value;
+};
+
+static void add_figure(struct page *page, const struct figure *figure)
+{
+    page_add(page, "# HELP %s %s\n# TYPE %s %s\n%s %" PRIu64 "\n", figure->name, figure->help, figure->name,
+             figure->type, figure->name, figure->value);
+}
+
+static void add_head(struct page *page, const char *name, const char *type, const char *help)
+{
+    page_add(page, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+}
+
+/* Under the names that Kafka's metrics have behind the usual JMX exporter rules: dashboards know these. */
+static void add_kafka(struct page *page, const struct node_status *status)
+{
+    const struct figure figures[] = {
+        { "kafka_server_brokertopicmetrics_messagesin_total", "counter", "Records appended.", status->messages_in },
+        { "kafka_server_brokertopicmetrics_bytesin_total", "counter", "Bytes of record batches produced.",
+          status->produced_size },
+        { "kafka_server_brokertopicmetrics_bytesout_total", "counter", "Bytes of record batches fetched.",
+          status->fetched_size },
+        { "kafka_server_brokertopicmetrics_failedproducerequests_total", "counter",
+          "Partitions of produce requests answered with an error.", status->produces_failed },
+        { "kafka_server_brokertopicmetrics_failedfetchrequests_total", "counter",
+          "Partitions of fetch requests answered with an error.", status->fetches_failed },
+        { "kafka_server_brokertopicmetrics_totalproducerequests_total", "counter", "Produce requests.",
+          status->apis[0].requests },
+        { "kafka_server_brokertopicmetrics_totalfetchrequests_total", "counter", "Fetch requests.",
+          status->apis[1].requests },
+        { "kafka_server_replicamanager_partitioncount", "gauge", "Partitions with a replica here.",
+          status->partitions },
+        { "kafka_server_replicamanager_leadercount", "gauge", "Partitions led here.", status->leaders },
+        { "kafka_server_replicamanager_underreplicatedpartitions", "gauge", "Partitions led here that lack a replica.",
+          status->under_replicated },
+        { "kafka_server_replicamanager_underminisrpartitioncount", "gauge",
+          "Partitions led here with fewer in-sync replicas than min.insync.replicas.", status->under_min_isr },
+        { "kafka_server_replicamanager_offlinereplicacount", "gauge", "Replicas here that are not served.",
+          status->offline },
+        { "kafka_controller_kafkacontroller_activecontrollercount", "gauge", "1 on the node that leads the metadata.",
+          status->is_controller },
+        { "kafka_controller_kafkacontroller_offlinepartitionscount", "gauge", "Partitions without a leader.",
+          status->offline },
+        { "kafka_controller_kafkacontroller_globaltopiccount", "gauge", "Topics in the cluster.", status->topics },
+        { "kafka_controller_kafkacontroller_globalpartitioncount", "gauge", "Partitions in the cluster.",
+          status->partitions },
+    };
+    for (uint32_t i = 0; i < COUNT_OF(figures); i++) add_figure(page, &figures[i]);
+
+    static const char requests[] = "kafka_network_requestmetrics_requests_total";
+    static const char errors[] = "kafka_network_requestmetrics_errors_total";
+    static const char times[] = "kafka_network_requestmetrics_totaltimems_sum";
+    add_head(page, requests, "counter", "Requests by API.");
+    for (uint32_t key = 0; key < STATUS_API_KEYS_MAX; key++) {
+        if (api_names[key] == NULL || status->apis[key].requests == 0) continue;
+        page_add(page, "%s{request=\"%s\"} %" PRIu64 "\n", requests, api_names[key], status->apis[key].requests);
+    }
+    add_head(page, errors, "counter", "Requests answered with an error, by API.");
+    for (uint32_t key = 0; key < STATUS_API_KEYS_MAX; key++) {
+        if (api_names[key] == NULL || status->apis[key].requests == 0) continue;
+        page_add(page, "%s{request=\"%s\"} %" PRIu64 "\n", errors, api_names[key], status->apis[key].errors);
+    }
+    add_head(page, times, "counter", "Milliseconds from the last byte of requests to their answers, by API.");
+    for (uint32_t key = 0; key < STATUS_API_KEYS_MAX; key++) {
+        if (api_names[key] == NULL || status->apis[key].requests == 0) continue;
+        page_add(page, "%s{request=\"%s\"} %" PRIu64 ".%03u\n", times, api_names[key], status->apis[key].time_us / 1000,
+                 (unsigned)(status->apis[key].time_us % 1000));
+    }
+}
+
+static void add_node(struct page *page, const struct node_status *status)
+{
+    const struct figure figures[] = {
+        { "chronik_node_state", "gauge", "0 starting, 1 serving, 2 stopping.", status->state },
+        { "chronik_topics", "gauge", "Topics.", status->topics },
+        { "chronik_links", "gauge", "Open client connections.", status->links },
+        { "chronik_links_opened_total", "counter", "Client connections since the start.", status->links_opened },
+        { "chronik_received_bytes_total", "counter", "Bytes from clients.", status->received_size },
+        { "chronik_sent_bytes_total", "counter", "Bytes to clients.", status->sent_size },
+        { "chronik_waiting_fetches", "gauge", "Fetches that wait for data.", status->waiting_fetches },
+        { "chronik_waiting_produces", "gauge", "Produces that wait for durability.", status->waiting_produces },
+        { "chronik_request_memory_bytes", "gauge", "Memory for requests and answers, used.",
+          status->request_memory_used },
+        { "chronik_request_memory_limit_bytes", "gauge", "Memory for requests and answers, at most.",
+          status->request_memory_max },
+        { "chronik_tail_memory_bytes", "gauge", "Memory for what was appended lately, used.",
+          status->tail_memory_used },
+        { "chronik_tail_memory_limit_bytes", "gauge", "Memory for what was appended lately, at most.",
+          status->tail_memory_max },
+        { "chronik_journal_bytes", "gauge", "Journal on disk that is still needed.", status->journal_used },
+        { "chronik_journal_limit_bytes", "gauge", "What the journal may grow to.", status->journal_max },
+        { "chronik_logs_bytes", "gauge", "Bytes of all logs.", status->logs_size },
+        { "chronik_disk_full", "gauge", "1 while produces are refused for want of space.", status->disk_full },
+        { "chronik_meta_index", "gauge", "Metadata index applied.", (uint64_t)status->meta_index },
+        { "chronik_meta_term", "gauge", "Metadata term.", (uint64_t)status->meta_term },
+        { "chronik_meta_commits_total", "counter", "Metadata records committed.", status->meta_commits },
+        { "chronik_commit_rounds_total", "counter", "Journal rounds made durable.", status->commit_rounds },
+        { "chronik_throttles_total", "counter", "Times that a connection was not read for want of memory.",
+          status->throttles },
+        { "chronik_segments_rolled_total", "counter", "Segments begun.", status->segments_rolled },
+        { "chronik_segments_deleted_total", "counter", "Segments dropped.", status->segments_deleted },
+    };
+
+    for (uint32_t i = 0; i < COUNT_OF(figures); i++) add_figure(page, &figures[i]);
+}
+
+static void add_host(struct page *page, const struct report_sources *sources)
+{
+    const struct net_counts net = net_counts(sources->net);
+    const struct disk_counts disk = disk_counts(sources->disk);
+    const struct figure figures[] = {
+        { "chronik_connections_accepted_total", "counter", "Connections accepted.", net.accepted },
+        { "chronik_connections_refused_total", "counter", "Connections closed at once: too many.", net.refused },
+        { "chronik_connections_stalled_total", "counter", "Connections closed because they took no data.",
+          net.stalled },
+        { "chronik_connections_lost_total", "counter", "Connections lost to an error.", net.lost },
+        { "chronik_socket_received_bytes_total", "counter", "Bytes read from sockets.", net.received_size },
+        { "chronik_socket_sent_bytes_total", "counter", "Bytes written to sockets.", net.sent_size },
+        { "chronik_cold_sends_total", "counter", "File ranges read from the disk before they were sent.", net.warmed },
+        { "chronik_disk_orders_total", "counter", "Orders for files.", disk.orders },
+        { "chronik_disk_waiting", "gauge", "Orders for files under way.", disk.waiting },
+        { "chronik_disk_written_bytes_total", "counter", "Bytes written to files.", disk.written_size },
+        { "chronik_disk_read_bytes_total", "counter", "Bytes read from files.", disk.read_size },
+        { "chronik_disk_cached_reads_total", "counter", "Reads answered from the page cache at once.",
+          disk.reads_at_once },
+        { "chronik_disk_failures_total", "counter", "Orders for files that failed.", disk.failures },
+        { "chronik_log_lines_dropped_total", "counter", "Log lines left out because there were too many.",
+          log_lines_dropped() },
+    };
+
+    for (uint32_t i = 0; i < COUNT_OF(figures); i++) add_figure(page, &figures[i]);
+    add_head(page, "chronik_disk_sync_seconds", "summary", "fdatasync.");
+    page_add(page, "chronik_disk_sync_seconds_sum %.6f\nchronik_disk_sync_seconds_count %" PRIu64 "\n",
+             (double)disk.sync_ns / 1e9, disk.syncs);
+    add_head(page, "chronik_notes_total", "counter", "What the node has said, by event.");
+    for (enum note_id id = 0; id < NOTE_COUNT; id++) {
+        page_add(page, "chronik_notes_total{event=\"%s\"} %" PRIu64 "\n", log_note_name(id), log_note_count(id));
+    }
+}
+
+static uint64_t resident_size(void)
+{
+    unsigned long long all = 0, resident = 0;
+    FILE *file = fopen("/proc/self/statm", "re");
+
+    if (file == NULL) return 0;
+    const int read = fscanf(file, "%llu %llu", &all, &resident);
+    fclose(file);
+    return read == 2 ? resident * (uint64_t)sysconf(_SC_PAGESIZE) : 0;
+}
+
+static uint32_t open_descriptors(void)
+{
+    uint32_t count = 0;
+    DIR *directory = opendir("/proc/self/fd");
+
+    if (directory == NULL) return 0;
+    while (readdir(directory) != NULL) count++;
+    closedir(directory);
+    return count - 3; /* ".", "..", and the one that looks */
+}
+
+static double cpu_seconds(void)
+{
+    struct rusage usage;
+
+    getrusage(RUSAGE_SELF, &usage);
+    return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+           (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
+}
+
+static uint64_t uptime_ms(const struct report_sources *sources)
+{
+    return uv_now(sources->loop) - sources->start_ms;
+}
+
+static void add_process(struct page *page, const struct report_sources *sources)
+{
+    const struct figure figures[] = {
+        { "process_resident_memory_bytes", "gauge", "Resident memory.", resident_size() },
+        { "process_open_fds", "gauge", "Open file descriptors.", open_descriptors() },
+    };
+
+    for (uint32_t i = 0; i < COUNT_OF(figures); i++) add_figure(page, &figures[i]);
+    add_head(page, "process_cpu_seconds_total", "counter", "CPU time, user and system.");
+    page_add(page, "process_cpu_seconds_total %.3f\n", cpu_seconds());
+    add_head(page, "chronik_uptime_seconds", "gauge", "Time since the start.");
+    page_add(page, "chronik_uptime_seconds %.3f\n", (double)uptime_ms(sources) / 1e3);
+    add_head(page, "chronik_build_info", "gauge", "The version that runs.");
+    page_add(page, "chronik_build_info{version=\"%s\"} 1\n", CHRONIK_VERSION);
+}
+
+void report_metrics(const struct report_sources *sources, const struct node_status *status, struct page *page)
+{
+    add_kafka(page, status);
+    add_node(page, status);
+    add_host(page, sources);
+    add_process(page, sources);
+}
+
+void report_status(const struct report_sources *sources, const struct node_status *status, const char *state,
+                   struct page *page)
+{
+    const struct net_counts net = net_counts(sources->net);
+    const struct disk_counts disk = disk_counts(sources->disk);
+    char cluster_id[UUID_TEXT_SIZE + 1];
+
+    uuid_format(&status->cluster_id, cluster_id);
+    cluster_id[UUID_TEXT_SIZE] = 0;
+    page_add(page, "{\n  \"state\": \"%s\",\n  \"version\": \"%s\",\n  \"uptime_seconds\": %.3f,\n", state,
+             CHRONIK_VERSION, (double)uptime_ms(sources) / 1e3);
+    page_add(page, "  \"node_id\": %d,\n  \"cluster_id\": \"%s\",\n  \"is_controller\": %s,\n", status->node_id,
+             cluster_id, status->is_controller ? "true" : "false");
+    page_add(page, "  \"topics\": %u,\n  \"partitions\": %u,\n  \"offline_partitions\": %u,\n", status->topics,
+             status->partitions, status->offline);
+    page_add(page, "  \"metadata\": {\"index\": %" PRId64 ", \"term\": %" PRId64 "},\n", status->meta_index,
+             status->meta_term);
+    page_add(page,
+             "  \"connections\": {\"open\": %u, \"accepted\": %" PRIu64 ", \"refused\": %" PRIu64
+             ", \"stalled\": %" PRIu64 "},\n",
+             status->links, net.accepted, net.refused, net.stalled);
+    page_add(page, "  \"waiting\": {\"fetches\": %u, \"produces\": %u},\n", status->waiting_fetches,
+             status->waiting_produces);
+    page_add(page, "  \"messages_in\": %" PRIu64 ",\n  \"bytes_in\": %" PRIu64 ",\n  \"bytes_out\": %" PRIu64 ",\n",
+             status->messages_in, status->produced_size, status->fetched_size);
+    page_add(page, "  \"journal\": {\"bytes\": %" PRIu64 ", \"limit_bytes\": %" PRIu64 ", \"rounds\": %" PRIu64 "},\n",
+             status->journal_used, status->journal_max, status->commit_rounds);
+    page_add(page, "  \"tail\": {\"bytes\": %" PRIu64 ", \"limit_bytes\": %" PRIu64 "},\n", status->tail_memory_used,
+             status->tail_memory_max);
+    page_add(page, "  \"request_memory\": {\"bytes\": %" PRIu64 ", \"limit_bytes\": %" PRIu64 "},\n",
+             status->request_memory_used, status->request_memory_max);
+    page_add(page,
+             "  \"disk\": {\"full\": %s, \"logs_bytes\": %" PRIu64 ", \"orders_waiting\": %u, \"failures\": %" PRIu64
+             "},\n",
+             status->disk_full ? "true" : "false", status->logs_size, disk.waiting, disk.failures);
+    page_add(page, "  \"resident_bytes\": %" PRIu64 "\n}\n", resident_size());
+}

@@ -1,0 +1,383 @@
+#include "server.h"
+
+#include "admin.h"
+#include "base/check.h"
+#include "data_dir.h"
+#include "disk.h"
+#include "host.h"
+#include "net.h"
+#include "socket.h"
+#include "status.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+    FACTS_PER_TURN = 128, /* then sockets and clocks are looked at again */
+    FILES_OPEN_MAX = 4096,
+    FILES_OPEN_MIN = 64,
+    DESCRIPTORS_KEPT = 128, /* for listeners, admin, libraries */
+};
+
+struct host {
+    const struct settings *settings;
+    struct config config;
+    uv_loop_t loop;
+    uv_timer_t timer;
+    uv_signal_t signals[3];
+    struct data_dir data_dir;
+    struct files *files;
+    struct disk *disk;
+    struct net *net;
+    struct admin *admin;
+    struct node *node;
+    size_t node_memory;
+    uint64_t mono_ns; /* of the last event */
+
+    bool started;       /* EVENT_STARTED is out */
+    bool serving;       /* connections are taken */
+    uint32_t stop_asks; /* signals to stop so far */
+    bool stop_told;
+    bool time_told; /* in this turn */
+    uint32_t facts; /* told in this turn */
+    bool halted;
+    enum halt_reason halt_reason;
+    struct effects effects;
+};
+
+static uint64_t mono_ns(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+static int64_t wall_ms(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* ---- host_wait ---- */
+
+/* What has happened and is not told. Time comes first, once a turn: it cannot be starved, and starves nobody. */
+static bool next_fact(struct host *host, struct event *event)
+{
+    memset(event, 0, sizeof *event);
+    if (!host->started) {
+        host->started = true;
+        event->type = EVENT_STARTED;
+        return true;
+    }
+    if (host->stop_asks > 0 && !host->stop_told) {
+        host->stop_told = true;
+        event->type = EVENT_STOP_ASKED;
+        return true;
+    }
+    if (!host->time_told) {
+        host->time_told = true;
+        if (node_deadline_ns(host->node) <= mono_ns()) {
+            event->type = EVENT_TIME_PASSED;
+            return true;
+        }
+    }
+    if (host->facts == FACTS_PER_TURN) return false;
+    host->facts++;
+    for (struct disk_done done; disk_next(host->disk, &done);) {
+        if (done.type == DISK_WARMED) {
+            net_on_warmed(host->net, done.tag, done.file);
+            continue;
+        }
+        *event = done.event;
+        return true;
+    }
+    return net_next(host->net, event);
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+    (void)timer; /* it only had to end the wait */
+}
+
+/* Looks at sockets, signals and threads; sleeps if there is nothing else to do before the deadline. */
+static void turn(struct host *host)
+{
+    const uint64_t deadline_ns = node_deadline_ns(host->node), now_ns = mono_ns();
+
+    disk_flush(host->disk); /* file ranges to be warmed are not ordered by a step */
+    if (disk_is_ready(host->disk) || net_is_ready(host->net) || deadline_ns <= now_ns) {
+        uv_run(&host->loop, UV_RUN_NOWAIT);
+    } else if (deadline_ns == UINT64_MAX) {
+        uv_timer_stop(&host->timer);
+        uv_run(&host->loop, UV_RUN_ONCE);
+    } else {
+        /* Rounded up: libuv counts milliseconds, and to wake early would be to wake twice. */
+        uv_update_time(&host->loop);
+        uv_timer_start(&host->timer, on_timer, (deadline_ns - now_ns + 999999) / 1000000, 0);
+        uv_run(&host->loop, UV_RUN_ONCE);
+    }
+    host->time_told = false;
+    host->facts = 0;
+}
+
+/* Opens the doors when the node has recovered. */
+static void serve_if_ready(struct host *host)
+{
+    struct node_status status;
+    char kafka[ADDRESS_TEXT_SIZE], advertised[ADDRESS_TEXT_SIZE];
+
+    node_status(host->node, &status);
+    if (status.state != NODE_SERVING) return;
+    host->serving = true;
+    net_accept(host->net);
+    log_line(NOTE_INFO, "serving", "kafka on %s, advertised as %s, data in %s",
+             address_format(&host->settings->kafka, kafka), address_format(&host->config.advertised_kafka, advertised),
+             host->settings->data_dir);
+}
+
+struct node *host_wait(struct host *host, struct event *event)
+{
+    while (!host->halted) {
+        if (next_fact(host, event)) {
+            const uint64_t now_ns = mono_ns();
+            CHECK(now_ns >= host->mono_ns);
+            host->mono_ns = now_ns;
+            event->mono_ns = now_ns;
+            event->wall_ms = wall_ms();
+            return host->node;
+        }
+        if (!host->serving && host->stop_asks == 0) serve_if_ready(host);
+        turn(host);
+    }
+    return NULL;
+}
+
+/* ---- host_do ---- */
+
+static void halt(struct host *host, const struct effect_halt *order)
+{
+    static const char *const reasons[] = {
+        [HALT_STOPPED] = "stopped",
+        [HALT_DISK_FAILED] = "the disk failed: nothing can be promised any more",
+        [HALT_DISK_FULL] = "the disk is full: there is no room to recover in",
+        [HALT_CORRUPT] = "durable data is not what was written: to go on would lose more",
+        [HALT_FOREIGN] = "the data belongs to another node, cluster or format",
+    };
+    const bool is_clean = order->reason == HALT_STOPPED;
+
+    host->halted = true;
+    host->halt_reason = order->reason;
+    log_line(is_clean ? NOTE_INFO : NOTE_ERROR, "halt", "%s%s%s", reasons[order->reason],
+             order->path != NULL ? ": " : "", order->path != NULL ? order->path : "");
+}
+
+/* The disk's orders first: its threads work while this one sends. */
+void host_do(struct host *host, struct effects *effects)
+{
+    for (uint32_t i = 0; i < effects->count; i++) {
+        const struct effect *effect = &effects->list[i];
+        switch (effect->type) {
+        case EFFECT_WRITE:
+        case EFFECT_SYNC:
+        case EFFECT_READ:
+        case EFFECT_FILE: disk_order(host->disk, effect); break;
+        case EFFECT_RECEIVE:
+        case EFFECT_SEND:
+        case EFFECT_CLOSE_LINK:
+        case EFFECT_NOTE:
+        case EFFECT_HALT: break;
+        }
+    }
+    disk_flush(host->disk);
+    for (uint32_t i = 0; i < effects->count; i++) {
+        const struct effect *effect = &effects->list[i];
+        switch (effect->type) {
+        case EFFECT_RECEIVE:
+        case EFFECT_SEND:
+        case EFFECT_CLOSE_LINK: net_order(host->net, effect); break;
+        case EFFECT_NOTE: log_note(&effect->note); break;
+        case EFFECT_HALT: halt(host, &effect->halt); break;
+        case EFFECT_WRITE:
+        case EFFECT_SYNC:
+        case EFFECT_READ:
+        case EFFECT_FILE: break;
+        }
+    }
+    if (effects->notes_dropped > 0) {
+        log_line(NOTE_WARNING, "notes_dropped", "%u lines were left out in a busy moment", effects->notes_dropped);
+    }
+}
+
+/* ---- start and end ---- */
+
+static void on_signal(uv_signal_t *signal, int number)
+{
+    struct host *host = signal->data;
+
+    if (number == SIGHUP) {
+        log_line(NOTE_INFO, "signal", "SIGHUP: there is nothing to reopen");
+        return;
+    }
+    host->stop_asks++;
+    if (host->stop_asks > 1) {
+        log_line(NOTE_WARNING, "signal", "asked twice to stop: ending at once; the next start recovers");
+        _exit(EXIT_KILLED);
+    }
+    log_line(NOTE_INFO, "signal", "%s: stopping (again: at once)", number == SIGTERM ? "SIGTERM" : "SIGINT");
+    host->serving = false;
+    net_accept_end(host->net);
+}
+
+static bool watch_signals(struct host *host)
+{
+    const int numbers[] = { SIGTERM, SIGINT, SIGHUP };
+
+    for (uint32_t i = 0; i < COUNT_OF(numbers); i++) {
+        if (uv_signal_init(&host->loop, &host->signals[i]) != 0) return false;
+        host->signals[i].data = host;
+        if (uv_signal_start(&host->signals[i], on_signal, numbers[i]) != 0) return false;
+    }
+    return signal(SIGPIPE, SIG_IGN) != SIG_ERR;
+}
+
+/* As many descriptors as the system lets us have, and how many of them files may keep open. */
+static uint32_t raise_descriptors(uint32_t links_max)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return FILES_OPEN_MIN;
+    limit.rlim_cur = limit.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &limit);
+    const uint64_t others = (uint64_t)links_max + DESCRIPTORS_KEPT;
+    if (limit.rlim_cur < others + FILES_OPEN_MIN) {
+        log_line(NOTE_WARNING, "descriptors", "at most %llu files may be open, fewer than %u connections may need",
+                 (unsigned long long)limit.rlim_cur, links_max);
+        return FILES_OPEN_MIN;
+    }
+    return (uint32_t)MIN(limit.rlim_cur - others, FILES_OPEN_MAX);
+}
+
+static bool make_node(struct host *host)
+{
+    if (getrandom(host->config.seed, sizeof host->config.seed, 0) != sizeof host->config.seed) {
+        log_line(NOTE_ERROR, "random", "cannot start: no randomness: %s", strerror(errno));
+        return false;
+    }
+    host->node_memory = node_size(&host->config);
+    if (host->node_memory == 0) {
+        log_line(NOTE_ERROR, "limits", "cannot start: the configured limits contradict each other");
+        return false;
+    }
+    /* Address space, not memory: a page costs something when it is first used. Huge pages would make that 2 MiB. */
+    host->node =
+        mmap(NULL, host->node_memory, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (host->node == MAP_FAILED) {
+        log_line(NOTE_ERROR, "memory", "cannot start: cannot reserve %zu bytes for the node: %s", host->node_memory,
+                 strerror(errno));
+        return false;
+    }
+    (void)madvise(host->node, host->node_memory, MADV_NOHUGEPAGE);
+    node_init(host->node, &host->config);
+    return true;
+}
+
+/* Binds the Kafka port, and settles under which address clients will look for it. */
+static int listen_kafka(struct host *host, struct settings *settings)
+{
+    char text[ADDRESS_TEXT_SIZE];
+    const int fd = socket_listen("kafka", &settings->kafka, &settings->kafka.port);
+
+    if (fd < 0) return -1;
+    struct address *advertised = &host->config.advertised_kafka;
+    if (advertised->host[0] == 0) {
+        if (address_guess(&settings->kafka, advertised)) {
+            log_line(NOTE_WARNING, "advertised",
+                     "clients are told to connect to %s, which is a guess: set server.advertised_kafka_addr",
+                     address_format(advertised, text));
+        }
+    } else if (advertised->port == 0) {
+        advertised->port = settings->kafka.port;
+    }
+    return fd;
+}
+
+static bool open_host(struct host *host, struct settings *settings)
+{
+    const uint32_t files_max = raise_descriptors(host->config.links_max);
+
+    if (data_dir_open(&host->data_dir, settings->data_dir) != 0) return false;
+    const int kafka_fd = listen_kafka(host, settings);
+    if (kafka_fd < 0) return false;
+    int admin_fd = -1;
+    if (settings->admin_enabled) {
+        admin_fd = socket_listen("admin", &settings->admin, &settings->admin.port);
+        if (admin_fd < 0) return false;
+    }
+    if (uv_loop_init(&host->loop) != 0 || uv_timer_init(&host->loop, &host->timer) != 0 || !watch_signals(host)) {
+        log_line(NOTE_ERROR, "loop", "cannot start: no event loop: %s", strerror(errno));
+        return false;
+    }
+    host->files = files_new(host->data_dir.fd, files_max);
+    if (host->files != NULL) host->disk = disk_new(&host->loop, host->files);
+    if (host->disk == NULL) return false;
+    const struct net_config net_config = { host->config.links_max, settings->send_stall_ms };
+    host->net = net_new(&host->loop, host->files, host->disk, &net_config);
+    if (host->net == NULL || !make_node(host)) return false;
+    net_listen(host->net, kafka_fd, LISTENER_KAFKA);
+    if (admin_fd >= 0) host->admin = admin_new(&host->loop, admin_fd, host->node, host->net, host->disk);
+    return admin_fd < 0 || host->admin != NULL;
+}
+
+static void close_host(struct host *host)
+{
+    uv_close((uv_handle_t *)&host->timer, NULL);
+    for (uint32_t i = 0; i < COUNT_OF(host->signals); i++) uv_close((uv_handle_t *)&host->signals[i], NULL);
+    if (host->admin != NULL) admin_close(host->admin);
+    net_close(host->net);
+    disk_free(host->disk);
+    uv_run(&host->loop, UV_RUN_DEFAULT);
+    CHECK(uv_loop_close(&host->loop) == 0);
+    if (host->admin != NULL) admin_free(host->admin);
+    net_free(host->net);
+    files_free(host->files);
+    munmap(host->node, host->node_memory);
+    data_dir_close(&host->data_dir);
+}
+
+static enum exit_code exit_code_of(enum halt_reason reason)
+{
+    switch (reason) {
+    case HALT_STOPPED: return EXIT_STOPPED;
+    case HALT_DISK_FAILED: return EXIT_DISK_FAILED;
+    case HALT_DISK_FULL: return EXIT_DISK_FULL;
+    case HALT_CORRUPT: return EXIT_CORRUPT;
+    case HALT_FOREIGN: return EXIT_FOREIGN;
+    }
+    CHECK(false);
+    return EXIT_DISK_FAILED;
+}
+
+enum exit_code server_run(const struct settings *given)
+{
+    static struct host host; /* a block of effects is too large for a stack, and there is one server in a process */
+    static struct settings settings;
+
+    settings = *given;
+    memset(&host, 0, sizeof host);
+    host.settings = &settings;
+    host.config = settings.node;
+    /* What is open when that fails ends with the process. */
+    if (!open_host(&host, &settings)) return EXIT_CANNOT_START;
+    host_run(&host, &host.effects);
+    close_host(&host);
+    return exit_code_of(host.halt_reason);
+}
