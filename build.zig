@@ -480,8 +480,9 @@ const Project = struct {
 const Suite = struct {
     p: Project,
     run: *Run,
+    only: []const u8,
 
-    const Timing = enum { together, alone };
+    const Manner = enum { together, alone, fixed };
 
     fn init(p: Project, filter: Strings) Suite {
         const run = Run.create(p.b, "suite");
@@ -490,16 +491,25 @@ const Suite = struct {
         p.environment(run);
         run.stdio = .inherit;
         run.step.dependOn(p.b.getInstallStep());
-        return .{ .p = p, .run = run };
+        return .{ .p = p, .run = run, .only = if (filter.len > 0) filter[0] else "" };
+    }
+
+    /// What is not asked for need not be built.
+    fn wants(s: Suite, name: []const u8) bool {
+        return std.mem.indexOf(u8, name, s.only) != null;
     }
 
     /// Opens a job; what is added to run after it is its command.
-    fn job(s: Suite, name: []const u8, seconds: u32, timing: Timing) void {
-        s.run.addArgs(&.{ if (timing == .alone) ":alone" else ":", name, s.p.b.fmt("{d}", .{seconds}) });
+    fn job(s: Suite, name: []const u8, seconds: u32, manner: Manner) void {
+        s.run.addArgs(&.{ switch (manner) {
+            .together => ":",
+            .alone => ":alone",
+            .fixed => ":fixed",
+        }, name, s.p.b.fmt("{d}", .{seconds}) });
     }
 
-    fn script(s: Suite, name: []const u8, seconds: u32, timing: Timing, command: Strings) void {
-        s.job(name, seconds, timing);
+    fn script(s: Suite, name: []const u8, seconds: u32, manner: Manner, command: Strings) void {
+        s.job(name, seconds, manner);
         s.run.addArgs(command);
     }
 
@@ -507,6 +517,8 @@ const Suite = struct {
         const p = s.p;
         const floors = p.tool("floors", &.{"tests/lint/floors.c"});
         const text = p.tool("text", &.{"tests/lint/text.c"});
+        s.script("lint: the suite counts right", 60, .together, &.{ "sh", "tests/suite/selftest.sh" });
+        s.run.addFileArg(p.tool("suite", &.{"tests/suite/suite.c"}));
         s.script("lint: the linters find what is planted", 60, .together, &.{ "sh", "tests/lint/selftest.sh" });
         s.run.addFileArg(floors);
         s.run.addFileArg(text);
@@ -531,15 +543,18 @@ const Suite = struct {
 
     fn unitTests(s: Suite, p: Project) void {
         for (p.list("tests", "test_", ".c")) |f| {
+            const name = p.b.fmt("{s} ({s})", .{ stem(f), p.v.describe(p.b) });
+            if (!s.wants(name)) continue;
             const bin = p.leaf(p.join("tests", f), &.{"tests/t.c"}) orelse continue;
-            s.job(p.b.fmt("{s} ({s})", .{ stem(f), p.v.describe(p.b) }), 180, .together);
+            s.job(name, 180, if (p.v.usesZig()) .together else .fixed);
             s.run.addFileArg(bin);
         }
     }
 
     fn fuzzTargets(s: Suite) void {
         for (s.p.list("fuzz", "fuzz_", ".c")) |f| {
-            s.script(stem(f), 120, .together, &.{ "sh", "tests/suite/fuzz.sh" });
+            if (!s.wants(stem(f))) continue;
+            s.script(stem(f), 120, .fixed, &.{ "sh", "tests/suite/fuzz.sh" });
             s.run.addFileArg(s.p.fuzzer(f));
             s.run.addArgs(&.{ stem(f)["fuzz_".len..], "5" });
         }
@@ -551,6 +566,9 @@ const Suite = struct {
         s.job("sim: seeds", 420, .alone);
         s.run.addFileArg(bin);
         s.run.addArgs(&.{ "--seeds", b.fmt("1..{d}", .{seeds}), "--jobs", s.p.cpus() });
+        s.job("sim: a few seeds (clang address)", 180, .fixed);
+        s.run.addFileArg(s.p.with(.{ .optimize = .Debug, .sanitize = .address }).program("sim", "chronik-sim", .sim).?);
+        s.run.addArgs(&.{ "--seeds", "1..5", "--jobs", "1" });
         s.script("sim: each seed twice, step by step", 180, .together, &.{ "sh", "tests/suite/sim_check.sh" });
         s.run.addFileArg(bin);
         s.run.addArg("20");
@@ -562,12 +580,12 @@ const Suite = struct {
     /// The same seeds through other compilers and levels.
     fn digests(s: Suite) void {
         const p = s.p;
-        if (p.program("sim", "chronik-sim", .sim) == null) return;
-        s.script("sim: one digest from every compiler", 240, .together, &.{ "sh", "tests/suite/digests.sh", "5" });
+        const name = "sim: one digest from every compiler";
+        if (!s.wants(name) or p.program("sim", "chronik-sim", .sim) == null) return;
+        s.script(name, 240, .together, &.{ "sh", "tests/suite/digests.sh", "5" });
         for ([_]Variant{
             .{ .optimize = .ReleaseFast },
             .{ .optimize = .Debug },
-            .{ .tool = .clang, .optimize = .Debug, .sanitize = .address },
             .{ .tool = .clang, .optimize = .Debug },
             .{ .tool = .clang, .optimize = .ReleaseFast },
             .{ .tool = .gcc, .optimize = .Debug },

@@ -33,8 +33,8 @@ void test_expect_bytes(const char *file, int line, const char *why, const char *
     }                                                                                                                  \
     static void test_name(void)
 
-#define EXPECT(why, condition)      test_expect((condition), __FILE__, __LINE__, (why), #condition)
-#define EXPECT_EQ(why, want, got)   test_expect_int(__FILE__, __LINE__, (why), #got, (long long)(want), (long long)(got))
+#define EXPECT(why, condition) test_expect((condition), __FILE__, __LINE__, (why), #condition)
+#define EXPECT_EQ(why, want, got) test_expect_int(__FILE__, __LINE__, (why), #got, (long long)(want), (long long)(got))
 #define EXPECT_TEXT(why, want, got) test_expect_text(__FILE__, __LINE__, (why), #got, (want), (got))
 #define EXPECT_BYTES(why, want, want_size, got, got_size)                                                              \
     test_expect_bytes(__FILE__, __LINE__, (why), #got, (want), (want_size), (got), (got_size))

@@ -1,17 +1,22 @@
 /* suite.c -- runs all the checks there are and sums them up: "N passed, N failed[, N skipped]" is its last line.
  *
- *     suite [--only TEXT] { : | :alone } NAME SECONDS COMMAND [ARG...] ...
+ *     suite [--only TEXT] { : | :alone | :fixed } NAME SECONDS COMMAND [ARG...] ...
  *
  * A job that prints such a line itself counts by it. Any other is one check: passed on exit code 0, skipped on 77.
- * As many jobs run at a time as there are CPUs; those marked alone run one at a time after them. A job that takes
- * longer than its SECONDS has failed. A failed job shows all it said; of the others only lines that begin with
- * "skipped" are shown. Where CHRONIK_TEST_SUM names a file the sum goes there: who started us has the last word. */
+ * A failed job shows all it said; of the others only lines that begin with "skipped" are shown.
+ *
+ * As many jobs run at a time as there are CPUs; those marked alone run one at a time after them. Those marked fixed
+ * get the same addresses every time, as far as we may: where addresses are drawn from a very wide range, clang's
+ * sanitizers fail to start now and then. A job that takes longer than its SECONDS has failed.
+ *
+ * Where CHRONIK_TEST_SUM names a file the sum goes there: who started us has the last word. */
 #include <errno.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -28,6 +33,7 @@ struct job {
     char **command;
     double seconds_max;
     bool alone;
+    bool fixed;
 
     pid_t pid; /* 0: not started, or over */
     FILE *output;
@@ -58,6 +64,11 @@ static _Noreturn void usage(const char *what)
     exit(2);
 }
 
+static bool begins_job(const char *word)
+{
+    return strcmp(word, ":") == 0 || strcmp(word, ":alone") == 0 || strcmp(word, ":fixed") == 0;
+}
+
 /* Cuts the command line into jobs; each command ends where the next job begins, in a NULL of its own. */
 static void read_jobs(int argc, char **argv)
 {
@@ -66,13 +77,14 @@ static void read_jobs(int argc, char **argv)
 
     if (at + 1 < argc && strcmp(argv[at], "--only") == 0) only = argv[at + 1], at += 2;
     while (at < argc) {
-        const bool alone = strcmp(argv[at], ":alone") == 0;
-        if (!alone && strcmp(argv[at], ":") != 0) usage("a job begins with a colon");
+        if (!begins_job(argv[at])) usage("a job begins with a colon");
         if (argc - at < 4 || job_count == JOBS_MAX) usage("a job is cut short, or there are too many");
-        struct job job = { argv[at + 1], &argv[at + 3], atof(argv[at + 2]), alone, 0, NULL, 0, false };
+        struct job job = { .name = argv[at + 1], .command = &argv[at + 3], .seconds_max = atof(argv[at + 2]) };
+        job.alone = strcmp(argv[at], ":alone") == 0;
+        job.fixed = strcmp(argv[at], ":fixed") == 0;
         argv[at] = NULL;
         at += 4;
-        while (at < argc && strcmp(argv[at], ":") != 0 && strcmp(argv[at], ":alone") != 0) at++;
+        while (at < argc && !begins_job(argv[at])) at++;
         if (strstr(job.name, only) != NULL) jobs[job_count++] = job;
     }
 }
@@ -91,6 +103,7 @@ static void start(struct job *job)
     }
     setpgid(0, 0);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (job->fixed) personality(ADDR_NO_RANDOMIZE); /* A container may forbid it: then without. */
     if (freopen("/dev/null", "r", stdin) == NULL) _exit(126);
     dup2(fileno(job->output), STDOUT_FILENO);
     dup2(fileno(job->output), STDERR_FILENO);
@@ -144,7 +157,8 @@ static void finish(struct job *job, int status)
     printf("%-7s %s: %u passed, %u failed, %u skipped (%.1f s)\n", word, job->name, sum.passed, sum.failed, sum.skipped,
            now() - job->begin);
     if (sum.failed > 0) {
-        output_read(job, true, &sum);
+        struct sum again;
+        output_read(job, true, &again);
         if (job->late) printf("    took longer than %.0f s\n", job->seconds_max);
         else if (WIFSIGNALED(status)) printf("    ended by signal: %s\n", strsignal(WTERMSIG(status)));
         else printf("    exit code %d\n", WEXITSTATUS(status));
