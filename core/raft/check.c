@@ -39,7 +39,7 @@ void raft_check(const struct raft *raft)
     CHECK(raft_trail_last_term(&raft->trail) <= raft->term);                          /* (2) */
     CHECK(raft->role != RAFT_CANDIDATE || raft->vote == raft->config.id);             /* (3) */
     const bool campaigns = raft->role == RAFT_PRE_CANDIDATE || raft->role == RAFT_CANDIDATE;
-    CHECK(!campaigns || (raft->electorate.self && raft->leader == 0));                /* (4) */
+    CHECK(!campaigns || (raft_election_may_campaign(raft) && raft->leader == 0));     /* (4) */
     CHECK(raft->previous.count == 0 || raft->previous.index < raft->in_force.index);  /* (6) */
     CHECK(raft->in_force.index <= raft->trail.last_index);                            /* (6) */
     CHECK(!raft->receiving.complete || raft->role == RAFT_FOLLOWER);                  /* (7) */

@@ -57,10 +57,19 @@ void raft_election_follow(struct raft *raft, uint64_t term, uint64_t leader, str
     if (role != RAFT_FOLLOWER || leader != 0) raft_election_rearm(raft);
 }
 
+/* A voter. Or one that was: until the list without it is committed it may be the only one whose log is good enough for
+ * those that list names (Raft 4.2.2); it asks them, and does not count itself. */
+bool raft_election_may_campaign(const struct raft *raft)
+{
+    if (raft->electorate.self) return true;
+    return raft->in_force.index > raft->commit_index &&
+           raft_configuration_is_voter(&raft->previous, raft->config.id);
+}
+
 /* Whether our log could hold the no-op of a new term. Without it nothing would ever commit. */
 static bool can_lead(const struct raft *raft)
 {
-    return raft->electorate.self && !raft->receiving.complete && raft_trail_room(&raft->trail) > 0;
+    return raft_election_may_campaign(raft) && !raft->receiving.complete && raft_trail_room(&raft->trail) > 0;
 }
 
 static void ask_voters(struct raft *raft, bool pre, struct raft_output *output)

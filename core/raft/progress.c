@@ -174,7 +174,6 @@ void raft_progress_probe(struct raft *raft, struct raft_peer *peer, uint64_t nex
 
 void raft_progress_stream(struct raft *raft, struct raft_peer *peer, struct raft_output *output)
 {
-    peer->next_index = MAX(peer->next_index, peer->match_index + 1);
     if (peer->state != RAFT_STREAMING) raft_note(output, RAFT_NOTE_STREAMING, peer->id, peer->next_index);
     peer->state = RAFT_STREAMING;
     raft_progress_touch(raft, peer);
@@ -199,6 +198,7 @@ static void on_accepted(struct raft *raft, struct raft_peer *peer, uint64_t inde
 {
     if (index > peer->match_index) {
         peer->match_index = index;
+        peer->next_index = MAX(peer->next_index, index + 1);
         raft->progress.recount = true;
     }
     /* A heartbeat that fits any log says nothing about this one. */

@@ -265,7 +265,7 @@ void raft_compact(struct raft *raft, uint64_t index)
 
 uint64_t raft_deadline_ns(const struct raft *raft)
 {
-    const bool waits = raft->electorate.self || raft->leader != 0;
+    const bool waits = raft->leader != 0 || raft_election_may_campaign(raft);
     uint64_t deadline_ns = RAFT_NEVER;
 
     if (raft->more) return raft->now_ns;

@@ -33,7 +33,8 @@ enum {
 
 struct raft_config {
     uint64_t id;   /* ours; not 0. A node whose disk was emptied must come back with another one: it forgot its votes */
-    uint64_t seed; /* of the timeouts' random stream; the id is mixed in */
+    uint64_t seed; /* of all randomness of this start, and a new one for each: late answers to an earlier life must not
+                      fit. The id is mixed in */
     uint64_t election_timeout_ns; /* a leader is missed after 1 to 2 times this */
     uint64_t heartbeat_ns;        /* also the pace of all retries; at most a third of the election timeout */
     uint32_t members_max;         /* voters and learners; at least RAFT_VOTERS_MAX */

@@ -100,6 +100,8 @@ void raft_start(struct raft *raft, uint64_t now_ns, struct raft_output *output)
 {
     CHECK(!raft->started);
     if (raft->storage.pending.entry_count == 0) raft->storage.stored_index = raft->trail.last_index;
+    if (raft->restore_discards) raft->storage.pending.truncate_from = raft->snapshot.index + 1; /* for the next replay */
+    raft->restore_discards = false;
     raft->started = true;
     raft->now_ns = now_ns;
     raft_membership_count_voters(raft);

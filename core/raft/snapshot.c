@@ -61,7 +61,8 @@ void raft_snapshot_on_heartbeat(struct raft *raft, struct raft_peer *peer)
     sending->beats = 0;
     sending->retried = true;
     /* Complete and not installed yet: one chunk asks how it stands. */
-    sending->sent_offset = MIN(sending->offset, sending->total_size - 1);
+    sending->offset = MIN(sending->offset, sending->total_size - 1);
+    sending->sent_offset = sending->offset;
 }
 
 enum raft_verdict raft_snapshot_on_response(struct raft *raft, const struct raft_message *message,
@@ -78,7 +79,7 @@ enum raft_verdict raft_snapshot_on_response(struct raft *raft, const struct raft
     if (response->offset > sending->total_size) return RAFT_IMPOSSIBLE;
     if (response->installed) {
         peer->match_index = MAX(peer->match_index, response->index);
-        peer->next_index = peer->match_index + 1;
+        peer->next_index = MAX(peer->next_index, peer->match_index + 1);
         raft->progress.recount = true;
         raft_progress_stream(raft, peer, output);
         return RAFT_ACCEPTED;

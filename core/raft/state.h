@@ -7,7 +7,7 @@
  *   (1) base <= told <= commit <= last entry; told <= stored <= last entry.
  *   (2) No entry is of a newer term than we are in.
  *   (3) A leader voted for itself, and its log ends in its own term. A candidate voted for itself.
- *   (4) Only a voter campaigns. (A leader may be no voter while it commits its own removal.)
+ *   (4) Only a voter campaigns, or one that was until a list that is not committed. (So may a leader be no voter.)
  *   (5) Of each peer the leader knows: match < next <= last + 1.
  *   (6) The previous configuration is older than the one in force, which is not behind the log's end.
  *   (7) While a snapshot is installed, we follow.
@@ -187,6 +187,7 @@ void raft_storage_put_out(struct raft *raft, struct raft_output *output);
 
 /* ---- election.c ---- */
 void raft_election_rearm(struct raft *raft);
+bool raft_election_may_campaign(const struct raft *raft);
 bool raft_election_leased(const struct raft *raft);
 /* Follows `leader` (0: nobody known) in `term`, which is not older than ours. */
 void raft_election_follow(struct raft *raft, uint64_t term, uint64_t leader, struct raft_output *output);
