@@ -45,7 +45,11 @@ enum note_level { NOTE_DEBUG, NOTE_INFO, NOTE_WARNING, NOTE_ERROR };
     X(LINK_REFUSED, NOTE_WARNING, "connection %d closed: %s")                                                        \
     X(VERSION_REFUSED, NOTE_WARNING, "connection %d closed: api key %d version %d is not served")                    \
     X(FRAME_REFUSED, NOTE_WARNING, "connection %d closed: frame of %d bytes is not a request")                       \
-    X(REQUEST_MALFORMED, NOTE_WARNING, "connection %d closed: malformed body of api key %d version %d")
+    X(REQUEST_MALFORMED, NOTE_WARNING, "connection %d closed: malformed body of api key %d version %d")              \
+    X(ANSWER_TOO_LARGE, NOTE_WARNING, "connection %d closed: no memory can hold the answer to api key %d")           \
+    X(PRODUCE_REFUSED, NOTE_DEBUG, "connection %d closed: error %d has no other way to a producer with acks=0")      \
+    X(LINK_STALLED, NOTE_WARNING, "connection %d closed: it stalled in the middle of a request or an answer")        \
+    X(LINK_IDLE, NOTE_DEBUG, "connection %d closed: idle for connections.max.idle.ms")
 
 #define NOTE_ENUM(name, level, format) NOTE_##name,
 enum note_id { NOTES(NOTE_ENUM) NOTE_COUNT };

@@ -32,6 +32,7 @@ enum call_verdict {
     CALL_ANSWERED,  /* the answer is written */
     CALL_HELD,      /* it is written, and goes out when call->wait comes true */
     CALL_WAITS,     /* nothing is written; call again when call->wait comes true, or at its deadline */
+    CALL_PRODUCED,  /* Produce's: it is written, and goes out when what call->produced names is reached */
     CALL_SILENT,    /* there is no answer (acks=0) */
     CALL_MALFORMED, /* the body is not what its version says: the link is closed, with a note and a counter */
     CALL_CLOSE,     /* the link is closed without an answer: the only way to tell a client of acks=0 */
@@ -44,7 +45,7 @@ enum wait_for {
     WAIT_READ,    /* logs_next_ready named call->waiter */
     WAIT_APPEND,  /* logs_has_room */
     WAIT_ANSWER,  /* memory for answers */
-    WAIT_FETCH,   /* the logs that were named with waits_add_fetch have `value` bytes more */
+    WAIT_FETCH,   /* Fetch's: its logs have `value` bytes for it */
 };
 
 struct wait {
@@ -58,6 +59,8 @@ enum {
     ANSWER_SIZE_MAX = 32 << 20, /* encoded bytes of one answer; records that it refers to come on top */
 };
 
+struct produced;
+
 struct call {
     /* the request */
     uint32_t link;
@@ -66,26 +69,28 @@ struct call {
     struct bytes client_id; /* null if the client has none */
     struct bytes peer;      /* "host:port" */
     struct bytes body;
-    uint64_t begun_ns;      /* when it was first handled */
-    bool timed_out;         /* this is a repetition, because the deadline has passed */
-    bool resumed;           /* this is a repetition */
-    uint64_t *kept;         /* [KEPT_WORDS], zero at first; stays over CALL_WAITS and CALL_HELD */
+    uint64_t begun_ns; /* when it was first handled */
+    bool timed_out;    /* this is a repetition, because the deadline has passed */
+    bool resumed;      /* this is a repetition */
+    uint64_t *kept;    /* [KEPT_WORDS], zero at first; stays over CALL_WAITS and CALL_HELD */
 
     /* what it may use */
     struct logs *logs;
     struct controller *controller;
     const struct image *image;
-    struct broker *broker;  /* for files of this room */
+    struct broker *broker; /* for files of this room */
     uint64_t mono_ns;
     int64_t wall_ms;
-    uint64_t waiter;        /* this request's name for logs_read and logs_find_time */
-    struct arena *arena;    /* for decoding and encoding; empty when the call begins */
+    uint64_t waiter;     /* this request's name for logs_read and logs_find_time */
+    struct arena *arena; /* for decoding and encoding; empty when the call begins */
     struct effects *effects;
 
     /* the answer */
-    struct writer *out;     /* behind the header: the body goes here */
-    bool failed;            /* the answer carries an error code; for the counters */
-    struct wait wait;       /* with CALL_WAITS and CALL_HELD */
+    struct writer *out; /* behind the header: the body goes here */
+    bool failed;        /* the answer carries an error code; for the counters */
+    struct wait wait;   /* with CALL_WAITS and CALL_HELD; of CALL_PRODUCED the deadline */
+    const struct produced *produced;
+    uint32_t produced_count;
 };
 
 /* Before anything is changed: memory for an answer of up to `size` bytes of body. False: return CALL_WAITS, with

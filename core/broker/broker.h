@@ -27,10 +27,10 @@ struct image;
 struct broker_config {
     int32_t node_id;
     uint32_t links_max;
-    uint32_t logs_max;           /* partitions_max: logs are numbered below it */
-    uint32_t request_size_max;   /* socket.request.max.bytes */
+    uint32_t logs_max;         /* partitions_max: logs are numbered below it */
+    uint32_t request_size_max; /* socket.request.max.bytes */
     uint64_t request_memory_size;
-    uint64_t tail_memory_size;   /* of which answers may pin a share */
+    uint64_t tail_memory_size; /* of which answers may pin a share */
     uint32_t message_size_max;
     bool auto_create_topics;
     int64_t link_idle_ms;
@@ -94,28 +94,32 @@ enum { BROKER_API_KEYS = 128 }; /* counters by api key; keys from here on are no
 
 struct broker_counters {
     uint64_t links_opened;
-    uint64_t links_refused;       /* closed by us: malformed, unserved, idle, stalled */
+    uint64_t links_refused; /* closed by us: malformed, unserved, idle, stalled */
     uint64_t received_size;
     uint64_t sent_size;
     uint64_t requests[BROKER_API_KEYS];
-    uint64_t requests_unserved;   /* of a version or key that is not served */
+    uint64_t errors[BROKER_API_KEYS];  /* answers that carried an error code */
+    uint64_t time_us[BROKER_API_KEYS]; /* from the last byte received to the answer handed to the host */
+    uint64_t requests_unserved;        /* of a version or key that is not served */
     uint64_t requests_malformed;
-    uint64_t produced_size;       /* record bytes appended */
+    uint64_t throttles;     /* times that a link was not read from for want of memory */
+    uint64_t produced_size; /* record bytes appended */
     uint64_t produced_records;
-    uint64_t produce_errors;      /* partitions answered with an error */
+    uint64_t produce_errors; /* partitions answered with an error */
     uint64_t produce_timeouts;
-    uint64_t fetched_size;        /* record bytes sent */
+    uint64_t fetched_size; /* record bytes sent */
     uint64_t fetch_errors;
 };
 const struct broker_counters *broker_counters(const struct broker *broker);
 
 struct broker_usage {
     uint32_t links;
-    uint32_t links_waiting;    /* with a suspended request */
-    uint32_t answers_waiting;  /* for the disk, a high watermark or the image */
-    uint64_t frames_size;      /* memory of frames larger than a nest */
-    uint64_t answers_size;     /* memory of answers not yet sent */
-    uint64_t pinned_size;      /* record bytes that answers refer to */
+    uint32_t links_waiting;   /* with a suspended request */
+    uint32_t fetches_waiting; /* of them, long polls */
+    uint32_t answers_waiting; /* for the disk, a high watermark or the image */
+    uint64_t frames_size;     /* memory of frames larger than a nest */
+    uint64_t answers_size;    /* memory of answers not yet sent */
+    uint64_t pinned_size;     /* record bytes that answers refer to */
 };
 struct broker_usage broker_usage(const struct broker *broker);
 

@@ -1,0 +1,47 @@
+#include "broker/apis.h"
+
+#include "base/check.h"
+#include "codec/api.h"
+
+enum call_verdict api_handle(struct call *call)
+{
+    switch ((enum api_key)call->api_key) {
+    case API_PRODUCE: return produce_handle(call);
+    case API_FETCH: return fetch_handle(call);
+    case API_LIST_OFFSETS: return list_offsets_handle(call);
+    case API_METADATA: return metadata_handle(call);
+    case API_FIND_COORDINATOR: return find_coordinator_handle(call);
+    case API_API_VERSIONS: return api_versions_handle(call);
+    case API_DELETE_RECORDS: return delete_records_handle(call);
+    case API_INIT_PRODUCER_ID: return init_producer_id_handle(call);
+    case API_OFFSET_FOR_LEADER_EPOCH: return offset_for_leader_epoch_handle(call);
+    case API_DESCRIBE_CLUSTER: return describe_cluster_handle(call);
+    case API_DESCRIBE_TOPIC_PARTITIONS: return describe_topic_partitions_handle(call);
+
+    /* Administration has no files here yet. */
+    case API_CREATE_TOPICS:
+    case API_DELETE_TOPICS:
+    case API_CREATE_PARTITIONS:
+    case API_DESCRIBE_CONFIGS:
+    case API_ALTER_CONFIGS:
+    case API_INCREMENTAL_ALTER_CONFIGS:
+    case API_DESCRIBE_LOG_DIRS:
+    case API_DESCRIBE_ACLS:
+    case API_CREATE_ACLS:
+    case API_DELETE_ACLS: return CALL_CLOSE;
+
+    /* Not advertised: request_header_read refuses them. */
+    case API_OFFSET_COMMIT:
+    case API_OFFSET_FETCH:
+    case API_JOIN_GROUP:
+    case API_HEARTBEAT:
+    case API_LEAVE_GROUP:
+    case API_SYNC_GROUP:
+    case API_DESCRIBE_GROUPS:
+    case API_LIST_GROUPS:
+    case API_DELETE_GROUPS:
+    case API_OFFSET_DELETE: break;
+    }
+    CHECK(false);
+    return CALL_CLOSE;
+}

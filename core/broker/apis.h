@@ -1,0 +1,22 @@
+/* apis.h -- the API files of this room, one function each; api.h says what they may rely on. */
+#ifndef CHRONIK_BROKER_APIS_H
+#define CHRONIK_BROKER_APIS_H
+
+#include "broker/api.h"
+
+enum call_verdict api_versions_handle(struct call *call);
+enum call_verdict delete_records_handle(struct call *call);
+enum call_verdict describe_cluster_handle(struct call *call);
+enum call_verdict describe_topic_partitions_handle(struct call *call);
+enum call_verdict fetch_handle(struct call *call);
+enum call_verdict find_coordinator_handle(struct call *call);
+enum call_verdict init_producer_id_handle(struct call *call);
+enum call_verdict list_offsets_handle(struct call *call);
+enum call_verdict metadata_handle(struct call *call);
+enum call_verdict offset_for_leader_epoch_handle(struct call *call);
+enum call_verdict produce_handle(struct call *call);
+
+/* A version of ApiVersions that is not ours gets an answer in version 0, from which clients learn ours (KIP-511). */
+enum call_verdict api_versions_unserved(struct call *call);
+
+#endif

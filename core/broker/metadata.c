@@ -1,0 +1,202 @@
+/* metadata.c -- which topics are there, and who leads their partitions? A topic that is not there may be created by
+ * being asked for; then the answer waits until it is there, so that the client need not ask twice. */
+#include "broker/apis.h"
+
+#include "broker/operations.h"
+#include "broker/partitions.h"
+#include "broker/state.h"
+#include "codec/messages.h"
+#include "controller/controller.h"
+
+enum {
+    CREATE_WAIT_MS = 5000, /* longer than any healthy commit, shorter than a client's patience */
+    KEPT_INDEX = 0,        /* kept: the metadata index of the creations; 0: none was proposed */
+};
+
+static bool put_offline(const struct call *call, const struct image_partition *partition,
+                        struct metadata_response_partition *answer)
+{
+    int32_t *offline = arena_take(call->arena, partition->replica_count, sizeof *offline);
+
+    if (offline == NULL) return false;
+    answer->offline_replicas = offline;
+    for (uint32_t i = 0; i < partition->replica_count; i++) {
+        struct broker_address address;
+        const bool known = address_of_id(call->image, partition->replicas[i], &address);
+        if (!known || address.fenced) offline[answer->offline_replicas_count++] = partition->replicas[i];
+    }
+    return true;
+}
+
+static bool put_partitions(const struct call *call, const struct image_topic *topic,
+                           struct metadata_response_topic *answer)
+{
+    answer->partitions = arena_take(call->arena, topic->partition_count, sizeof *answer->partitions);
+    if (answer->partitions == NULL) return false;
+    for (uint32_t slot = topic->first_partition; slot != SLOT_NONE;) {
+        const struct image_partition *partition = image_partition(call->image, slot);
+        struct metadata_response_partition *to = &answer->partitions[answer->partitions_count++];
+        *to = (struct metadata_response_partition){
+            .error_code = partition->leader < 0 ? ERROR_LEADER_NOT_AVAILABLE : ERROR_NONE,
+            .index = partition->index,
+            .leader_id = partition->leader,
+            .leader_epoch = partition->leader_epoch,
+            .replica_nodes = partition->replicas,
+            .replica_nodes_count = partition->replica_count,
+            .isr_nodes = partition->isr,
+            .isr_nodes_count = partition->isr_count,
+        };
+        if (!put_offline(call, partition, to)) return false;
+        slot = partition->next_partition;
+    }
+    return true;
+}
+
+static bool put_topic(const struct call *call, uint32_t slot, bool operations, struct metadata_response_topic *answer)
+{
+    const struct image_topic *topic = image_topic(call->image, slot);
+
+    *answer = metadata_response_topic_default;
+    answer->name = image_topic_name(call->image, slot);
+    answer->topic_id = topic->id;
+    answer->is_internal = topic->internal;
+    if (operations) answer->authorized_operations = TOPIC_OPERATIONS;
+    return put_partitions(call, topic, answer);
+}
+
+static bool put_all_topics(const struct call *call, bool operations, struct metadata_response *response)
+{
+    response->topics = arena_take(call->arena, image_view(call->image).topic_count, sizeof *response->topics);
+    if (response->topics == NULL) return false;
+    for (uint32_t slot = image_first_topic(call->image); slot != SLOT_NONE;
+         slot = image_next_topic(call->image, slot)) {
+        if (!put_topic(call, slot, operations, &response->topics[response->topics_count++])) return false;
+    }
+    return true;
+}
+
+static uint32_t find_topic(const struct call *call, const struct metadata_request_topic *asked)
+{
+    if (asked->name.data != NULL) return image_topic_by_name(call->image, asked->name);
+    return image_topic_by_id(call->image, &asked->topic_id);
+}
+
+/* What is said of a topic that is not there. */
+static int16_t missing_error(const struct call *call, const struct metadata_request_topic *asked)
+{
+    if (asked->name.data == NULL) return ERROR_UNKNOWN_TOPIC_ID;
+    if (!topic_name_is_valid(asked->name)) return ERROR_INVALID_TOPIC_EXCEPTION;
+    if (call->kept[KEPT_INDEX] != 0 && call->timed_out) return ERROR_LEADER_NOT_AVAILABLE; /* it is on its way */
+    return ERROR_UNKNOWN_TOPIC_OR_PARTITION;
+}
+
+static bool put_asked_topics(struct call *call, const struct metadata_request *request,
+                             struct metadata_response *response)
+{
+    response->topics = arena_take(call->arena, request->topics_count, sizeof *response->topics);
+    if (response->topics == NULL) return false;
+    for (uint32_t i = 0; i < request->topics_count; i++) {
+        const struct metadata_request_topic *asked = &request->topics[i];
+        struct metadata_response_topic *answer = &response->topics[response->topics_count++];
+        const uint32_t slot = find_topic(call, asked);
+        if (slot != SLOT_NONE) {
+            if (!put_topic(call, slot, request->include_topic_authorized_operations, answer)) return false;
+            continue;
+        }
+        call->failed = true;
+        *answer = metadata_response_topic_default;
+        answer->error_code = missing_error(call, asked);
+        answer->name = asked->name;
+        answer->topic_id = asked->topic_id;
+    }
+    return true;
+}
+
+/* Proposes the topics that are asked for by name and are not there; the index at which the last will be, or 0. */
+static uint64_t create_missing(struct call *call, const struct metadata_request *request)
+{
+    uint64_t index = 0;
+
+    if (!request->allow_auto_topic_creation) return 0;
+    if (broker_config_int(call->image, CONFIG_AUTO_CREATE_TOPICS_ENABLE) == 0) return 0;
+    for (uint32_t i = 0; i < request->topics_count; i++) {
+        const struct bytes name = request->topics[i].name;
+        uint64_t created;
+        if (name.data == NULL || image_topic_by_name(call->image, name) != SLOT_NONE) continue;
+        if (!topic_name_is_valid(name)) continue;
+        if (controller_auto_create_topic(call->controller, name, call->mono_ns, &created) && created > index)
+            index = created;
+    }
+    return index;
+}
+
+/* In versions 10 and 11 ids are there to be answered, not to ask by. */
+static bool asks_by_id_too_early(const struct call *call, const struct metadata_request *request)
+{
+    if (call->version < 10 || call->version > 11) return false;
+    for (uint32_t i = 0; i < request->topics_count; i++) {
+        if (request->topics[i].name.data == NULL || !uuid_is_zero(&request->topics[i].topic_id)) return true;
+    }
+    return false;
+}
+
+static bool put_refusals(struct call *call, const struct metadata_request *request, struct metadata_response *response)
+{
+    response->topics = arena_take(call->arena, request->topics_count, sizeof *response->topics);
+    if (response->topics == NULL) return false;
+    for (uint32_t i = 0; i < request->topics_count; i++) {
+        response->topics[i] = metadata_response_topic_default;
+        response->topics[i].error_code = ERROR_INVALID_REQUEST;
+        response->topics[i].name = request->topics[i].name;
+        response->topics[i].topic_id = request->topics[i].topic_id;
+    }
+    response->topics_count = request->topics_count;
+    call->failed = true;
+    return true;
+}
+
+static bool put_brokers(const struct call *call, struct metadata_response *response)
+{
+    response->brokers = arena_take(call->arena, image_view(call->image).broker_count, sizeof *response->brokers);
+    if (response->brokers == NULL) return false;
+    for (uint32_t slot = image_first_broker(call->image); slot != SLOT_NONE;
+         slot = image_next_broker(call->image, slot)) {
+        const struct broker_address address = address_of(image_broker(call->image, slot));
+        if (address.fenced) continue;
+        response->brokers[response->brokers_count++] = (struct metadata_response_broker){
+            .node_id = address.id,
+            .host = address.host,
+            .port = address.port,
+            .rack = address.rack,
+        };
+    }
+    return true;
+}
+
+enum call_verdict metadata_handle(struct call *call)
+{
+    struct metadata_request request;
+    struct reader reader = reader_of(call->body);
+    struct metadata_response response = metadata_response_default;
+    const struct image_view view = image_view(call->image);
+    char cluster_id[UUID_TEXT_SIZE];
+    bool fits;
+
+    if (!metadata_request_read(&reader, call->version, call->arena, &request)) return CALL_MALFORMED;
+    if (!call->resumed && !asks_by_id_too_early(call, &request)) {
+        const uint64_t index = create_missing(call, &request);
+        call->kept[KEPT_INDEX] = index;
+        if (index > 0) return call_wait_applied(call, index, CREATE_WAIT_MS);
+    }
+    uuid_format(&view.cluster_id, cluster_id);
+    response.cluster_id = (struct bytes){ (const uint8_t *)cluster_id, UUID_TEXT_SIZE };
+    response.controller_id = call->broker->config.node_id; /* any broker takes what a controller is asked */
+    if (request.include_cluster_authorized_operations) response.cluster_authorized_operations = CLUSTER_OPERATIONS;
+    const bool all = request.topics == NULL || (call->version == 0 && request.topics_count == 0);
+    if (asks_by_id_too_early(call, &request)) fits = put_refusals(call, &request, &response);
+    else if (all) fits = put_all_topics(call, request.include_topic_authorized_operations, &response);
+    else fits = put_asked_topics(call, &request, &response);
+    if (!fits || !put_brokers(call, &response)) return CALL_MALFORMED;
+    metadata_response_write(call->out, call->version, &response);
+    return CALL_ANSWERED;
+}

@@ -1,0 +1,45 @@
+#include "broker/partitions.h"
+
+#include "broker/state.h"
+
+struct place partition_place(const struct call *call, uint32_t topic, int32_t index, int32_t leader_epoch)
+{
+    struct place place = { ERROR_UNKNOWN_TOPIC_OR_PARTITION, SLOT_NONE, NULL };
+
+    if (topic == SLOT_NONE) return place;
+    place.log = image_partition_slot(call->image, topic, index);
+    if (place.log == SLOT_NONE) return place;
+    place.partition = image_partition(call->image, place.log);
+    place.error = ERROR_NONE;
+    if (leader_epoch != EPOCH_NOT_GIVEN && leader_epoch < place.partition->leader_epoch) {
+        place.error = ERROR_FENCED_LEADER_EPOCH;
+    } else if (leader_epoch != EPOCH_NOT_GIVEN && leader_epoch > place.partition->leader_epoch) {
+        place.error = ERROR_UNKNOWN_LEADER_EPOCH;
+    } else if (place.partition->leader != call->broker->config.node_id) {
+        place.error = ERROR_NOT_LEADER_OR_FOLLOWER;
+    }
+    return place;
+}
+
+struct broker_address address_of(const struct image_broker *broker)
+{
+    const struct image_endpoint *endpoint = &broker->endpoints[ENDPOINT_KAFKA];
+    struct broker_address address = {
+        .id = broker->id,
+        .host = { endpoint->host, endpoint->host_size },
+        .port = endpoint->port,
+        .fenced = broker->fenced,
+    };
+
+    if (broker->rack_size > 0) address.rack = (struct bytes){ broker->rack, broker->rack_size };
+    return address;
+}
+
+bool address_of_id(const struct image *image, int32_t id, struct broker_address *address)
+{
+    const uint32_t slot = image_broker_by_id(image, id);
+
+    if (slot == SLOT_NONE) return false;
+    *address = address_of(image_broker(image, slot));
+    return true;
+}

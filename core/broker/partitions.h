@@ -1,0 +1,32 @@
+/* partitions.h -- the partition that a client names: is it here, and is it ours to answer for? */
+#ifndef CHRONIK_BROKER_PARTITIONS_H
+#define CHRONIK_BROKER_PARTITIONS_H
+
+#include "broker/api.h"
+#include "codec/errors.h"
+#include "meta/image.h"
+
+enum { EPOCH_NOT_GIVEN = -1 };
+
+struct place {
+    enum error error;
+    uint32_t log;                            /* slot of the partition, if it exists; else SLOT_NONE */
+    const struct image_partition *partition; /* NULL if there is none */
+};
+
+/* Partition `index` of a topic (a slot, or SLOT_NONE for one that was not found), for a client that believes its
+ * leader epoch to be `leader_epoch`. */
+struct place partition_place(const struct call *call, uint32_t topic, int32_t index, int32_t leader_epoch);
+
+/* Where a broker is reached by clients; false if it is not known. The text is the image's. */
+struct broker_address {
+    int32_t id;
+    struct bytes host;
+    uint16_t port;
+    struct bytes rack; /* null if it has none */
+    bool fenced;
+};
+bool address_of_id(const struct image *image, int32_t id, struct broker_address *address);
+struct broker_address address_of(const struct image_broker *broker);
+
+#endif

@@ -1,0 +1,16 @@
+/* produce.h -- what passes between a Produce that was handled and its waiting; for files of this room. */
+#ifndef CHRONIK_BROKER_PRODUCE_H
+#define CHRONIK_BROKER_PRODUCE_H
+
+#include "broker/waits.h"
+
+/* One partition's records that were appended and must be durable (acks=1) or committed (acks=all) before the answer
+ * leaves. */
+struct produced {
+    uint32_t log;
+    uint32_t number; /* which partition of the answer, counted over all topics */
+    enum waits_queue queue;
+    int64_t end_offset; /* behind its last record */
+};
+
+#endif

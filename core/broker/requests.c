@@ -1,0 +1,244 @@
+/* requests.c -- a frame's way to its handler, and what becomes of the verdict. */
+#include "base/check.h"
+#include "broker/apis.h"
+#include "broker/state.h"
+#include "codec/api.h"
+
+enum { HEADER_SIZE_MAX = 16 }; /* frame head and response header */
+
+/* ---- what handlers ask for ---- */
+
+bool call_reserve(struct call *call, uint32_t size)
+{
+    struct broker *broker = call->broker;
+
+    if (answers_reserve(broker, link_at(broker, call->link), size + HEADER_SIZE_MAX)) return true;
+    call->wait = (struct wait){ WAIT_ANSWER, 0, UINT64_MAX };
+    return false;
+}
+
+uint64_t call_deadline_ns(const struct call *call, int32_t timeout_ms)
+{
+    const uint64_t timeout_ns = timeout_ms < 0 ? 0 : (uint64_t)timeout_ms * NS_PER_MS;
+
+    return MAX(call->begun_ns + timeout_ns, call->mono_ns);
+}
+
+enum call_verdict call_hold_applied(struct call *call, uint64_t index, int32_t timeout_ms)
+{
+    call->wait = (struct wait){ WAIT_APPLIED, index, call_deadline_ns(call, timeout_ms) };
+    return CALL_HELD;
+}
+
+enum call_verdict call_wait_applied(struct call *call, uint64_t index, int32_t timeout_ms)
+{
+    call->wait = (struct wait){ WAIT_APPLIED, index, call_deadline_ns(call, timeout_ms) };
+    return CALL_WAITS;
+}
+
+/* ---- suspending ---- */
+
+uint64_t request_waiter(const struct broker *broker, const struct link *link)
+{
+    return (uint64_t)link->generation << 32 | link_number(broker, link); /* the first generation is 1 */
+}
+
+static enum link_list list_of(enum wait_for what)
+{
+    switch (what) {
+    case WAIT_APPLIED: return LIST_APPLIED;
+    case WAIT_DURABLE: return LIST_DURABLE;
+    case WAIT_APPEND: return LIST_APPEND;
+    case WAIT_ANSWER: return LIST_ANSWER;
+    case WAIT_TIME:
+    case WAIT_READ:
+    case WAIT_FETCH: break;
+    }
+    return LIST_NONE;
+}
+
+static bool is_true_already(const struct broker *broker, const struct wait *wait)
+{
+    if (wait->what == WAIT_APPLIED) return wait->value <= broker->applied_index;
+    if (wait->what == WAIT_DURABLE) return logs_is_durable(broker->rooms.logs, wait->value);
+    return false;
+}
+
+static void suspend(struct broker *broker, struct link *link, const struct call *call)
+{
+    const enum link_list list = list_of(call->wait.what);
+
+    if (!link->suspended) broker->links_suspended++;
+    link->suspended = true;
+    link->awake = false;
+    link->wait = call->wait;
+    link->request_ns = call->begun_ns;
+    if (call->wait.what == WAIT_FETCH) broker->fetches_waiting++;
+    if (is_true_already(broker, &call->wait)) link_wake(broker, link);
+    else if (list != LIST_NONE) link_list_add(broker, link, list);
+}
+
+/* Before it is handled again: whatever it waited for, it does so no longer. */
+static void resume(struct broker *broker, struct link *link)
+{
+    link_list_remove(broker, link);
+    if (link->wait.what == WAIT_FETCH) broker->fetches_waiting--;
+    link->wait.what = WAIT_TIME;
+    waits_drop(&broker->waits, &link->fetch_first);
+}
+
+void request_drop(struct broker *broker, struct link *link)
+{
+    if (!link->suspended) return;
+    resume(broker, link);
+    answers_forget(broker, link);
+    broker->links_suspended--;
+    link->suspended = false;
+    link->held = false;
+    link->awake = false;
+    link->timed_out = false;
+    memset(link->kept, 0, sizeof link->kept);
+}
+
+/* ---- verdicts ---- */
+
+static void refuse(struct broker *broker, struct link *link)
+{
+    broker->counters.links_refused++;
+    link_doom(broker, link);
+}
+
+static bool conclude_too_large(struct broker *broker, struct link *link, const struct call *call)
+{
+    NOTE(call->effects, ANSWER_TOO_LARGE, call->link, call->api_key);
+    refuse(broker, link);
+    return true;
+}
+
+/* The answer is in call->out. */
+static bool conclude_answer(struct broker *broker, struct link *link, struct call *call, enum answer_state state)
+{
+    enum answers_verdict verdict;
+    uint32_t answer = link->answer_last;
+
+    if (link->held) verdict = answers_replace(broker, link, call);
+    else verdict = answers_add(broker, link, call, state, &answer);
+    switch (verdict) {
+    case ANSWER_TOO_LARGE: return conclude_too_large(broker, link, call);
+    case ANSWER_NO_MEMORY:
+        call->wait = (struct wait){ WAIT_ANSWER, 0, UINT64_MAX };
+        suspend(broker, link, call);
+        return false;
+    case ANSWER_STORED: break;
+    }
+    if (call->failed && call->api_key < BROKER_API_KEYS) broker->counters.errors[call->api_key]++;
+    if (link->held) {
+        answer_ready(broker, answer);
+    } else if (state == ANSWER_HELD) {
+        link->held = true;
+        suspend(broker, link, call);
+        return false;
+    } else if (state == ANSWER_WAITS) {
+        produce_answered(broker, answer, call);
+    }
+    request_drop(broker, link);
+    return true;
+}
+
+static bool conclude(struct broker *broker, struct link *link, struct call *call, enum call_verdict verdict)
+{
+    switch (verdict) {
+    case CALL_ANSWERED: return conclude_answer(broker, link, call, ANSWER_READY);
+    case CALL_HELD: return conclude_answer(broker, link, call, ANSWER_HELD);
+    case CALL_PRODUCED: return conclude_answer(broker, link, call, ANSWER_WAITS);
+    case CALL_WAITS: suspend(broker, link, call); return false;
+    case CALL_SILENT: request_drop(broker, link); return true;
+    case CALL_MALFORMED:
+        NOTE(call->effects, REQUEST_MALFORMED, call->link, call->api_key, call->version);
+        broker->counters.requests_malformed++;
+        break;
+    case CALL_CLOSE: break;
+    }
+    refuse(broker, link);
+    return true;
+}
+
+/* ---- the request ---- */
+
+bool request_may_begin(const struct broker *broker, const struct link *link, struct bytes frame)
+{
+    if (broker->stopping || link->answer_count >= LINK_ANSWERS_MAX || link->unsent_size > LINK_UNSENT_MAX) return false;
+    return link->unready_count == 0 || load_u16(frame.data) == API_PRODUCE;
+}
+
+static bool refuse_header(struct broker *broker, struct link *link, enum header_verdict verdict,
+                          const struct request_header *header, struct effects *effects)
+{
+    if (verdict == HEADER_MALFORMED) {
+        NOTE(effects, REQUEST_MALFORMED, link_number(broker, link), header->api_key, header->api_version);
+        broker->counters.requests_malformed++;
+    } else {
+        NOTE(effects, VERSION_REFUSED, link_number(broker, link), header->api_key, header->api_version);
+        broker->counters.requests_unserved++;
+    }
+    refuse(broker, link);
+    return true;
+}
+
+static bool request_call(struct broker *broker, struct link *link, const struct request_header *header,
+                         struct bytes body, bool served, struct effects *effects)
+{
+    struct writer out = writer_of(broker->scratch, broker->scratch_size);
+    const bool first = !link->suspended;
+    struct call call = {
+        .link = link_number(broker, link),
+        .api_key = header->api_key,
+        .version = header->api_version,
+        .client_id = header->client_id,
+        .peer = { link->peer, link->peer_size },
+        .body = body,
+        .begun_ns = first ? broker->mono_ns : link->request_ns,
+        .timed_out = link->timed_out,
+        .resumed = !first,
+        .kept = link->kept,
+        .logs = broker->rooms.logs,
+        .controller = broker->rooms.controller,
+        .image = broker->rooms.image,
+        .broker = broker,
+        .mono_ns = broker->mono_ns,
+        .wall_ms = broker->wall_ms,
+        .waiter = request_waiter(broker, link),
+        .arena = &broker->arena,
+        .effects = effects,
+        .out = &out,
+        .wait = { WAIT_TIME, 0, UINT64_MAX },
+    };
+
+    arena_reset(&broker->arena);
+    writer_leave_int32(&out); /* the frame's size, put in when it is known */
+    response_header_write(&out, header->api_key, header->api_version, header->correlation_id);
+    if (first && header->api_key < BROKER_API_KEYS) broker->counters.requests[header->api_key]++;
+    const enum call_verdict verdict = served ? api_handle(&call) : api_versions_unserved(&call);
+    const bool done = conclude(broker, link, &call, verdict);
+    answers_settle(broker, link);
+    return done;
+}
+
+bool request_handle(struct broker *broker, struct link *link, struct bytes frame, struct effects *effects)
+{
+    struct reader reader = reader_of(frame);
+    struct request_header header;
+    const enum header_verdict verdict = request_header_read(&reader, &header);
+    const bool unserved = verdict == HEADER_UNSERVED_VERSION && header.api_key == API_API_VERSIONS;
+
+    CHECK(!link->suspended || link->awake);
+    if (verdict != HEADER_SERVED && !unserved) return refuse_header(broker, link, verdict, &header, effects);
+    if (link->suspended) resume(broker, link);
+    if (link->held && !link->timed_out) { /* what its answer promises has come true */
+        answer_ready(broker, link->answer_last);
+        request_drop(broker, link);
+        return true;
+    }
+    const struct bytes body = { reader.at, reader_left(&reader) };
+    return request_call(broker, link, &header, body, !unserved, effects);
+}
