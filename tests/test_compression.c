@@ -248,6 +248,25 @@ TEST(xerial_framing)
     }
 }
 
+/* The scratch may keep what an earlier call left there: good after good, after corrupt, after packing, after gzip. */
+TEST(scratch_that_is_kept)
+{
+    const struct compression_memory memory = { unpacked, ROOM, scratch, sizeof scratch };
+    const struct compression_memory to = { packed, ROOM, scratch, sizeof scratch };
+    const struct bytes good = { zstd_checked, sizeof zstd_checked }, cut = { zstd_checked, 20 };
+    const struct bytes gzipped = { gzip_one, sizeof gzip_one }, fox = { (const uint8_t *)FOX, 39 };
+    struct bytes output;
+
+    memset(scratch, 0, sizeof scratch);
+    for (int round = 0; round < 12; round++) {
+        if (round % 3 == 1) EXPECT_EQ("cut", CORRUPT, compression_decompress(ZSTD, cut, &memory, &output));
+        if (round % 4 == 2) compression_compress(round % 8 == 2 ? ZSTD : GZIP, fox, &to, &output);
+        if (round % 5 == 3) EXPECT_EQ("gzip", COMPRESSION_OK, compression_decompress(GZIP, gzipped, &memory, &output));
+        EXPECT_EQ("zstd", COMPRESSION_OK, compression_decompress(ZSTD, good, &memory, &output));
+        EXPECT_BYTES("zstd", FOX, 39, output.data, output.size);
+    }
+}
+
 TEST(codecs_that_are_none)
 {
     struct bytes output;

@@ -33,7 +33,9 @@ enum compression_verdict {
     COMPRESSION_UNKNOWN,   /* no such codec */
 };
 
-/* What the libraries need beside input and output, whatever the input says; the whole need not be zeroed or kept. */
+/* What the libraries need beside input and output, whatever the input says. A call may leave something there that
+ * makes the next one faster. So between calls scratch memory is left alone, or handed over with its first 16 bytes
+ * zeroed or random; no result depends on which. */
 enum {
     DECOMPRESSION_SCRATCH_SIZE = 192 << 10,
     COMPRESSION_SCRATCH_SIZE = 2 << 20,
