@@ -29,6 +29,20 @@ static struct record_rules rules_of(const uint8_t *data)
     };
 }
 
+/* The short way to read a record finds what the general one does. */
+static void both_ways(const uint8_t *at, const uint8_t *end)
+{
+    struct record quick, general;
+    const uint8_t *next = record_read(at, end, &quick);
+
+    must(record_read_any(at, end, &general) == next);
+    if (next == NULL) return;
+    must(quick.timestamp_delta == general.timestamp_delta && quick.offset_delta == general.offset_delta);
+    must(quick.header_count == general.header_count && quick.headers.size == general.headers.size);
+    must(quick.key.data == general.key.data && quick.key.size == general.key.size);
+    must(quick.value.data == general.value.data && quick.value.size == general.value.size);
+}
+
 /* Walks bytes that nobody judged. */
 static void walk(const struct record_batch *batch, struct bytes records)
 {
@@ -36,6 +50,7 @@ static void walk(const struct record_batch *batch, struct bytes records)
     struct record record;
     struct record_found found;
 
+    for (uint32_t at = 0; at < MIN(records.size, 64u); at++) both_ways(records.data + at, records.data + records.size);
     record_iterator_init(&iterator, batch, records);
     while (record_iterator_next(&iterator, &record) == RECORD_NEXT) {
         struct bytes headers = record.headers;

@@ -9,7 +9,7 @@ const uint8_t *varint_read_long(const uint8_t *at, const uint8_t *end, int32_t *
         const uint32_t byte = *at++;
         zigzag |= (byte & 0x7f) << shift;
         if (byte >= 0x80) continue;
-        *value = (int32_t)(zigzag >> 1) ^ -(int32_t)(zigzag & 1);
+        *value = unzigzag(zigzag);
         return at;
     }
     return NULL;
@@ -29,7 +29,8 @@ const uint8_t *varlong_read_long(const uint8_t *at, const uint8_t *end, int64_t 
     return NULL;
 }
 
-bool record_headers_fit(const uint8_t *at, const uint8_t *end, int32_t count)
+/* Whether so many headers lie between `at` and `end`, and nothing else. */
+static bool record_headers_fit(const uint8_t *at, const uint8_t *end, int32_t count)
 {
     if (count < 0 || count > (end - at) / 2) return false; /* the smallest header is two lengths */
     for (int32_t i = 0; i < count; i++) {
@@ -38,6 +39,22 @@ bool record_headers_fit(const uint8_t *at, const uint8_t *end, int32_t count)
         if ((at = varint_bytes_read(at, end, &value)) == NULL) return false;
     }
     return at == end;
+}
+
+const uint8_t *record_read_any(const uint8_t *at, const uint8_t *end, struct record *record)
+{
+    int32_t length;
+    at = varint_read(at, end, &length);
+    if (at == NULL || length < 1 || length > end - at) return NULL;
+    end = at + length;
+
+    if ((at = varlong_read_long(at + 1, end, &record->timestamp_delta)) == NULL) return NULL;
+    if ((at = varint_read(at, end, &record->offset_delta)) == NULL) return NULL;
+    if ((at = varint_bytes_read(at, end, &record->key)) == NULL) return NULL;
+    if ((at = varint_bytes_read(at, end, &record->value)) == NULL) return NULL;
+    if ((at = varint_read(at, end, &record->header_count)) == NULL) return NULL;
+    record->headers = (struct bytes){ at, (uint32_t)(end - at) };
+    return record_headers_fit(at, end, record->header_count) ? end : NULL;
 }
 
 struct record_header record_header_next(struct bytes *headers)

@@ -25,32 +25,21 @@ struct record_header {
     struct bytes value;
 };
 
-/* The general case of varint_read and varlong_read: at most five and ten bytes, else NULL. */
+/* Varints of any length: at most five and ten bytes, else NULL. */
 const uint8_t *varint_read_long(const uint8_t *at, const uint8_t *end, int32_t *value);
 const uint8_t *varlong_read_long(const uint8_t *at, const uint8_t *end, int64_t *value);
 
-/* Whether so many headers lie between `at` and `end`, and nothing else. */
-bool record_headers_fit(const uint8_t *at, const uint8_t *end, int32_t count);
-
-/* Reads a zigzag varint: where it ends, or NULL if it is cut short or too long. One and two bytes are nearly all that
- * ever comes, and are worth being inline. */
-static inline const uint8_t *varint_read(const uint8_t *at, const uint8_t *end, int32_t *value)
+static inline int32_t unzigzag(uint32_t zigzag)
 {
-    uint32_t zigzag;
-    if (end - at < 2 || (at[0] & at[1]) >= 0x80) return varint_read_long(at, end, value);
-    if (at[0] < 0x80) zigzag = *at++;
-    else zigzag = (at[0] & 0x7fu) | (uint32_t)at[1] << 7, at += 2;
-    *value = (int32_t)(zigzag >> 1) ^ -(int32_t)(zigzag & 1);
-    return at;
+    return (int32_t)(zigzag >> 1) ^ -(int32_t)(zigzag & 1);
 }
 
-static inline const uint8_t *varlong_read(const uint8_t *at, const uint8_t *end, int64_t *value)
+/* Reads a zigzag varint: where it ends, or NULL if it is cut short or too long. */
+static inline const uint8_t *varint_read(const uint8_t *at, const uint8_t *end, int32_t *value)
 {
-    int32_t narrow;
-    if (end - at < 2 || (at[0] & at[1]) >= 0x80) return varlong_read_long(at, end, value);
-    at = varint_read(at, end, &narrow);
-    *value = narrow;
-    return at;
+    if (at == end || *at >= 0x80) return varint_read_long(at, end, value);
+    *value = unzigzag(*at);
+    return at + 1;
 }
 
 /* A length and as many bytes; NULL if there are fewer. */
@@ -64,21 +53,53 @@ static inline const uint8_t *varint_bytes_read(const uint8_t *at, const uint8_t 
 }
 
 /* Reads the record at `at`: where the next one begins, or NULL if this is none. */
-static inline const uint8_t *record_read(const uint8_t *at, const uint8_t *end, struct record *record)
-{
-    int32_t length;
-    at = varint_read(at, end, &length);
-    if (at == NULL || length < 1 || length > end - at) return NULL;
-    end = at + length;
+const uint8_t *record_read_any(const uint8_t *at, const uint8_t *end, struct record *record);
 
-    if ((at = varlong_read(at + 1, end, &record->timestamp_delta)) == NULL) return NULL;
-    if ((at = varint_read(at, end, &record->offset_delta)) == NULL) return NULL;
-    if ((at = varint_bytes_read(at, end, &record->key)) == NULL) return NULL;
-    if ((at = varint_bytes_read(at, end, &record->value)) == NULL) return NULL;
-    if ((at = varint_read(at, end, &record->header_count)) == NULL) return NULL;
-    record->headers = (struct bytes){ at, (uint32_t)(end - at) };
-    if (record->header_count == 0 && at == end) return end;
-    return record_headers_fit(at, end, record->header_count) ? end : NULL;
+/* An unsigned varint of one or two bytes, which must be readable; where it is longer, `longer` gets its top bit. */
+static inline uint32_t short_varint(const uint8_t **at, uint32_t *longer)
+{
+    const uint8_t *from = *at;
+    if (from[0] < 0x80) {
+        *at += 1;
+        return from[0];
+    }
+    *at += 2;
+    *longer |= from[1];
+    return (from[0] & 0x7fu) | (uint32_t)from[1] << 7;
+}
+
+/* The same as record_read_any, which it asks in all cases that are not quite usual: varints of three bytes and more
+ * (records of 8 KiB and more), headers, the last bytes of a batch, and whatever is wrong. Most records are small, and
+ * a broker spends most of its time for a produce request here; it pays to look for the end only now and then. */
+static inline const uint8_t *record_read(const uint8_t *begin, const uint8_t *end, struct record *record)
+{
+    enum { FIXED_MAX = 2 + 1 + 2 + 2 + 2 }; /* up to and with the key's length */
+    const uint8_t *at = begin;
+    uint32_t longer = 0;
+
+    if (end - at < FIXED_MAX) return record_read_any(begin, end, record);
+    const uint32_t length = short_varint(&at, &longer);
+    if (length / 2 > end - at) return record_read_any(begin, end, record);
+    const uint8_t *next = at + length / 2;
+    at++;
+    record->timestamp_delta = unzigzag(short_varint(&at, &longer));
+    record->offset_delta = unzigzag(short_varint(&at, &longer));
+    const uint32_t key = short_varint(&at, &longer);
+    const uint32_t key_size = (key & 1) != 0 ? 0 : key / 2;
+    if (((longer & 0x80) | (length & 1)) != 0) return record_read_any(begin, end, record);
+    if (next - at < (ptrdiff_t)key_size + 2) return record_read_any(begin, end, record); /* two lengths follow */
+    record->key = (struct bytes){ (key & 1) != 0 ? NULL : at, key_size };
+    at += key_size;
+
+    const uint32_t value = short_varint(&at, &longer);
+    const uint32_t value_size = (value & 1) != 0 ? 0 : value / 2;
+    if ((longer & 0x80) != 0 || next - at != (ptrdiff_t)value_size + 1) return record_read_any(begin, end, record);
+    record->value = (struct bytes){ (value & 1) != 0 ? NULL : at, value_size };
+    at += value_size;
+    if (*at != 0) return record_read_any(begin, end, record);
+    record->header_count = 0;
+    record->headers = (struct bytes){ next, 0 };
+    return next;
 }
 
 /* Takes the next header off the front of `headers`, which came from a record; call it header_count times. */
