@@ -31,18 +31,19 @@ const Part = enum {
     codecs, // core's compression wrappers, the only ones of core that see a C library
     runtime,
     sim,
+    helpers, // what tests share: tests/t.c with main(), and every other tests/*.c that is no test itself
 
     fn libraries(part: Part) Strings {
         return switch (part) {
             .core => &.{"isal"},
-            .sim => &.{},
+            .sim, .helpers => &.{},
             .codecs => &.{ "zstd", "lz4", "snappy", "z" },
             .runtime => &.{ "uv", "http_parser" },
         };
     }
 };
 
-/// What a program that includes this is linked with, beside core and codecs.
+/// What a program that includes this is linked with, beside what all of its kind are.
 const Need = struct {
     include: []const u8,
     part: ?Part = null,
@@ -189,6 +190,7 @@ const Project = struct {
             },
             .codecs => p.addSources(&all, "core/codec/external", ""),
             .runtime, .sim => p.addSources(&all, @tagName(part), "main.c"),
+            .helpers => for (p.others("tests", "test_")) |f| p.append(&all, p.source(f)),
         }
         return all.items;
     }
@@ -314,13 +316,13 @@ const Project = struct {
     }
 
     /// A program of one file and what it shares with its neighbours, linked with what it includes. Null: not here.
-    fn leaf(p: Project, path: []const u8, shared: Strings) ?LazyPath {
+    fn leaf(p: Project, path: []const u8, shared: Strings, base: []const Part) ?LazyPath {
         const b = p.b;
         const root = b.build_root.handle;
         const text = root.readFileAlloc(b.graph.io, path, b.allocator, .limited(1 << 20)) catch @panic(path);
         var parts: std.ArrayList(Part) = .empty;
         var libraries: std.ArrayList([]const u8) = .empty;
-        parts.appendSlice(b.allocator, &.{ .core, .codecs }) catch @panic("OOM");
+        parts.appendSlice(b.allocator, base) catch @panic("OOM");
         for (needs) |need| {
             if (std.mem.indexOf(u8, text, need.include) == null) continue;
             if (need.header) |header| std.Io.Dir.accessAbsolute(b.graph.io, header, .{}) catch return null;
@@ -364,7 +366,7 @@ const Project = struct {
         const fast = p.with(.{ .optimize = .ReleaseFast });
         const shared = fast.others("tests/bench", "bench_");
         for (fast.list("tests/bench", "bench_", ".c")) |f| {
-            const bin = fast.leaf(fast.join("tests/bench", f), shared) orelse continue;
+            const bin = fast.leaf(fast.join("tests/bench", f), shared, &.{ .core, .codecs }) orelse continue;
             const put = p.b.addInstallFileWithDir(bin, .prefix, p.b.fmt("bench/{s}", .{stem(f)}));
             step.dependOn(&put.step);
         }
@@ -379,7 +381,7 @@ const Project = struct {
 
     fn fuzzer(p: Project, file: []const u8) LazyPath {
         const q = p.with(.{ .optimize = .Debug, .sanitize = .fuzzer });
-        return q.leaf(q.join("fuzz", file), q.others("fuzz", "fuzz_")).?;
+        return q.leaf(q.join("fuzz", file), q.others("fuzz", "fuzz_"), &.{ .core, .codecs }).?;
     }
 
     fn fuzz(p: Project, step: *Build.Step, seconds: u32, args: Strings) void {
@@ -545,7 +547,7 @@ const Suite = struct {
         for (p.list("tests", "test_", ".c")) |f| {
             const name = p.b.fmt("{s} ({s})", .{ stem(f), p.v.describe(p.b) });
             if (!s.wants(name)) continue;
-            const bin = p.leaf(p.join("tests", f), &.{"tests/t.c"}) orelse continue;
+            const bin = p.leaf(p.join("tests", f), &.{}, &.{ .helpers, .core, .codecs }) orelse continue;
             s.job(name, 180, if (p.v.usesZig()) .together else .fixed);
             s.run.addFileArg(bin);
         }
@@ -601,7 +603,7 @@ const Suite = struct {
     fn clients(s: Suite) void {
         const p = s.p;
         for (p.list("tests/clients", "", ".c")) |f| {
-            const bin = p.leaf(p.join("tests/clients", f), &.{}) orelse continue;
+            const bin = p.leaf(p.join("tests/clients", f), &.{}, &.{}) orelse continue;
             const put = p.b.addInstallFileWithDir(bin, .prefix, p.b.fmt("clients/{s}", .{stem(f)}));
             s.run.step.dependOn(&put.step);
         }
