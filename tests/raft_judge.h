@@ -1,12 +1,15 @@
 /* raft_judge.h -- what must be true of any run of the Raft engine. Part of raft_world.h.
  *
  *   ELECTION       a term has one leader.
+ *   ELECTED        a majority of its voters (of both sets while joint) voted for a new leader, in its term.
  *   VOTE           a node votes once per term, whatever it forgets.
  *   PROMISE        what a message promises is durable at its sender when it leaves.
  *   MATCH          an index and a term name one entry and one entry before it, everywhere and always.
  *   QUORUM         what a leader commits is durable on a majority of its voters (of both sets while joint).
  *   COMPLETE       a new leader has all that was committed before its term.
  *   STATE          all nodes apply the same entries in the same order; snapshots equal the state at their index.
+ *   OWN TERM       a leader commits by counting only entries of its own term (figure 8).
+ *   ALONE          who has heard no majority for long does not believe to lead.
  *   FRESH          a read's index is not below what was committed when it was asked. */
 
 static uint64_t bytes_hash(const uint8_t *bytes, uint64_t size)
@@ -36,6 +39,36 @@ static void judge_vote(struct world *world, uint64_t term, uint64_t voter, uint6
     }
     if (++world->vote_count > VOTES_MAX / 2) return;
     world->votes[at] = (struct vote_record){ term, voter, candidate };
+}
+
+static bool has_voted(const struct world *world, uint64_t term, uint64_t voter, uint64_t candidate)
+{
+    uint32_t at = (uint32_t)mix(term, voter) & (VOTES_MAX - 1);
+
+    for (; world->votes[at].term != 0; at = (at + 1) & (VOTES_MAX - 1)) {
+        const struct vote_record *vote = &world->votes[at];
+        if (vote->term == term && vote->voter == voter) return vote->candidate == candidate;
+    }
+    return false;
+}
+
+static void judge_elected(struct world *world, const struct node *leader, uint8_t flag)
+{
+    /* The list that was in force when the votes were counted: the no-op is the newest entry. */
+    const struct raft_configuration *list = raft_configuration(leader->raft);
+    const uint64_t term = raft_term(leader->raft);
+    uint32_t voters = 0, votes = 0;
+
+    for (uint32_t i = 0; i < list->count; i++) {
+        const uint64_t id = list->members[i].id;
+        if ((list->members[i].flags & flag) == 0) continue;
+        voters++;
+        votes += id == leader->id ? leader->disk_vote == id && leader->disk_term == term
+                                  : has_voted(world, term, id, leader->id);
+    }
+    if (voters == 0 || votes > voters / 2 || world->vote_count > VOTES_MAX / 2) return;
+    world_violate(world, "ELECTED: leader %u of term %u has %u votes of %u", (unsigned)leader->id, (unsigned)term,
+                  votes, voters);
 }
 
 /* `hash` and the term before it are those of the entry at `index`. */
@@ -145,6 +178,36 @@ static void judge_commit(struct world *world, struct node *node, uint64_t from, 
     }
 }
 
+static bool heard_majority(const struct world *world, const struct node *leader, uint8_t flag, uint64_t since_ns)
+{
+    const struct raft_configuration *list = raft_configuration(leader->raft);
+    uint32_t voters = 0, heard = 0;
+
+    for (uint32_t i = 0; i < list->count; i++) {
+        if ((list->members[i].flags & flag) == 0) continue;
+        voters++;
+        for (uint32_t j = 0; j < world->config.nodes; j++) {
+            if (world->nodes[j].id != list->members[i].id) continue;
+            heard += leader->id == world->nodes[j].id || leader->heard_ns[j] >= since_ns;
+        }
+    }
+    return voters == 0 || heard > voters / 2;
+}
+
+static void judge_alone(struct world *world, const struct node *node)
+{
+    enum { LONG_MS = 150 + 2 * 30 }; /* the election timeout, and two heartbeats to notice */
+    const uint64_t since_ns = world->now_ns - MIN(world->now_ns, LONG_MS * MS);
+
+    if (!node->up || world->config.corrupt > 0) return;
+    if (raft_role(node->raft) != RAFT_LEADER || node->led_ns > since_ns) return;
+    if (heard_majority(world, node, RAFT_VOTER, since_ns) && heard_majority(world, node, RAFT_OLD_VOTER, since_ns)) {
+        return;
+    }
+    world_violate(world, "ALONE: node %u leads term %u without a majority", (unsigned)node->id,
+                  (unsigned)raft_term(node->raft));
+}
+
 static void judge_new_leader(struct world *world, struct node *node)
 {
     const uint64_t term = raft_term(node->raft);
@@ -156,6 +219,8 @@ static void judge_new_leader(struct world *world, struct node *node)
                       (unsigned)world->leader_of[term], (unsigned)node->id);
     }
     world->leader_of[term] = node->id;
+    judge_elected(world, node, RAFT_VOTER);
+    judge_elected(world, node, RAFT_OLD_VOTER);
     for (uint64_t index = world->committed_count; index >= raft_first_index(node->raft); index--) {
         const struct committed *committed = &world->committed[index];
         if (committed->leader_term >= term || raft_term_at(node->raft, index) == committed->term) continue;
@@ -181,9 +246,16 @@ static void judge_step(struct world *world, struct node *node)
                       (unsigned)node->judged_commit);
     }
     if (leads && !led) judge_new_leader(world, node);
+    if ((leads && !led) || node->list_index != raft->in_force.index) node->led_ns = world->now_ns;
+    node->list_index = raft->in_force.index;
     /* A leader that commits its own removal steps down in the same call. */
     if ((leads || led) && raft->commit_index > node->judged_commit && world->config.corrupt == 0) {
         judge_commit(world, node, node->judged_commit, raft->commit_index, raft->term);
+        if (raft_term_at(raft, raft->commit_index) != raft->term) {
+            world_violate(world, "OWN TERM: leader %u of term %u commits %u of term %u", (unsigned)node->id,
+                          (unsigned)raft->term, (unsigned)raft->commit_index,
+                          (unsigned)raft_term_at(raft, raft->commit_index));
+        }
     }
     node->judged_commit = raft->commit_index;
     node->judged_role = raft->role;
@@ -237,6 +309,7 @@ static void judge_message(struct world *world, struct node *node, const struct r
 static void judge_read(struct world *world, struct node *node, const struct pending_read *read, uint64_t index)
 {
     world->stats.reads++;
+    if (world->config.corrupt > 0) return;
     if (index < read->index) {
         world_violate(world, "FRESH: node %u reads at %u, committed was %u", (unsigned)node->id, (unsigned)index,
                       (unsigned)read->index);

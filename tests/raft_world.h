@@ -78,6 +78,7 @@ struct node {
     bool deaf, mute;
     /* as the judge saw it last */
     uint64_t judged_commit, judged_term;
+    uint64_t list_index, led_ns, heard_ns[NODES_MAX]; /* since when it leads these; when a message of each node came in last */
     enum raft_role judged_role;
 };
 
@@ -87,7 +88,7 @@ struct world_config {
     uint32_t loss, duplicate;   /* per mille */
     uint64_t delay_ns, disk_ns; /* usual; drawn from once to twice this */
     uint32_t late;              /* per mille of messages that take up to 100 times as long */
-    uint32_t corrupt;           /* per mille of messages with bytes changed; the judge then only wants no CHECK */
+    uint32_t corrupt;           /* per mille of messages with bytes changed; then nodes keep their own promises, no more */
     uint32_t snapshot_entries, trailing_entries; /* 0: no snapshots */
     void (*print)(const char *line);             /* a line per note and message; NULL: none */
 };
@@ -197,7 +198,7 @@ static bool world_chance(struct world *world, uint32_t per_mille)
 static void world_violate(struct world *world, const char *format, ...)
 {
     va_list arguments;
-    if (world->violation[0] != 0 || world->config.corrupt > 0) return;
+    if (world->violation[0] != 0) return;
     va_start(arguments, format);
     vsnprintf(world->violation, VIOLATION_SIZE, format, arguments);
     va_end(arguments);
@@ -456,7 +457,8 @@ static struct op *disk_push(struct world *world, struct node *node, enum op_kind
         }
     }
     const uint64_t takes_ns = world->config.disk_ns + world_draw(world, world->config.disk_ns + 1);
-    node->disk_free_ns = MAX(node->disk_free_ns, world->now_ns) + takes_ns;
+    const uint64_t install_ns = kind == OP_INSTALL ? world_draw(world, 200 * MS) : 0; /* long enough for a new leader */
+    node->disk_free_ns = MAX(node->disk_free_ns, world->now_ns) + takes_ns + install_ns;
     struct op *op = &node->ops[node->op_first + node->op_count++];
     *op = (struct op){ .kind = kind, .done_ns = node->disk_free_ns };
     queue_push(world, (struct happening){ .at_ns = op->done_ns,
@@ -494,13 +496,17 @@ static void disk_apply_write(struct world *world, struct node *node, const struc
     }
 }
 
+/* Nodes compact at different places, so that one has entries that another has only as a snapshot. */
+static uint32_t trailing_of(const struct world *world, const struct node *node)
+{
+    return world->config.trailing_entries + (uint32_t)(node - world->nodes) % 3 * 30;
+}
+
 static void disk_apply_picture(struct world *world, struct node *node, const struct picture *picture)
 {
     if (picture->index <= node->disk_picture.index) return;
     node->disk_picture = *picture;
-    const uint64_t keep = picture->index > world->config.trailing_entries
-                              ? picture->index - world->config.trailing_entries
-                              : 1;
+    const uint64_t keep = picture->index > trailing_of(world, node) ? picture->index - trailing_of(world, node) : 1;
     items_drop_before(&node->disk_log, keep); /* what is left may belong to the old log, until the install's mark */
 }
 
@@ -685,6 +691,7 @@ static void happens_message(struct world *world, struct node *node, const struct
         if (world->config.corrupt == 0) world_violate(world, "a message cannot be read");
         return;
     }
+    node->heard_ns[world_node(world, happening->from) - world->nodes] = world->now_ns;
     message.from = happening->from;
     message.to = node->id;
     if (world->config.print != NULL) judge_say_message(world, node, &message);
@@ -718,8 +725,8 @@ static void finish_take(struct world *world, struct node *node, const struct op 
     world->stats.taken++;
     raft_on_snapshot_taken(node->raft, op->picture.index, op->picture.size);
     picture_keep(node, before);
-    if (op->picture.index > world->config.trailing_entries) {
-        raft_compact(node->raft, op->picture.index - world->config.trailing_entries);
+    if (op->picture.index > trailing_of(world, node)) {
+        raft_compact(node->raft, op->picture.index - trailing_of(world, node));
         items_drop_before(&node->log, raft_first_index(node->raft));
     }
     raft_check(node->raft);
@@ -763,6 +770,7 @@ static void world_run(struct world *world, uint64_t until_ns)
         struct node *node = &world->nodes[happening.slot];
         CHECK(world->now_ns <= happening.at_ns);
         world->now_ns = happening.at_ns;
+        judge_alone(world, &world->nodes[world->stats.steps % world->config.nodes]);
         if (!node->up || (happening.life != 0 && happening.life != node->life)) continue;
         switch (happening.kind) {
         case HAPPENS_MESSAGE: happens_message(world, node, &happening); break;
@@ -813,12 +821,25 @@ static void node_begin(struct world *world, struct node *node)
     raft_init(node->raft, &config);
 }
 
+/* Somebody deletes the snapshot, and the log begins behind it: that must be noticed. */
+static void restore_without_snapshot(struct world *world, struct node *node)
+{
+    node_begin(world, node);
+    raft_restore_hard_state(node->raft, node->disk_term, node->disk_vote);
+    const struct item *item = &node->disk_log.list[0];
+    const struct bytes bytes = { item->bytes, item->size };
+    if (raft_restore_entry(node->raft, node->disk_log.first, item->kind, item->term, bytes) == RAFT_CORRUPT) return;
+    world_violate(world, "RESTORE: node %u begins at entry %u without a snapshot", (unsigned)node->id,
+                  (unsigned)node->disk_log.first);
+}
+
 static void world_restart(struct world *world, struct node *node)
 {
     const struct picture *picture = &node->disk_picture;
     enum raft_verdict verdict = RAFT_ACCEPTED;
 
     CHECK(!node->up);
+    if (node->disk_log.count > 0 && node->disk_log.first > 1) restore_without_snapshot(world, node);
     node_begin(world, node);
     if (picture->index > 0) {
         verdict = raft_restore_snapshot(node->raft, picture->index, picture->term, picture->size,

@@ -58,7 +58,7 @@ enum raft_verdict raft_restore_entry(struct raft *raft, uint64_t index, uint8_t 
     if (index == raft->snapshot.index) raft->restore_discards = term != raft->snapshot.term;
     if (index <= raft->snapshot.index || raft->restore_discards) return RAFT_ACCEPTED;
     /* A log that begins behind its snapshot has lost what lies between. */
-    if (MUTANT(M62) && index > raft->trail.last_index + 1) raft_trail_reset(&raft->trail, index - 1, 0);
+    if (index > raft->trail.last_index + 1 && MUTANT(M62)) raft_trail_reset(&raft->trail, index - 1, 0);
     if (index != raft->trail.last_index + 1) return RAFT_CORRUPT;
     if (term < raft_trail_last_term(&raft->trail)) return RAFT_CORRUPT;
     if (raft_trail_room(&raft->trail) == 0) return RAFT_FULL;
