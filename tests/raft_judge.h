@@ -11,6 +11,10 @@
  *   OWN TERM       a leader commits by counting only entries of its own term (figure 8).
  *   ALONE          who has heard no majority for long does not believe to lead.
  *   FRESH          a read's index is not below what was committed when it was asked. */
+#ifndef CHRONIK_TESTS_RAFT_JUDGE_H
+#define CHRONIK_TESTS_RAFT_JUDGE_H
+
+#include "raft_parts.h"
 
 static uint64_t bytes_hash(const uint8_t *bytes, uint64_t size)
 {
@@ -33,8 +37,8 @@ static void judge_vote(struct world *world, uint64_t term, uint64_t voter, uint6
         const struct vote_record *vote = &world->votes[at];
         if (vote->term != term || vote->voter != voter) continue;
         if (vote->candidate == candidate) return;
-        world_violate(world, "VOTE: node %u voted for %u and %u in term %u", (unsigned)voter,
-                      (unsigned)vote->candidate, (unsigned)candidate, (unsigned)term);
+        world_violate(world, "VOTE: node %u voted for %u and %u in term %u", (unsigned)voter, (unsigned)vote->candidate,
+                      (unsigned)candidate, (unsigned)term);
         return;
     }
     if (++world->vote_count > VOTES_MAX / 2) return;
@@ -167,8 +171,8 @@ static void judge_commit(struct world *world, struct node *node, uint64_t from, 
         const uint64_t hash = item_hash(item);
         if (index > world->committed_count) {
             if (index >= COMMITTED_MAX) return;
-            world->committed[index] = (struct committed){ item->term, hash,
-                                                          mix(world->committed[index - 1].chain, hash), leader_term };
+            world->committed[index] =
+                (struct committed){ item->term, hash, mix(world->committed[index - 1].chain, hash), leader_term };
             world->committed_count = index;
             world->stats.commits++;
         } else if (world->committed[index].term != item->term || world->committed[index].hash != hash) {
@@ -327,9 +331,8 @@ static void judge_say_message(struct world *world, struct node *node, const stru
                   (unsigned)message->vote_request.last_term);
         return;
     case RAFT_VOTE_RESPONSE:
-        world_say(world, node, "< %u says %s to the %s in term %u", from,
-                  message->vote_response.granted ? "yes" : "no", message->vote_response.pre ? "pre-vote" : "vote",
-                  term);
+        world_say(world, node, "< %u says %s to the %s in term %u", from, message->vote_response.granted ? "yes" : "no",
+                  message->vote_response.pre ? "pre-vote" : "vote", term);
         return;
     case RAFT_APPEND_REQUEST: {
         const struct raft_append_request *request = &message->append_request;
@@ -354,8 +357,8 @@ static void judge_say_message(struct world *world, struct node *node, const stru
         return;
     case RAFT_SNAPSHOT_RESPONSE:
         world_say(world, node, "< %u %s snapshot %u, wants %u", from,
-                  message->snapshot_response.installed ? "has" : "receives",
-                  (unsigned)message->snapshot_response.index, (unsigned)message->snapshot_response.offset);
+                  message->snapshot_response.installed ? "has" : "receives", (unsigned)message->snapshot_response.index,
+                  (unsigned)message->snapshot_response.offset);
         return;
     case RAFT_TIMEOUT_NOW: world_say(world, node, "< %u hands over, term %u", from, term); return;
     case RAFT_READ_REQUEST: world_say(world, node, "< %u wants to read", from); return;
@@ -364,3 +367,5 @@ static void judge_say_message(struct world *world, struct node *node, const stru
         return;
     }
 }
+
+#endif

@@ -231,10 +231,12 @@ static bool run_seed(uint64_t seed, uint32_t corrupt)
         next_ns = world->now_ns + world_draw(world, 2 * mood.pause_ns);
         disturb(world, &mood);
     }
-    if (corrupt == 0 && world->violation[0] == 0 && !come_to_rest(world)) world_violate(world, "LIVENESS: it does not come to rest");
+    if (corrupt == 0 && world->violation[0] == 0 && !come_to_rest(world))
+        world_violate(world, "LIVENESS: it does not come to rest");
     const bool good = world->violation[0] == 0;
-    if (!good) fprintf(stderr, "seed %llu at %llu ms: %s\n", (unsigned long long)seed,
-                       (unsigned long long)(world->now_ns / MS), world->violation);
+    if (!good)
+        fprintf(stderr, "seed %llu at %llu ms: %s\n", (unsigned long long)seed,
+                (unsigned long long)(world->now_ns / MS), world->violation);
     add_up(&world->stats);
     world_free(world);
     return good;

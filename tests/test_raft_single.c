@@ -184,7 +184,8 @@ TEST(growing_by_a_learner_starts_the_timers_and_shrinking_ends_them)
     EXPECT_EQ("a learner needs no joint phase", 2, raft_configuration(raft)->count);
     EXPECT_EQ("it is spoken to", 1, out.message_count);
     EXPECT("and there are heartbeats", raft_deadline_ns(raft) != RAFT_NEVER);
-    EXPECT_EQ("one change at a time", RAFT_BUSY, raft_change(raft, 8, &remove, 1, &(struct raft_output){ .message_count = 0 }));
+    EXPECT_EQ("one change at a time", RAFT_BUSY,
+              raft_change(raft, 8, &remove, 1, &(struct raft_output){ .message_count = 0 }));
     stored(raft, 9);
     EXPECT_EQ("alone it decides", 3, out.commit_index);
     EXPECT_EQ("a learner that never answered is no voter", RAFT_BEHIND,

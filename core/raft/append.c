@@ -105,7 +105,8 @@ enum raft_verdict raft_append_on_request(struct raft *raft, const struct raft_me
         raft_append_reply(raft, output);
         return RAFT_IGNORED;
     }
-    if (raft_trail_covers(&raft->trail, prev_index) && raft_trail_term(&raft->trail, prev_index) != request->prev_term) {
+    if (raft_trail_covers(&raft->trail, prev_index) &&
+        raft_trail_term(&raft->trail, prev_index) != request->prev_term) {
         if (prev_index <= verified_index(raft)) return RAFT_IMPOSSIBLE;
         reject(raft, message->from, raft->following.beat, prev_index, request->prev_term, output);
         return RAFT_ACCEPTED;

@@ -308,12 +308,12 @@ void raft_configuration_check(const struct raft_configuration *configuration)
     const uint32_t voters = count_of(configuration, RAFT_VOTER);
 
     CHECK(configuration->count <= configuration->members_max && configuration->size <= configuration->size_max);
-    CHECK(configuration->count == 0 || (voters >= 1 && voters <= RAFT_VOTERS_MAX));   /* (2) */
-    CHECK(count_of(configuration, RAFT_OLD_VOTER) <= RAFT_VOTERS_MAX);                /* (3) */
+    CHECK(configuration->count == 0 || (voters >= 1 && voters <= RAFT_VOTERS_MAX)); /* (2) */
+    CHECK(count_of(configuration, RAFT_OLD_VOTER) <= RAFT_VOTERS_MAX);              /* (3) */
     for (uint32_t i = 0; i < configuration->count; i++) {
         const struct raft_member *member = &configuration->members[i];
-        CHECK(member->id > (i == 0 ? 0 : configuration->members[i - 1].id));          /* (1) */
-        CHECK(flags_make_sense(member->flags));                                       /* (4) */
+        CHECK(member->id > (i == 0 ? 0 : configuration->members[i - 1].id)); /* (1) */
+        CHECK(flags_make_sense(member->flags));                              /* (4) */
         CHECK(member->address_begin + member->address_size <= configuration->size);
     }
 }

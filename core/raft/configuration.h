@@ -18,15 +18,16 @@
 #include "base/bytes.h"
 
 enum {
-    RAFT_VOTERS_MAX = 7,       /* more voters make commits slower and survive no fault that happens */
+    RAFT_VOTERS_MAX = 7,         /* more voters make commits slower and survive no fault that happens */
     RAFT_ADDRESS_SIZE_MAX = 255, /* a host name of 249 bytes, a colon, a port */
-    RAFT_CHANGES_MAX = 16,     /* in one call: all voters replaced, and two more */
+    RAFT_CHANGES_MAX = 16,       /* in one call: all voters replaced, and two more */
 };
 
-enum {                    /* what a member is, as bits; none of them: a learner */
-    RAFT_VOTER = 1,       /* decides; in a joint list: is in the new voter set */
-    RAFT_OLD_VOTER = 2,   /* joint list only: is in the old voter set */
-    RAFT_LEAVING = 4,     /* joint list only: is no member any more when the joint phase ends */
+/* What a member is, as bits; none of them: a learner. */
+enum {
+    RAFT_VOTER = 1,     /* decides; in a joint list: is in the new voter set */
+    RAFT_OLD_VOTER = 2, /* joint list only: is in the old voter set */
+    RAFT_LEAVING = 4,   /* joint list only: is no member any more when the joint phase ends */
 };
 
 struct raft_member {

@@ -62,8 +62,7 @@ void raft_election_follow(struct raft *raft, uint64_t term, uint64_t leader, str
 bool raft_election_may_campaign(const struct raft *raft)
 {
     if (raft->electorate.self) return true;
-    return raft->in_force.index > raft->commit_index &&
-           raft_configuration_is_voter(&raft->previous, raft->config.id);
+    return raft->in_force.index > raft->commit_index && raft_configuration_is_voter(&raft->previous, raft->config.id);
 }
 
 /* Whether our log could hold the no-op of a new term. Without it nothing would ever commit. */

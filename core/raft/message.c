@@ -54,17 +54,20 @@ static struct numbers numbers_of(const struct raft_message *message)
     case RAFT_APPEND_REQUEST: {
         const struct raft_append_request *append = &message->append_request;
         return (struct numbers){ { append->prev_index, append->prev_term, append->commit_index, append->beat },
-                                 append->entry_count, 0 };
+                                 append->entry_count,
+                                 0 };
     }
     case RAFT_APPEND_RESPONSE: {
         const struct raft_append_response *append = &message->append_response;
         return (struct numbers){ { append->beat, append->index, append->hint_index, append->hint_term },
-                                 0, append->rejected * FLAG_REJECTED };
+                                 0,
+                                 append->rejected * FLAG_REJECTED };
     }
     case RAFT_SNAPSHOT_REQUEST: {
         const struct raft_snapshot_request *chunk = &message->snapshot_request;
         return (struct numbers){ { chunk->index, chunk->term, chunk->total_size, chunk->offset, chunk->beat },
-                                 chunk->size, 0 };
+                                 chunk->size,
+                                 0 };
     }
     case RAFT_SNAPSHOT_RESPONSE: {
         const struct raft_snapshot_response *chunk = &message->snapshot_response;
@@ -88,22 +91,22 @@ static void fill_message(struct raft_message *message, const struct numbers *fro
                                                             (from->flags & FLAG_TRANSFER) != 0 };
         break;
     case RAFT_VOTE_RESPONSE:
-        message->vote_response = (struct raft_vote_response){ n[0], (from->flags & FLAG_PRE) != 0,
-                                                              (from->flags & FLAG_GRANTED) != 0 };
+        message->vote_response =
+            (struct raft_vote_response){ n[0], (from->flags & FLAG_PRE) != 0, (from->flags & FLAG_GRANTED) != 0 };
         break;
     case RAFT_APPEND_REQUEST:
         message->append_request = (struct raft_append_request){ n[0], n[1], n[2], n[3], from->count, NULL };
         break;
     case RAFT_APPEND_RESPONSE:
-        message->append_response = (struct raft_append_response){ n[0], (from->flags & FLAG_REJECTED) != 0,
-                                                                  n[1], n[2], n[3] };
+        message->append_response =
+            (struct raft_append_response){ n[0], (from->flags & FLAG_REJECTED) != 0, n[1], n[2], n[3] };
         break;
     case RAFT_SNAPSHOT_REQUEST:
         message->snapshot_request = (struct raft_snapshot_request){ n[0], n[1], n[2], n[3], n[4], from->count };
         break;
     case RAFT_SNAPSHOT_RESPONSE:
-        message->snapshot_response = (struct raft_snapshot_response){ n[0], n[1], n[2],
-                                                                      (from->flags & FLAG_INSTALLED) != 0 };
+        message->snapshot_response =
+            (struct raft_snapshot_response){ n[0], n[1], n[2], (from->flags & FLAG_INSTALLED) != 0 };
         break;
     case RAFT_TIMEOUT_NOW: break;
     case RAFT_READ_REQUEST: message->read_request = (struct raft_read_request){ n[0] }; break;

@@ -10,8 +10,8 @@
 
 enum {
     RAFT_MESSAGE_VERSION = 1,
-    RAFT_APPEND_ENTRIES_MAX = 1024,     /* in one message */
-    RAFT_PAYLOAD_SIZE_MAX = 64 << 20,   /* behind one message; what a node accepts of one entry is its config's matter */
+    RAFT_APPEND_ENTRIES_MAX = 1024,   /* in one message */
+    RAFT_PAYLOAD_SIZE_MAX = 64 << 20, /* behind one message; what a node accepts of one entry is its config's matter */
     RAFT_MESSAGE_HEAD_SIZE_MAX = 128 + RAFT_APPEND_ENTRIES_MAX * 13,
 };
 

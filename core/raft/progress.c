@@ -10,7 +10,7 @@
  * STREAMING sends entries as they come, `next` running ahead of `match` by a bounded weight. What is lost shows as a
  * rejection of the next request. SENDING_SNAPSHOT sends chunks, and heartbeats that fit any log.
  *
- * Entries leave before our own disk has them: that promises nothing (Raft 10.2.1), and we count as one more follower. */
+ * Entries leave before our own disk has them: that promises nothing (Raft 10.2.1), and we count like a follower. */
 #include "raft/state.h"
 
 struct raft_peer *raft_progress_find(const struct raft *raft, uint64_t id)

@@ -35,9 +35,9 @@ struct raft_config {
     uint64_t id;   /* ours; not 0. A node whose disk was emptied must come back with another one: it forgot its votes */
     uint64_t seed; /* of all randomness of this start, and a new one for each: late answers to an earlier life must not
                       fit. The id is mixed in */
-    uint64_t election_timeout_ns; /* a leader is missed after 1 to 2 times this */
-    uint64_t heartbeat_ns;        /* also the pace of all retries; at most a third of the election timeout */
-    uint32_t members_max;         /* voters and learners; at least RAFT_VOTERS_MAX */
+    uint64_t election_timeout_ns;    /* a leader is missed after 1 to 2 times this */
+    uint64_t heartbeat_ns;           /* also the pace of all retries; at most a third of the election timeout */
+    uint32_t members_max;            /* voters and learners; at least RAFT_VOTERS_MAX */
     uint32_t configuration_size_max; /* encoded: 8 + 10 per member + its address */
     uint32_t entries_max;            /* in the trail, that is between two compactions; a power of two */
     uint32_t uncommitted_max;        /* entries a leader takes ahead of the commit; at most a quarter of entries_max */
@@ -75,9 +75,9 @@ struct raft_write {
 /* A chunk of a snapshot arrived: keep the message's payload at `offset` of a file that nobody reads yet. */
 struct raft_chunk {
     uint64_t index, term, total_size, offset;
-    uint32_t size;  /* 0: no chunk in this output */
-    bool first;     /* a new transfer: forget the bytes of an older one */
-    bool last;      /* complete: verify it, make it durable, make it the state (it replaces the whole log), and say
+    uint32_t size; /* 0: no chunk in this output */
+    bool first;    /* a new transfer: forget the bytes of an older one */
+    bool last;     /* complete: verify it, make it durable, make it the state (it replaces the whole log), and say
                        raft_on_snapshot_installed(); or raft_on_snapshot_refused() */
 };
 
@@ -88,29 +88,30 @@ struct raft_read_answer {
     uint64_t index; /* a state that has applied this much is fresh enough */
 };
 
-enum raft_note_kind {           /* subject, detail */
-    RAFT_NOTE_FOLLOWING,        /* leader, term */
-    RAFT_NOTE_LEADER_LOST,      /* its id, term */
-    RAFT_NOTE_PRE_CANDIDATE,    /* own id, term */
-    RAFT_NOTE_CANDIDATE,        /* own id, term */
-    RAFT_NOTE_LEADER,           /* own id, term */
-    RAFT_NOTE_STEPPED_DOWN,     /* own id, term it led */
-    RAFT_NOTE_QUORUM_LOST,      /* own id, term: it steps down because too few answer */
-    RAFT_NOTE_VOTED,            /* for whom, term */
-    RAFT_NOTE_CONFIGURATION,    /* in force: index, members */
-    RAFT_NOTE_ROLLED_BACK,      /* a configuration lost its entry: index of the one in force again, members */
+/* Behind each: its subject, its detail. */
+enum raft_note_kind {
+    RAFT_NOTE_FOLLOWING,               /* leader, term */
+    RAFT_NOTE_LEADER_LOST,             /* its id, term */
+    RAFT_NOTE_PRE_CANDIDATE,           /* own id, term */
+    RAFT_NOTE_CANDIDATE,               /* own id, term */
+    RAFT_NOTE_LEADER,                  /* own id, term */
+    RAFT_NOTE_STEPPED_DOWN,            /* own id, term it led */
+    RAFT_NOTE_QUORUM_LOST,             /* own id, term: it steps down because too few answer */
+    RAFT_NOTE_VOTED,                   /* for whom, term */
+    RAFT_NOTE_CONFIGURATION,           /* in force: index, members */
+    RAFT_NOTE_ROLLED_BACK,             /* a list lost its entry: index of the one in force again, members */
     RAFT_NOTE_CONFIGURATION_COMMITTED, /* index, members */
-    RAFT_NOTE_REMOVED,          /* own id, index of the committed configuration without it */
-    RAFT_NOTE_TRUNCATED,        /* first index dropped, last index dropped */
-    RAFT_NOTE_PROBING,          /* a follower, its next index: what it holds has to be found out */
-    RAFT_NOTE_STREAMING,        /* a follower, its next index */
-    RAFT_NOTE_SNAPSHOT_SENDING, /* a follower, snapshot index */
-    RAFT_NOTE_SNAPSHOT_INSTALLED, /* leader or 0, snapshot index */
-    RAFT_NOTE_SNAPSHOT_REFUSED, /* who sent it, snapshot index */
-    RAFT_NOTE_TRANSFER_BEGUN,   /* to whom, term */
-    RAFT_NOTE_TRANSFER_FAILED,  /* to whom, term */
-    RAFT_NOTE_IMPOSSIBLE,       /* from, kind of message: a peer said what cannot be */
-    RAFT_NOTE_TRAIL_FULL,       /* first index that found no room, last index there is */
+    RAFT_NOTE_REMOVED,                 /* own id, index of the committed configuration without it */
+    RAFT_NOTE_TRUNCATED,               /* first index dropped, last index dropped */
+    RAFT_NOTE_PROBING,                 /* a follower, its next index: what it holds has to be found out */
+    RAFT_NOTE_STREAMING,               /* a follower, its next index */
+    RAFT_NOTE_SNAPSHOT_SENDING,        /* a follower, snapshot index */
+    RAFT_NOTE_SNAPSHOT_INSTALLED,      /* leader or 0, snapshot index */
+    RAFT_NOTE_SNAPSHOT_REFUSED,        /* who sent it, snapshot index */
+    RAFT_NOTE_TRANSFER_BEGUN,          /* to whom, term */
+    RAFT_NOTE_TRANSFER_FAILED,         /* to whom, term */
+    RAFT_NOTE_IMPOSSIBLE,              /* from, kind of message: a peer said what cannot be */
+    RAFT_NOTE_TRAIL_FULL,              /* first index that found no room, last index there is */
     RAFT_NOTE_KIND_COUNT,
 };
 
@@ -217,7 +218,7 @@ enum raft_role { RAFT_FOLLOWER, RAFT_PRE_CANDIDATE, RAFT_CANDIDATE, RAFT_LEADER 
 uint64_t raft_deadline_ns(const struct raft *raft); /* when to call raft_on_time next; RAFT_NEVER if nothing waits */
 enum raft_role raft_role(const struct raft *raft);
 uint64_t raft_term(const struct raft *raft);
-uint64_t raft_vote(const struct raft *raft); /* 0: nobody in this term */
+uint64_t raft_vote(const struct raft *raft);         /* 0: nobody in this term */
 uint64_t raft_leader(const struct raft *raft);       /* 0: none known */
 uint64_t raft_commit_index(const struct raft *raft); /* as put out: committed and on our own disk */
 uint64_t raft_last_index(const struct raft *raft);
@@ -242,8 +243,8 @@ enum raft_peer_state { RAFT_PROBING, RAFT_STREAMING, RAFT_SENDING_SNAPSHOT };
 /* A leader's view of a peer. */
 struct raft_peer_view {
     enum raft_peer_state state;
-    uint64_t match_index; /* it holds all up to here, durably */
-    uint64_t heard_ns;    /* when it last answered; 0: never in this term */
+    uint64_t match_index;                    /* it holds all up to here, durably */
+    uint64_t heard_ns;                       /* when it last answered; 0: never in this term */
     uint64_t snapshot_offset, snapshot_size; /* while one is sent */
 };
 

@@ -1,8 +1,8 @@
 /* restore.c -- from what the disk says to a state that may start.
  *
  * The caller replays its writes in their order, over its newest snapshot. What lies below the snapshot is passed over,
- * except that the entry at the snapshot's own index must be of the snapshot's term: if it is not, the log on disk is one
- * that the snapshot replaced, and nothing of it counts until a truncation (the install's own write makes one). */
+ * except that the entry at the snapshot's own index must be of the snapshot's term: if it is not, the log on disk is
+ * one that the snapshot replaced, and nothing of it counts until a truncation (the install's own write makes one). */
 #include "raft/state.h"
 
 enum raft_verdict raft_restore_snapshot(struct raft *raft, uint64_t index, uint64_t term, uint64_t total_size,
@@ -100,7 +100,8 @@ void raft_start(struct raft *raft, uint64_t now_ns, struct raft_output *output)
 {
     CHECK(!raft->started);
     if (raft->storage.pending.entry_count == 0) raft->storage.stored_index = raft->trail.last_index;
-    if (raft->restore_discards) raft->storage.pending.truncate_from = raft->snapshot.index + 1; /* for the next replay */
+    if (raft->restore_discards)
+        raft->storage.pending.truncate_from = raft->snapshot.index + 1; /* for the next replay */
     raft->restore_discards = false;
     raft->started = true;
     raft->now_ns = now_ns;

@@ -35,15 +35,14 @@ bool raft_snapshot_send(struct raft *raft, struct raft_peer *peer, struct raft_o
     if (sending->sent_offset == sending->total_size) return false;
     if (sending->sent_offset - sending->offset >= window) return false;
     const uint64_t size = MIN(raft->config.chunk_size_max, sending->total_size - sending->sent_offset);
-    raft_message_add(raft, output, RAFT_SNAPSHOT_REQUEST, peer->id)->snapshot_request =
-        (struct raft_snapshot_request){
-            .index = sending->index,
-            .term = sending->term,
-            .total_size = sending->total_size,
-            .offset = sending->sent_offset,
-            .beat = raft->progress.beat,
-            .size = (uint32_t)size,
-        };
+    raft_message_add(raft, output, RAFT_SNAPSHOT_REQUEST, peer->id)->snapshot_request = (struct raft_snapshot_request){
+        .index = sending->index,
+        .term = sending->term,
+        .total_size = sending->total_size,
+        .offset = sending->sent_offset,
+        .beat = raft->progress.beat,
+        .size = (uint32_t)size,
+    };
     sending->sent_offset += size;
     peer->beat_told = raft->progress.beat;
     return true;
@@ -125,8 +124,8 @@ static bool is_needless(struct raft *raft, const struct raft_snapshot_request *r
 static bool is_this_transfer(const struct raft_receiving *receiving, const struct raft_message *message)
 {
     const struct raft_snapshot_request *request = &message->snapshot_request;
-    return receiving->from == message->from && receiving->index == request->index &&
-           receiving->term == request->term && receiving->total_size == request->total_size;
+    return receiving->from == message->from && receiving->index == request->index && receiving->term == request->term &&
+           receiving->total_size == request->total_size;
 }
 
 static void take_chunk(struct raft *raft, const struct raft_snapshot_request *request, struct raft_output *output)
@@ -168,8 +167,8 @@ enum raft_verdict raft_snapshot_on_request(struct raft *raft, const struct raft_
         return RAFT_ACCEPTED;
     }
     if (!is_this_transfer(receiving, message)) {
-        *receiving = (struct raft_receiving){ message->from, request->index, request->term, request->total_size,
-                                              0, false };
+        *receiving =
+            (struct raft_receiving){ message->from, request->index, request->term, request->total_size, 0, false };
     }
     const bool fits = request->offset == receiving->offset;
     if (fits) take_chunk(raft, request, output);

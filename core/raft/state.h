@@ -29,12 +29,12 @@ enum {
 /* storage.c: what is written and what is durable. Several writes may be under way, and a truncation may overtake the
  * answer to an older append: then that answer speaks of entries that are gone (perhaps replaced by equal ones). */
 struct raft_storage {
-    uint64_t sequence;        /* of the newest write put out */
-    uint64_t stored_sequence; /* this one and all before are durable */
-    uint64_t hard_sequence;   /* the write with the present term and vote */
-    uint64_t stored_index;    /* our log is durable up to here */
-    uint64_t cut_sequence;    /* the newest truncation that is not durable; 0: none. Answers to writes before it */
-    uint64_t cut_index;       /* count up to here only */
+    uint64_t sequence;         /* of the newest write put out */
+    uint64_t stored_sequence;  /* this one and all before are durable */
+    uint64_t hard_sequence;    /* the write with the present term and vote */
+    uint64_t stored_index;     /* our log is durable up to here */
+    uint64_t cut_sequence;     /* the newest truncation that is not durable; 0: none. Answers to writes before it */
+    uint64_t cut_index;        /* count up to here only */
     struct raft_write pending; /* what this call has to write so far */
 };
 
@@ -68,10 +68,10 @@ struct raft_following {
 
 struct raft_sending {
     uint64_t index, term, total_size;
-    uint64_t offset;      /* the follower has all below */
+    uint64_t offset; /* the follower has all below */
     uint64_t sent_offset;
-    uint32_t beats;       /* heartbeats since the offset moved */
-    bool retried;         /* nothing moved for long: an answer may take us back */
+    uint32_t beats; /* heartbeats since the offset moved */
+    bool retried;   /* nothing moved for long: an answer may take us back */
 };
 
 /* progress.c: a leader's view of one member. */
@@ -144,14 +144,14 @@ struct raft {
     struct prng prng;
     uint64_t now_ns;
     bool started;
-    bool more; /* messages or answers found no room in the last output */
+    bool more;             /* messages or answers found no room in the last output */
     bool restore_discards; /* the log on disk parted from the snapshot: what follows is void */
 
     uint64_t term, vote, leader;
     enum raft_role role;
     struct raft_trail trail;
-    uint64_t commit_index; /* as far as we know; our disk may be behind */
-    uint64_t told_index;   /* as put out */
+    uint64_t commit_index;          /* as far as we know; our disk may be behind */
+    uint64_t told_index;            /* as put out */
     uint64_t configuration_settled; /* index of the newest member list that must be committed, since another followed */
     uint64_t configuration_noted;   /* index of the newest one that we said is committed */
 
@@ -179,8 +179,7 @@ void raft_storage_hard(struct raft *raft); /* term or vote changed */
 bool raft_storage_hard_is_durable(const struct raft *raft);
 void raft_storage_truncate(struct raft *raft, uint64_t from, struct raft_output *output);
 /* Appends an entry; a configuration is in force at once. `payload` is read for a configuration only. */
-void raft_storage_append(struct raft *raft, struct raft_entry entry, struct bytes payload,
-                         struct raft_output *output);
+void raft_storage_append(struct raft *raft, struct raft_entry entry, struct bytes payload, struct raft_output *output);
 void raft_storage_replace(struct raft *raft, uint64_t index, uint64_t term); /* by a snapshot that is durable */
 void raft_storage_stored(struct raft *raft, struct raft_ticket ticket);
 void raft_storage_put_out(struct raft *raft, struct raft_output *output);

@@ -25,8 +25,7 @@ void raft_storage_truncate(struct raft *raft, uint64_t from, struct raft_output 
     raft_membership_roll_back(raft, from, output);
 }
 
-void raft_storage_append(struct raft *raft, struct raft_entry entry, struct bytes payload,
-                         struct raft_output *output)
+void raft_storage_append(struct raft *raft, struct raft_entry entry, struct bytes payload, struct raft_output *output)
 {
     struct raft_write *pending = &raft->storage.pending;
 

@@ -124,8 +124,8 @@ uint64_t raft_trail_find(const struct raft_trail *trail, uint64_t index, uint64_
 
 void raft_trail_check(const struct raft_trail *trail)
 {
-    CHECK(trail->base_index <= trail->last_index);                      /* (1) */
-    CHECK(trail->last_index - trail->base_index <= trail->capacity);    /* (1) */
-    CHECK(trail->base_term <= raft_trail_last_term(trail));             /* (2) */
+    CHECK(trail->base_index <= trail->last_index);                        /* (1) */
+    CHECK(trail->last_index - trail->base_index <= trail->capacity);      /* (1) */
+    CHECK(trail->base_term <= raft_trail_last_term(trail));               /* (2) */
     CHECK(trail->base_position <= position_of(trail, trail->last_index)); /* (2) */
 }

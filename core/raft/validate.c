@@ -87,7 +87,8 @@ bool raft_message_is_possible(struct raft *raft, const struct raft_message *mess
     const bool carries = message->kind == RAFT_APPEND_REQUEST || message->kind == RAFT_SNAPSHOT_REQUEST;
 
     if (message->to != raft->config.id || message->from == 0 || message->from == raft->config.id) return false;
-    if (message->term == 0 || message->term >= RAFT_NUMBER_MAX) return false; /* who was in no term has nothing to say */
+    if (message->term == 0 || message->term >= RAFT_NUMBER_MAX)
+        return false; /* who was in no term has nothing to say */
     if (!carries && message->payload.size != 0) return false;
     return body_is_possible(raft, message);
 }
