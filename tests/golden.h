@@ -22,7 +22,7 @@ static const struct record_header golden_headers[] = {
 };
 
 #define GOLDEN_40(text) text text text text text text text text text text
-#define GOLDEN_LONG     GOLDEN_40("0123456789012345678901234567890123456789")
+#define GOLDEN_LONG GOLDEN_40("0123456789012345678901234567890123456789")
 
 static const struct record_input golden_records[] = {
     { GOLDEN_TIME, TEXT("key-0"), TEXT("value-0"), NULL, 0 },

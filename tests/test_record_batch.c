@@ -1,6 +1,8 @@
-#include "base/crc32c.h"
+#include "base/prng.h"
 #include "codec/record.h"
 #include "golden.h"
+
+#include <stdlib.h>
 
 static uint8_t file_bytes[GOLDEN_SIZE_MAX];
 static uint8_t unpacked[GOLDEN_SIZE_MAX];
@@ -308,6 +310,67 @@ TEST(record_shapes)
             EXPECT("cut short, it is none", record_read(row->bytes, row->bytes + cut, &record) == NULL);
         }
     }
+}
+
+/* Any number, as one byte or two. */
+static uint32_t put_number(struct prng *prng, uint8_t *to, uint8_t zigzag)
+{
+    if (zigzag < 0x80 && prng_chance(prng, 2, 3)) return *to = zigzag, 1;
+    to[0] = zigzag | 0x80;
+    to[1] = zigzag >> 7;
+    return 2;
+}
+
+/* A record of a few bytes and some noise behind it; every other one with something spoilt, or cut. */
+static uint32_t put_record(struct prng *prng, uint8_t *to)
+{
+    uint32_t at = 1 + (uint32_t)prng_below(prng, 2);
+    uint8_t *length = to;
+    const uint32_t begin = at;
+
+    to[at++] = 0;
+    at += put_number(prng, to + at, (uint8_t)prng_below(prng, 256));
+    at += put_number(prng, to + at, (uint8_t)prng_below(prng, 256));
+    for (int i = 0; i < 2; i++) {
+        const uint8_t size = (uint8_t)prng_below(prng, 8);
+        at += put_number(prng, to + at, size);
+        for (uint8_t j = 0; j < (size % 2 == 0 ? size / 2 : 0); j++) to[at++] = (uint8_t)prng_next(prng);
+    }
+    const uint8_t headers = prng_chance(prng, 1, 4) ? 2 : 0;
+    at += put_number(prng, to + at, headers);
+    if (headers != 0) to[at++] = 0, to[at++] = 1;
+    length[0] = (uint8_t)(2 * (at - begin)) | (begin == 2 ? 0x80 : 0);
+    if (begin == 2) length[1] = 0;
+    if (prng_chance(prng, 1, 2)) to[prng_below(prng, at)] = (uint8_t)prng_next(prng);
+    for (uint64_t noise = prng_below(prng, 12); noise > 0; noise--) to[at++] = (uint8_t)prng_next(prng);
+    return prng_chance(prng, 1, 4) ? (uint32_t)prng_below(prng, at) : at;
+}
+
+/* Whole, spoilt and cut records: the short way through says what the general one does. */
+TEST(records_read_both_ways)
+{
+    unsigned good = 0;
+    struct prng prng;
+    prng_init(&prng, 1, 0);
+    for (int i = 0; i < 300000; i++) {
+        struct record quick = { 0 }, general = { 0 };
+        uint8_t record[80];
+        const uint32_t size = put_record(&prng, record);
+        uint8_t *bytes = malloc(size + 1), *at = bytes + 1, *end = at + size;
+        memcpy(at, record, size);
+        const uint8_t *next = record_read(at, end, &quick);
+        EXPECT("the same end", next == record_read_any(at, end, &general));
+        if (next != NULL) {
+            good++;
+            EXPECT_EQ("the same delta", general.offset_delta, quick.offset_delta);
+            EXPECT_EQ("the same time", general.timestamp_delta, quick.timestamp_delta);
+            EXPECT_EQ("as many headers", general.header_count, quick.header_count);
+            EXPECT("the same key", general.key.data == quick.key.data && general.key.size == quick.key.size);
+            EXPECT("the same value", general.value.data == quick.value.data && general.value.size == quick.value.size);
+        }
+        free(bytes);
+    }
+    EXPECT("and some of them were records", good > 100000);
 }
 
 static const struct varint_row {

@@ -9,8 +9,8 @@ static _Alignas(16) uint8_t scratch[COMPRESSION_SCRATCH_SIZE];
 static const struct compression_memory memory = { unpacked, sizeof unpacked, scratch, sizeof scratch };
 
 #define V(verdict) RECORD_VERDICT_##verdict
-#define T          GOLDEN_TIME
-#define NO_LIMIT   INT64_MAX
+#define T GOLDEN_TIME
+#define NO_LIMIT INT64_MAX
 
 static const struct record_rules usual = {
     .message_size_max = 1 << 20,

@@ -14,7 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define TIMERS_NEVER   UINT64_MAX /* the deadline of a slot that is not set, and of an empty heap */
+#define TIMERS_NEVER UINT64_MAX   /* the deadline of a slot that is not set, and of an empty heap */
 #define TIMERS_NO_SLOT UINT32_MAX /* what timers_pop_due says when nothing is due */
 
 enum { TIMERS_SLOTS_MAX = 1 << 26 };

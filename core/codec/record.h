@@ -86,8 +86,8 @@ static inline const uint8_t *record_read(const uint8_t *begin, const uint8_t *en
     record->offset_delta = unzigzag(short_varint(&at, &longer));
     const uint32_t key = short_varint(&at, &longer);
     const uint32_t key_size = (key & 1) != 0 ? 0 : key / 2;
-    if (((longer & 0x80) | (length & 1)) != 0) return record_read_any(begin, end, record);
-    if (next - at < (ptrdiff_t)key_size + 2) return record_read_any(begin, end, record); /* two lengths follow */
+    /* two numbers follow the key */
+    if ((length & 1) != 0 || next - at < (ptrdiff_t)key_size + 2) return record_read_any(begin, end, record);
     record->key = (struct bytes){ (key & 1) != 0 ? NULL : at, key_size };
     at += key_size;
 
