@@ -318,7 +318,7 @@ static bool open_host(struct host *host, struct settings *settings)
     const int kafka_fd = listen_kafka(host, settings);
     if (kafka_fd < 0) return false;
     int admin_fd = -1;
-    if (settings->admin_enabled) {
+    if (settings->admin.host[0] != 0) {
         admin_fd = socket_listen("admin", &settings->admin, &settings->admin.port);
         if (admin_fd < 0) return false;
     }

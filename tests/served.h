@@ -60,7 +60,6 @@ static inline void prepare(struct server *server)
     snprintf(server->settings.data_dir, sizeof server->settings.data_dir, "%s/data", server->directory);
     server->settings.kafka = (struct address){ "127.0.0.1", free_port() };
     server->settings.admin = (struct address){ "127.0.0.1", free_port() };
-    server->settings.admin_enabled = true;
     server->settings.send_stall_ms = 30000;
     server->settings.log_level = NOTE_WARNING;
 }
