@@ -1,0 +1,61 @@
+/* epochs.h -- where did each leader epoch of a log begin?
+ *
+ * The leader epoch cache of KIP-101: per log a list of (epoch, start offset), both rising. An entry is made when the
+ * first batch of an epoch is appended, and dropped when the log start offset has passed its end. The newest entry of
+ * every log always has room; older ones share a pool, and when that is used up a log forgets its oldest: its answers
+ * about that epoch become those of Kafka about one it never knew.
+ *
+ * Invariant, as in epochs_check(): (1) newer entries have larger epochs and no smaller start offsets. */
+#ifndef CHRONIK_LOG_EPOCHS_H
+#define CHRONIK_LOG_EPOCHS_H
+
+#include "base/pool.h"
+
+enum { EPOCHS_OF_LOG_MAX = 64 };
+
+struct epoch {
+    int64_t start_offset;
+    int32_t epoch;
+    uint32_t older; /* in the pool, POOL_NONE: none */
+};
+
+struct epoch_list {
+    struct epoch newest; /* epoch -1: the list is empty */
+    uint32_t count;
+};
+
+struct epochs {
+    struct pool pool;
+    struct epoch *epochs;
+};
+
+size_t epochs_size(uint32_t epochs_max);
+
+/* In the caller's memory, aligned to 8. */
+void epochs_init(struct epochs *epochs, void *memory, uint32_t epochs_max);
+
+void epoch_list_init(struct epoch_list *list);
+
+/* A batch of this epoch was appended at `start_offset`; says nothing new unless the epoch is larger than all. */
+void epochs_add(struct epochs *epochs, struct epoch_list *list, int32_t epoch, int64_t start_offset);
+
+/* Drops what lies wholly below the log start offset. */
+void epochs_trim(struct epochs *epochs, struct epoch_list *list, int64_t log_start_offset);
+
+void epochs_clear(struct epochs *epochs, struct epoch_list *list);
+
+/* The entry `age` entries older than the newest, or NULL. */
+const struct epoch *epochs_at(const struct epochs *epochs, const struct epoch_list *list, uint32_t age);
+
+struct epoch_answer {
+    int32_t epoch; /* -1: asked for one that is newer than all */
+    int64_t end_offset;
+};
+
+/* The largest epoch <= the asked one, and where it ends, as Kafka's LeaderEpochFileCache.endOffsetFor. */
+struct epoch_answer epochs_end(const struct epochs *epochs, const struct epoch_list *list, int32_t epoch,
+                               int64_t log_end_offset);
+
+void epochs_check(const struct epochs *epochs, const struct epoch_list *list);
+
+#endif

@@ -1,0 +1,130 @@
+#include "log/paths.h"
+
+#include "base/check.h"
+
+enum { OFFSET_DIGITS = 20, NUMBER_DIGITS_MAX = 20 };
+
+/* A path while it is being written. */
+struct writer {
+    char *path;
+    uint32_t size;
+};
+
+static void put(struct writer *writer, struct bytes text)
+{
+    CHECK(writer->size + text.size < PATH_SIZE_MAX);
+    memcpy(writer->path + writer->size, text.data, text.size);
+    writer->size += text.size;
+    writer->path[writer->size] = 0;
+}
+
+static void put_number(struct writer *writer, uint64_t number, uint32_t digits_min)
+{
+    uint8_t digits[NUMBER_DIGITS_MAX];
+    uint32_t begin = NUMBER_DIGITS_MAX;
+
+    do {
+        digits[--begin] = (uint8_t)('0' + number % 10);
+        number /= 10;
+    } while (number > 0);
+    while (NUMBER_DIGITS_MAX - begin < digits_min) digits[--begin] = '0';
+    put(writer, (struct bytes){ digits + begin, NUMBER_DIGITS_MAX - begin });
+}
+
+static void put_topic(struct writer *writer, const struct log_place *place)
+{
+    char id[UUID_TEXT_SIZE];
+
+    uuid_format(&place->topic_id, id);
+    put(writer, BYTES_LITERAL(WAL_DIRECTORY "/"));
+    put(writer, place->topic);
+    put(writer, BYTES_LITERAL("."));
+    put(writer, (struct bytes){ (const uint8_t *)id, UUID_TEXT_SIZE });
+}
+
+static void put_partition(struct writer *writer, const struct log_place *place)
+{
+    CHECK(place->partition >= 0);
+    put_topic(writer, place);
+    put(writer, BYTES_LITERAL("/"));
+    put_number(writer, (uint64_t)place->partition, 1);
+}
+
+void path_of_topic(char *path, const struct log_place *place)
+{
+    put_topic(&(struct writer){ path, 0 }, place);
+}
+
+void path_of_partition(char *path, const struct log_place *place)
+{
+    put_partition(&(struct writer){ path, 0 }, place);
+}
+
+static const struct bytes suffixes[SEGMENT_FILES] = {
+    [SEGMENT_LOG] = { (const uint8_t *)".log", 4 },
+    [SEGMENT_INDEX] = { (const uint8_t *)".index", 6 },
+    [SEGMENT_TIME_INDEX] = { (const uint8_t *)".timeindex", 10 },
+};
+
+void path_of_segment(char *path, const struct log_place *place, int64_t base_offset, enum segment_file file)
+{
+    struct writer writer = { path, 0 };
+
+    CHECK(base_offset >= 0);
+    put_partition(&writer, place);
+    put(&writer, BYTES_LITERAL("/"));
+    put_number(&writer, (uint64_t)base_offset, OFFSET_DIGITS);
+    put(&writer, suffixes[file]);
+}
+
+bool path_of_name(char *path, const char *directory, struct bytes name)
+{
+    struct writer writer = { path, 0 };
+    uint32_t directory_size = 0;
+
+    while (directory[directory_size] != 0) directory_size++;
+    if (directory_size + 1 + name.size >= PATH_SIZE_MAX) return false;
+    put(&writer, (struct bytes){ (const uint8_t *)directory, directory_size });
+    put(&writer, BYTES_LITERAL("/"));
+    put(&writer, name);
+    return true;
+}
+
+bool segment_name_read(struct bytes name, int64_t *base_offset, enum segment_file *file)
+{
+    uint64_t offset = 0;
+
+    if (name.size <= OFFSET_DIGITS) return false;
+    for (uint32_t i = 0; i < OFFSET_DIGITS; i++) {
+        const uint32_t digit = (uint32_t)name.data[i] - '0';
+        if (digit > 9 || offset > ((uint64_t)INT64_MAX - digit) / 10) return false;
+        offset = offset * 10 + digit;
+    }
+    const struct bytes suffix = { name.data + OFFSET_DIGITS, name.size - OFFSET_DIGITS };
+    for (uint32_t i = 0; i < SEGMENT_FILES; i++) {
+        if (!bytes_equal(suffix, suffixes[i])) continue;
+        *base_offset = (int64_t)offset;
+        *file = (enum segment_file)i;
+        return true;
+    }
+    return false;
+}
+
+bool topic_directory_read(struct bytes name, struct uuid *topic_id)
+{
+    if (name.size < UUID_TEXT_SIZE + 2 || name.data[name.size - UUID_TEXT_SIZE - 1] != '.') return false;
+    return uuid_parse((struct bytes){ name.data + name.size - UUID_TEXT_SIZE, UUID_TEXT_SIZE }, topic_id);
+}
+
+bool listed_file_read(struct bytes *list, struct listed_file *file)
+{
+    if (list->size < FILE_ENTRY_HEAD_SIZE) return false;
+    const uint32_t name_size = load_u16(list->data + 9);
+    if (list->size - FILE_ENTRY_HEAD_SIZE < name_size) return false;
+    *file = (struct listed_file){ .size = load_u64(list->data),
+                                  .is_directory = list->data[8] != 0,
+                                  .name = { list->data + FILE_ENTRY_HEAD_SIZE, name_size } };
+    list->data += FILE_ENTRY_HEAD_SIZE + name_size;
+    list->size -= FILE_ENTRY_HEAD_SIZE + name_size;
+    return true;
+}
