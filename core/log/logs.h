@@ -30,6 +30,7 @@ struct logs_config {
     uint32_t journal_files_max;
     uint64_t hash_seed;
     int64_t producer_id_expiration_ms;
+    uint32_t waiters_max; /* reads that may wait at the same time, at least one per link; 0: 16384 */
 };
 
 /* What a topic's config says about its logs; names as in Kafka. */
@@ -61,12 +62,12 @@ void logs_set_rules(struct logs *logs, uint32_t log, const struct log_rules *rul
 void logs_delete(struct logs *logs, uint32_t log);
 
 enum logs_state {
-    LOGS_CLOSED,     /* before logs_recover */
+    LOGS_CLOSED, /* before logs_recover */
     LOGS_RECOVERING,
     LOGS_OPEN,
-    LOGS_STOPPING,   /* logs_stop was called */
-    LOGS_STOPPED,    /* everything is flushed, synced and checkpointed as clean */
-    LOGS_BROKEN,     /* halt; logs_halt() says why */
+    LOGS_STOPPING, /* logs_stop was called */
+    LOGS_STOPPED,  /* everything is flushed, synced and checkpointed as clean */
+    LOGS_BROKEN,   /* halt; logs_halt() says why */
 };
 enum logs_state logs_state(const struct logs *logs);
 struct effect_halt logs_halt(const struct logs *logs);
@@ -94,17 +95,17 @@ struct log_offsets log_offsets(const struct logs *logs, uint32_t log);
 
 enum append_verdict {
     APPEND_OK,
-    APPEND_DUPLICATE,        /* of one of the producer's last five batches: its offset is answered again */
-    APPEND_OUT_OF_ORDER,     /* OUT_OF_ORDER_SEQUENCE_NUMBER */
-    APPEND_PRODUCER_FENCED,  /* INVALID_PRODUCER_EPOCH */
-    APPEND_TOO_LARGE,        /* RECORD_LIST_TOO_LARGE: larger than a segment */
-    APPEND_NO_MEMORY,        /* try again when logs_has_room: the tail waits for the disk */
-    APPEND_DISK_FULL,        /* KAFKA_STORAGE_ERROR */
+    APPEND_DUPLICATE,          /* of one of the producer's last five batches: its offset is answered again */
+    APPEND_OUT_OF_ORDER,       /* OUT_OF_ORDER_SEQUENCE_NUMBER */
+    APPEND_PRODUCER_FENCED,    /* INVALID_PRODUCER_EPOCH */
+    APPEND_TOO_LARGE,          /* RECORD_LIST_TOO_LARGE: larger than a segment */
+    APPEND_NO_MEMORY,          /* try again when logs_has_room: the tail waits for the disk */
+    APPEND_DISK_FULL,          /* KAFKA_STORAGE_ERROR */
     APPEND_TOO_MANY_PRODUCERS, /* the table of producers is full of live ones: THROTTLING_QUOTA_EXCEEDED */
 };
 
 struct append_answer {
-    int64_t base_offset;     /* the batch's first offset */
+    int64_t base_offset; /* the batch's first offset */
     int64_t last_offset;
     int64_t log_append_time; /* as stored in a duplicate's first append; else what was given */
 };
@@ -119,7 +120,7 @@ enum append_verdict logs_append(struct logs *logs, uint32_t log, const struct re
 bool logs_has_room(const struct logs *logs);
 
 /* DeleteRecords: moves the log start offset up (never past the high watermark). Durable like an append: wait for the
- * sequence with logs_is_durable. */
+ * sequence with logs_is_durable. 0: nothing was changed, there is no memory; try again when logs_has_room. */
 uint64_t logs_advance_start(struct logs *logs, uint32_t log, int64_t log_start_offset);
 bool logs_is_durable(const struct logs *logs, uint64_t sequence);
 
@@ -196,7 +197,7 @@ void logs_retain(struct logs *logs, int64_t wall_ms);
 struct logs_usage {
     uint64_t tail_used_size;
     uint64_t journal_used_size;
-    uint64_t rounds;         /* commit rounds that became durable */
+    uint64_t rounds; /* commit rounds that became durable */
     uint64_t round_bytes;
     uint64_t flushes;
     uint64_t checkpoints;
