@@ -1,5 +1,5 @@
-/* Member lists: how they change, and what is refused. A list is drawn as text: V voter, O old voter (o: both), L learner,
- * and x behind a member that leaves: "1V 2o 3O 4Ox 5L". */
+/* Member lists: how they change, and what is refused. A list is drawn as text: V voter, O old voter (o: both), L
+ * learner, and x behind a member that leaves: "1V 2o 3O 4Ox 5L". */
 #include "raft/configuration.h"
 #include "t.h"
 

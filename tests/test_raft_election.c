@@ -1,4 +1,4 @@
-/* Who gets a vote, when it leaves, and who may campaign. The voter's log ends at index 4, term 2, unless a row says else. */
+/* Who gets a vote, when it leaves, and who may campaign. The voter's log ends at index 4, term 2. */
 #include "raft_lab.h"
 
 enum { NOT_SENT, NO, YES };

@@ -1,4 +1,5 @@
-/* What a leader counts, sends, and holds back. Node 1 leads term 4; its log is 1 (the list) 1 2 2 and its no-op at 5. */
+/* What a leader counts, sends, and holds back. Node 1 leads term 4; its log is 1 (the list) 1 2 2 and its no-op at 5.
+ */
 #include "raft_lab.h"
 
 static const uint32_t ones[16] = { 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1 };
