@@ -411,8 +411,9 @@ uint64_t node_deadline_ns(const struct node *node)
     if (node->work_left) return node->mono_ns;
     uint64_t deadline_ns = broker_deadline_ns(node->broker);
     if (node->phase >= PHASE_LOGS) deadline_ns = MIN(deadline_ns, logs_deadline_ns(node->logs));
-    if (node->phase == PHASE_LOGS) deadline_ns = MIN(deadline_ns, node->mono_ns + 1000000);
-    else if (node->phase >= PHASE_METADATA) deadline_ns = MIN(deadline_ns, controller_deadline_ns(node->controller));
+    if (node->phase >= PHASE_METADATA) {
+        deadline_ns = MIN(deadline_ns, controller_deadline_ns(node->controller, node->phase != PHASE_LOGS));
+    }
     if (node->phase == PHASE_SERVING) deadline_ns = MIN(deadline_ns, node->retention_due_ns);
     return deadline_ns;
 }

@@ -183,9 +183,9 @@ void controller_on_disk(struct controller *controller, const struct event *event
     metadata_log_on_disk(controller->log, event, effects);
 }
 
-uint64_t controller_deadline_ns(const struct controller *controller)
+uint64_t controller_deadline_ns(const struct controller *controller, bool applies)
 {
-    return metadata_log_deadline_ns(controller->log);
+    return metadata_log_deadline_ns(controller->log, applies);
 }
 
 /* A leader whose own broker is not registered in this life does that first; the first leader of all founds the

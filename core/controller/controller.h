@@ -62,7 +62,9 @@ void controller_start(struct controller *controller, struct effects *effects);
 /* An answer to OP_META_JOURNAL or OP_META. */
 void controller_on_disk(struct controller *controller, const struct event *event, struct effects *effects);
 
-uint64_t controller_deadline_ns(const struct controller *controller);
+/* `applies`: what is committed is being applied with controller_next_change, so that there is need to be asked for it;
+ * while logs are recovered, it is not. */
+uint64_t controller_deadline_ns(const struct controller *controller, bool applies);
 
 /* ---- what holds ---- */
 

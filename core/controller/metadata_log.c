@@ -400,12 +400,12 @@ static bool may_apply(const struct metadata_log *log)
     return log->opening == OPENING_DONE && log->snapshot != SNAPSHOT_ENCODING;
 }
 
-uint64_t metadata_log_deadline_ns(const struct metadata_log *log)
+uint64_t metadata_log_deadline_ns(const struct metadata_log *log, bool applies)
 {
     if (metadata_open_is_due(log)) return log->mono_ns;
     if (log->opening != OPENING_DONE) return UINT64_MAX;
     const bool more = log->applying.active || image_view(log->image).applied_index < log->commit_index;
-    if (more && may_apply(log)) return log->mono_ns;
+    if (more && applies && may_apply(log)) return log->mono_ns;
     return MIN(MIN(log->retry_ns, raft_deadline_ns(log->raft)), metadata_snapshot_deadline_ns(log));
 }
 

@@ -72,7 +72,7 @@ void metadata_log_on_disk(struct metadata_log *log, const struct event *event, s
 /* Last in every step: closes the commit round, goes on with what goes in steps. */
 void metadata_log_commit(struct metadata_log *log, struct effects *effects);
 
-uint64_t metadata_log_deadline_ns(const struct metadata_log *log);
+uint64_t metadata_log_deadline_ns(const struct metadata_log *log, bool applies);
 
 /* ---- applying ---- */
 
