@@ -103,25 +103,30 @@ void judge_on_read(struct judge *judge, struct judged_partition *partition, int6
     judge->seen++;
 }
 
-void judge_on_offsets(struct judge *judge, struct judged_partition *partition, int64_t log_start_offset,
-                      int64_t high_watermark)
+struct floor judge_floor(const struct judged_partition *partition)
+{
+    return (struct floor){ partition->log_start_seen, partition->high_watermark_seen };
+}
+
+void judge_on_offsets(struct judge *judge, struct judged_partition *partition, const struct floor *floor,
+                      int64_t log_start_offset, int64_t high_watermark)
 {
     if (partition->gone) return;
-    if (high_watermark >= 0 && high_watermark < partition->high_watermark_seen) {
+    if (high_watermark >= 0 && high_watermark < floor->high_watermark) {
         judge_violated(judge, RULE_O3, "partition %d: the high watermark stepped back from %lld to %lld",
-                       partition->index, (long long)partition->high_watermark_seen, (long long)high_watermark);
+                       partition->index, (long long)floor->high_watermark, (long long)high_watermark);
     }
     if (high_watermark > partition->high_watermark_seen) partition->high_watermark_seen = high_watermark;
     if (log_start_offset < 0) return;
-    if (log_start_offset < partition->log_start_seen) {
+    if (log_start_offset < floor->log_start_offset) {
         judge_violated(judge, RULE_O3, "partition %d: the log start offset stepped back from %lld to %lld",
-                       partition->index, (long long)partition->log_start_seen, (long long)log_start_offset);
+                       partition->index, (long long)floor->log_start_offset, (long long)log_start_offset);
     }
     if (!partition->may_retain && log_start_offset > partition->start_asked) {
         judge_violated(judge, RULE_O1, "partition %d: starts at %lld, and nobody deleted records beyond %lld",
                        partition->index, (long long)log_start_offset, (long long)partition->start_asked);
     }
-    if (log_start_offset > partition->high_watermark_seen && high_watermark >= 0) {
+    if (high_watermark >= 0 && log_start_offset > high_watermark) {
         judge_violated(judge, RULE_O1, "partition %d: starts at %lld, above its high watermark %lld", partition->index,
                        (long long)log_start_offset, (long long)high_watermark);
     }
@@ -151,14 +156,17 @@ void judge_on_topic(struct judge *judge, const struct uuid *id, const char *name
 
     if (topic == NULL && judge->topic_count < JUDGED_TOPICS_MAX) {
         topic = &judge->topics[judge->topic_count++];
-        *topic = (struct judged_topic){ .id = *id };
+        *topic = (struct judged_topic){ .id = *id, .acked_ns = judge->now_ns };
         snprintf(topic->name, sizeof topic->name, "%s", name);
     }
     if (topic == NULL) return;
     if (strcmp(topic->name, name) != 0) {
         judge_violated(judge, RULE_O6, "topic %s has the id of topic %s", name, topic->name);
     }
-    if (topic->partitions < partitions) topic->partitions = partitions;
+    if (topic->partitions < partitions) {
+        topic->partitions = partitions;
+        topic->partitions_ns = judge->now_ns;
+    }
 }
 
 void judge_on_topic_deleting(struct judge *judge, const struct uuid *id)
@@ -173,28 +181,29 @@ void judge_on_topic_deleting(struct judge *judge, const struct uuid *id)
 void judge_on_topic_deleted(struct judge *judge, const struct uuid *id)
 {
     struct judged_topic *topic = topic_of(judge, id);
-    if (topic != NULL) topic->deleted = true;
+    if (topic != NULL && topic->deleted_ns == 0) topic->deleted_ns = judge->now_ns;
 }
 
-void judge_on_topic_seen(struct judge *judge, const struct uuid *id, const char *name, int32_t partitions)
+void judge_on_topic_seen(struct judge *judge, const struct uuid *id, const char *name, int32_t partitions,
+                         uint64_t asked_ns)
 {
-    struct judged_topic *topic = topic_of(judge, id);
+    const struct judged_topic *topic = topic_of(judge, id);
+    const int32_t had = topic == NULL ? 0 : topic->partitions;
 
-    judge_on_topic(judge, id, name, partitions);
-    if (topic == NULL) return;
-    if (topic->deleted) {
+    if (topic != NULL && topic->deleted_ns != 0 && topic->deleted_ns < asked_ns) {
         judge_violated(judge, RULE_O6, "topic %s is there again after its deletion was acknowledged", name);
     }
-    if (partitions < topic->partitions) {
-        judge_violated(judge, RULE_O6, "topic %s has %d partitions, and had %d", name, partitions, topic->partitions);
+    judge_on_topic(judge, id, name, partitions);
+    if (partitions < had && asked_ns > topic->partitions_ns) {
+        judge_violated(judge, RULE_O6, "topic %s has %d partitions, and had %d", name, partitions, had);
     }
 }
 
-void judge_on_topic_absent(struct judge *judge, const char *name)
+void judge_on_topic_absent(struct judge *judge, const char *name, uint64_t asked_ns)
 {
     for (uint32_t i = 0; i < judge->topic_count; i++) {
         const struct judged_topic *topic = &judge->topics[i];
-        if (topic->may_be_deleted || strcmp(topic->name, name) != 0) continue;
+        if (topic->may_be_deleted || topic->acked_ns >= asked_ns || strcmp(topic->name, name) != 0) continue;
         judge_violated(judge, RULE_O6, "topic %s was acknowledged, and is not there", name);
     }
 }
@@ -212,6 +221,12 @@ static void judge_order(struct judge *judge, const struct judged_partition *part
         if (record->number < next[record->producer]) {
             judge_violated(judge, RULE_O8,
                            "partition %d offset %lld: record %u of producer %u comes after its record %llu",
+                           partition->index, (long long)offset, record->number, record->producer,
+                           (unsigned long long)next[record->producer] - 1);
+        }
+        if (record->number > next[record->producer] && next[record->producer] > 0 &&
+            judge->consecutive[record->producer]) {
+            judge_violated(judge, RULE_O8, "partition %d offset %lld: record %u of idempotent producer %u follows its %llu",
                            partition->index, (long long)offset, record->number, record->producer,
                            (unsigned long long)next[record->producer] - 1);
         }

@@ -55,7 +55,9 @@ struct judged_topic {
     struct uuid id;
     char name[64];
     int32_t partitions; /* at least so many were acknowledged */
-    bool deleted;       /* acknowledged */
+    uint64_t partitions_ns; /* since when */
+    uint64_t acked_ns;   /* when it was first known to be there */
+    uint64_t deleted_ns; /* when its deletion was acknowledged; 0: it was not */
     bool may_be_deleted;
 };
 
@@ -70,6 +72,7 @@ struct judge {
     uint32_t partition_count;
     struct judged_topic topics[JUDGED_TOPICS_MAX];
     uint32_t topic_count;
+    bool consecutive[JUDGED_PRODUCERS_MAX]; /* idempotent: in a partition its numbers have no gap */
     uint64_t acked, seen, skipped_excused;
 };
 
@@ -87,9 +90,16 @@ void judge_on_acked(struct judge *judge, struct judged_partition *partition, int
 /* A consumer read this record. */
 void judge_on_read(struct judge *judge, struct judged_partition *partition, int64_t offset, const struct made *made);
 
+/* What was known of a partition when a question was asked: an answer may be older than what others learned since. */
+struct floor {
+    int64_t log_start_offset;
+    int64_t high_watermark;
+};
+struct floor judge_floor(const struct judged_partition *partition);
+
 /* A response named these. -1: it did not say. */
-void judge_on_offsets(struct judge *judge, struct judged_partition *partition, int64_t log_start_offset,
-                      int64_t high_watermark);
+void judge_on_offsets(struct judge *judge, struct judged_partition *partition, const struct floor *floor,
+                      int64_t log_start_offset, int64_t high_watermark);
 
 /* A consumer that wanted `wanted` was given records from `given` on. */
 void judge_on_step(struct judge *judge, struct judged_partition *partition, int64_t wanted, int64_t given);
@@ -99,8 +109,9 @@ void judge_on_topic_deleting(struct judge *judge, const struct uuid *id);
 void judge_on_topic_deleted(struct judge *judge, const struct uuid *id);
 
 /* A metadata answer says that this topic exists so, or that there is none of this name. */
-void judge_on_topic_seen(struct judge *judge, const struct uuid *id, const char *name, int32_t partitions);
-void judge_on_topic_absent(struct judge *judge, const char *name);
+void judge_on_topic_seen(struct judge *judge, const struct uuid *id, const char *name, int32_t partitions,
+                         uint64_t asked_ns);
+void judge_on_topic_absent(struct judge *judge, const char *name, uint64_t asked_ns);
 
 /* Everything was read from the start to the high watermark after all came to rest: what is still missing is lost. */
 void judge_on_end(struct judge *judge);

@@ -60,7 +60,7 @@ void session_end(struct session *session, struct world *world, uint64_t cookie, 
     writer_patch_int32(&writer, 0, (int32_t)writer.size - 4);
     if (answered) {
         session->pending[(session->pending_first + session->pending_count++) % SESSION_PENDING_MAX] =
-            (struct pending){ writing_key, writing_version, session->correlation_id, cookie };
+            (struct pending){ writing_key, writing_version, session->correlation_id, cookie, world->now_ns };
     }
     world_write(world, session->wire, frame, (uint32_t)writer.size);
 }
@@ -97,7 +97,7 @@ enum session_verdict session_next(struct session *session, struct response *resp
     session->pending_count--;
     if (arena_memory == NULL) arena_memory = malloc(SESSION_ARENA_SIZE);
     arena_init(&arena, arena_memory, SESSION_ARENA_SIZE);
-    *response = (struct response){ .api_key = pending.api_key, .version = pending.version, .cookie = pending.cookie,
+    *response = (struct response){ .api_key = pending.api_key, .version = pending.version, .cookie = pending.cookie, .sent_ns = pending.sent_ns,
                                    .body = reader_of((struct bytes){ body, size }), .arena = &arena };
     int32_t correlation_id;
     if (!response_header_read(&response->body, pending.api_key, pending.version, &correlation_id)) {

@@ -14,6 +14,7 @@ struct pending {
     int16_t api_key, version;
     int32_t correlation_id;
     uint64_t cookie; /* the client's own */
+    uint64_t sent_ns;
 };
 
 struct session {
@@ -29,6 +30,7 @@ struct session {
 struct response {
     int16_t api_key, version;
     uint64_t cookie;
+    uint64_t sent_ns; /* of the request */
     struct reader body;
     struct arena *arena;
 };
