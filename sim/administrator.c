@@ -121,11 +121,13 @@ static void alter_config(struct run *run, struct client *client)
     struct incremental_alter_configs_request_config config = incremental_alter_configs_request_config_default;
     char value[32];
 
-    administration->config_asked = CONFIG_VALUE_MIN + (int32_t)prng_below(&client->prng, 40000);
+    /* One whose answer was lost is asked again, the same: it may still be under way. */
+    const int32_t drawn = CONFIG_VALUE_MIN + (int32_t)prng_below(&client->prng, 40000);
+    if (!administration->config_in_doubt) administration->config_asked = drawn;
     administration->config_in_doubt = true;
     snprintf(value, sizeof value, "%d", administration->config_asked);
     config.name = text("max.message.bytes");
-    config.config_operation = 0;
+    config.operation = 0;
     config.value = text(value);
     resource.resource_type = 2;
     resource.resource_name = text("topic-0");
@@ -263,9 +265,9 @@ static void on_described(struct run *run, struct client *client, struct response
 
     if (garbled(run, "DescribeConfigs",
                 describe_configs_response_read(&response->body, response->version, response->arena, &described) &&
-                    described.results_count == 1)) return;
-    if (described.results[0].error_code != ERROR_NONE || described.results[0].configs_count != 1) return;
-    const struct bytes told = described.results[0].configs[0].value;
+                    described.resources_count == 1)) return;
+    if (described.resources[0].error_code != ERROR_NONE || described.resources[0].configs_count != 1) return;
+    const struct bytes told = described.resources[0].configs[0].value;
     if (told.size >= sizeof value) return;
     memcpy(value, told.data, told.size);
     const int32_t number = atoi(value);
@@ -287,8 +289,8 @@ static void on_altered(struct run *run, struct client *client, struct response *
     if (garbled(run, "IncrementalAlterConfigs",
                 incremental_alter_configs_response_read(&response->body, response->version, response->arena,
                                                         &altered) &&
-                    altered.responses_count == 1)) return;
-    if (altered.responses[0].error_code != ERROR_NONE) return;
+                    altered.resources_count == 1)) return;
+    if (altered.resources[0].error_code != ERROR_NONE) return;
     client->administration.config_value = client->administration.config_asked;
     client->administration.config_in_doubt = false;
 }

@@ -97,13 +97,12 @@ struct run {
     uint64_t phase_began_ns;
     struct client clients[CLIENTS_MAX];
     uint32_t client_count;
-    bool down_on_purpose;  /* a fault has stopped the machine, and will start it */
-    uint32_t waiting_fault; /* an aimed fault that waits for its moment, plus 1 */
     uint64_t faults_met[FAULT_COUNT];
     bool disk_failed;       /* a fault was injected that entitles the node to halt with HALT_DISK_FAILED */
     bool disk_was_full;
     bool damaged;           /* bits were flipped */
-    uint64_t shadows, recoveries;
+    bool is_shadow;         /* see shadow.c */
+    uint64_t shadows;
     const struct schedule *given; /* instead of the drawn one */
     FILE *trace;
 };

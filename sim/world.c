@@ -179,6 +179,7 @@ void world_start(struct world *world, uint32_t number)
     machine->state = PROCESS_UP;
     machine->starts++;
     machine->stop_asked = false;
+    machine->steps_at_start = machine->steps;
     machine->deadline_generation++;
     machine->deadline_ns = UINT64_MAX;
     prng_init(&seed, world->seed, STREAM_NODE + number);
@@ -194,7 +195,6 @@ void world_kill(struct world *world, uint32_t number)
 
     if (machine->state == PROCESS_DOWN) return;
     machine->state = PROCESS_DOWN;
-    machine->starts += 0;
     machine->deadline_generation++;
     disk_kill(&machine->disk);
     for (uint32_t i = 0; i < WIRES_MAX; i++) {

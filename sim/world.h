@@ -73,7 +73,7 @@ struct machine {
     bool stop_asked;
     uint8_t *lent; /* what the event being stepped lends; poisoned afterwards */
     uint32_t lent_size;
-    uint64_t steps;
+    uint64_t steps, steps_at_start;
 };
 
 struct world {
