@@ -48,7 +48,7 @@ void run_on_bytes(struct world *world, uint32_t client, uint32_t wire, const uin
     struct run *run = world->run;
     if (run->clients[client].session.wire != wire) return;
     client_on_bytes(run, &run->clients[client], data, size);
-    if (run->judge.broken != RULE_NONE) world->ended = true;
+    if (run->judge.broken != RULE_NONE || (run->is_shadow && run->clients[0].done)) world->ended = true;
 }
 
 void run_on_hang_up(struct world *world, uint32_t client, uint32_t wire)
@@ -214,9 +214,11 @@ enum outcome run_seed(struct run *run, uint64_t seed)
 {
     struct config config;
 
+    FILE *digests = run->world.digests;
+
     world_init(&run->world, seed);
     run->world.run = run;
-    run->world.trace = run->trace;
+    run->world.digests = digests;
     knobs_draw(&run->knobs, &config, seed);
     judge_init(&run->judge);
     world_add_machine(&run->world, &config);

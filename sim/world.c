@@ -457,6 +457,7 @@ struct node *host_wait(struct host *host, struct event *event)
         if (event->type >= EVENT_WRITTEN && event->type <= EVENT_FILE_DONE) {
             world_mix(world, event->disk.op ^ (uint64_t)event->disk.result << 40 ^ (uint64_t)event->disk.size << 8);
         }
+        if (world->digests != NULL) fwrite(&world->digest, sizeof world->digest, 1, world->digests);
         run_on_step(world, happening.node, event);
         return world->machines[happening.node].node;
     }

@@ -90,7 +90,7 @@ struct world {
     uint64_t events;
     uint64_t events_max; /* a run that never comes to rest ends here */
     uint64_t note_counts[NOTE_COUNT];
-    FILE *trace;
+    FILE *digests; /* of every event, to find the first that differs; or NULL */
     bool ended;
     uint32_t current; /* the machine whose node was stepped last */
     void *run;        /* for clients, faults and judge: their own state */
