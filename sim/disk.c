@@ -65,7 +65,7 @@ static void names_copy(const struct names *from, struct names *to)
     *to = *from;
     to->max = from->count;
     to->list = malloc((from->count + 1) * sizeof *to->list);
-    memcpy(to->list, from->list, from->count * sizeof *to->list);
+    if (from->count > 0) memcpy(to->list, from->list, from->count * sizeof *to->list);
 }
 
 /* The directory of a path, "" for the top. */
