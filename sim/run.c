@@ -79,6 +79,15 @@ void run_on_orders(struct world *world, uint32_t machine, const struct effects *
     if (run->trace != NULL) trace_orders(run->trace, world->now_ns, machine, effects);
 }
 
+/* A deadline that is due again and again, while nothing else happens: a host would burn a core. */
+void run_on_spin(struct world *world, uint32_t machine)
+{
+    struct run *run = world->run;
+    judge_violated(&run->judge, RULE_L, "machine %u spins: %d steps in a row only because it asked for them", machine,
+                   IDLE_STEPS_MAX);
+    world->ended = true;
+}
+
 /* The node ended itself. It had better have been given a reason. */
 void run_on_halt(struct world *world, uint32_t number)
 {

@@ -459,6 +459,9 @@ struct node *host_wait(struct host *host, struct event *event)
         }
         if (world->digests != NULL) fwrite(&world->digest, sizeof world->digest, 1, world->digests);
         run_on_step(world, happening.node, event);
+        struct machine *machine = &world->machines[happening.node];
+        machine->idle_steps = event->type == EVENT_TIME_PASSED ? machine->idle_steps + 1 : 0;
+        if (machine->idle_steps > IDLE_STEPS_MAX) run_on_spin(world, happening.node);
         return world->machines[happening.node].node;
     }
     return NULL;

@@ -16,7 +16,7 @@
 
 #include <stdio.h>
 
-enum { MACHINES_MAX = 16, WIRES_MAX = 256, WIRE_NONE = UINT32_MAX };
+enum { IDLE_STEPS_MAX = 20000, MACHINES_MAX = 16, WIRES_MAX = 256, WIRE_NONE = UINT32_MAX };
 
 /* Streams of randomness. */
 enum stream {
@@ -68,6 +68,7 @@ struct machine {
     uint32_t starts; /* a happening of an earlier life is void */
     uint32_t deadline_generation;
     uint64_t deadline_ns;
+    uint64_t idle_steps; /* in a row that were only asked for by the node and brought nothing */
     uint64_t paused_until_ns;
     struct effect_halt halt;
     bool stop_asked;
@@ -124,6 +125,7 @@ void run_on_client(struct world *world, uint32_t client);
 void run_on_fault(struct world *world, uint32_t entry);
 void run_on_fault_end(struct world *world, uint32_t entry);
 void run_on_phase(struct world *world);
+void run_on_spin(struct world *world, uint32_t machine); /* it keeps asking for time and does nothing with it */
 void run_on_halt(struct world *world, uint32_t machine);
 void run_on_orders(struct world *world, uint32_t machine, const struct effects *effects);
 void run_on_step(struct world *world, uint32_t machine, const struct event *event);
