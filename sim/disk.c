@@ -86,7 +86,7 @@ static bool is_in(const char *path, const char *directory)
 
 static bool directory_exists(const struct names *names, const char *path)
 {
-    if (path[0] == 0) return true;
+    if (strcmp(path, ".") == 0 || path[0] == 0) return true;
     const struct name *name = names_find(names, path);
     return name != NULL && name->inode == INODE_DIRECTORY;
 }
@@ -452,7 +452,7 @@ static enum disk_result carry_file(struct disk *disk, const struct effect_file *
     case FILE_LIST: return list(disk, file, answer);
     case FILE_SYNC_DIRECTORY:
         if (!directory_exists(&disk->now, file->path)) return DISK_NOT_FOUND;
-        settle_directory(disk, file->path, UINT32_MAX);
+        settle_directory(disk, strcmp(file->path, ".") == 0 ? "" : file->path, UINT32_MAX);
         return DISK_DONE;
     case FILE_TRUNCATE:
         name = names_find(&disk->now, file->path);

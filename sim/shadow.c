@@ -58,6 +58,8 @@ void shadow_check(struct run *run)
     shadow->knobs = run->knobs;
     shadow->phase = PHASE_VERIFY;
     shadow->is_shadow = true;
+    shadow->trace = run->trace;
+    if (run->trace != NULL) fprintf(run->trace, "--- shadow %u\n", (unsigned)run->shadows);
     copy_judge(&run->judge, &shadow->judge);
     world_add_machine(&shadow->world, &machine->config);
     disk_free(&shadow->world.machines[0].disk);
@@ -74,6 +76,7 @@ void shadow_check(struct run *run)
                        "if the power were lost now: %.400s", shadow->judge.story);
         run->world.ended = true;
     }
+    if (run->trace != NULL) fprintf(run->trace, "--- end of shadow\n");
     run_free(shadow);
     free(shadow);
 }
