@@ -58,6 +58,8 @@ struct world {
     uint64_t next_waiter;
     uint32_t topics_made;
     bool halted;
+    bool faults; /* this life has some */
+    uint64_t flips, fills;
     struct effect_halt halt;
     /* what happened, so that a test can see that it did */
     uint64_t appends, duplicates, refusals, reads_done, reads_waited, file_reads, recoveries, times, times_found;

@@ -4,6 +4,25 @@
 
 static struct world world;
 
+/* A bit of an index turns over: on a disk that is not ours to trust. Nobody may be told anything wrong for it. */
+static void flip_index_bit(void)
+{
+    const uint32_t at = (uint32_t)world_below(&world, world.disk.name_count);
+    const struct disk_name *name = &world.disk.names[at];
+    struct disk_inode *node = &world.disk.inodes[name->inode];
+
+    if (strstr(name->path, "index") == NULL || node->now_size == 0) return;
+    node->now[world_below(&world, node->now_size)] ^= (uint8_t)(1U << world_below(&world, 8));
+    world.flips++;
+}
+
+/* The disk has no room, and has it again. */
+static void fill_disk(void)
+{
+    world.disk.full = !world.disk.full;
+    world.fills++;
+}
+
 static void live(uint64_t steps)
 {
     for (uint64_t i = 0; i < steps && !world.halted; i++) {
@@ -14,6 +33,8 @@ static void live(uint64_t steps)
         else if (what == 55 && world_chance(&world, 1, 4)) world_trim(&world);
         else if (what == 56 && world_chance(&world, 1, 20)) logs_retain(world.logs, world.wall_ms);
         else if (what == 57 && world_chance(&world, 1, 30)) world_pass(&world, 2 * NS_PER_SECOND);
+        else if (what == 59 && world.faults && world_chance(&world, 1, 20)) flip_index_bit();
+        else if (what == 60 && world.faults && world_chance(&world, 1, world.disk.full ? 5 : 60)) fill_disk();
         else if (what == 58 && world_chance(&world, 1, 60)) {
             const uint32_t log = (uint32_t)world_below(&world, WORLD_LOGS);
             if (world.kept[log].open) world_delete_log(&world, log);
@@ -48,8 +69,10 @@ static void chaos(uint64_t seed, uint32_t lives)
             world_boot(&world);
         }
         world_judge(&world);
+        world.faults = world_chance(&world, 1, 3);
         live(world_below(&world, 4000));
         WORLD_CHECK(!world.halted);
+        world.disk.full = false;
         if (world_chance(&world, 1, 6)) {
             world_rest(&world);
         } else if (world_chance(&world, 1, 4)) {

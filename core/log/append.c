@@ -158,5 +158,5 @@ uint64_t logs_advance_start(struct logs *logs, uint32_t number, int64_t log_star
 
 bool logs_is_durable(const struct logs *logs, uint64_t sequence)
 {
-    return sequence <= journal_durable_sequence(logs->journal) || logs->state == LOGS_STOPPED;
+    return sequence <= journal_durable_sequence(logs->journal);
 }

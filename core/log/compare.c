@@ -111,9 +111,10 @@ static void finish(struct logs *logs, struct compare *compare)
         struct segment *segment = &logs->segments[number];
         for (uint32_t file = 0; file < SEGMENT_FILES; file++) {
             if ((segment->dirty & 1U << file) != 0 || recorded_size(segment, (enum segment_file)file) == 0) continue;
+            segment->flags |= SEGMENT_SEALED; /* a file with a hole would be no segment */
             /* Retention may have unlinked it; the journal will say whether the log began behind it by then. */
             if (file == SEGMENT_LOG) log->missing_end = segment->written.end_offset;
-            else segment->flags |= SEGMENT_INDEX_BAD | SEGMENT_SEALED;
+            else segment->flags |= SEGMENT_INDEX_BAD;
         }
         segment->dirty = 0;
     }

@@ -258,6 +258,19 @@ static void entries_are_written(struct logs *logs, const struct flush *flush, st
     entries_advance(&logs->entries);
 }
 
+/* A write found room: those that had none try at once. */
+static void relieve(struct logs *logs, struct effects *effects)
+{
+    bool waits = false;
+
+    if (!logs->segments_full) return;
+    for (uint32_t slot = 0; slot < FLUSHES_MAX; slot++) waits |= logs->flushes[slot].state == FLUSH_DISK_FULL;
+    logs->segments_retry_ns = logs->mono_ns;
+    if (waits) return;
+    logs->segments_full = false;
+    NOTE(effects, LOG_DISK_RELIEVED);
+}
+
 static void finish(struct logs *logs, uint32_t slot, struct effects *effects)
 {
     struct flush *flush = &logs->flushes[slot];
@@ -288,10 +301,7 @@ static void finish(struct logs *logs, uint32_t slot, struct effects *effects)
     logs->starved = false;
     logs->checkpoint.activity = true;
     flush_if_much(logs, flush->log);
-    if (logs->segments_full) {
-        logs->segments_full = false;
-        NOTE(effects, LOG_DISK_RELIEVED);
-    }
+    relieve(logs, effects);
 }
 
 static void abandon_answered(struct logs *logs, struct flush *flush)
@@ -382,7 +392,9 @@ static bool retry(struct logs *logs, struct effects *effects)
         if (log->directory_made) order_writes(logs, slot, effects);
         else order_directory(logs, slot, log, effects);
     }
-    return !waits; /* where nothing waits, it was a segment slot that was not to be had: another may be */
+    /* Where nothing waits, a segment slot was not to be had, or the log that waited is gone: the next flush will tell. */
+    if (!waits) logs->segments_full = false;
+    return !waits;
 }
 
 static void age(struct logs *logs)

@@ -12,32 +12,53 @@
 
 /* ---- cursors: what was found ---- */
 
-static struct cursor *cursor_slot(const struct logs *logs, uint32_t log, int64_t offset)
+/* Sets of four, newest first: a read may need two cursors at the same time, and must not lose one to the other. */
+enum { WAYS = 4 };
+
+static struct cursor *cursor_set(const struct logs *logs, uint32_t log, int64_t offset)
 {
     const uint64_t hash = hash_mix(hash_mix(logs->config.hash_seed, log), (uint64_t)offset);
-    return &logs->cursors[hash % CURSORS_MAX];
+    return &logs->cursors[hash % (CURSORS_MAX / WAYS) * WAYS];
+}
+
+static struct cursor *find_cursor(const struct logs *logs, uint32_t number, int64_t offset)
+{
+    struct cursor *set = cursor_set(logs, number, offset);
+
+    for (uint32_t way = 0; way < WAYS; way++) {
+        struct cursor *cursor = &set[way];
+        if (cursor->generation != logs->logs[number].generation) continue;
+        if (cursor->log == number && cursor->offset == offset) return cursor;
+    }
+    return NULL;
 }
 
 const struct cursor *lookup_cursor(struct logs *logs, uint32_t number, int64_t offset)
 {
-    const struct cursor *cursor = cursor_slot(logs, number, offset);
-    const struct log *log = &logs->logs[number];
+    const struct cursor *cursor = find_cursor(logs, number, offset);
 
-    if (cursor->generation != log->generation || cursor->log != number || cursor->offset != offset) return NULL;
+    if (cursor == NULL) return NULL;
+    /* The segment's slot may have another by now. */
     const struct segment *segment = &logs->segments[cursor->segment];
-    if (segment->generation != log->generation || segment->log != number) return NULL;
+    if (segment->generation != cursor->generation || segment->log != number) return NULL;
     if (segment->base_offset != cursor->segment_base || (segment->flags & SEGMENT_DYING) != 0) return NULL;
     return cursor;
 }
 
 void lookup_forget(struct logs *logs, uint32_t number, int64_t offset)
 {
-    cursor_slot(logs, number, offset)->generation = 0;
+    struct cursor *cursor = find_cursor(logs, number, offset);
+
+    if (cursor != NULL) cursor->generation = 0;
 }
 
 static void put_cursor(struct logs *logs, const struct lookup *lookup, uint32_t position, uint32_t size)
 {
-    *cursor_slot(logs, lookup->log, lookup->asked) = (struct cursor){
+    struct cursor *set = cursor_set(logs, lookup->log, lookup->asked);
+
+    lookup_forget(logs, lookup->log, lookup->asked);
+    memmove(set + 1, set, (WAYS - 1) * sizeof *set);
+    *set = (struct cursor){
         .offset = lookup->asked,
         .log = lookup->log,
         .generation = lookup->generation,
@@ -162,6 +183,9 @@ static void scan_all(struct logs *logs, struct lookup *lookup, struct effects *e
     lookup->index_found = (struct index_entry){ -1, 0 };
     lookup->time_found = (struct time_index_entry){ -1, -1 };
     lookup->next_offset = logs->segments[lookup->segment].base_offset;
+    if (lookup->wants == LOOKUP_TIMESTAMP) {
+        lookup->offset = MAX(lookup->next_offset, logs->logs[lookup->log].log_start_offset);
+    }
     scan_from(logs, lookup, 0, effects);
 }
 
@@ -260,21 +284,34 @@ static void next_segment(struct logs *logs, struct lookup *lookup, struct effect
     finish(logs, lookup);
 }
 
-static void read_batch(struct logs *logs, struct lookup *lookup, uint32_t position, uint32_t size,
+static uint8_t *batch_memory(const struct logs *logs, const struct lookup *lookup)
+{
+    return lookup->chunk == CHUNK_NONE ? lookup->buffer : tail_data(logs->tail, lookup->chunk);
+}
+
+/* Reads the batch that has the answer. One for which there is no memory now is looked at from outside only. */
+static void read_batch(struct logs *logs, struct lookup *lookup, uint32_t position, const struct batch_head *head,
                        struct effects *effects)
 {
-    lookup->chunk = tail_take(logs->tail, size);
-    if (lookup->chunk == CHUNK_NONE && flush_evict(logs, 0, 256)) lookup->chunk = tail_take(logs->tail, size);
-    if (lookup->chunk == CHUNK_NONE) {
-        /* The one who waits asks again, and by then memory may be there. */
-        logs->starved = true;
-        finish(logs, lookup);
-        return;
+    const struct log *log = &logs->logs[lookup->log];
+
+    if (head->size > LOOKUP_BUFFER_SIZE) {
+        lookup->chunk = tail_take(logs->tail, head->size);
+        if (lookup->chunk == CHUNK_NONE && flush_evict(logs, 0, 256)) lookup->chunk = tail_take(logs->tail, head->size);
+        if (lookup->chunk == CHUNK_NONE) {
+            lookup_put_time(logs, &(struct found_time){ .log = lookup->log,
+                                                        .generation = lookup->generation,
+                                                        .asked = lookup->asked,
+                                                        .answer = { MAX(head->base_offset, log->log_start_offset),
+                                                                    head->max_timestamp, head->leader_epoch } });
+            finish(logs, lookup);
+            return;
+        }
     }
     lookup->state = LOOKUP_BATCH;
     lookup->position = position;
-    lookup->batch_size = size;
-    lookup_order_read(logs, lookup, SEGMENT_LOG, position, tail_data(logs->tail, lookup->chunk), size, effects);
+    lookup->batch_size = head->size;
+    lookup_order_read(logs, lookup, SEGMENT_LOG, position, batch_memory(logs, lookup), head->size, effects);
 }
 
 /* The batch that an index named must be there. */
@@ -303,14 +340,14 @@ static enum scan_verdict scan_head(const struct lookup *lookup, const struct bat
     return SCAN_FOUND;
 }
 
-static void found_batch(struct logs *logs, struct lookup *lookup, uint32_t position, uint32_t size,
+static void found_batch(struct logs *logs, struct lookup *lookup, uint32_t position, const struct batch_head *head,
                         struct effects *effects)
 {
     if (lookup->wants == LOOKUP_TIMESTAMP) {
-        read_batch(logs, lookup, position, size, effects);
+        read_batch(logs, lookup, position, head, effects);
         return;
     }
-    put_cursor(logs, lookup, position, size);
+    put_cursor(logs, lookup, position, head->size);
     finish(logs, lookup);
 }
 
@@ -343,7 +380,7 @@ static void on_scanned(struct logs *logs, struct lookup *lookup, uint32_t size, 
             return;
         }
         if (verdict == SCAN_FOUND) {
-            found_batch(logs, lookup, position, head.size, effects);
+            found_batch(logs, lookup, position, &head, effects);
             return;
         }
         lookup->next_offset = head.last_offset + 1;
@@ -363,8 +400,13 @@ static void on_scanned(struct logs *logs, struct lookup *lookup, uint32_t size, 
 static void on_batch(struct logs *logs, struct lookup *lookup, struct effects *effects)
 {
     const struct log *log = &logs->logs[lookup->log];
-    const struct bytes batch = { tail_data(logs->tail, lookup->chunk), lookup->batch_size };
+    const struct bytes batch = { batch_memory(logs, lookup), lookup->batch_size };
     struct found_time found = { .log = lookup->log, .generation = lookup->generation, .asked = lookup->asked };
+    struct record_batch read;
+    if (record_batch_read(batch, &read) != RECORD_BATCH_WHOLE || !record_batch_crc_matches(&read)) {
+        fail(logs, lookup);
+        return;
+    }
     const enum times_verdict verdict =
         times_in_batch(logs, batch, lookup->timestamp, log->log_start_offset, &found.answer);
 
@@ -372,7 +414,7 @@ static void on_batch(struct logs *logs, struct lookup *lookup, struct effects *e
         /* Its young records were deleted: the log start offset lies within the batch. */
         struct batch_head head;
         CHECK(batch_head_read(batch.data, &head));
-        tail_unpin(logs->tail, lookup->chunk);
+        if (lookup->chunk != CHUNK_NONE) tail_unpin(logs->tail, lookup->chunk);
         lookup->chunk = CHUNK_NONE;
         lookup->next_offset = head.last_offset + 1;
         const uint32_t position = lookup->position + lookup->batch_size;

@@ -339,6 +339,18 @@ static bool begin_doomed(struct logs *logs, struct remove *remove, struct effect
     return false;
 }
 
+/* The files of a segment that is pinned stay, and with them the directory. True if it is. */
+static bool hold(struct logs *logs, uint32_t number, uint32_t slot)
+{
+    struct segment *segment = &logs->segments[number];
+
+    if (segment->pins == 0) return false;
+    segment->flags |= SEGMENT_ORPHAN;
+    segment->doomed = slot;
+    logs->doomed[slot].holds++;
+    return true;
+}
+
 void remove_log(struct logs *logs, uint32_t number)
 {
     const struct log *log = &logs->logs[number];
@@ -352,16 +364,13 @@ void remove_log(struct logs *logs, uint32_t number)
     doomed->holds += sync_abandon(logs, number, slot);
     doomed->holds += lookup_abandon(logs, number, slot);
     for (uint32_t at = log->first_segment; at != SEGMENT_NONE;) {
-        struct segment *segment = &logs->segments[at];
-        const uint32_t next = segment->next;
-        if (segment->pins > 0) {
-            segment->flags |= SEGMENT_ORPHAN;
-            segment->doomed = slot;
-            doomed->holds++;
-        } else {
-            segment_free(logs, at);
-        }
+        const uint32_t next = logs->segments[at].next;
+        if (!hold(logs, at, slot)) segment_free(logs, at);
         at = next;
+    }
+    for (uint32_t at = logs->dying_first; at != SEGMENT_NONE; at = logs->segments[at].dying_next) {
+        const struct segment *segment = &logs->segments[at];
+        if (segment->log == number && segment->generation == log->generation) hold(logs, at, slot);
     }
     add_doomed(logs, slot);
 }

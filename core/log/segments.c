@@ -104,7 +104,7 @@ void segment_unpin(struct logs *logs, uint32_t slot)
     if (--segment->pins > 0 || (segment->flags & SEGMENT_ORPHAN) == 0) return;
     CHECK(logs->doomed[segment->doomed].holds > 0);
     logs->doomed[segment->doomed].holds--;
-    segment_free(logs, slot);
+    if ((segment->flags & SEGMENT_DYING) == 0) segment_free(logs, slot); /* else it is still in that list */
 }
 
 void segment_dirty(struct logs *logs, uint32_t slot, uint8_t files)

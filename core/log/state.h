@@ -110,7 +110,8 @@ struct log {
     uint32_t next_flush;
     uint32_t next_durable;
     uint32_t next_trim;
-    int64_t missing_end; /* recovery: files below this offset are not there */
+    int64_t hidden_offset; /* of the segment that this offset lies in, the youngest record was deleted */
+    int64_t missing_end;   /* recovery: files below this offset are not there */
 };
 
 _Static_assert(sizeof(struct log) <= 384, "a partition should stay small");

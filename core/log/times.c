@@ -68,6 +68,7 @@ static int64_t largest_timestamp(const struct logs *logs, const struct log *log)
         const struct segment_mark *mark = &logs->segments[number].written;
         /* Where the youngest record was deleted, the segment's own word says nothing about the rest of it. */
         if (mark->largest_timestamp_offset < log->log_start_offset) continue;
+        if (logs->segments[number].base_offset < log->hidden_offset) continue;
         largest = MAX(largest, mark->largest_timestamp);
     }
     for (uint32_t at = entries_find(&logs->entries, &log->entries, log->written_offset); at != ENTRY_NONE;) {
@@ -82,19 +83,28 @@ static int64_t largest_timestamp(const struct logs *logs, const struct log *log)
 enum read_verdict logs_find_time(struct logs *logs, uint32_t number, int64_t timestamp, uint64_t waiter,
                                  struct time_answer *answer, struct effects *effects)
 {
-    const struct log *log = log_at(logs, number);
-    const int64_t wanted = timestamp == LOOKUP_MAX_TIMESTAMP ? largest_timestamp(logs, log) : timestamp;
+    struct log *log = log_at(logs, number);
+    int64_t wanted = timestamp == LOOKUP_MAX_TIMESTAMP ? largest_timestamp(logs, log) : timestamp;
     struct found_time found;
 
     CHECK(waiter != 0);
     *answer = (struct time_answer){ -1, -1, -1 };
     if (lookup_take_time(logs, number, timestamp, &found)) {
         if (found.corrupt) return READ_CORRUPT;
-        /* A younger record may have come since; and where it is, it is in memory, so this does not go on for ever. */
-        const bool outdated = timestamp == LOOKUP_MAX_TIMESTAMP && found.answer.timestamp < wanted;
-        if (!outdated && (found.answer.offset < 0 || found.answer.offset >= log->log_start_offset)) {
+        const bool known = found.answer.offset >= log->log_start_offset;
+        if (timestamp != LOOKUP_MAX_TIMESTAMP && (known || found.answer.offset < 0)) {
             *answer = found.answer;
             return READ_OK;
+        }
+        /* A younger record may have come since; and where it is, it is in memory, so this does not go on for ever. */
+        if (known && found.answer.timestamp >= wanted) {
+            *answer = found.answer;
+            return READ_OK;
+        }
+        if (found.answer.offset < 0) {
+            /* The youngest record of the first segment was deleted, in the batch that the log now begins in. */
+            log->hidden_offset = log->log_start_offset;
+            wanted = largest_timestamp(logs, log);
         }
     }
     if (wanted < 0) return READ_OK; /* no record has a time */
