@@ -52,6 +52,12 @@ struct config {
     int64_t link_idle_ms;                /* connections.max.idle.ms */
     int64_t retention_check_interval_ms; /* log.retention.check.interval.ms */
     int64_t producer_id_expiration_ms;   /* producer.id.expiration.ms */
+    int32_t message_size_default;        /* message.max.bytes */
+    int32_t log_segment_size;            /* log.segment.bytes */
+    int64_t log_roll_ms;                 /* log.roll.ms */
+    int64_t log_retention_ms;            /* log.retention.ms; -1: no limit */
+    int64_t log_retention_size;          /* log.retention.bytes; -1: no limit */
+    int32_t log_index_interval_size;     /* log.index.interval.bytes */
 };
 
 /* What a single node on a laptop wants, apart from ids, seed and addresses. */

@@ -69,6 +69,19 @@ static int64_t wall_ms(void)
 
 /* ---- host_wait ---- */
 
+static bool next_of_disk(struct host *host, struct event *event)
+{
+    for (struct disk_done done; disk_next(host->disk, &done);) {
+        if (done.type == DISK_WARMED) {
+            net_on_warmed(host->net, done.tag, done.file);
+            continue;
+        }
+        *event = done.event;
+        return true;
+    }
+    return false;
+}
+
 /* What has happened and is not told. Time comes first, once a turn: it cannot be starved, and starves nobody. */
 static bool next_fact(struct host *host, struct event *event)
 {
@@ -91,16 +104,9 @@ static bool next_fact(struct host *host, struct event *event)
         }
     }
     if (host->facts == FACTS_PER_TURN) return false;
-    host->facts++;
-    for (struct disk_done done; disk_next(host->disk, &done);) {
-        if (done.type == DISK_WARMED) {
-            net_on_warmed(host->net, done.tag, done.file);
-            continue;
-        }
-        *event = done.event;
-        return true;
-    }
-    return net_next(host->net, event);
+    /* In turn: reads that are answered at once, and ask for the next, would keep all links waiting. */
+    if (host->facts++ % 2 == 0) return next_of_disk(host, event) || net_next(host->net, event);
+    return net_next(host->net, event) || next_of_disk(host, event);
 }
 
 static void on_timer(uv_timer_t *timer)
@@ -378,6 +384,7 @@ enum exit_code server_run(const struct settings *given)
     /* What is open when that fails ends with the process. */
     if (!open_host(&host, &settings)) return EXIT_CANNOT_START;
     host_run(&host, &host.effects);
-    close_host(&host);
+    /* After a clean stop nothing is under way. Else a disk that hangs must not keep the process from ending. */
+    if (host.halt_reason == HALT_STOPPED) close_host(&host);
     return exit_code_of(host.halt_reason);
 }

@@ -14,18 +14,16 @@ struct controller {
     int64_t producer_id_end;
 };
 
-bool controller_auto_create_topic(struct controller *controller, struct bytes name, uint64_t mono_ns, uint64_t *index)
+bool controller_auto_create_topic(struct controller *controller, struct bytes name, uint64_t *index)
 {
-    (void)mono_ns;
     if (controller->refuses) return false;
     snprintf(controller->asked[controller->asked_count++ % 8], 64, "%.*s", (int)name.size, (const char *)name.data);
     *index = ++controller->index;
     return true;
 }
 
-bool controller_producer_id(struct controller *controller, uint64_t mono_ns, int64_t *producer_id, uint64_t *index)
+bool controller_producer_id(struct controller *controller, int64_t *producer_id, uint64_t *index)
 {
-    (void)mono_ns;
     if (controller->producer_id < controller->producer_id_end) {
         *producer_id = controller->producer_id++;
         return true;

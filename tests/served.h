@@ -125,6 +125,20 @@ static inline void stop(struct server *server)
     clean(server);
 }
 
+/* CPU time that the server has used. */
+static inline double cpu_s(const struct server *server)
+{
+    char path[64];
+    unsigned long user = 0, system_time = 0;
+
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)server->pid);
+    FILE *file = fopen(path, "r");
+    if (file == NULL) return 0;
+    const int read = fscanf(file, "%*d %*s %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &system_time);
+    fclose(file);
+    return read == 2 ? (double)(user + system_time) / (double)sysconf(_SC_CLK_TCK) : 0;
+}
+
 /* ---- a client ---- */
 
 static bool is_running(const struct server *server)

@@ -159,7 +159,11 @@ static void disturb(struct world *world, const struct mood *mood)
     case HAND_OVER:
         if (leader != NULL) world_transfer(world, leader, world_chance(world, 500) ? 0 : node->id);
         break;
-    case STALL: node->disk_free_ns = MAX(node->disk_free_ns, world->now_ns) + world_draw(world, 600 * MS); break;
+    case STALL: {
+        const uint64_t until_ns = world->now_ns + world_draw(world, 600 * MS);
+        node->disk_free_ns = MAX(node->disk_free_ns, until_ns);
+        break;
+    }
     case DEED_COUNT: break;
     }
 }

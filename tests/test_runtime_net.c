@@ -97,6 +97,9 @@ TEST(a_node_that_does_not_receive_slows_its_client)
     EXPECT("it goes into the kernel's buffers", ask(fd, &asked));
     const uint64_t after = load_u64(call(other, (struct asked){ .command = 'I' })->data + 8);
     EXPECT("nothing was read from that link", after - before < 1000);
+    const double cpu_begin_s = cpu_s(&server);
+    usleep(200000);
+    EXPECT("what nobody reads does not keep the host awake", cpu_s(&server) - cpu_begin_s < 0.1);
     EXPECT_EQ("the sleeper answers", 0, hear(fd)->result);
     EXPECT_EQ("and what waited is served then", sizeof data, hear(fd)->size);
     close(fd);

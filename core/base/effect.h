@@ -232,7 +232,6 @@ enum op_owner {
     OP_META_JOURNAL,
     OP_META, /* controller/: metadata snapshots */
     OP_LOGS,
-    OP_NODE,
 };
 
 static inline uint64_t op_make(enum op_owner owner, uint64_t rest)

@@ -67,7 +67,8 @@ static int64_t end_of(const struct target *target)
 static uint64_t size_between(const struct logs *logs, uint32_t log, int64_t offset, int64_t end)
 {
     if (offset >= end) return 0;
-    return MAX(logs_bytes_between(logs, log, offset, end), (uint64_t)1); /* something is there, whatever is known */
+    const uint64_t size = logs_bytes_between(logs, log, offset, end);
+    return MAX(size, (uint64_t)1); /* something is there, whatever is known */
 }
 
 static void examine(struct fetching *fetching, uint32_t topic, struct target *target)

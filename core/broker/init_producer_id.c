@@ -21,7 +21,7 @@ enum call_verdict init_producer_id_handle(struct call *call)
         /* There is no coordinator that could take it; an empty id is nobody's. */
         response.error_code =
             request.transactional_id.size == 0 ? ERROR_INVALID_REQUEST : ERROR_COORDINATOR_NOT_AVAILABLE;
-    } else if (controller_producer_id(call->controller, call->mono_ns, &response.producer_id, &index)) {
+    } else if (controller_producer_id(call->controller, &response.producer_id, &index)) {
         response.producer_epoch = 0;
     } else if (!call->timed_out) {
         return call_wait_applied(call, index, IDS_WAIT_MS);

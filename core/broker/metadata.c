@@ -124,7 +124,7 @@ static uint64_t create_missing(struct call *call, const struct metadata_request 
         uint64_t created;
         if (name.data == NULL || image_topic_by_name(call->image, name) != SLOT_NONE) continue;
         if (!topic_name_is_valid(name)) continue;
-        if (controller_auto_create_topic(call->controller, name, call->mono_ns, &created) && created > index)
+        if (controller_auto_create_topic(call->controller, name, &created) && created > index)
             index = created;
     }
     return index;

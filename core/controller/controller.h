@@ -53,13 +53,18 @@ enum controller_state {
 enum controller_state controller_state(const struct controller *controller);
 struct effect_halt controller_halt(const struct controller *controller);
 
+/* First in every step. */
+void controller_on_time(struct controller *controller, uint64_t mono_ns);
+
 /* At EVENT_STARTED. */
-void controller_start(struct controller *controller, uint64_t mono_ns, struct effects *effects);
+void controller_start(struct controller *controller, struct effects *effects);
 
 /* An answer to OP_META_JOURNAL or OP_META. */
 void controller_on_disk(struct controller *controller, const struct event *event, struct effects *effects);
 
-uint64_t controller_deadline_ns(const struct controller *controller);
+/* `applies`: what is committed is being applied with controller_next_change, so that there is need to be asked for it;
+ * while logs are recovered, it is not. */
+uint64_t controller_deadline_ns(const struct controller *controller, bool applies);
 
 /* ---- what holds ---- */
 
@@ -72,7 +77,7 @@ bool controller_next_change(struct controller *controller, struct image_change *
 uint64_t controller_applied_index(const struct controller *controller);
 
 /* Last in every step: closes the commit round, goes on with a snapshot. */
-void controller_commit(struct controller *controller, uint64_t mono_ns, struct effects *effects);
+void controller_commit(struct controller *controller, struct effects *effects);
 
 /* ---- wishes ---- */
 
@@ -123,14 +128,14 @@ enum propose_verdict {
     PROPOSE_EMPTY, /* there was nothing in the draft; *index is what is applied already */
     PROPOSE_WAITS, /* no room just now, or no leader: begin anew when *index is applied */
 };
-enum propose_verdict controller_propose(struct controller *controller, uint64_t mono_ns, uint64_t *index);
+enum propose_verdict controller_propose(struct controller *controller, uint64_t *index);
 
 /* Proposes a topic with nothing but defaults, apart from any draft. True: it will be there at *index. False: it may
  * not be made, or not now. */
-bool controller_auto_create_topic(struct controller *controller, struct bytes name, uint64_t mono_ns, uint64_t *index);
+bool controller_auto_create_topic(struct controller *controller, struct bytes name, uint64_t *index);
 
 /* A producer id that nobody else ever gets. False: a block of them is on its way; ask again when *index is applied. */
-bool controller_producer_id(struct controller *controller, uint64_t mono_ns, int64_t *producer_id, uint64_t *index);
+bool controller_producer_id(struct controller *controller, int64_t *producer_id, uint64_t *index);
 
 /* Kafka's rule for names, and ours: "__meta" and the like are not for clients. */
 bool topic_name_is_valid(struct bytes name);

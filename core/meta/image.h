@@ -126,7 +126,8 @@ struct image_view {
     uint32_t topic_count;
     uint32_t partition_count;
     uint32_t broker_count;
-    uint32_t setting_count; /* that topics have of their own */
+    uint32_t setting_count;  /* that topics have of their own */
+    uint64_t broker_changes; /* grows when a broker comes, goes or is fenced; this node's own count */
 };
 struct image_view image_view(const struct image *image);
 

@@ -297,6 +297,7 @@ static enum apply_verdict apply_broker(struct image *image, uint64_t index, cons
         image->brokers[broker] = made;
         if (!MUTANT(meta_same_epoch_after_restart)) end_epochs_led_by(image, made.id);
     }
+    image->view.broker_changes++;
     *change = (struct image_change){ CHANGE_BROKER, SLOT_NONE, SLOT_NONE, broker };
     return APPLY_DONE;
 }
@@ -317,6 +318,7 @@ static enum apply_verdict apply_broker_change(struct image *image, const struct 
     if (broker == SLOT_NONE) return APPLY_REFUSED;
 
     image->brokers[broker].fenced = record->fenced;
+    image->view.broker_changes++;
     *change = (struct image_change){ CHANGE_BROKER, SLOT_NONE, SLOT_NONE, broker };
     return APPLY_DONE;
 }
@@ -333,6 +335,7 @@ static enum apply_verdict apply_broker_removal(struct image *image, const struct
     CHECK(map_remove(&image->brokers_by_id, broker_key(record->broker_id)));
     pool_give(&image->broker_slots, broker);
     image->view.broker_count--;
+    image->view.broker_changes++;
     if (broker == image->own_broker) image->own_broker = SLOT_NONE;
     *change = (struct image_change){ CHANGE_BROKER_REMOVED, SLOT_NONE, SLOT_NONE, SLOT_NONE };
     return APPLY_DONE;

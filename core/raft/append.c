@@ -9,7 +9,7 @@
  *   request          prev ^---------------^--- here nothing can disagree ---^--- here it may: truncate */
 #include "raft/state.h"
 
-static uint64_t verified_index(const struct raft *raft)
+uint64_t raft_append_verified(const struct raft *raft)
 {
     return MAX(raft->following.verified_index, raft->commit_index);
 }
@@ -19,7 +19,7 @@ void raft_append_reply(struct raft *raft, struct raft_output *output)
     const uint64_t durable = MUTANT(M28) ? raft->trail.last_index : raft->storage.stored_index;
 
     CHECK(raft->role == RAFT_FOLLOWER && raft->leader != 0);
-    raft->following.acked_index = MIN(verified_index(raft), durable);
+    raft->following.acked_index = MIN(raft_append_verified(raft), durable);
     raft_message_add(raft, output, RAFT_APPEND_RESPONSE, raft->leader)->append_response =
         (struct raft_append_response){ .beat = raft->following.beat, .index = raft->following.acked_index };
 }
@@ -66,12 +66,12 @@ static bool append_entries(struct raft *raft, const struct raft_append_request *
         const uint64_t index = request->prev_index + 1 + i;
         const struct bytes bytes = { payload.data, entry.size };
         payload.data += entry.size;
-        if (index <= raft->trail.base_index) continue;
+        if (index < raft->trail.base_index) continue;
         if (index <= raft->trail.last_index) {
             if (raft_trail_term(&raft->trail, index) == entry.term) continue;
             /* A new configuration is proposed only when the one before it is committed, so that at most the newest
              * one in a log is ever rolled back. */
-            const bool settled = index <= verified_index(raft) || index <= raft->configuration_settled;
+            const bool settled = index <= raft_append_verified(raft) || index <= raft->configuration_settled;
             if (settled) return false;
             raft_storage_truncate(raft, index, output);
         }
@@ -86,7 +86,7 @@ static bool append_entries(struct raft *raft, const struct raft_append_request *
 
 static void learn_commit(struct raft *raft, uint64_t commit_index)
 {
-    const uint64_t known = MUTANT(M50) ? raft->trail.last_index : verified_index(raft);
+    const uint64_t known = MUTANT(M50) ? raft->trail.last_index : raft_append_verified(raft);
     const uint64_t committed = MIN(commit_index, known);
     if (committed > raft->commit_index || MUTANT(M53)) raft->commit_index = committed;
 }
@@ -107,7 +107,7 @@ enum raft_verdict raft_append_on_request(struct raft *raft, const struct raft_me
     }
     if (raft_trail_covers(&raft->trail, prev_index) &&
         raft_trail_term(&raft->trail, prev_index) != request->prev_term) {
-        if (prev_index <= verified_index(raft)) return RAFT_IMPOSSIBLE;
+        if (prev_index <= raft_append_verified(raft)) return RAFT_IMPOSSIBLE;
         reject(raft, message->from, raft->following.beat, prev_index, request->prev_term, output);
         return RAFT_ACCEPTED;
     }
@@ -127,6 +127,6 @@ enum raft_verdict raft_append_on_request(struct raft *raft, const struct raft_me
 void raft_append_on_stored(struct raft *raft, struct raft_output *output)
 {
     if (raft->role != RAFT_FOLLOWER || raft->leader == 0) return;
-    const uint64_t durable = MIN(verified_index(raft), raft->storage.stored_index);
+    const uint64_t durable = MIN(raft_append_verified(raft), raft->storage.stored_index);
     if (durable > raft->following.acked_index) raft_append_reply(raft, output);
 }

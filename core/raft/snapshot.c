@@ -159,6 +159,9 @@ enum raft_verdict raft_snapshot_on_request(struct raft *raft, const struct raft_
         else raft_append_reply(raft, output); /* we are alive */
         return RAFT_IGNORED;
     }
+    /* It showed us another entry there before: one of the two is a lie. */
+    const uint64_t term = raft_trail_term(&raft->trail, request->index);
+    if (request->index <= raft_append_verified(raft) && term != 0 && term != request->term) return RAFT_IMPOSSIBLE;
     if (is_needless(raft, request)) {
         receiving->from = 0;
         /* Said when it is durable: the leader counts us as holding it. */

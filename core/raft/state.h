@@ -202,6 +202,7 @@ enum raft_verdict raft_election_on_timeout_now(struct raft *raft, const struct r
                                                struct raft_output *output);
 
 /* ---- append.c ---- */
+uint64_t raft_append_verified(const struct raft *raft); /* up to here our log cannot differ from the leader's */
 enum raft_verdict raft_append_accept_leader(struct raft *raft, uint64_t from, struct raft_output *output);
 enum raft_verdict raft_append_on_request(struct raft *raft, const struct raft_message *message,
                                          struct raft_output *output);

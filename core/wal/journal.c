@@ -176,6 +176,12 @@ bool journal_is_busy(const struct journal *journal)
 
 /* ---- files ---- */
 
+/* Whether a file has a frame that is still needed; a spare one, of zeros, has none at all. */
+bool file_holds(const struct journal_file *file, uint64_t released_sequence)
+{
+    return file->first_sequence != 0 && file->last_sequence >= released_sequence;
+}
+
 /* The file that a roll goes on in: one whose frames are all released, else a new one. */
 static uint32_t next_file(const struct journal *journal)
 {
@@ -185,7 +191,7 @@ static uint32_t next_file(const struct journal *journal)
     for (uint32_t step = 1; step <= journal->config.files_max; step++) {
         const uint32_t file = (journal->file + step) % journal->config.files_max;
         if (file == journal->file) continue;
-        if (journal->files[file].exists && journal->files[file].last_sequence < released) return file;
+        if (journal->files[file].exists && !file_holds(&journal->files[file], released)) return file;
         const bool reserved = journal->spare != SPARE_IDLE && journal->spare_file == file;
         if (!journal->files[file].exists && !reserved && unborn == FILE_NONE) unborn = file;
     }
@@ -373,7 +379,7 @@ struct journal_usage journal_usage(const struct journal *journal)
     struct journal_usage usage = { 0, (uint64_t)journal->config.files_max * journal->config.file_size };
 
     for (uint32_t file = 0; file < journal->config.files_max; file++) {
-        if (!journal->files[file].exists || journal->files[file].last_sequence < journal->released_sequence) continue;
+        if (!file_holds(&journal->files[file], journal->released_sequence)) continue;
         usage.used_size += file == journal->file ? journal->file_position : journal->config.file_size;
     }
     return usage;

@@ -50,7 +50,7 @@ static uint32_t wanted_file(const struct journal *journal)
         const struct journal_file *state = &journal->files[file];
         if (file == journal->file) continue;
         if (!state->exists) unborn = MIN(unborn, file);
-        else if (state->last_sequence < journal->released_sequence) return FILE_NONE;
+        else if (!file_holds(state, journal->released_sequence)) return FILE_NONE;
     }
     return unborn;
 }

@@ -137,6 +137,7 @@ struct frame_head {
 bool frame_head_read(const uint8_t *bytes, struct frame_head *head);
 void frame_head_write(uint8_t *bytes, const struct frame_head *head);
 
+bool file_holds(const struct journal_file *file, uint64_t released_sequence);
 uint64_t journal_op(const struct journal *journal, enum journal_op op);
 void journal_write_zeros_init(struct journal *journal);
 

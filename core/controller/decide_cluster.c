@@ -1,0 +1,41 @@
+/* decide_cluster.c -- what the cluster decides for itself: how it begins, who is there, who gets which producer ids. */
+#include "controller/decide.h"
+
+void decide_cluster(const struct uuid *cluster_id, struct proposal *records)
+{
+    const struct metadata_feature_record feature = { BYTES_LITERAL("metadata.version"), FEATURE_LEVEL };
+
+    proposal_add_cluster(records, &(struct metadata_cluster_record){ .cluster_id = *cluster_id });
+    proposal_add_feature(records, &feature);
+}
+
+void decide_registration(const struct controller_config *config, const struct uuid *incarnation,
+                         struct proposal *records)
+{
+    struct metadata_broker_record_endpoint endpoints[ENDPOINT_COUNT];
+    struct metadata_broker_record record = { .broker_id = config->node_id,
+                                             .incarnation = *incarnation,
+                                             .epoch = -1, /* where the record will stand */
+                                             .rack = config->rack,
+                                             .endpoints = endpoints };
+
+    for (uint32_t kind = 0; kind < ENDPOINT_COUNT; kind++) {
+        if (config->endpoints[kind].port == 0) continue;
+        endpoints[record.endpoints_count++] = (struct metadata_broker_record_endpoint){
+            .kind = (int8_t)kind, .host = config->endpoints[kind].host, .port = config->endpoints[kind].port
+        };
+    }
+    proposal_add_broker(records, &record);
+}
+
+void decide_producer_ids(const struct image *image, int32_t broker_id, struct proposal *records)
+{
+    const uint32_t broker = image_broker_by_id(image, broker_id);
+    const struct metadata_producer_ids_record record = {
+        .broker_id = broker_id,
+        .broker_epoch = broker == SLOT_NONE ? -1 : image_broker(image, broker)->epoch,
+        .first_producer_id = image_view(image).next_producer_id,
+        .count = PRODUCER_ID_BLOCK,
+    };
+    proposal_add_producer_ids(records, &record);
+}

@@ -1,0 +1,185 @@
+/* consumer.c -- a client that reads partitions from their start, and tells the judge what it saw. */
+#include "sim/run.h"
+
+#include "codec/errors.h"
+#include "codec/record.h"
+
+#include <stdlib.h>
+
+enum { COOKIE_FETCH = 3 };
+
+void consumer_read_all(struct client *client)
+{
+    client->done = false;
+    for (uint32_t i = 0; i < client->target_count; i++) {
+        client->targets[i].position = 0;
+        client->targets[i].end = -1;
+    }
+}
+
+static bool verifying(const struct run *run)
+{
+    return run->phase == PHASE_VERIFY || run->phase == PHASE_REVERIFY;
+}
+
+void consumer_work(struct run *run, struct client *client)
+{
+    struct fetch_request_partition partitions[TARGETS_MAX];
+    struct fetch_request_topic topics[TARGETS_MAX];
+    char names[TARGETS_MAX][32];
+    struct fetch_request request = fetch_request_default;
+    struct prng *prng = &client->prng;
+    uint32_t wanted = 0;
+
+    if (client->done || client->target_count == 0 || client->session.pending_count > 0) return;
+    const int16_t version = (int16_t)(4 + prng_below(prng, 14));
+    for (uint32_t i = 0; i < client->target_count; i++) {
+        struct target *target = &client->targets[i];
+        if (target->judged->gone || (verifying(run) && target->end >= 0)) continue;
+        if (!verifying(run) && prng_chance(prng, 1, 50)) target->position = target->judged->log_start_seen;
+        target->floor = judge_floor(target->judged);
+        partitions[wanted] = fetch_request_partition_default;
+        partitions[wanted].index = target->index;
+        partitions[wanted].fetch_offset = target->position;
+        partitions[wanted].partition_max_bytes = 1 + (int32_t)prng_below(prng, 20000);
+        topics[wanted] = fetch_request_topic_default;
+        topic_name(target->topic, names[wanted]);
+        uint32_t size = 0;
+        while (names[wanted][size] != 0) size++;
+        topics[wanted].name = (struct bytes){ (const uint8_t *)names[wanted], size };
+        topics[wanted].topic_id = target->topic_id;
+        topics[wanted].partitions = &partitions[wanted];
+        topics[wanted].partitions_count = 1;
+        wanted++;
+    }
+    if (wanted == 0) {
+        client->done = true;
+        return;
+    }
+    request.replica_id = -1;
+    request.max_wait_ms = (int32_t)prng_below(prng, 500);
+    request.min_bytes = (int32_t)prng_below(prng, 3);
+    request.max_bytes = 1 + (int32_t)prng_below(prng, 100000);
+    request.isolation_level = (int8_t)prng_below(prng, 2);
+    request.topics = topics;
+    request.topics_count = wanted;
+    fetch_request_write(session_begin(&client->session, API_FETCH, version), version, &request);
+    session_end(&client->session, &run->world, COOKIE_FETCH, true);
+}
+
+static void on_records(struct run *run, struct client *client, struct target *target, struct bytes bytes,
+                       int64_t high_watermark)
+{
+    struct record_batch batch;
+    bool first = true;
+
+    for (; bytes.size > 0; first = false) {
+        if (record_batch_read(bytes, &batch) != RECORD_BATCH_WHOLE) {
+            if (first) {
+                judge_violated(&run->judge, RULE_O11, "partition %d offset %lld: no whole batch was given",
+                               target->index, (long long)target->position);
+            }
+            return; /* the last one may be cut short */
+        }
+        if (!record_batch_crc_matches(&batch)) {
+            if (!run->damaged) {
+                judge_violated(&run->judge, RULE_O2, "partition %d offset %lld: the batch does not match its checksum",
+                               target->index, (long long)batch.base_offset);
+            }
+            target->end = run->damaged ? target->position : target->end;
+            return;
+        }
+        judge_on_step(&run->judge, target->judged, target->position, batch.base_offset);
+        if (record_batch_last_offset(&batch) >= high_watermark) {
+            judge_violated(&run->judge, RULE_O3, "partition %d: offset %lld was given above the high watermark %lld",
+                           target->index, (long long)record_batch_last_offset(&batch), (long long)high_watermark);
+        }
+        struct record_iterator iterator;
+        struct record record;
+        record_iterator_init(&iterator, &batch, record_batch_payload(&batch));
+        while (record_iterator_next(&iterator, &record) == RECORD_NEXT) {
+            struct made made;
+            const int64_t offset = record_offset(&batch, &record);
+            if (!made_of(record.value, &made)) {
+                judge_violated(&run->judge, RULE_O2, "partition %d offset %lld: nobody made this record",
+                               target->index, (long long)offset);
+                return;
+            }
+            judge_on_read(&run->judge, target->judged, offset, &made);
+        }
+        if (record_batch_last_offset(&batch) + 1 > target->position) {
+            target->position = record_batch_last_offset(&batch) + 1;
+        }
+        bytes.data += batch.bytes.size;
+        bytes.size -= batch.bytes.size;
+    }
+    (void)client;
+}
+
+static struct target *answered(struct client *client, const struct fetch_response_topic *topic, int16_t version,
+                               int32_t index)
+{
+    char name[32];
+
+    for (uint32_t i = 0; i < client->target_count; i++) {
+        struct target *target = &client->targets[i];
+        if (target->index != index) continue;
+        if (version >= 13 && uuid_equal(&target->topic_id, &topic->topic_id)) return target;
+        topic_name(target->topic, name);
+        const struct bytes own = { (const uint8_t *)name, (uint32_t)__builtin_strlen(name) };
+        if (version < 13 && bytes_equal(own, topic->name)) return target;
+    }
+    return NULL;
+}
+
+static void on_partition(struct run *run, struct client *client, struct target *target, int16_t version,
+                         const struct fetch_response_partition *partition)
+{
+    const int64_t start = version >= 5 ? partition->log_start_offset : -1;
+
+    if (partition->error_code == ERROR_OFFSET_OUT_OF_RANGE) {
+        if (start > target->position || (version < 5 && target->judged->log_start_seen > target->position)) {
+            judge_on_offsets(&run->judge, target->judged, &target->floor, start, -1);
+            target->position = start > target->position ? start : target->judged->log_start_seen;
+        } else if (version >= 5) {
+            judge_violated(&run->judge, RULE_O11, "partition %d: offset %lld is out of range, which begins at %lld",
+                           target->index, (long long)target->position, (long long)start);
+        }
+        return;
+    }
+    if (partition->error_code != ERROR_NONE) {
+        if (run->damaged) target->end = target->position; /* it says that it cannot: that is all we may ask */
+        return;
+    }
+    judge_on_offsets(&run->judge, target->judged, &target->floor, start, partition->high_watermark);
+    const int64_t before = target->position;
+    on_records(run, client, target, partition->records, partition->high_watermark);
+    if (!verifying(run)) return;
+    if (target->position >= partition->high_watermark) target->end = partition->high_watermark;
+    else if (target->position == before) client_wake(run, client, 1000 * 1000);
+}
+
+void consumer_on_response(struct run *run, struct client *client, struct response *response)
+{
+    struct fetch_response fetched;
+
+    if (!fetch_response_read(&response->body, response->version, response->arena, &fetched)) {
+        judge_violated(&run->judge, RULE_N, "consumer %u: a Fetch response cannot be read", client->number);
+        return;
+    }
+    bool refused = response->version >= 7 && fetched.error_code != ERROR_NONE;
+    for (uint32_t i = 0; i < fetched.topics_count; i++) {
+        const struct fetch_response_topic *topic = &fetched.topics[i];
+        for (uint32_t j = 0; j < topic->partitions_count; j++) {
+            struct target *target = answered(client, topic, response->version, topic->partitions[j].index);
+            if (target == NULL) {
+                judge_violated(&run->judge, RULE_N, "consumer %u: an answer about nothing it asked for", client->number);
+                continue;
+            }
+            on_partition(run, client, target, response->version, &topic->partitions[j]);
+            refused |= topic->partitions[j].error_code != ERROR_NONE;
+        }
+    }
+    if (refused || prng_chance(&client->prng, 1, 10)) client_wake(run, client, prng_below(&client->prng, 20 * 1000 * 1000) + 1);
+    else consumer_work(run, client);
+}

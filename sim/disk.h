@@ -1,0 +1,119 @@
+/* disk.h -- a disk that keeps exactly what it promised, and of the rest whatever hurts most.
+ *
+ * Every file has two contents: what its process sees, and what a power loss would leave. A sync makes them equal for
+ * one file, a directory sync does so for the names in one directory. When power is lost, each sector that was written
+ * and not synced keeps its old bytes or its new ones, and of the changes to each directory a prefix remains; a file is
+ * there only if every directory above it is. Orders for one path are carried out in order; the rest in any.
+ *
+ * It also watches the core's side of the contract: bytes lent to it must not change before the answer. */
+#ifndef CHRONIK_SIM_DISK_H
+#define CHRONIK_SIM_DISK_H
+
+#include "base/effect.h"
+#include "base/prng.h"
+
+enum { SECTOR_SIZE = 512, DISK_ORDERS_MAX = 8192 };
+
+/* What a power loss does to sectors and names that were not synced. */
+enum loss {
+    LOSS_ALL,   /* all of them are lost */
+    LOSS_NONE,  /* none is: the same as a killed process */
+    LOSS_MIXED, /* each sector for itself, each directory a prefix */
+    LOSS_COUNT,
+};
+
+struct inode {
+    uint8_t *now, *durable;
+    uint32_t size, durable_size;
+    uint32_t capacity;
+    uint32_t *dirty; /* sectors whose two contents may differ */
+    uint32_t dirty_count, dirty_max;
+    uint8_t *is_dirty;
+    uint32_t references; /* names, now and durable, and pending changes */
+};
+
+struct name {
+    char path[PATH_SIZE_MAX];
+    uint32_t inode; /* INODE_DIRECTORY for a directory */
+};
+
+struct names {
+    struct name *list; /* sorted by path */
+    uint32_t count, max;
+};
+
+enum change_kind { CHANGE_CREATE, CHANGE_UNLINK, CHANGE_RENAME };
+
+/* A change to one directory that is not durable. */
+struct change {
+    enum change_kind kind;
+    uint32_t inode;
+    char path[PATH_SIZE_MAX];
+    char to[PATH_SIZE_MAX];
+};
+
+struct disk_order {
+    bool used;
+    bool doomed_to_fail;
+    struct effect effect;
+    char path[PATH_SIZE_MAX];
+    uint32_t generation;
+    uint32_t loan_crc;
+    uint64_t number; /* in the order in which they were given */
+};
+
+struct disk_figures {
+    uint64_t writes, syncs, reads, file_orders, bytes_written, sectors_lost, sectors_kept, names_lost, failed_syncs,
+        refused_full, flips;
+};
+
+struct disk {
+    struct prng prng;
+    struct inode *inodes;
+    uint32_t inode_count, inode_max;
+    struct names now, durable;
+    struct change *changes;
+    uint32_t change_count, change_max;
+    struct disk_order *orders;
+    uint32_t order_high; /* slots ever used */
+    uint64_t order_number;
+
+    /* faults that are on */
+    uint32_t latency_factor; /* 1: none */
+    bool full;
+    bool sync_fails_next;
+    bool reads_fail;
+    uint64_t sync_latency_ns, write_latency_ns, read_latency_ns;
+
+    struct disk_figures figures;
+};
+
+void disk_init(struct disk *disk, uint64_t seed, uint64_t stream);
+void disk_free(struct disk *disk);
+
+/* Takes an order; says in which slot and how long it will take. */
+uint32_t disk_take(struct disk *disk, const struct effect *effect, uint64_t *delay_ns);
+
+/* Of all orders for the path of `slot`, the one that was given first: it is carried out in the slot's stead, so that
+ * a path keeps its order whatever the delays were. The answer is for the core. */
+void disk_carry_out(struct disk *disk, uint32_t slot, struct event *answer);
+
+/* The process dies: of the orders under way, each path's first few are carried out, perhaps, and the rest never. */
+void disk_kill(struct disk *disk);
+
+/* The power goes: after disk_kill. */
+void disk_lose_power(struct disk *disk, enum loss loss);
+
+/* A copy of what a power loss with that outcome would leave now; the original goes on. */
+void disk_copy_after_loss(const struct disk *disk, struct disk *copy, uint64_t seed, enum loss loss);
+
+/* Damages one bit of durable bytes somewhere in a file whose path contains `part`. False: there is none. */
+bool disk_flip(struct disk *disk, const char *part);
+
+/* What a process would read there; for files that are sent. Returns the bytes there are. */
+uint32_t disk_peek(const struct disk *disk, const char *path, uint64_t position, uint8_t *into, uint32_t size);
+
+/* A digest of all names and contents as a process sees them. */
+uint64_t disk_digest(const struct disk *disk, const char *part);
+
+#endif

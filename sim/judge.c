@@ -1,0 +1,266 @@
+#include "sim/judge.h"
+
+#include "base/check.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void judge_init(struct judge *judge)
+{
+    memset(judge, 0, sizeof *judge);
+}
+
+void judge_free(struct judge *judge)
+{
+    for (uint32_t i = 0; i < judge->partition_count; i++) free(judge->partitions[i].records);
+}
+
+const char *rule_name(enum rule rule)
+{
+    static const char *const names[RULE_COUNT] = { "none", "O1", "O2", "O3", "O6", "O8", "O11", "O12", "O13", "L", "N" };
+    return names[rule];
+}
+
+void judge_violated(struct judge *judge, enum rule rule, const char *story, ...)
+{
+    va_list arguments;
+
+    if (judge->broken != RULE_NONE) return;
+    if (judge->forgives_loss && rule != RULE_L && rule != RULE_O2) {
+        judge->skipped_excused++;
+        return;
+    }
+    judge->broken = rule;
+    va_start(arguments, story);
+    vsnprintf(judge->story, sizeof judge->story, story, arguments);
+    va_end(arguments);
+}
+
+struct judged_partition *judge_partition(struct judge *judge, const struct uuid *topic_id, int32_t index)
+{
+    for (uint32_t i = 0; i < judge->partition_count; i++) {
+        struct judged_partition *partition = &judge->partitions[i];
+        if (partition->index == index && uuid_equal(&partition->topic_id, topic_id)) return partition;
+    }
+    CHECK(judge->partition_count < JUDGED_PARTITIONS_MAX);
+    struct judged_partition *partition = &judge->partitions[judge->partition_count++];
+    *partition = (struct judged_partition){ .topic_id = *topic_id, .index = index };
+    return partition;
+}
+
+static struct judged_record *record_at(struct judged_partition *partition, int64_t offset)
+{
+    if (offset >= partition->max) {
+        const int64_t before = partition->max;
+        while (offset >= partition->max) partition->max = partition->max == 0 ? 256 : partition->max * 2;
+        partition->records = realloc(partition->records, (size_t)partition->max * sizeof *partition->records);
+        memset(partition->records + before, 0, (size_t)(partition->max - before) * sizeof *partition->records);
+    }
+    if (partition->count <= offset) partition->count = offset + 1;
+    return &partition->records[offset];
+}
+
+/* O2: one value per offset. */
+static struct judged_record *one_value(struct judge *judge, struct judged_partition *partition, int64_t offset,
+                                       const struct made *made, const char *how)
+{
+    if (offset < 0 || offset > 50 * 1000 * 1000) {
+        judge_violated(judge, RULE_O2, "partition %d: %s an impossible offset %lld", partition->index, how,
+                       (long long)offset);
+        return NULL;
+    }
+    struct judged_record *record = record_at(partition, offset);
+    if (record->digest == 0) {
+        record->digest = made->digest;
+        record->producer = made->producer;
+        record->number = (uint32_t)made->number;
+    } else if (record->digest != made->digest) {
+        judge_violated(judge, record->acked ? RULE_O1 : RULE_O2,
+                       "partition %d offset %lld: %s record %llu of producer %u, but it was record %u of producer %u",
+                       partition->index, (long long)offset, how, (unsigned long long)made->number, made->producer,
+                       record->number, record->producer);
+        return NULL;
+    }
+    return record;
+}
+
+void judge_on_acked(struct judge *judge, struct judged_partition *partition, int64_t offset, const struct made *made)
+{
+    struct judged_record *record = one_value(judge, partition, offset, made, "acknowledged");
+    if (record == NULL) return;
+    record->acked = true;
+    judge->acked++;
+    if (partition->acked_end <= offset) partition->acked_end = offset + 1;
+}
+
+void judge_on_read(struct judge *judge, struct judged_partition *partition, int64_t offset, const struct made *made)
+{
+    struct judged_record *record = one_value(judge, partition, offset, made, "read");
+    if (record == NULL) return;
+    record->seen = true;
+    judge->seen++;
+}
+
+struct floor judge_floor(const struct judged_partition *partition)
+{
+    return (struct floor){ partition->log_start_seen, partition->high_watermark_seen };
+}
+
+void judge_on_offsets(struct judge *judge, struct judged_partition *partition, const struct floor *floor,
+                      int64_t log_start_offset, int64_t high_watermark)
+{
+    if (partition->gone) return;
+    if (high_watermark >= 0 && high_watermark < floor->high_watermark) {
+        judge_violated(judge, RULE_O3, "partition %d: the high watermark stepped back from %lld to %lld",
+                       partition->index, (long long)floor->high_watermark, (long long)high_watermark);
+    }
+    if (high_watermark > partition->high_watermark_seen) partition->high_watermark_seen = high_watermark;
+    if (log_start_offset < 0) return;
+    if (log_start_offset < floor->log_start_offset) {
+        judge_violated(judge, RULE_O3, "partition %d: the log start offset stepped back from %lld to %lld",
+                       partition->index, (long long)floor->log_start_offset, (long long)log_start_offset);
+    }
+    if (!partition->may_retain && log_start_offset > partition->start_asked) {
+        judge_violated(judge, RULE_O1, "partition %d: starts at %lld, and nobody deleted records beyond %lld",
+                       partition->index, (long long)log_start_offset, (long long)partition->start_asked);
+    }
+    if (high_watermark >= 0 && log_start_offset > high_watermark) {
+        judge_violated(judge, RULE_O1, "partition %d: starts at %lld, above its high watermark %lld", partition->index,
+                       (long long)log_start_offset, (long long)high_watermark);
+    }
+    if (log_start_offset > partition->log_start_seen) partition->log_start_seen = log_start_offset;
+}
+
+void judge_on_step(struct judge *judge, struct judged_partition *partition, int64_t wanted, int64_t given)
+{
+    if (given <= wanted) return;
+    judge_violated(judge, RULE_O11, "partition %d: a consumer at %lld was given records from %lld on",
+                   partition->index, (long long)wanted, (long long)given);
+}
+
+/* ---- topics ---- */
+
+static struct judged_topic *topic_of(struct judge *judge, const struct uuid *id)
+{
+    for (uint32_t i = 0; i < judge->topic_count; i++) {
+        if (uuid_equal(&judge->topics[i].id, id)) return &judge->topics[i];
+    }
+    return NULL;
+}
+
+void judge_on_topic(struct judge *judge, const struct uuid *id, const char *name, int32_t partitions)
+{
+    struct judged_topic *topic = topic_of(judge, id);
+
+    if (topic == NULL && judge->topic_count < JUDGED_TOPICS_MAX) {
+        topic = &judge->topics[judge->topic_count++];
+        *topic = (struct judged_topic){ .id = *id, .acked_ns = judge->now_ns };
+        snprintf(topic->name, sizeof topic->name, "%s", name);
+    }
+    if (topic == NULL) return;
+    if (strcmp(topic->name, name) != 0) {
+        judge_violated(judge, RULE_O6, "topic %s has the id of topic %s", name, topic->name);
+    }
+    if (topic->partitions < partitions) {
+        topic->partitions = partitions;
+        topic->partitions_ns = judge->now_ns;
+    }
+}
+
+void judge_on_topic_deleting(struct judge *judge, const struct uuid *id)
+{
+    struct judged_topic *topic = topic_of(judge, id);
+    if (topic != NULL) topic->may_be_deleted = true;
+    for (uint32_t i = 0; i < judge->partition_count; i++) {
+        if (uuid_equal(&judge->partitions[i].topic_id, id)) judge->partitions[i].gone = true;
+    }
+}
+
+void judge_on_topic_deleted(struct judge *judge, const struct uuid *id)
+{
+    struct judged_topic *topic = topic_of(judge, id);
+    if (topic != NULL && topic->deleted_ns == 0) topic->deleted_ns = judge->now_ns;
+}
+
+void judge_on_topic_seen(struct judge *judge, const struct uuid *id, const char *name, int32_t partitions,
+                         uint64_t asked_ns)
+{
+    const struct judged_topic *topic = topic_of(judge, id);
+    const int32_t had = topic == NULL ? 0 : topic->partitions;
+
+    if (topic != NULL && topic->deleted_ns != 0 && topic->deleted_ns < asked_ns) {
+        judge_violated(judge, RULE_O6, "topic %s is there again after its deletion was acknowledged", name);
+    }
+    judge_on_topic(judge, id, name, partitions);
+    if (partitions < had && asked_ns > topic->partitions_ns) {
+        judge_violated(judge, RULE_O6, "topic %s has %d partitions, and had %d", name, partitions, had);
+    }
+}
+
+void judge_on_topic_absent(struct judge *judge, const char *name, uint64_t asked_ns)
+{
+    for (uint32_t i = 0; i < judge->topic_count; i++) {
+        const struct judged_topic *topic = &judge->topics[i];
+        if (topic->may_be_deleted || topic->acked_ns >= asked_ns || strcmp(topic->name, name) != 0) continue;
+        judge_violated(judge, RULE_O6, "topic %s was acknowledged, and is not there", name);
+    }
+}
+
+/* ---- the end ---- */
+
+/* O8: of one producer the numbers in a partition rise, so that nothing is there twice or out of order. */
+static void judge_order(struct judge *judge, const struct judged_partition *partition)
+{
+    uint64_t next[JUDGED_PRODUCERS_MAX] = { 0 };
+
+    for (int64_t offset = partition->log_start_seen; offset < partition->count; offset++) {
+        const struct judged_record *record = &partition->records[offset];
+        if (record->digest == 0 || record->producer >= JUDGED_PRODUCERS_MAX || !record->seen) continue;
+        if (record->number < next[record->producer]) {
+            judge_violated(judge, RULE_O8,
+                           "partition %d offset %lld: record %u of producer %u comes after its record %llu",
+                           partition->index, (long long)offset, record->number, record->producer,
+                           (unsigned long long)next[record->producer] - 1);
+        }
+        if (record->number > next[record->producer] && next[record->producer] > 0 &&
+            judge->consecutive[record->producer]) {
+            judge_violated(judge, RULE_O8, "partition %d offset %lld: record %u of idempotent producer %u follows its %llu",
+                           partition->index, (long long)offset, record->number, record->producer,
+                           (unsigned long long)next[record->producer] - 1);
+        }
+        next[record->producer] = (uint64_t)record->number + 1;
+    }
+}
+
+void judge_on_end(struct judge *judge)
+{
+    for (uint32_t i = 0; i < judge->partition_count; i++) {
+        const struct judged_partition *partition = &judge->partitions[i];
+        if (partition->gone) continue;
+        for (int64_t offset = partition->log_start_seen; offset < partition->acked_end; offset++) {
+            const struct judged_record *record = &partition->records[offset];
+            if (!record->acked || record->seen) continue;
+            judge_violated(judge, RULE_O1,
+                           "partition %d offset %lld: record %u of producer %u was acknowledged and is lost "
+                           "(log start offset %lld, high watermark %lld)",
+                           partition->index, (long long)offset, record->number, record->producer,
+                           (long long)partition->log_start_seen, (long long)partition->high_watermark_seen);
+            return;
+        }
+        if (partition->start_acked > partition->log_start_seen) {
+            judge_violated(judge, RULE_O1, "partition %d: records below %lld were deleted and are back",
+                           partition->index, (long long)partition->start_acked);
+        }
+        judge_order(judge, partition);
+    }
+}
+
+void judge_read_again(struct judge *judge)
+{
+    for (uint32_t i = 0; i < judge->partition_count; i++) {
+        struct judged_partition *partition = &judge->partitions[i];
+        for (int64_t offset = 0; offset < partition->count; offset++) partition->records[offset].seen = false;
+    }
+}

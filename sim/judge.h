@@ -1,0 +1,122 @@
+/* judge.h -- was a promise broken? The one place that decides it.
+ *
+ * Clients tell what they were promised and what they saw; the judge holds each new fact against all it knows, in O(1).
+ * It keeps a digest per (partition, offset), never a copy of a log. Rules are those of docs/simulation.md:
+ *
+ *   O1   an acknowledged record is never lost or changed
+ *   O2   one value per (topic id, partition, offset), over all time
+ *   O3   the high watermark and the log start offset never step back, as seen by any client
+ *   O6   committed metadata is never lost or changed
+ *   O8   idempotent producers: no record twice, none missing, none out of order; no spurious fatal error
+ *   O11  consumers skip nothing
+ *   O12  nothing is acknowledged that the disk could still lose
+ *   O13  a crash during recovery changes nothing
+ *   L    after the faults end, everything comes to rest
+ *   N    the node stops by itself only for a reason that was given to it */
+#ifndef CHRONIK_SIM_JUDGE_H
+#define CHRONIK_SIM_JUDGE_H
+
+#include "base/bytes.h"
+#include "base/uuid.h"
+
+enum rule { RULE_NONE, RULE_O1, RULE_O2, RULE_O3, RULE_O6, RULE_O8, RULE_O11, RULE_O12, RULE_O13, RULE_L, RULE_N,
+            RULE_COUNT };
+
+/* A record as its producer made it: who, and the how-manieth of his. Its digest covers key, value and headers. */
+struct made {
+    uint32_t producer;
+    uint64_t number;
+    uint64_t digest;
+};
+
+struct judged_record {
+    uint64_t digest; /* 0: nothing known of this offset */
+    uint32_t producer;
+    uint32_t number;
+    bool acked;
+    bool seen;
+};
+
+struct judged_partition {
+    struct uuid topic_id;
+    int32_t index;
+    bool gone;              /* the topic was deleted: nothing is owed any more */
+    bool may_retain;        /* retention may move the log start offset by itself */
+    int64_t start_asked;    /* the largest offset that a DeleteRecords may have moved the start to */
+    int64_t start_acked;    /* and the largest that was acknowledged */
+    int64_t log_start_seen;
+    int64_t high_watermark_seen;
+    int64_t acked_end;      /* one past the last acknowledged offset */
+    struct judged_record *records;
+    int64_t count, max;
+};
+
+struct judged_topic {
+    struct uuid id;
+    char name[64];
+    int32_t partitions; /* at least so many were acknowledged */
+    uint64_t partitions_ns; /* since when */
+    uint64_t acked_ns;   /* when it was first known to be there */
+    uint64_t deleted_ns; /* when its deletion was acknowledged; 0: it was not */
+    bool may_be_deleted;
+};
+
+enum { JUDGED_PARTITIONS_MAX = 512, JUDGED_TOPICS_MAX = 256, JUDGED_PRODUCERS_MAX = 64, STORY_SIZE = 512 };
+
+struct judge {
+    enum rule broken; /* the first one */
+    char story[STORY_SIZE];
+    uint64_t now_ns;
+    bool forgives_loss; /* the fault budget was exceeded on purpose: durable bytes were damaged */
+    struct judged_partition partitions[JUDGED_PARTITIONS_MAX];
+    uint32_t partition_count;
+    struct judged_topic topics[JUDGED_TOPICS_MAX];
+    uint32_t topic_count;
+    bool consecutive[JUDGED_PRODUCERS_MAX]; /* idempotent: in a partition its numbers have no gap */
+    uint64_t acked, seen, skipped_excused;
+};
+
+void judge_init(struct judge *judge);
+void judge_free(struct judge *judge);
+
+/* Only the first violation counts; what follows from it is noise. */
+__attribute__((format(printf, 3, 4))) void judge_violated(struct judge *judge, enum rule rule, const char *story, ...);
+const char *rule_name(enum rule rule);
+
+struct judged_partition *judge_partition(struct judge *judge, const struct uuid *topic_id, int32_t index);
+
+void judge_on_acked(struct judge *judge, struct judged_partition *partition, int64_t offset, const struct made *made);
+
+/* A consumer read this record. */
+void judge_on_read(struct judge *judge, struct judged_partition *partition, int64_t offset, const struct made *made);
+
+/* What was known of a partition when a question was asked: an answer may be older than what others learned since. */
+struct floor {
+    int64_t log_start_offset;
+    int64_t high_watermark;
+};
+struct floor judge_floor(const struct judged_partition *partition);
+
+/* A response named these. -1: it did not say. */
+void judge_on_offsets(struct judge *judge, struct judged_partition *partition, const struct floor *floor,
+                      int64_t log_start_offset, int64_t high_watermark);
+
+/* A consumer that wanted `wanted` was given records from `given` on. */
+void judge_on_step(struct judge *judge, struct judged_partition *partition, int64_t wanted, int64_t given);
+
+void judge_on_topic(struct judge *judge, const struct uuid *id, const char *name, int32_t partitions);
+void judge_on_topic_deleting(struct judge *judge, const struct uuid *id);
+void judge_on_topic_deleted(struct judge *judge, const struct uuid *id);
+
+/* A metadata answer says that this topic exists so, or that there is none of this name. */
+void judge_on_topic_seen(struct judge *judge, const struct uuid *id, const char *name, int32_t partitions,
+                         uint64_t asked_ns);
+void judge_on_topic_absent(struct judge *judge, const char *name, uint64_t asked_ns);
+
+/* Everything was read from the start to the high watermark after all came to rest: what is still missing is lost. */
+void judge_on_end(struct judge *judge);
+
+/* What a new reading of all partitions must find again: forgets what was seen, not what is owed. */
+void judge_read_again(struct judge *judge);
+
+#endif

@@ -1,0 +1,76 @@
+/* knobs.c -- what kind of run does this seed make? Everything is drawn, most limits are tiny, and each fault is off in
+ * most runs (swarm testing): a wrap, a roll, a full queue happens every few events instead of once a year. */
+#include "sim/run.h"
+
+static uint64_t between(struct prng *prng, uint64_t low, uint64_t high)
+{
+    return low + prng_below(prng, high - low + 1);
+}
+
+static void draw_config(struct config *config, struct prng *prng)
+{
+    config_init(config);
+    config->node_id = 1;
+    config->links_max = 64;
+    config->topics_max = 64;
+    config->partitions_max = 128;
+    config->segments_max = 4096;
+    config->producers_max = (uint32_t)between(prng, 64, 256);
+    config->request_size_max = 1 << 20;
+    config->request_memory_size = 8 << 20;
+    config->tail_unit_size = 4096u << prng_below(prng, 4);
+    config->tail_memory_size = (uint64_t)config->tail_unit_size * between(prng, 128, 400);
+    config->journal_file_size = (uint32_t)(128 * 1024 << prng_below(prng, 4));
+    config->journal_files_max = (uint32_t)between(prng, 4, 8);
+    config->meta_journal_file_size = 64 * 1024;
+    config->meta_snapshot_entries = (uint32_t)between(prng, 4, 40);
+    config->message_size_max = 64 * 1024;
+    config->auto_create_topics = true;
+    config->retention_check_interval_ms = (int64_t)between(prng, 200, 3000);
+    config->link_idle_ms = 600000;
+}
+
+static void draw_rates(struct fault_rates *rates, struct prng *prng)
+{
+    static const uint32_t usual[FAULT_COUNT] = {
+        [FAULT_POWER_LOSS] = 300, [FAULT_KILL] = 200,  [FAULT_STOP] = 60,       [FAULT_STALL] = 60,
+        [FAULT_FULL] = 40,        [FAULT_SYNC_FAILS] = 60, [FAULT_READ_FAILS] = 20, [FAULT_FLIP] = 20,
+        [FAULT_RESET] = 200,      [FAULT_CLOG] = 60,   [FAULT_CLOCK_STEP] = 60, [FAULT_PAUSE] = 60,
+    };
+    for (enum fault_kind kind = 0; kind < FAULT_COUNT; kind++) {
+        /* Crashes in most runs, the rest in some; damage in few, since it forgives so much. */
+        const bool crash = kind == FAULT_POWER_LOSS || kind == FAULT_KILL;
+        const uint32_t chance = crash ? 75 : kind == FAULT_FLIP ? 4 : 30;
+        const bool on = prng_chance(prng, chance, 100);
+        const uint32_t rate = usual[kind] / 2 + (uint32_t)prng_below(prng, usual[kind]);
+        rates->per_100_s[kind] = on ? rate : 0;
+    }
+    rates->aimed = prng_chance(prng, 3, 4);
+}
+
+void knobs_draw(struct knobs *knobs, struct config *config, uint64_t seed)
+{
+    struct prng prng;
+
+    prng_init(&prng, seed, STREAM_KNOBS);
+    draw_config(config, &prng);
+    *knobs = (struct knobs){
+        .producers = (uint32_t)between(&prng, 1, 4),
+        .idempotent_producers = (uint32_t)between(&prng, 1, 4),
+        .consumers = (uint32_t)between(&prng, 1, 3),
+        .administrators = (uint32_t)between(&prng, 0, 1),
+        .topics = (uint32_t)between(&prng, 1, 3),
+        .partitions = (uint32_t)between(&prng, 1, 4),
+        .records = (uint32_t)between(&prng, 100, 1500),
+        .batch_records_max = (uint32_t)between(&prng, 1, 30),
+        .value_size_max = (uint32_t)between(&prng, 1, 900),
+        .chaos_us = between(&prng, 1000, 8000) * 1000,
+        .network_latency_ns = between(&prng, 10, 1000) * 1000,
+        .write_latency_ns = between(&prng, 2, 100) * 1000,
+        .sync_latency_ns = between(&prng, 50, 3000) * 1000,
+        .shadows = (uint32_t)between(&prng, 0, 12),
+        .retention = prng_chance(&prng, 1, 4),
+    };
+    config->num_partitions = (int32_t)knobs->partitions;
+    draw_rates(&knobs->rates, &prng);
+}

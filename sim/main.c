@@ -1,0 +1,437 @@
+/* main.c -- the command: one seed and its story, or many seeds and those that fail. */
+#include "base/check.h"
+#include "sim/mutants.h"
+#include "sim/run.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+struct options {
+    uint64_t seed_first, seed_last; /* both included */
+    bool many;
+    uint32_t jobs;
+    bool check;
+    bool keep_going;
+    uint64_t seconds_max;
+    const char *trace, *schedule, *save_schedule, *mutant;
+    bool mutants;
+    bool quiet;
+};
+
+static const char usage[] =
+    "chronik-sim: runs the core of chronik-server against a simulated disk, network and clock\n"
+    "\n"
+    "  --seed N             one run, with its story if it fails\n"
+    "  --seeds A..B         many runs; stops at the first that fails\n"
+    "  --jobs J             so many at once (1)\n"
+    "  --keep-going         counts failures instead of stopping\n"
+    "  --time-budget S      ends after S seconds\n"
+    "  --check              runs each seed twice and compares event by event\n"
+    "  --trace FILE         one line per event and order ('-': standard output)\n"
+    "  --schedule FILE      these faults instead of those the seed would draw\n"
+    "  --save-schedule FILE writes the faults of --seed\n"
+    "  --mutant NAME        with a known bug (chronik-sim-mutants only)\n"
+    "  --mutants            every known bug, and the seeds it takes to find it (chronik-sim-mutants only)\n"
+    "\n"
+    "exit: 0 passed, 2 usage, 127 crash, 128 no rest, 129 wrong, 130 not deterministic\n";
+
+static uint64_t running_seed;
+static const char *program = "chronik-sim";
+
+_Noreturn void check_failed(const char *file, int line, const char *what)
+{
+    fflush(stdout);
+    fprintf(stderr, "%s:%d: CHECK(%s)\nreplay: %s --seed %" PRIu64 "\n", file, line, what, program, running_seed);
+    if (getenv("CHRONIK_SIM_ABORT") != NULL) abort();
+    _exit(OUTCOME_CRASH);
+}
+
+static double seconds_now(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
+}
+
+/* ---- one seed ---- */
+
+struct result {
+    enum outcome outcome;
+    uint64_t seed, digest, events, sim_ns, reached, acked, seen, shadows;
+    uint64_t faults[FAULT_COUNT];
+    char rule[8];
+    char story[STORY_SIZE];
+};
+
+static bool prepare(struct run *run, const struct options *options, struct schedule *schedule)
+{
+    uint32_t line;
+
+    if (options->trace != NULL) {
+        run->trace = strcmp(options->trace, "-") == 0 ? stdout : fopen(options->trace, "w");
+        if (run->trace == NULL) {
+            fprintf(stderr, "%s: %s: %s\n", program, options->trace, strerror(errno));
+            return false;
+        }
+    }
+    if (options->schedule == NULL) return true;
+    if (!schedule_read(schedule, options->schedule, &line)) {
+        fprintf(stderr, "%s: %s: line %u: not a fault\n", program, options->schedule, line);
+        return false;
+    }
+    run->given = schedule;
+    return true;
+}
+
+static bool run_one(const struct options *options, uint64_t seed, FILE *digests, struct result *result)
+{
+    struct run *run = calloc(1, sizeof *run);
+    static struct schedule schedule;
+
+    running_seed = seed;
+    *result = (struct result){ .seed = seed };
+    if (!prepare(run, options, &schedule)) return false;
+    run->world.digests = digests;
+    result->outcome = run_seed(run, seed);
+    result->digest = run->world.digest;
+    result->events = run->world.events;
+    result->sim_ns = run->world.now_ns;
+    result->reached = mutant_reached();
+    result->acked = run->judge.acked;
+    result->seen = run->judge.seen;
+    result->shadows = run->shadows;
+    memcpy(result->faults, run->faults_met, sizeof result->faults);
+    snprintf(result->rule, sizeof result->rule, "%s", rule_name(run->judge.broken));
+    memcpy(result->story, run->judge.story, sizeof result->story);
+    if (options->save_schedule != NULL && !schedule_write(&run->schedule, options->save_schedule)) {
+        fprintf(stderr, "%s: %s: %s\n", program, options->save_schedule, strerror(errno));
+    }
+    if (run->trace != NULL && run->trace != stdout) fclose(run->trace);
+    run_free(run);
+    free(run);
+    return true;
+}
+
+static void print_failure(const struct result *result)
+{
+    fprintf(stderr, "seed %" PRIu64 " breaks %s at %.6f s: %s\nreplay: %s --seed %" PRIu64 "\n", result->seed,
+            result->rule, (double)result->sim_ns / 1e9, result->story, program, result->seed);
+}
+
+static void print_figures(const struct result *result, double seconds)
+{
+    struct rusage used;
+
+    getrusage(RUSAGE_SELF, &used);
+    printf("digest=%016" PRIx64 " events=%" PRIu64 " events/s=%.0f sim:wall=%.0f rss=%ldMiB acked=%" PRIu64
+           " read=%" PRIu64 " shadows=%" PRIu64 "\n",
+           result->digest, result->events, (double)result->events / seconds,
+           (double)result->sim_ns / 1e9 / seconds, used.ru_maxrss / 1024, result->acked, result->seen,
+           result->shadows);
+}
+
+/* ---- runs in processes of their own, so that a crash is a result ---- */
+
+struct child {
+    pid_t process;
+    int pipe;
+    uint64_t seed;
+};
+
+static bool spawn(const struct options *options, uint64_t seed, FILE *digests, struct child *child)
+{
+    int ends[2];
+
+    fflush(NULL);
+    if (pipe(ends) != 0) return false;
+    child->seed = seed;
+    child->process = fork();
+    if (child->process < 0) return false;
+    if (child->process == 0) {
+        struct result result;
+        close(ends[0]);
+        if (options->quiet) {
+            const int nowhere = open("/dev/null", O_WRONLY);
+            dup2(nowhere, 2);
+        }
+        if (!run_one(options, seed, digests, &result)) _exit(2);
+        if (digests != NULL) fflush(digests);
+        const ssize_t written = write(ends[1], &result, sizeof result);
+        _exit(written == (ssize_t)sizeof result ? 0 : 1);
+    }
+    close(ends[1]);
+    child->pipe = ends[0];
+    return true;
+}
+
+static void collect(const struct child *child, struct result *result)
+{
+    int status;
+    ssize_t got;
+
+    do got = read(child->pipe, result, sizeof *result);
+    while (got < 0 && errno == EINTR);
+    waitpid(child->process, &status, 0);
+    close(child->pipe);
+    if (got == (ssize_t)sizeof *result) return;
+    *result = (struct result){ .seed = child->seed, .outcome = OUTCOME_CRASH, .rule = "crash" };
+    snprintf(result->story, sizeof result->story, "the process ended with %s %d",
+             WIFSIGNALED(status) ? "signal" : "status", WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+}
+
+/* ---- twice the same? ---- */
+
+static enum outcome check_seed(const struct options *options, uint64_t seed)
+{
+    struct result results[2];
+    FILE *digests[2];
+
+    for (int i = 0; i < 2; i++) {
+        struct child child;
+        digests[i] = tmpfile();
+        if (digests[i] == NULL || !spawn(options, seed, digests[i], &child)) {
+            fprintf(stderr, "%s: %s\n", program, strerror(errno));
+            return OUTCOME_CRASH;
+        }
+        collect(&child, &results[i]);
+        rewind(digests[i]);
+    }
+    uint64_t a, b, event = 0;
+    bool more_a, more_b, same = true;
+    do {
+        more_a = fread(&a, sizeof a, 1, digests[0]) == 1;
+        more_b = fread(&b, sizeof b, 1, digests[1]) == 1;
+        event++;
+        same = more_a == more_b && (!more_a || a == b);
+    } while (same && more_a);
+    fclose(digests[0]);
+    fclose(digests[1]);
+    if (!same) {
+        fprintf(stderr, "seed %" PRIu64 " is not deterministic: event %" PRIu64 " differs\n", seed, event);
+        return OUTCOME_NONDETERMINISM;
+    }
+    if (results[0].outcome != OUTCOME_PASSED) print_failure(&results[0]);
+    return results[0].outcome;
+}
+
+/* ---- many seeds ---- */
+
+enum { JOBS_MAX = 64 };
+
+struct hunt {
+    uint64_t done, failed, events, sim_ns;
+    uint64_t faults[FAULT_COUNT];
+    struct result first; /* the failure with the smallest seed that was seen */
+    double began;
+};
+
+static void add_result(struct hunt *hunt, const struct result *result)
+{
+    hunt->done++;
+    hunt->events += result->events;
+    hunt->sim_ns += result->sim_ns;
+    for (uint32_t i = 0; i < FAULT_COUNT; i++) hunt->faults[i] += result->faults[i];
+    if (result->outcome == OUTCOME_PASSED) return;
+    if (hunt->failed++ == 0 || result->seed < hunt->first.seed) hunt->first = *result;
+}
+
+static void print_progress(const struct hunt *hunt, uint64_t total)
+{
+    const double seconds = seconds_now() - hunt->began;
+
+    if (isatty(2)) {
+        fprintf(stderr, "\r%" PRIu64 "/%" PRIu64 " seeds, %.1f/s, %.0f events/s, %.0f simulated s, %" PRIu64 " failed ",
+                hunt->done, total, (double)hunt->done / seconds, (double)hunt->events / seconds,
+                (double)hunt->sim_ns / 1e9, hunt->failed);
+    }
+}
+
+/* Runs the seeds; `found` ends it at the first failure unless it goes on. */
+static void hunt_seeds(const struct options *options, struct hunt *hunt)
+{
+    struct child children[JOBS_MAX];
+    uint32_t busy = 0;
+    uint64_t next = options->seed_first;
+    const uint64_t total = options->seed_last - options->seed_first + 1;
+
+    *hunt = (struct hunt){ .began = seconds_now() };
+    for (;;) {
+        const bool late = options->seconds_max != 0 && seconds_now() - hunt->began > (double)options->seconds_max;
+        const bool enough = late || (hunt->failed > 0 && !options->keep_going);
+        while (!enough && busy < options->jobs && next <= options->seed_last) {
+            if (!spawn(options, next, NULL, &children[busy])) return;
+            busy++;
+            next++;
+        }
+        if (busy == 0) break;
+        struct result result;
+        collect(&children[0], &result);
+        memmove(&children[0], &children[1], --busy * sizeof children[0]);
+        add_result(hunt, &result);
+        if (result.outcome != OUTCOME_PASSED && !options->quiet) {
+            fputc('\n', stderr);
+            print_failure(&result);
+        }
+        if (!options->quiet) print_progress(hunt, total);
+    }
+    if (!options->quiet && isatty(2)) fputc('\n', stderr);
+}
+
+static enum outcome run_many(const struct options *options)
+{
+    struct hunt hunt;
+
+    if (options->check) {
+        for (uint64_t seed = options->seed_first; seed <= options->seed_last; seed++) {
+            const enum outcome outcome = check_seed(options, seed);
+            if (outcome != OUTCOME_PASSED) return outcome;
+        }
+        printf("%" PRIu64 " seeds ran twice alike\n", options->seed_last - options->seed_first + 1);
+        return OUTCOME_PASSED;
+    }
+    hunt_seeds(options, &hunt);
+    const double seconds = seconds_now() - hunt.began;
+    printf("faults:");
+    for (uint32_t i = 0; i < FAULT_COUNT; i++) printf(" %s=%" PRIu64, fault_name(i), hunt.faults[i]);
+    printf("\nseeds=%" PRIu64 " failed=%" PRIu64 " events=%" PRIu64 " events/s=%.0f seeds/s=%.1f sim:wall=%.0f\n",
+           hunt.done, hunt.failed, hunt.events, (double)hunt.events / seconds, (double)hunt.done / seconds,
+           (double)hunt.sim_ns / 1e9 / seconds);
+    return hunt.failed == 0 ? OUTCOME_PASSED : hunt.first.outcome;
+}
+
+/* ---- the bench of mutants ---- */
+
+static bool mutant_bench(const struct options *options)
+{
+    uint32_t wrong = 0, killed = 0, doomed = 0;
+
+    printf("%-34s %-8s %-6s %7s %8s  %s\n", "mutant", "verdict", "rule", "seeds", "seconds", "bug");
+    for (uint32_t i = 0; i < mutant_count; i++) {
+        struct options one = *options;
+        struct hunt hunt;
+        const struct mutant *mutant = &mutants[i];
+        one.quiet = true;
+        one.keep_going = false;
+        mutant_choose(mutant->name);
+        hunt_seeds(&one, &hunt);
+        const bool died = hunt.failed > 0;
+        const uint64_t seeds = died ? hunt.first.seed - options->seed_first + 1 : hunt.done;
+        printf("%-34s %-8s %-6s %7" PRIu64 " %8.1f  %s\n", mutant->name, died ? "killed" : "survived",
+               died ? hunt.first.rule : "-", seeds, seconds_now() - hunt.began, mutant->bug);
+        fflush(stdout);
+        if (!mutant->lives) doomed++;
+        if (!mutant->lives && died) killed++;
+        if (died == mutant->lives) wrong++;
+    }
+    mutant_choose(NULL);
+    printf("%u of %u killed\n", killed, doomed);
+    printf("%u passed, %u failed\n", mutant_count - wrong, wrong);
+    return wrong == 0;
+}
+
+/* ---- the command line ---- */
+
+static bool number(const char *text, uint64_t *value)
+{
+    char *end;
+    errno = 0;
+    *value = strtoull(text, &end, 10);
+    return errno == 0 && end != text && *end == 0;
+}
+
+static bool range(const char *text, struct options *options)
+{
+    char first[32];
+    const char *dots = strstr(text, "..");
+    if (dots == NULL || (size_t)(dots - text) >= sizeof first) return false;
+    memcpy(first, text, (size_t)(dots - text));
+    first[dots - text] = 0;
+    options->many = true;
+    return number(first, &options->seed_first) && number(dots + 2, &options->seed_last) &&
+           options->seed_first <= options->seed_last;
+}
+
+/* A seed is a number, or a commit's 40 hexadecimal digits. */
+static bool seed_of(const char *text, uint64_t *seed)
+{
+    if (strlen(text) == 40 && strspn(text, "0123456789abcdef") == 40) {
+        *seed = 0;
+        for (int i = 0; i < 40; i++) *seed = *seed * 31 + (uint64_t)text[i];
+        return true;
+    }
+    return number(text, seed);
+}
+
+static bool parse(int argc, char **argv, struct options *options)
+{
+    uint64_t value;
+
+    *options = (struct options){ .jobs = 1, .seed_first = 1, .seed_last = 1 };
+    for (int i = 1; i < argc; i++) {
+        const char *name = argv[i];
+        if (strcmp(name, "--check") == 0) {
+            options->check = true;
+        } else if (strcmp(name, "--keep-going") == 0) {
+            options->keep_going = true;
+        } else if (strcmp(name, "--mutants") == 0) {
+            options->mutants = true;
+        } else if (i + 1 == argc) {
+            return false;
+        } else if (strcmp(name, "--seed") == 0) {
+            if (!seed_of(argv[++i], &options->seed_first)) return false;
+            options->seed_last = options->seed_first;
+        } else if (strcmp(name, "--seeds") == 0) {
+            if (!range(argv[++i], options)) return false;
+        } else if (strcmp(name, "--jobs") == 0) {
+            if (!number(argv[++i], &value) || value == 0 || value > JOBS_MAX) return false;
+            options->jobs = (uint32_t)value;
+        } else if (strcmp(name, "--time-budget") == 0) {
+            if (!number(argv[++i], &options->seconds_max)) return false;
+        } else if (strcmp(name, "--trace") == 0) {
+            options->trace = argv[++i];
+        } else if (strcmp(name, "--schedule") == 0) {
+            options->schedule = argv[++i];
+        } else if (strcmp(name, "--save-schedule") == 0) {
+            options->save_schedule = argv[++i];
+        } else if (strcmp(name, "--mutant") == 0) {
+            options->mutant = argv[++i];
+        } else {
+            return false;
+        }
+    }
+    return argc > 1;
+}
+
+int main(int argc, char **argv)
+{
+    struct options options;
+    struct result result;
+
+    program = argv[0];
+    if (!parse(argc, argv, &options)) {
+        fputs(usage, stderr);
+        return 2;
+    }
+    if (options.mutants) {
+        if (!options.many) options.seed_last = 60;
+        return mutant_bench(&options) ? 0 : 1;
+    }
+    if (options.mutant != NULL && !mutant_choose(options.mutant)) {
+        fprintf(stderr, "%s: no mutant %s here\n", program, options.mutant);
+        return 2;
+    }
+    if (options.many || options.check) return (int)run_many(&options);
+    const double began = seconds_now();
+    if (!run_one(&options, options.seed_first, NULL, &result)) return 2;
+    if (result.outcome != OUTCOME_PASSED) print_failure(&result);
+    print_figures(&result, seconds_now() - began);
+    return (int)result.outcome;
+}

@@ -1,0 +1,25 @@
+/* mutants.h -- known bugs, switched on one at a time, to see whether the simulator finds them.
+ *
+ * Only the bench's binary has them (CHRONIK_MUTANTS); in every other MUTANT() is the constant false. */
+#ifndef CHRONIK_SIM_MUTANTS_H
+#define CHRONIK_SIM_MUTANTS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct mutant {
+    const char *name;
+    const char *bug;
+    bool lives; /* harmless, and must survive: the control that the judge does not simply cry */
+};
+
+extern const struct mutant mutants[];
+extern const uint32_t mutant_count;
+
+/* NULL switches all off. False: there is none of that name. */
+bool mutant_choose(const char *name);
+
+/* How often the chosen one was asked for: 0 means that no run came by. */
+uint64_t mutant_reached(void);
+
+#endif

@@ -1,0 +1,107 @@
+#include "sim/session.h"
+
+#include "base/check.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* One request is written and one response read at a time, whoever's it is. */
+static uint8_t frame[SESSION_FRAME_MAX];
+static struct writer writer;
+static int16_t writing_key, writing_version;
+static uint8_t *arena_memory;
+static struct arena arena;
+
+void session_init(struct session *session)
+{
+    *session = (struct session){ .wire = WIRE_NONE };
+}
+
+void session_free(struct session *session)
+{
+    free(session->in);
+}
+
+bool session_connect(struct session *session, struct world *world, uint32_t client, uint32_t machine)
+{
+    CHECK(session->wire == WIRE_NONE);
+    session->wire = world_connect(world, client, machine);
+    session->pending_first = session->pending_count = 0;
+    session->in_size = 0;
+    return session->wire != WIRE_NONE;
+}
+
+void session_hang_up(struct session *session, struct world *world)
+{
+    if (session->wire == WIRE_NONE) return;
+    world_hang_up(world, session->wire);
+    session->wire = WIRE_NONE;
+    session->pending_count = 0;
+}
+
+struct writer *session_begin(struct session *session, int16_t api_key, int16_t version)
+{
+    CHECK(session->wire != WIRE_NONE && session->pending_count < SESSION_PENDING_MAX);
+    writer = writer_of(frame, sizeof frame);
+    writer_leave_int32(&writer);
+    writing_key = api_key;
+    writing_version = version;
+    const struct request_header header = { .api_key = api_key,
+                                           .api_version = version,
+                                           .correlation_id = ++session->correlation_id,
+                                           .client_id = BYTES_LITERAL("sim") };
+    request_header_write(&writer, &header);
+    return &writer;
+}
+
+void session_end(struct session *session, struct world *world, uint64_t cookie, bool answered)
+{
+    CHECK(writer_ok(&writer));
+    writer_patch_int32(&writer, 0, (int32_t)writer.size - 4);
+    if (answered) {
+        session->pending[(session->pending_first + session->pending_count++) % SESSION_PENDING_MAX] =
+            (struct pending){ writing_key, writing_version, session->correlation_id, cookie, world->now_ns };
+    }
+    world_write(world, session->wire, frame, (uint32_t)writer.size);
+}
+
+void session_take(struct session *session, const uint8_t *data, uint32_t size)
+{
+    if (session->in_size + size > session->in_max) {
+        while (session->in_size + size > session->in_max) {
+            session->in_max = session->in_max == 0 ? 4096 : session->in_max * 2;
+        }
+        session->in = realloc(session->in, session->in_max);
+    }
+    memcpy(session->in + session->in_size, data, size);
+    session->in_size += size;
+}
+
+enum session_verdict session_next(struct session *session, struct response *response)
+{
+    static uint8_t *body;
+    static uint32_t body_max;
+
+    if (session->in_size < 4) return SESSION_EMPTY;
+    const uint32_t size = load_u32(session->in);
+    if (size > 64 << 20) return SESSION_GARBLED;
+    if (session->in_size < 4 + size) return SESSION_EMPTY;
+    if (session->pending_count == 0) return SESSION_GARBLED;
+    if (body_max < size) body = realloc(body, body_max = size);
+    memcpy(body, session->in + 4, size);
+    session->in_size -= 4 + size;
+    memmove(session->in, session->in + 4 + size, session->in_size);
+
+    const struct pending pending = session->pending[session->pending_first];
+    session->pending_first = (session->pending_first + 1) % SESSION_PENDING_MAX;
+    session->pending_count--;
+    if (arena_memory == NULL) arena_memory = malloc(SESSION_ARENA_SIZE);
+    arena_init(&arena, arena_memory, SESSION_ARENA_SIZE);
+    *response = (struct response){ .api_key = pending.api_key, .version = pending.version, .cookie = pending.cookie, .sent_ns = pending.sent_ns,
+                                   .body = reader_of((struct bytes){ body, size }), .arena = &arena };
+    int32_t correlation_id;
+    if (!response_header_read(&response->body, pending.api_key, pending.version, &correlation_id)) {
+        return SESSION_GARBLED;
+    }
+    return correlation_id == pending.correlation_id ? SESSION_RESPONSE : SESSION_GARBLED;
+}

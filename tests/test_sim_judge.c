@@ -1,0 +1,181 @@
+/* Each rule of the judge fires on the least story that breaks it, and on nothing else. */
+#include "sim/judge.h"
+#include "t.h"
+
+static struct judge judge;
+static struct judged_partition *partition;
+static const struct uuid topic = { { 1 } };
+
+static struct made made(uint64_t number)
+{
+    return (struct made){ .producer = 3, .number = number, .digest = number + 100 };
+}
+
+static void acked(int64_t offset, uint64_t number)
+{
+    const struct made record = made(number);
+    judge_on_acked(&judge, partition, offset, &record);
+}
+
+static void read_back(int64_t offset, uint64_t number)
+{
+    const struct made record = made(number);
+    judge_on_read(&judge, partition, offset, &record);
+}
+
+static void offsets(int64_t start, int64_t high_watermark)
+{
+    const struct floor floor = judge_floor(partition);
+    judge_on_offsets(&judge, partition, &floor, start, high_watermark);
+}
+
+static void nothing_wrong(void)
+{
+    acked(0, 0);
+    acked(1, 1);
+    read_back(0, 0);
+    read_back(1, 1);
+    offsets(0, 2);
+    judge_on_end(&judge);
+}
+
+static void acknowledged_and_lost(void)
+{
+    acked(0, 0);
+    acked(1, 1);
+    read_back(0, 0);
+    judge_on_end(&judge);
+}
+
+static void acknowledged_and_changed(void)
+{
+    acked(0, 0);
+    read_back(0, 7);
+}
+
+static void two_values(void)
+{
+    read_back(4, 1);
+    read_back(4, 2);
+}
+
+static void watermark_back(void)
+{
+    offsets(0, 5);
+    offsets(0, 4);
+}
+
+static void late_answer(void)
+{
+    const struct floor asked_early = judge_floor(partition);
+    offsets(0, 5);
+    judge_on_offsets(&judge, partition, &asked_early, 0, 3);
+}
+
+static void start_back(void)
+{
+    partition->start_asked = 3;
+    offsets(3, 5);
+    offsets(2, 5);
+}
+
+static void records_vanish(void)
+{
+    offsets(3, 5);
+}
+
+static void deleted_and_back(void)
+{
+    partition->start_asked = partition->start_acked = 1;
+    acked(0, 0);
+    read_back(0, 0);
+    judge_on_end(&judge);
+}
+
+static void twice(void)
+{
+    read_back(0, 0);
+    read_back(1, 0);
+    judge_on_end(&judge);
+}
+
+static void gap(void)
+{
+    judge.consecutive[3] = true;
+    read_back(0, 1);
+    read_back(1, 3);
+    judge_on_end(&judge);
+}
+
+static void skipped(void)
+{
+    judge_on_step(&judge, partition, 4, 5);
+}
+
+static void topic_vanishes(void)
+{
+    judge.now_ns = 10;
+    judge_on_topic(&judge, &topic, "t", 1);
+    judge_on_topic_absent(&judge, "t", 20);
+}
+
+static void topic_asked_for_too_early(void)
+{
+    judge.now_ns = 10;
+    judge_on_topic(&judge, &topic, "t", 1);
+    judge_on_topic_absent(&judge, "t", 5);
+}
+
+static void topic_comes_back(void)
+{
+    judge_on_topic(&judge, &topic, "t", 1);
+    judge_on_topic_deleting(&judge, &topic);
+    judge.now_ns = 10;
+    judge_on_topic_deleted(&judge, &topic);
+    judge_on_topic_seen(&judge, &topic, "t", 1, 20);
+}
+
+static const struct rule_row {
+    const char *why;
+    void (*story)(void);
+    enum rule rule;
+} rule_rows[] = {
+    { "a quiet life", nothing_wrong, RULE_NONE },
+    { "an acknowledged record is not there at the end", acknowledged_and_lost, RULE_O1 },
+    { "an acknowledged record reads otherwise", acknowledged_and_changed, RULE_O1 },
+    { "two values at one offset", two_values, RULE_O2 },
+    { "the high watermark steps back", watermark_back, RULE_O3 },
+    { "an answer to an early question may be old", late_answer, RULE_NONE },
+    { "the log start offset steps back", start_back, RULE_O3 },
+    { "the start moves, and nobody deleted records", records_vanish, RULE_O1 },
+    { "deleted records are back", deleted_and_back, RULE_O1 },
+    { "a record is there twice", twice, RULE_O8 },
+    { "an idempotent producer's record is missing between two", gap, RULE_O8 },
+    { "a consumer is given later records than it asked for", skipped, RULE_O11 },
+    { "an acknowledged topic is not there", topic_vanishes, RULE_O6 },
+    { "it was asked for before it was there", topic_asked_for_too_early, RULE_NONE },
+    { "a deleted topic is there again", topic_comes_back, RULE_O6 },
+};
+
+TEST(rules)
+{
+    FOR_EACH(rule_row, row, rule_rows) {
+        judge_init(&judge);
+        partition = judge_partition(&judge, &topic, 0);
+        row->story();
+        EXPECT_EQ(row->why, row->rule, judge.broken);
+        judge_free(&judge);
+    }
+}
+
+TEST(damage_forgives_loss_but_not_lies)
+{
+    judge_init(&judge);
+    partition = judge_partition(&judge, &topic, 0);
+    judge.forgives_loss = true;
+    acknowledged_and_lost();
+    EXPECT_EQ("durable bytes were damaged: loss is allowed here", RULE_NONE, judge.broken);
+    two_values();
+    EXPECT_EQ("another record in a record's place is not", RULE_O2, judge.broken);
+    judge_free(&judge);
+}
