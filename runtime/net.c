@@ -1,8 +1,8 @@
 #include "net.h"
 
 #include "base/check.h"
-#include "link.h"
 #include "log.h"
+#include "stream.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -38,11 +38,11 @@ struct net {
     uint32_t listening_count;
     int reserve_fd; /* given up for a moment to refuse a connection when there are no descriptors */
     uv_timer_t stall_timer;
-    struct link *links;  /* links_max of them, of which the first links_used have been used at least once */
-    size_t links_memory; /* bytes reserved for them */
-    uint32_t links_used;
-    struct link *free; /* used before */
-    struct link_common common;
+    struct stream *streams; /* links_max of them, of which the first streams_used have been used at least once */
+    size_t streams_memory;  /* bytes reserved for them */
+    uint32_t streams_used;
+    struct stream *free; /* used before */
+    struct stream_common common;
 };
 
 /* ---- accepting ---- */
@@ -74,23 +74,23 @@ static void prepare_socket(int fd)
     setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof probes);
 }
 
-static struct link *free_link(struct net *net)
+static struct stream *free_stream(struct net *net)
 {
-    struct link *link = net->free;
+    struct stream *stream = net->free;
 
-    if (link != NULL) {
-        net->free = link->next;
-    } else if (net->links_used < net->config.links_max) {
-        link = &net->links[net->links_used];
-        link->number = net->links_used++;
+    if (stream != NULL) {
+        net->free = stream->next;
+    } else if (net->streams_used < net->config.links_max) {
+        stream = &net->streams[net->streams_used];
+        stream->number = net->streams_used++;
     }
-    return link;
+    return stream;
 }
 
-static void give_back(struct net *net, struct link *link)
+static void give_back(struct net *net, struct stream *stream)
 {
-    link->next = net->free;
-    net->free = link;
+    stream->next = net->free;
+    net->free = stream;
 }
 
 static void refuse(struct net *net, int fd, const struct sockaddr_storage *address, const char *why)
@@ -143,18 +143,18 @@ static bool accept_one(struct net *net, struct listening *listening)
         }
         return true; /* that connection is gone already (ECONNABORTED and its like): the next one */
     }
-    struct link *link = free_link(net);
-    if (link == NULL) {
+    struct stream *stream = free_stream(net);
+    if (stream == NULL) {
         refuse(net, fd, &address, "there are as many connections as limits.connections_max allows");
         return true;
     }
     prepare_socket(fd);
     char peer[PEER_SIZE_MAX];
     format_peer(&address, peer, sizeof peer);
-    if (link_open(&net->common, link, fd, listening->listener, peer)) {
+    if (stream_open(&net->common, stream, fd, listening->listener, peer)) {
         net->common.counts.accepted++;
     } else {
-        give_back(net, link);
+        give_back(net, stream);
         refuse(net, fd, &address, "the system watches as many sockets as it can");
     }
     return true;
@@ -210,19 +210,19 @@ struct net *net_new(uv_loop_t *loop, struct files *files, struct disk *disk, con
     struct net *net = calloc(1, sizeof *net);
 
     CHECK(config->links_max > 0);
-    const size_t links_memory = config->links_max * sizeof(struct link);
-    struct link *links =
-        mmap(NULL, links_memory, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    uint8_t *scratch = malloc(LINK_SCRATCH_SIZE);
-    if (net == NULL || links == MAP_FAILED || scratch == NULL || uv_timer_init(loop, &net->stall_timer) != 0) {
+    const size_t streams_memory = config->links_max * sizeof(struct stream);
+    struct stream *streams =
+        mmap(NULL, streams_memory, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    uint8_t *scratch = malloc(STREAM_SCRATCH_SIZE);
+    if (net == NULL || streams == MAP_FAILED || scratch == NULL || uv_timer_init(loop, &net->stall_timer) != 0) {
         log_line(NOTE_ERROR, "memory", "cannot start: no memory for %u connections", config->links_max);
         return NULL;
     }
     net->loop = loop;
     net->config = *config;
-    net->links = links;
-    net->links_memory = links_memory;
-    net->common = (struct link_common){ .loop = loop, .disk = disk, .files = files, .scratch = scratch };
+    net->streams = streams;
+    net->streams_memory = streams_memory;
+    net->common = (struct stream_common){ .loop = loop, .disk = disk, .files = files, .scratch = scratch };
     net->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
     net->stall_timer.data = net;
     return net;
@@ -234,8 +234,8 @@ static void on_stall_timer(uv_timer_t *timer)
     struct net *net = timer->data;
     bool some_wait = false;
 
-    for (uint32_t i = 0; i < net->links_used; i++) {
-        if (link_check_stall(&net->links[i], net->config.send_stall_ms)) some_wait = true;
+    for (uint32_t i = 0; i < net->streams_used; i++) {
+        if (stream_check_stall(&net->streams[i], net->config.send_stall_ms)) some_wait = true;
     }
     if (!some_wait) uv_timer_stop(timer);
 }
@@ -243,26 +243,26 @@ static void on_stall_timer(uv_timer_t *timer)
 void net_order(struct net *net, const struct effect *effect)
 {
     if (effect->type == EFFECT_RECEIVE) {
-        CHECK(effect->receive.link < net->links_used);
-        link_receive(&net->links[effect->receive.link], &effect->receive);
+        CHECK(effect->receive.link < net->streams_used);
+        stream_receive(&net->streams[effect->receive.link], &effect->receive);
     } else if (effect->type == EFFECT_SEND) {
-        CHECK(effect->send.link < net->links_used);
-        struct link *link = &net->links[effect->send.link];
-        link_send(link, &effect->send);
-        if (link->sending.active && !uv_is_active((uv_handle_t *)&net->stall_timer)) {
+        CHECK(effect->send.link < net->streams_used);
+        struct stream *stream = &net->streams[effect->send.link];
+        stream_send(stream, &effect->send);
+        if (stream->sending.active && !uv_is_active((uv_handle_t *)&net->stall_timer)) {
             uv_timer_start(&net->stall_timer, on_stall_timer, STALL_CHECK_MS, STALL_CHECK_MS);
         }
     } else {
-        CHECK(effect->type == EFFECT_CLOSE_LINK && effect->close_link.link < net->links_used);
-        link_close(&net->links[effect->close_link.link]);
+        CHECK(effect->type == EFFECT_CLOSE_LINK && effect->close_link.link < net->streams_used);
+        stream_close(&net->streams[effect->close_link.link]);
     }
 }
 
 bool net_next(struct net *net, struct event *event)
 {
-    for (struct link *link; (link = link_take_ready(&net->common)) != NULL;) {
-        if (!link_tell(link, event)) continue;
-        if (link->state == LINK_FREE) give_back(net, link);
+    for (struct stream *stream; (stream = stream_take_ready(&net->common)) != NULL;) {
+        if (!stream_tell(stream, event)) continue;
+        if (stream->state == STREAM_FREE) give_back(net, stream);
         return true;
     }
     return false;
@@ -277,9 +277,9 @@ void net_on_warmed(struct net *net, uint64_t tag, struct file *file)
 {
     const uint32_t number = (uint32_t)tag;
 
-    CHECK(number < net->links_used);
-    struct link *link = &net->links[number];
-    if (link_tag(link) == tag) link_on_warmed(link, file);
+    CHECK(number < net->streams_used);
+    struct stream *stream = &net->streams[number];
+    if (stream_tag(stream) == tag) stream_on_warmed(stream, file);
     else if (file != NULL) files_put(net->common.files, file);
 }
 
@@ -290,20 +290,20 @@ struct net_counts net_counts(const struct net *net)
 
 void net_check(const struct net *net)
 {
-    for (uint32_t i = 0; i < net->links_used; i++) link_check(&net->links[i]);
+    for (uint32_t i = 0; i < net->streams_used; i++) stream_check(&net->streams[i]);
 }
 
 void net_close(struct net *net)
 {
     net_accept_end(net);
-    for (uint32_t i = 0; i < net->links_used; i++) link_close(&net->links[i]);
+    for (uint32_t i = 0; i < net->streams_used; i++) stream_close(&net->streams[i]);
     uv_close((uv_handle_t *)&net->stall_timer, NULL);
     if (net->reserve_fd >= 0) close(net->reserve_fd);
 }
 
 void net_free(struct net *net)
 {
-    munmap(net->links, net->links_memory);
+    munmap(net->streams, net->streams_memory);
     free(net->common.scratch);
     free(net);
 }
