@@ -5,8 +5,9 @@
 #include "codec/record.h"
 
 #include <stdlib.h>
+#include <string.h>
 
-enum { COOKIE_FETCH = 3 };
+enum { COOKIE_FETCH = 3, COOKIE_START };
 
 void consumer_read_all(struct client *client)
 {
@@ -14,12 +15,44 @@ void consumer_read_all(struct client *client)
     for (uint32_t i = 0; i < client->target_count; i++) {
         client->targets[i].position = 0;
         client->targets[i].end = -1;
+        client->targets[i].start_wanted = false;
     }
 }
 
 static bool verifying(const struct run *run)
 {
     return run->phase == PHASE_VERIFY || run->phase == PHASE_REVERIFY;
+}
+
+/* Asks where the partitions begin whose offset was out of range. False: there are none. */
+static bool ask_starts(struct run *run, struct client *client)
+{
+    struct list_offsets_request_partition partitions[TARGETS_MAX];
+    struct list_offsets_request_topic topics[TARGETS_MAX];
+    char names[TARGETS_MAX][32];
+    struct list_offsets_request request = list_offsets_request_default;
+    uint32_t wanted = 0;
+
+    for (uint32_t i = 0; i < client->target_count; i++) {
+        struct target *target = &client->targets[i];
+        if (!target->start_wanted || target->judged->gone) continue;
+        target->floor = judge_floor(target->judged);
+        topic_name(target->topic, names[wanted]);
+        partitions[wanted] = list_offsets_request_partition_default;
+        partitions[wanted].index = target->index;
+        partitions[wanted].timestamp = -2;
+        topics[wanted] = list_offsets_request_topic_default;
+        topics[wanted].name = (struct bytes){ (const uint8_t *)names[wanted], (uint32_t)strlen(names[wanted]) };
+        topics[wanted].partitions = &partitions[wanted];
+        topics[wanted].partitions_count = 1;
+        wanted++;
+    }
+    if (wanted == 0) return false;
+    request.topics = topics;
+    request.topics_count = wanted;
+    list_offsets_request_write(session_begin(&client->session, API_LIST_OFFSETS, 5), 5, &request);
+    session_end(&client->session, &run->world, COOKIE_START, true);
+    return true;
 }
 
 void consumer_work(struct run *run, struct client *client)
@@ -32,6 +65,7 @@ void consumer_work(struct run *run, struct client *client)
     uint32_t wanted = 0;
 
     if (client->done || client->target_count == 0 || client->session.pending_count > 0) return;
+    if (ask_starts(run, client)) return;
     const int16_t version = (int16_t)(4 + prng_below(prng, 14));
     for (uint32_t i = 0; i < client->target_count; i++) {
         struct target *target = &client->targets[i];
@@ -116,18 +150,17 @@ static void on_records(struct run *run, struct client *client, struct target *ta
     (void)client;
 }
 
-static struct target *answered(struct client *client, const struct fetch_response_topic *topic, int16_t version,
-                               int32_t index)
+static struct target *answered(struct client *client, const struct uuid *topic_id, struct bytes topic, int32_t index)
 {
     char name[32];
 
     for (uint32_t i = 0; i < client->target_count; i++) {
         struct target *target = &client->targets[i];
         if (target->index != index) continue;
-        if (version >= 13 && uuid_equal(&target->topic_id, &topic->topic_id)) return target;
+        if (topic_id != NULL && uuid_equal(&target->topic_id, topic_id)) return target;
         topic_name(target->topic, name);
         const struct bytes own = { (const uint8_t *)name, (uint32_t)__builtin_strlen(name) };
-        if (version < 13 && bytes_equal(own, topic->name)) return target;
+        if (topic_id == NULL && bytes_equal(own, topic)) return target;
     }
     return NULL;
 }
@@ -138,13 +171,7 @@ static void on_partition(struct run *run, struct client *client, struct target *
     const int64_t start = version >= 5 ? partition->log_start_offset : -1;
 
     if (partition->error_code == ERROR_OFFSET_OUT_OF_RANGE) {
-        if (start > target->position || (version < 5 && target->judged->log_start_seen > target->position)) {
-            judge_on_offsets(&run->judge, target->judged, &target->floor, start, -1);
-            target->position = start > target->position ? start : target->judged->log_start_seen;
-        } else if (version >= 5) {
-            judge_violated(&run->judge, RULE_O11, "partition %d: offset %lld is out of range, which begins at %lld",
-                           target->index, (long long)target->position, (long long)start);
-        }
+        target->start_wanted = true;
         return;
     }
     if (partition->error_code != ERROR_NONE) {
@@ -159,10 +186,39 @@ static void on_partition(struct run *run, struct client *client, struct target *
     else if (target->position == before) client_wake(run, client, 1000 * 1000);
 }
 
+static void on_starts(struct run *run, struct client *client, struct response *response)
+{
+    struct list_offsets_response listed;
+
+    if (!list_offsets_response_read(&response->body, response->version, response->arena, &listed)) {
+        judge_violated(&run->judge, RULE_N, "consumer %u: a ListOffsets response cannot be read", client->number);
+        return;
+    }
+    for (uint32_t i = 0; i < listed.topics_count; i++) {
+        for (uint32_t j = 0; j < listed.topics[i].partitions_count; j++) {
+            const struct list_offsets_response_partition *partition = &listed.topics[i].partitions[j];
+            struct target *target = answered(client, NULL, listed.topics[i].name, partition->index);
+            if (target == NULL || partition->error_code != ERROR_NONE) continue;
+            judge_on_offsets(&run->judge, target->judged, &target->floor, partition->offset, -1);
+            if (partition->offset <= target->position) {
+                judge_violated(&run->judge, RULE_O11, "partition %d: offset %lld is out of range, which begins at %lld",
+                               target->index, (long long)target->position, (long long)partition->offset);
+            }
+            target->position = partition->offset;
+            target->start_wanted = false;
+        }
+    }
+    client_wake(run, client, 1 + prng_below(&client->prng, 20 * 1000 * 1000));
+}
+
 void consumer_on_response(struct run *run, struct client *client, struct response *response)
 {
     struct fetch_response fetched;
 
+    if (response->api_key == API_LIST_OFFSETS) {
+        on_starts(run, client, response);
+        return;
+    }
     if (!fetch_response_read(&response->body, response->version, response->arena, &fetched)) {
         judge_violated(&run->judge, RULE_N, "consumer %u: a Fetch response cannot be read", client->number);
         return;
@@ -171,7 +227,8 @@ void consumer_on_response(struct run *run, struct client *client, struct respons
     for (uint32_t i = 0; i < fetched.topics_count; i++) {
         const struct fetch_response_topic *topic = &fetched.topics[i];
         for (uint32_t j = 0; j < topic->partitions_count; j++) {
-            struct target *target = answered(client, topic, response->version, topic->partitions[j].index);
+            const struct uuid *id = response->version >= 13 ? &topic->topic_id : NULL;
+            struct target *target = answered(client, id, topic->name, topic->partitions[j].index);
             if (target == NULL) {
                 judge_violated(&run->judge, RULE_N, "consumer %u: an answer about nothing it asked for", client->number);
                 continue;

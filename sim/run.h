@@ -42,6 +42,7 @@ struct target {
     int32_t next_sequence;
     int64_t position; /* consumer: offset wanted next */
     int64_t end;      /* consumer: high watermark when it read all of it; -1: not there yet */
+    bool start_wanted; /* consumer: its position is out of range */
     struct floor floor;
 };
 
