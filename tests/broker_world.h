@@ -26,7 +26,7 @@ struct wire {
     bool sending;
     bool slow; /* takes nothing */
     uint8_t *in, *out;
-    uint32_t in_at, in_size, out_at, out_size;
+    uint32_t in_at, in_size, in_max, out_at, out_size, out_max;
     uint32_t receives, sends, pieces, file_pieces;
 };
 
@@ -152,8 +152,7 @@ static inline struct world *world_new(const struct broker_config *config)
     world->chunk_size = UINT32_MAX;
     world->image = world_memory(image_size(&image_config), &world->blocks[0]);
     image_init(world->image, &image_config);
-    world->logs = malloc(sizeof *world->logs);
-    fake_logs_init(world->logs);
+    world->logs = fake_logs_new();
     CHECK(broker_size(config) > 0);
     world->broker = world_memory(broker_size(config), &world->blocks[1]);
     broker_init(world->broker, config, &(struct broker_rooms){ world->logs, &world->controller, world->image });
@@ -178,6 +177,15 @@ static inline void world_free(struct world *world)
 
 /* ---- the host ---- */
 
+/* Room for `size` bytes in a buffer that grows. */
+static inline void world_grow(uint8_t **data, uint32_t *max, uint32_t size)
+{
+    CHECK(size <= WIRE_SIZE);
+    if (size <= *max) return;
+    *max = size < 2 * *max ? 2 * *max : size;
+    *data = realloc(*data, *max);
+}
+
 static inline void world_take_piece(struct wire *wire, const struct piece *piece)
 {
     const uint8_t *from = piece->data;
@@ -187,7 +195,8 @@ static inline void world_take_piece(struct wire *wire, const struct piece *piece
         wire->file_pieces++;
         from = (const uint8_t *)(uintptr_t)piece->position; /* a fake file is its address */
     }
-    CHECK(piece->size > 0 && wire->out_size + piece->size <= WIRE_SIZE);
+    CHECK(piece->size > 0);
+    world_grow(&wire->out, &wire->out_max, wire->out_size + piece->size);
     memcpy(wire->out + wire->out_size, from, piece->size);
     wire->out_size += piece->size;
 }
@@ -330,9 +339,9 @@ static inline void world_open(struct world *world, uint32_t link)
 {
     struct wire *wire = &world->wires[link];
 
-    if (wire->in == NULL) wire->in = malloc(WIRE_SIZE);
-    if (wire->out == NULL) wire->out = malloc(WIRE_SIZE);
-    *wire = (struct wire){ .open = true, .in = wire->in, .out = wire->out };
+    *wire = (struct wire){
+        .open = true, .in = wire->in, .in_max = wire->in_max, .out = wire->out, .out_max = wire->out_max
+    };
     world_begin(world);
     broker_on_link_opened(world->broker, &(struct event_link_opened){ link, LISTENER_KAFKA, text_of("peer:1") });
     world_end(world);
@@ -354,7 +363,7 @@ static inline void world_send(struct world *world, uint32_t link, const uint8_t 
 {
     struct wire *wire = &world->wires[link];
 
-    CHECK(wire->in_size + size <= WIRE_SIZE);
+    world_grow(&wire->in, &wire->in_max, wire->in_size + size);
     memcpy(wire->in + wire->in_size, data, size);
     wire->in_size += size;
 }

@@ -7,7 +7,7 @@
 #include "t.h"
 #include <stdlib.h>
 
-enum { FAKE_LOGS_MAX = 64, FAKE_BATCHES_MAX = 4096, FAKE_WAITERS_MAX = 64, FAKE_NO_LIMIT = -1 };
+enum { FAKE_LOGS_MAX = 64, FAKE_WAITERS_MAX = 64, FAKE_NO_LIMIT = -1 };
 
 struct fake_batch {
     int64_t base_offset;
@@ -21,8 +21,8 @@ struct fake_batch {
 
 struct fake_log {
     struct log_offsets offsets;
-    struct fake_batch batches[FAKE_BATCHES_MAX];
-    uint32_t batch_count;
+    struct fake_batch *batches;
+    uint32_t batch_count, batches_max;
     bool on_disk; /* read as a file range */
 };
 
@@ -40,17 +40,19 @@ struct logs {
     uint32_t between_calls;
 };
 
-static inline void fake_logs_init(struct logs *logs)
+static inline struct logs *fake_logs_new(void)
 {
-    memset(logs, 0, sizeof *logs);
+    struct logs *logs = calloc(1, sizeof *logs);
+
     logs->appends_left = FAKE_NO_LIMIT;
-    for (uint32_t log = 0; log < FAKE_LOGS_MAX; log++) logs->logs[log].offsets.leader_epoch = 0;
+    return logs;
 }
 
 static inline void fake_logs_free(struct logs *logs)
 {
     for (uint32_t log = 0; log < FAKE_LOGS_MAX; log++) {
         for (uint32_t i = 0; i < logs->logs[log].batch_count; i++) free(logs->logs[log].batches[i].data);
+        free(logs->logs[log].batches);
     }
     free(logs);
 }
@@ -85,7 +87,10 @@ enum append_verdict logs_append(struct logs *logs, uint32_t log, const struct re
     }
     if (logs->appends_left == 0) return APPEND_NO_MEMORY;
     if (logs->appends_left > 0) logs->appends_left--;
-    CHECK(at->batch_count < FAKE_BATCHES_MAX);
+    if (at->batch_count == at->batches_max) {
+        at->batches_max = at->batches_max == 0 ? 16 : 2 * at->batches_max;
+        at->batches = realloc(at->batches, at->batches_max * sizeof *at->batches);
+    }
     struct fake_batch *kept = &at->batches[at->batch_count++];
     *kept = (struct fake_batch){
         .base_offset = at->offsets.log_end_offset,
