@@ -442,54 +442,252 @@ TEST(stopping_answers_what_was_begun_and_closes)
     world_free(world);
 }
 
-/* Random pieces, random durability, random closing: answers come in order, each once, and nothing leaks. */
+/* The smallest memory that a broker may have: nests of 2 KiB, two frames of 8 KiB, 16 KiB of answers. */
+static struct broker_config tight(void)
+{
+    struct broker_config config = world_broker_config;
+
+    config.request_size_max = 8000;
+    config.request_memory_size = 64 << 10;
+    config.tail_memory_size = 256 << 10;
+    config.message_size_max = 8 << 10;
+    return config;
+}
+
+static void random_step(struct world *world, struct prng *prng, int16_t kinds[][256], int32_t *asked, uint32_t size_max)
+{
+    const uint32_t link = (uint32_t)prng_below(prng, WORLD_LINKS);
+
+    world->chunk_size = prng_chance(prng, 1, 3) ? 1 + (uint32_t)prng_below(prng, 300) : UINT32_MAX;
+    if (asked[link] < 250 && prng_chance(prng, 2, 3)) {
+        const int16_t kind = prng_chance(prng, 2, 3) ? API_PRODUCE : API_FETCH;
+        const uint32_t size = (uint32_t)prng_below(prng, prng_chance(prng, 1, 20) ? size_max : size_max / 50);
+        if (kind == API_FETCH) put_fetch(world, link, asked[link], 0, 5);
+        else put_produce(world, link, asked[link], 1, (int32_t)prng_below(prng, 4), size);
+        kinds[link][asked[link]++] = kind;
+    }
+    world->wires[link].slow = prng_chance(prng, 1, 4);
+    for (uint64_t moves = prng_below(prng, 20); moves > 0; moves--) {
+        world_move(world, (uint32_t)prng_below(prng, WORLD_LINKS));
+    }
+    if (prng_chance(prng, 1, 6)) world->logs->appends_left = prng_chance(prng, 1, 2) ? FAKE_NO_LIMIT : 2;
+    if (prng_chance(prng, 1, 6)) world->logs->reads_waiting = (int)prng_below(prng, 3);
+    if (prng_chance(prng, 1, 4)) world_read_done(world);
+    if (prng_chance(prng, 1, 5)) world_durable(world, world_log(world, "t", (int32_t)prng_below(prng, 4)));
+    if (prng_chance(prng, 1, 10)) world_pass(world, 3);
+}
+
+static void random_run(const struct broker_config *config, uint64_t seed, uint32_t size_max)
+{
+    struct world *world = world_new(config);
+    struct prng prng;
+    int32_t asked[WORLD_LINKS] = { 0 };
+    int16_t kinds[WORLD_LINKS][256];
+
+    prng_init(&prng, seed, 1);
+    world_topic(world, "t", 4, 1);
+    for (uint32_t link = 0; link < WORLD_LINKS; link++) world_open(world, link);
+    broker_open(world->broker);
+    for (int step = 0; step < 400; step++) random_step(world, &prng, kinds, asked, size_max);
+    world->chunk_size = UINT32_MAX;
+    world->logs->appends_left = FAKE_NO_LIMIT;
+    world->logs->reads_waiting = 0;
+    for (uint32_t link = 0; link < WORLD_LINKS; link++) world->wires[link].slow = false;
+    for (int round = 0; round < 300; round++) {
+        world_read_done(world);
+        for (int32_t i = 0; i < 4; i++) world_durable(world, world_log(world, "t", i));
+        world_pass(world, 5);
+    }
+    broker_check(world->broker);
+    for (uint32_t link = 0; link < WORLD_LINKS; link++) {
+        for (int32_t id = 0; id < asked[link]; id++) {
+            if (kinds[link][id] == API_FETCH) get_fetch("each is answered", world, link, id);
+            else get_produce("each is answered", world, link, id, ERROR_NONE);
+        }
+        EXPECT_NO_ANSWER("once", world, link);
+    }
+    EXPECT_EQ("no pin is left", 0, world->logs->pins);
+    EXPECT_EQ("no frame", 0, broker_usage(world->broker).frames_size);
+    EXPECT_EQ("no answer", 0, broker_usage(world->broker).answers_size);
+    world_free(world);
+}
+
+/* Random pieces, sizes, durability, disk and room: answers come in order, each once, and nothing leaks. */
 TEST(random_links)
 {
-    for (uint64_t seed = 1; seed <= 25; seed++) {
-        struct world *world = world_serving();
-        struct prng prng;
-        int32_t asked[WORLD_LINKS] = { 0 }, answered[WORLD_LINKS] = { 0 };
-        int16_t kinds[WORLD_LINKS][256];
+    for (uint64_t seed = 1; seed <= 15; seed++) random_run(&world_broker_config, seed, 150000);
+}
 
-        prng_init(&prng, seed, 1);
-        for (uint32_t link = 1; link < WORLD_LINKS; link++) world_open(world, link);
-        for (int step = 0; step < 400; step++) {
-            const uint32_t link = (uint32_t)prng_below(&prng, WORLD_LINKS);
-            struct wire *wire = &world->wires[link];
-            world->chunk_size = prng_chance(&prng, 1, 3) ? 1 + (uint32_t)prng_below(&prng, 300) : UINT32_MAX;
-            if (asked[link] < 250 && prng_chance(&prng, 2, 3)) {
-                kinds[link][asked[link]] = prng_chance(&prng, 2, 3) ? API_PRODUCE : API_FETCH;
-                const uint32_t size = prng_chance(&prng, 1, 20) ? 150000 : (uint32_t)prng_below(&prng, 3000);
-                if (kinds[link][asked[link]] == API_FETCH) put_fetch(world, link, asked[link], 0, 5);
-                else put_produce(world, link, asked[link], 1, (int32_t)prng_below(&prng, 4), size);
-                asked[link]++;
-            }
-            if (wire->in_size > WIRE_SIZE - (2 << 20)) break;
-            wire->slow = prng_chance(&prng, 1, 4);
-            for (uint64_t moves = prng_below(&prng, 20); moves > 0; moves--) {
-                world_move(world, (uint32_t)prng_below(&prng, WORLD_LINKS));
-            }
-            if (prng_chance(&prng, 1, 5)) world_durable(world, world_log(world, "t", (int32_t)prng_below(&prng, 4)));
-            if (prng_chance(&prng, 1, 10)) world_pass(world, 3);
+TEST(random_links_in_tight_memory)
+{
+    const struct broker_config config = tight();
+
+    for (uint64_t seed = 1; seed <= 40; seed++) random_run(&config, seed, 7000);
+}
+
+/* ---- corners ---- */
+
+TEST(what_is_left_of_a_nest_moves_to_its_begin)
+{
+    const struct broker_config config = tight();
+    struct world *world = world_new(&config);
+
+    world_topic(world, "t", 4, 1);
+    world_open(world, 0);
+    broker_open(world->broker);
+    put_fetch(world, 0, 1, 0, 100); /* so that the nest is used */
+    world_run(world);
+    for (int32_t i = 2; i < 12; i++) put_produce(world, 0, i, 1, 0, 700);
+    world_pass(world, 100);
+    world_durable(world, world_log(world, "t", 0));
+    get_fetch("the poll", world, 0, 1);
+    for (int32_t i = 2; i < 12; i++) get_produce("and what came behind it", world, 0, i, ERROR_NONE);
+    world_free(world);
+}
+
+TEST(many_small_requests_in_one_piece)
+{
+    struct world *world = world_serving();
+
+    for (int32_t i = 0; i < 2000; i++) {
+        const struct bytes frame = versions_frame(i);
+        world_send(world, 0, frame.data, frame.size);
+    }
+    world_run(world);
+    for (int32_t i = 0; i < 2000; i++) expect_versions("all are answered", world, 0, i);
+    world_free(world);
+}
+
+TEST(so_many_produces_of_a_link_and_no_more)
+{
+    struct world *world = world_serving();
+
+    for (int32_t i = 0; i < 600; i++) put_produce(world, 0, i, 1, 0, 10);
+    world_run(world);
+    EXPECT_EQ("begun", 512, world->logs->logs[world_log(world, "t", 0)].batch_count);
+    world_durable(world, world_log(world, "t", 0));
+    world_durable(world, world_log(world, "t", 0));
+    for (int32_t i = 0; i < 600; i++) get_produce("the rest later", world, 0, i, ERROR_NONE);
+    world_free(world);
+}
+
+TEST(time_counts_from_a_frames_first_byte)
+{
+    struct world *world = world_serving();
+
+    put_fetch(world, 0, 1, 0, 100);
+    world_pass(world, 100);
+    get_fetch("a poll, so that the nest receives", world, 0, 1);
+    world_pass(world, 100000);
+    const struct bytes frame = versions_frame(2);
+    world_send(world, 0, frame.data, 7);
+    world_pass(world, 29000);
+    EXPECT("not stalled yet", world->wires[0].open);
+    world_send(world, 0, frame.data + 7, frame.size - 7);
+    world_run(world);
+    expect_versions("answered", world, 0, 2);
+    for (int i = 0; i < 3; i++) {
+        put_produce(world, 0, 3, 0, 0, 10);
+        world_pass(world, 599000);
+        EXPECT("who only sends is not idle", world->wires[0].open);
+    }
+    world_free(world);
+}
+
+TEST(stopping_begins_nothing_behind_a_long_poll)
+{
+    struct world *world = world_serving();
+
+    put_fetch(world, 0, 1, 0, 60000);
+    const struct bytes frame = versions_frame(2);
+    world_send(world, 0, frame.data, frame.size);
+    world_run(world);
+    broker_stop(world->broker);
+    world_run(world);
+    get_fetch("the poll", world, 0, 1);
+    EXPECT_NO_ANSWER("and nothing more", world, 0);
+    EXPECT("closed", !world->wires[0].open);
+    world_free(world);
+}
+
+/* Answers are copied into a small range. Where it is full, requests wait, and what they had read is given back. */
+TEST(when_memory_for_answers_is_used_up_requests_wait)
+{
+    const struct broker_config config = tight();
+    struct world *world = world_new(&config);
+
+    world_topic(world, "t", 4, 1);
+    broker_open(world->broker);
+    for (uint32_t link = 0; link < WORLD_LINKS; link++) world_open(world, link);
+    put_produce(world, 0, 1, 1, 0, 3000);
+    world_run(world);
+    world_durable(world, world_log(world, "t", 0));
+    get_produce("something to fetch", world, 0, 1, ERROR_NONE);
+    for (uint32_t link = 0; link < WORLD_LINKS; link++) {
+        world->wires[link].slow = true;
+        put_fetch(world, link, 2, 0, 0);
+        put_fetch(world, link, 3, 0, 0);
+        world_run(world);
+    }
+    EXPECT_EQ("memory is full", 16 << 10, broker_usage(world->broker).answers_size);
+    EXPECT_EQ("with the answers of four links", 8, world->logs->pins);
+    EXPECT_EQ("the others wait", 4, broker_usage(world->broker).links_waiting);
+    for (uint32_t link = 0; link < WORLD_LINKS; link++) world->wires[link].slow = false;
+    world_run(world);
+    for (uint32_t link = 0; link < WORLD_LINKS; link++) {
+        for (int32_t i = 2; i < 4; i++) EXPECT("and are served", get_fetch("later", world, link, i) > 3000);
+    }
+    EXPECT_EQ("nothing is left", 0, world->logs->pins);
+    world_free(world);
+}
+
+TEST(an_answer_that_no_memory_can_hold_closes)
+{
+    const struct broker_config config = tight();
+    struct world *world = world_new(&config);
+    const struct metadata_request request = { 0 };
+
+    for (int i = 0; i < 40; i++) { /* 40 topics of 400 bytes */
+        char name[220];
+        memset(name, 'a', sizeof name);
+        snprintf(name, sizeof name, "%02d", i);
+        name[2] = 'x';
+        name[219] = '\0';
+        world_topic(world, name, 1, 1);
+    }
+    world_open(world, 0);
+    broker_open(world->broker);
+    for (int i = 0; i < 2; i++) WORLD_PUT(world, 0, API_METADATA, metadata, 1, 1, &request);
+    world_run(world);
+    EXPECT("served or closed", world->wires[0].out_size > 0 || !world->wires[0].open);
+    world_free(world);
+}
+
+TEST(a_large_answer_leaves_in_several_sends)
+{
+    for (int on_disk = 0; on_disk < 2; on_disk++) {
+        struct world *world = world_serving();
+        const uint32_t log = world_log(world, "t", 0);
+        struct fetch_response response;
+        for (uint32_t i = 0; i < 1 << 20; i++) batch_value[i] = (uint8_t)(i * 2654435761u >> 24);
+        put_produce(world, 0, 1, 1, 0, 1000000);
+        put_produce(world, 0, 2, 1, 0, 300000);
+        world->logs->logs[log].on_disk = on_disk == 1;
+        world_run(world);
+        world_durable(world, log);
+        get_produce("one", world, 0, 1, ERROR_NONE);
+        get_produce("two", world, 0, 2, ERROR_NONE);
+        const uint32_t sends = world->wires[0].sends;
+        for (int64_t offset = 0; offset < 2; offset++) put_fetch(world, 0, 3, offset, 0);
+        world_run(world);
+        EXPECT("in several sends", world->wires[0].sends - sends >= 3);
+        for (int64_t offset = 0; offset < 2; offset++) {
+            WORLD_GET("whole", world, 0, API_FETCH, fetch, 11, 3, &response);
+            const struct bytes records = response.topics[0].partitions[0].records;
+            const struct fake_batch *batch = &world->logs->logs[log].batches[offset];
+            EXPECT_BYTES("byte for byte", batch->data, batch->size, records.data, MIN(records.size, batch->size));
         }
-        world->chunk_size = UINT32_MAX;
-        for (uint32_t link = 0; link < WORLD_LINKS; link++) world->wires[link].slow = false;
-        for (int round = 0; round < 100; round++) {
-            for (int32_t i = 0; i < 4; i++) world_durable(world, world_log(world, "t", i));
-            world_pass(world, 5);
-        }
-        broker_check(world->broker);
-        for (uint32_t link = 0; link < WORLD_LINKS; link++) {
-            while (answered[link] < asked[link]) {
-                const int32_t id = answered[link]++;
-                if (kinds[link][id] == API_FETCH) get_fetch("each is answered", world, link, id);
-                else get_produce("each is answered", world, link, id, ERROR_NONE);
-            }
-            EXPECT_NO_ANSWER("once", world, link);
-        }
-        EXPECT_EQ("no pin is left", 0, world->logs->pins);
-        EXPECT_EQ("no frame", 0, broker_usage(world->broker).frames_size);
-        EXPECT_EQ("no answer", 0, broker_usage(world->broker).answers_size);
+        memset(batch_value, 0, sizeof batch_value);
         world_free(world);
     }
 }

@@ -197,6 +197,44 @@ TEST(a_topic_that_is_long_in_the_making_is_asked_for_again)
     world_free(world);
 }
 
+TEST(each_waits_for_its_own_index)
+{
+    struct world *world = world_serving();
+    struct metadata_response got;
+    struct metadata_request_topic topic = { .name = text_of("second") };
+    struct metadata_request request = metadata_request_default;
+
+    world_open(world, 1);
+    world->controller.index = image_view(world->image).applied_index;
+    put_metadata(world, 9, 1, "first", true);
+    request.topics = &topic;
+    request.topics_count = 1;
+    request.allow_auto_topic_creation = true;
+    WORLD_ASK(world, 1, API_METADATA, metadata, 9, 1, &request);
+    world_topic(world, "first", 1, 1);
+    world_applied(world, world->controller.index - 1);
+    WORLD_GET("the first", world, 0, API_METADATA, metadata, 9, 1, &got);
+    EXPECT_EQ("is there", ERROR_NONE, got.topics[0].error_code);
+    EXPECT_NO_ANSWER("the second is not", world, 1);
+    world_topic(world, "second", 1, 1);
+    world_applied(world, world->controller.index);
+    WORLD_GET("the second", world, 1, API_METADATA, metadata, 9, 1, &got);
+    EXPECT_EQ("is there", ERROR_NONE, got.topics[0].error_code);
+    world_free(world);
+}
+
+TEST(what_holds_already_is_not_waited_for)
+{
+    struct world *world = world_serving();
+    struct metadata_response got;
+
+    world_applied(world, 100);
+    put_metadata(world, 9, 1, "new", true); /* at index 1 */
+    WORLD_GET("at once", world, 0, API_METADATA, metadata, 9, 1, &got);
+    EXPECT_EQ("and it is gone again", ERROR_UNKNOWN_TOPIC_OR_PARTITION, got.topics[0].error_code);
+    world_free(world);
+}
+
 TEST(topics_are_found_by_id_from_version_12_on)
 {
     struct world *world = world_serving();

@@ -437,3 +437,118 @@ TEST(who_waits_for_room_is_not_overtaken)
     EXPECT_EQ("first come", 0, get("first served", world, 7, 1).base_offset);
     world_free(world);
 }
+
+/* ---- corners ---- */
+
+TEST(each_answer_has_its_own_time)
+{
+    struct world *world = world_serving();
+
+    put(world, 1, &(struct produce_spec){ 7, 1, "t", 0, NULL, 500, small_batch() });
+    put(world, 2, &(struct produce_spec){ 7, 1, "t", 1, NULL, 2000, small_batch() });
+    put(world, 3, &(struct produce_spec){ 7, 1, "t", 2, NULL, 100, small_batch() });
+    world_pass(world, 500);
+    EXPECT_EQ("the first is late", ERROR_REQUEST_TIMED_OUT, get("answered", world, 7, 1).error_code);
+    EXPECT_NO_ANSWER("the second has time, and the third is behind it", world, 0);
+    world_durable(world, world_log(world, "t", 1));
+    EXPECT_EQ("the second is in time", ERROR_NONE, get("answered", world, 7, 2).error_code);
+    EXPECT_EQ("the third was not", ERROR_REQUEST_TIMED_OUT, get("answered", world, 7, 3).error_code);
+    world_free(world);
+}
+
+TEST(all_records_of_a_batch_are_waited_for)
+{
+    struct world *world = world_serving();
+    const uint32_t log = world_log(world, "t", 0);
+    const struct batch_spec three = { .count = 3 };
+
+    put(world, 1, &(struct produce_spec){ 7, 1, "t", 0, NULL, 0, batch_of(batch_memory, 4096, &three) });
+    for (int64_t durable = 0; durable <= 3; durable++) {
+        EXPECT_NO_ANSWER("not all are durable", world, 0);
+        world->logs->logs[log].offsets.durable_offset = durable;
+        world_begin(world);
+        broker_on_high_watermark(world->broker, log);
+        world_end(world);
+        world_run(world);
+    }
+    EXPECT_EQ("now they are", 0, get("answered", world, 7, 1).base_offset);
+    world_free(world);
+}
+
+TEST(acks_all_asks_for_enough_replicas)
+{
+    struct world *world = world_serving();
+    static uint8_t memory[1024];
+    int32_t replicas[2] = { 1, 2 }, isr[1] = { 1 };
+    struct proposal proposal = proposal_in(memory, sizeof memory);
+    struct produce_response response;
+
+    proposal_add_topic(&proposal, &(struct metadata_topic_record){
+                                      .name = text_of("wide"), .topic_id = topic_id_of("wide"), .replica_target = 2 });
+    proposal_add_partition(&proposal, &(struct metadata_partition_record){ .topic_id = topic_id_of("wide"),
+                                                                           .replicas = replicas,
+                                                                           .replicas_count = 2,
+                                                                           .isr = isr,
+                                                                           .isr_count = 1,
+                                                                           .leader = 1 });
+    world_apply(world, &proposal);
+    world_config(world, "wide", "min.insync.replicas", "2");
+    put(world, 1, &(struct produce_spec){ 7, -1, "wide", 0, NULL, 0, small_batch() });
+    WORLD_GET("too few", world, 0, API_PRODUCE, produce, 7, 1, &response);
+    EXPECT_EQ("for all", ERROR_NOT_ENOUGH_REPLICAS, response.topics[0].partitions[0].error_code);
+    EXPECT_EQ("nothing is appended", 0, world->logs->logs[world_log(world, "wide", 0)].batch_count);
+    put(world, 2, &(struct produce_spec){ 7, 1, "wide", 0, NULL, 0, small_batch() });
+    world_durable(world, world_log(world, "wide", 0));
+    EXPECT_EQ("but not for one", ERROR_NONE, get("answered", world, 7, 2).error_code);
+    world_free(world);
+}
+
+TEST(a_leader_is_named_once_however_often_it_is_meant)
+{
+    struct world *world = world_serving();
+    struct produce_request_partition partitions[2] = { { 0, small_batch() }, { 1, small_batch() } };
+    struct produce_request_topic topic = { text_of("far"), partitions, 2 };
+    const struct produce_request request = { .acks = 1, .timeout_ms = 1, .topics = &topic, .topics_count = 1 };
+    struct produce_response got;
+
+    world_broker(world, 2, "there", 9093);
+    world_topic(world, "far", 2, 2);
+    WORLD_ASK(world, 0, API_PRODUCE, produce, 10, 1, &request);
+    WORLD_GET("answered", world, 0, API_PRODUCE, produce, 10, 1, &got);
+    EXPECT_EQ("both are elsewhere", ERROR_NOT_LEADER_OR_FOLLOWER, got.topics[0].partitions[1].error_code);
+    EXPECT_EQ("at one place", 1, got.node_endpoints_count);
+    world_free(world);
+}
+
+TEST(silence_takes_no_memory)
+{
+    struct world *world = world_serving();
+
+    put(world, 1, &(struct produce_spec){ 7, 0, "t", 0, NULL, 0, small_batch() });
+    EXPECT_EQ("none", 0, broker_usage(world->broker).answers_size);
+    world_free(world);
+}
+
+TEST(who_waits_for_room_keeps_his_place)
+{
+    struct world *world = world_serving();
+    struct produce_request_partition partition = { 0, small_batch() };
+    struct produce_request_topic topic = { text_of("t"), &partition, 1 };
+    const struct produce_request request = { .acks = 1, .timeout_ms = 30000, .topics = &topic, .topics_count = 1 };
+    struct produce_response got;
+
+    world->logs->append_next = APPEND_NO_MEMORY; /* although it says that there is room */
+    for (uint32_t link = 0; link < 3; link++) {
+        if (link > 0) world_open(world, link);
+        WORLD_ASK(world, link, API_PRODUCE, produce, 7, 1, &request);
+    }
+    for (int i = 0; i < 4; i++) world_tick(world); /* each step somebody tries */
+    world->logs->append_next = APPEND_OK;
+    world_tick(world);
+    world_durable(world, world_log(world, "t", 0));
+    for (uint32_t link = 0; link < 3; link++) {
+        WORLD_GET("all are served", world, link, API_PRODUCE, produce, 7, 1, &got);
+        EXPECT_EQ("in the order in which they came", link, got.topics[0].partitions[0].base_offset);
+    }
+    world_free(world);
+}

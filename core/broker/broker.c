@@ -350,7 +350,7 @@ struct broker_usage broker_usage(const struct broker *broker)
 
 void broker_check(const struct broker *broker)
 {
-    uint32_t open = 0, suspended = 0, unready = 0;
+    uint32_t open = 0, suspended = 0, fetches = 0, unready = 0;
 
     for (uint32_t number = 0; number < broker->config.links_max; number++) {
         const struct link *link = &broker->links[number];
@@ -358,10 +358,12 @@ void broker_check(const struct broker *broker)
         link_check(broker, number);
         open++;
         suspended += link->suspended;
+        fetches += link->suspended && link->wait.what == WAIT_FETCH;
         unready += link->unready_count;
     }
     CHECK(open == broker->links_open);
     CHECK(suspended == broker->links_suspended);
+    CHECK(fetches == broker->fetches_waiting);
     CHECK(unready == broker->answers_unready);
     buddy_check(&broker->frames);
     buddy_check(&broker->answer_blocks);

@@ -289,7 +289,7 @@ static bool step_has_room(const struct broker *broker, const struct effects *eff
 /* Handles frames until none can be handled now. */
 static void handle_frames(struct broker *broker, struct link *link, struct effects *effects)
 {
-    for (uint32_t turn = 0; link->state == LINK_OPEN && broker->open; turn++) {
+    for (uint32_t turn = 0; link->state == LINK_OPEN; turn++) {
         const struct frame frame = oldest_frame(broker, link);
         if (frame.state == FRAME_REFUSED) refuse_frame(broker, link, &frame, effects);
         if (frame.state != FRAME_WHOLE) return;
