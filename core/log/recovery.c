@@ -19,6 +19,7 @@ void recovery_begin(struct logs *logs, struct effects *effects)
 {
     logs->recovery.state = RECOVERY_MAKING_DIRECTORY;
     logs->recovery.log = LOG_NONE;
+    logs->checkpoint.due_ns = UINT64_MAX; /* none by age before the logs are open */
     order_file(FILE_MAKE_DIRECTORY, JOURNAL_DIRECTORY, effects);
 }
 
