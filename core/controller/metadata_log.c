@@ -18,7 +18,7 @@ enum {
 
 /* Single-voter groups need no timers; these are for the others, and those of docs/replication.md. */
 #define ELECTION_TIMEOUT_NS (500 * (uint64_t)1000000)
-#define HEARTBEAT_NS        (100 * (uint64_t)1000000)
+#define HEARTBEAT_NS (100 * (uint64_t)1000000)
 
 /* ---- memory ---- */
 
@@ -349,8 +349,14 @@ static void on_journal(struct metadata_log *log, const struct event *event, stru
 
     switch (verdict) {
     case JOURNAL_KEPT: break;
-    case JOURNAL_DURABLE: on_durable(log); break;
-    case JOURNAL_STALLED: log->retry_ns = log->mono_ns + DISK_RETRY_NS; break;
+    case JOURNAL_DURABLE:
+        log->disk_full = false;
+        on_durable(log);
+        break;
+    case JOURNAL_STALLED:
+        log->disk_full = true;
+        log->retry_ns = log->mono_ns + DISK_RETRY_NS;
+        break;
     case JOURNAL_BROKEN: metadata_log_break(log, HALT_DISK_FAILED, META_DIRECTORY); break;
     }
     if (log->opening == OPENING_REPLAYING) metadata_open_go_on(log, effects);
@@ -525,7 +531,7 @@ struct metadata_log_view metadata_log_view(const struct metadata_log *log)
         .journal_used = usage.used_size,
         .journal_max = usage.size_max,
         .leads = metadata_log_leads(log),
-        .disk_full = journal_is_stalled(log->journal),
+        .disk_full = log->disk_full || journal_is_stalled(log->journal),
     };
 }
 

@@ -116,6 +116,7 @@ struct metadata_log {
     struct round_fill fill;
     struct applying applying;
     bool proposer_waits; /* somebody found no room, and looks again when the next index is applied */
+    bool disk_full;      /* when the journal was written last */
     uint64_t retry_ns;   /* when the journal tries a full disk again; UINT64_MAX: it is not full */
 
     /* opening */

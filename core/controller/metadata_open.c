@@ -268,7 +268,7 @@ static void begin_life(struct metadata_log *log)
     if (log->copy_chunk != CHUNK_NONE) tail_unpin(log->tail, log->copy_chunk);
     log->copy_chunk = CHUNK_NONE;
     log->first_index = raft_last_index(log->raft) + 1;
-    if (log->sequence_min > 0) journal_release(log->journal, log->sequence_min);
+    journal_release(log->journal, MAX(log->sequence_min, (uint64_t)1));
     log->opening = OPENING_DONE;
     raft_start(log->raft, log->mono_ns, &log->output);
     metadata_log_act(log, (struct bytes){ 0 });

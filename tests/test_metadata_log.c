@@ -1,0 +1,540 @@
+/* The metadata log over a disk that loses what was not synced: what was answered is there after any crash, at whatever
+ * order it came, and equal indexes mean equal images. */
+#include "controller/controller.h"
+#include "controller/metadata_log.h"
+#include "memory_disk.h"
+#include "meta/image_state.h"
+#include "meta/snapshot.h"
+#include "t.h"
+
+enum { TOPICS = 24, INDEXES = 4096, STEPS_MAX = 20000 };
+
+/* What the test knows: what was answered, and what was asked. */
+struct judge {
+    uint64_t digests[INDEXES]; /* by index, of the image when it had applied it; 0: never seen */
+    uint64_t answered_index;
+    bool exists[TOPICS];  /* answered, and not asked to go since */
+    bool unknown[TOPICS]; /* asked, and not answered */
+    int64_t producer_id;  /* every one at or below it was given out */
+};
+
+struct world {
+    struct memory_disk *disk;
+    struct controller *controller;
+    struct effects *effects;
+    struct judge judge;
+    uint64_t mono_ns;
+    uint64_t life;
+    uint64_t seed;
+    bool broken;
+    uint64_t crash_after; /* orders; 0: not */
+    uint32_t snapshot_entries;
+    uint32_t journal_file_size;
+};
+
+static struct controller_config config_of(const struct world *world)
+{
+    return (struct controller_config){
+        .node_id = 1,
+        .seed = { world->seed, world->life },
+        .image = { .node_id = 1,
+                   .topics_max = TOPICS,
+                   .partitions_max = 200,
+                   .brokers_max = 4,
+                   .settings_max = 100,
+                   .hash_seed = world->seed },
+        .endpoints = { { BYTES_LITERAL("localhost"), 9092 } },
+        .journal_file_size = world->journal_file_size,
+        .snapshot_entries = world->snapshot_entries,
+        .message_size_max = 1 << 20,
+    };
+}
+
+static void world_start(struct world *world)
+{
+    world->life++;
+    const struct controller_config config = config_of(world);
+    const size_t size = (controller_size(&config) + 63) / 64 * 64;
+
+    EXPECT("the limits agree", size > 0);
+    world->controller = aligned_alloc(64, size);
+    memset(world->controller, 0, size);
+    controller_init(world->controller, &config);
+    world->broken = false;
+}
+
+static struct world *world_new(uint64_t seed)
+{
+    struct world *world = calloc(1, sizeof *world);
+
+    world->disk = calloc(1, sizeof *world->disk);
+    world->effects = calloc(1, sizeof *world->effects);
+    world->seed = seed;
+    world->snapshot_entries = 6;
+    world->journal_file_size = 16 << 10;
+    world->judge.producer_id = -1;
+    prng_init(&world->disk->prng, seed, 99);
+    world_start(world);
+    return world;
+}
+
+static void world_free(struct world *world)
+{
+    disk_free(world->disk);
+    free(world->controller);
+    free(world->effects);
+    free(world);
+}
+
+/* An index means one image for ever, except where the image was never answered from: those are not recorded. */
+static void judge_index(struct world *world)
+{
+    const uint64_t index = controller_applied_index(world->controller);
+    uint64_t *known = &world->judge.digests[index % INDEXES];
+    const struct image *image = controller_image(world->controller);
+
+    if (index == 0 || image_is_draining(image)) return;
+    const uint64_t digest = image_digest(image);
+    if (*known != 0) EXPECT_EQ("equal index, equal image", (int64_t)*known, (int64_t)digest);
+    *known = digest;
+}
+
+/* One step of a node that has nothing but a controller. */
+static void step(struct world *world, const struct event *event, bool start)
+{
+    struct image_change change;
+
+    world->mono_ns += 1000;
+    world->effects->count = 0;
+    controller_on_time(world->controller, world->mono_ns);
+    if (start) controller_start(world->controller, world->effects);
+    if (event != NULL) controller_on_disk(world->controller, event, world->effects);
+    while (controller_next_change(world->controller, &change, world->effects)) {
+    }
+    controller_commit(world->controller, world->effects);
+    if (controller_state(world->controller) == CONTROLLER_BROKEN) world->broken = true;
+    else controller_check(world->controller);
+    disk_take(world->disk, world->effects);
+    if (!world->broken) judge_index(world);
+}
+
+/* Until nothing is left to do. False: the power went. */
+static bool run(struct world *world)
+{
+    for (int i = 0; i < STEPS_MAX; i++) {
+        struct event event;
+        if (world->broken) return true;
+        if (world->crash_after != 0 && world->disk->done >= world->crash_after) return false;
+        if (disk_step(world->disk, &event)) {
+            step(world, &event, false);
+        } else {
+            const uint64_t deadline = controller_deadline_ns(world->controller, true);
+            if (deadline == UINT64_MAX) return true;
+            world->mono_ns = MAX(world->mono_ns, deadline);
+            step(world, NULL, false);
+        }
+    }
+    EXPECT("it comes to rest", false);
+    return true;
+}
+
+static bool open_world(struct world *world)
+{
+    step(world, NULL, true);
+    return run(world);
+}
+
+static void crash(struct world *world)
+{
+    disk_crash(world->disk);
+    free(world->controller);
+    world_start(world);
+}
+
+static struct bytes topic_name(int number, char *name)
+{
+    sprintf(name, "topic-%d", number);
+    return (struct bytes){ (const uint8_t *)name, (uint32_t)strlen(name) };
+}
+
+/* ---- wishes ---- */
+
+static bool propose(struct world *world, int topic, bool exists_after)
+{
+    uint64_t index;
+    if (controller_propose(world->controller, &index) != PROPOSED) return true;
+    world->judge.unknown[topic] = true;
+    step(world, NULL, false);
+    if (!run(world)) return false;
+    if (world->broken) return true;
+    EXPECT("applied when all is at rest", controller_applied_index(world->controller) >= index);
+    world->judge.unknown[topic] = false;
+    world->judge.exists[topic] = exists_after;
+    world->judge.answered_index = index;
+    return true;
+}
+
+static bool create(struct world *world, int number)
+{
+    char name[32];
+    struct controller_answer answer;
+    struct topic_made made;
+    const struct create_topics_request_topic wish = { .name = topic_name(number, name),
+                                                      .num_partitions = 1 + number % 7,
+                                                      .replication_factor = 1 };
+    controller_begin(world->controller);
+    controller_create_topic(world->controller, &wish, false, &made, &answer);
+    if (answer.error != ERROR_NONE) {
+        EXPECT_EQ("only for one reason", ERROR_TOPIC_ALREADY_EXISTS, answer.error);
+        return true;
+    }
+    return propose(world, number, true);
+}
+
+static bool delete (struct world *world, int number)
+{
+    char name[32];
+    struct controller_answer answer;
+    const uint32_t topic = image_topic_by_name(controller_image(world->controller), topic_name(number, name));
+
+    if (topic == SLOT_NONE) return true;
+    controller_begin(world->controller);
+    controller_delete_topic(world->controller, topic, &answer);
+    EXPECT_EQ("may go", ERROR_NONE, answer.error);
+    return propose(world, number, false);
+}
+
+static bool configure(struct world *world, int number, uint64_t value)
+{
+    char name[32], text[32];
+    struct controller_answer answer;
+    sprintf(text, "%llu", (unsigned long long)value);
+    const struct setting_wish wish = { BYTES_LITERAL("retention.ms"),
+                                       SETTING_SET,
+                                       { (const uint8_t *)text, (uint32_t)strlen(text) } };
+    controller_begin(world->controller);
+    controller_change_settings(world->controller, 2, topic_name(number, name), &wish, 1, false, false, &answer);
+    if (answer.error != ERROR_NONE) return true;
+    return propose(world, number, true);
+}
+
+static bool take_producer_id(struct world *world)
+{
+    int64_t id;
+    uint64_t index;
+
+    for (int i = 0; i < 400; i++) {
+        while (!controller_producer_id(world->controller, &id, &index)) {
+            step(world, NULL, false);
+            if (!run(world)) return false;
+            if (world->broken) return true;
+        }
+        EXPECT("an id nobody had", id > world->judge.producer_id);
+        world->judge.producer_id = id;
+    }
+    return true;
+}
+
+/* Many proposals, with the disk far behind: rounds fill, files are used up while a snapshot is being written. */
+static bool burst(struct world *world, struct prng *prng)
+{
+    for (int i = 0; i < 60 && !world->broken; i++) {
+        char name[32], text[32];
+        struct controller_answer answer;
+        struct event event;
+        uint64_t index;
+        sprintf(text, "%d", i);
+        const struct setting_wish wish = { BYTES_LITERAL("retention.ms"),
+                                           SETTING_SET,
+                                           { (const uint8_t *)text, (uint32_t)strlen(text) } };
+        controller_begin(world->controller);
+        const struct bytes topic = topic_name((int)prng_below(prng, TOPICS), name);
+        controller_change_settings(world->controller, 2, topic, &wish, 1, false, false, &answer);
+        controller_propose(world->controller, &index);
+        step(world, NULL, false);
+        for (uint64_t steps = prng_below(prng, 5); steps > 0 && !world->broken; steps--) {
+            if (world->crash_after != 0 && world->disk->done >= world->crash_after) return false;
+            if (disk_step(world->disk, &event)) step(world, &event, false);
+        }
+    }
+    return run(world);
+}
+
+static bool work(struct world *world, struct prng *prng)
+{
+    const int number = (int)prng_below(prng, TOPICS);
+    switch (prng_below(prng, 9)) {
+    case 0:
+    case 1:
+    case 2: return create(world, number);
+    case 3:
+    case 4: return delete (world, number);
+    case 5: return take_producer_id(world);
+    case 6: return burst(world, prng);
+    default: return configure(world, number, prng_below(prng, 1000));
+    }
+}
+
+/* After a restart: all that was answered, nothing that was not asked. */
+static void judge_restart(struct world *world)
+{
+    const struct image *image = controller_image(world->controller);
+
+    EXPECT_EQ("it opens", CONTROLLER_OPEN, controller_state(world->controller));
+    if (controller_state(world->controller) != CONTROLLER_OPEN) return;
+    EXPECT("it went on", controller_applied_index(world->controller) > world->judge.answered_index);
+    EXPECT_EQ("no guard was needed", 0, (int64_t)controller_view(world->controller).refused);
+    for (int i = 0; i < TOPICS; i++) {
+        char name[32];
+        const bool here = image_topic_by_name(image, topic_name(i, name)) != SLOT_NONE;
+        if (!world->judge.unknown[i]) EXPECT_EQ("as it was answered", world->judge.exists[i], here);
+        world->judge.exists[i] = here;
+        world->judge.unknown[i] = false;
+    }
+    /* Indexes behind what is applied now may be given to other entries. */
+    for (uint64_t i = controller_applied_index(world->controller) + 1; i < INDEXES; i++) world->judge.digests[i] = 0;
+}
+
+/* ---- tests ---- */
+
+TEST(a_first_start_founds_a_cluster)
+{
+    struct world *world = world_new(1);
+
+    EXPECT("rests", open_world(world));
+    EXPECT_EQ("open", CONTROLLER_OPEN, controller_state(world->controller));
+    const struct image_view view = image_view(controller_image(world->controller));
+    EXPECT("with an id", !uuid_is_zero(&view.cluster_id));
+    EXPECT_EQ("with a level for its records", 1, view.feature_level);
+    EXPECT_EQ("with one broker", 1, view.broker_count);
+    const struct image_broker *broker =
+        image_broker(controller_image(world->controller), image_first_broker(controller_image(world->controller)));
+    EXPECT_EQ("that is us", 1, broker->id);
+    EXPECT_EQ("whose epoch is where it registered", (int64_t)view.applied_index, broker->epoch);
+    EXPECT_EQ("reached there", 9092, broker->endpoints[ENDPOINT_KAFKA].port);
+
+    crash(world);
+    EXPECT("rests", open_world(world));
+    const struct image_view again = image_view(controller_image(world->controller));
+    EXPECT("a cluster keeps its id", uuid_equal(&view.cluster_id, &again.cluster_id));
+    EXPECT_EQ("and has still one broker", 1, again.broker_count);
+    world_free(world);
+}
+
+TEST(a_crash_at_any_order_loses_nothing_that_was_answered)
+{
+    for (uint64_t seed = 1; seed <= 60; seed++) {
+        struct world *world = world_new(seed);
+        struct prng prng;
+        prng_init(&prng, seed, 1);
+
+        for (int life = 0; life < 6; life++) {
+            world->crash_after = world->disk->done + 1 + prng_below(&prng, life % 2 == 0 ? 200 : 25);
+            bool alive = open_world(world);
+            if (alive && !world->broken) judge_restart(world);
+            while (alive && !world->broken) alive = work(world, &prng);
+            EXPECT("a crash breaks nothing", !world->broken);
+            crash(world);
+        }
+        world->crash_after = 0;
+        EXPECT("rests", open_world(world));
+        judge_restart(world);
+        world_free(world);
+    }
+}
+
+/* Every order of a start, one after the other: each is the last before a crash, and the next start is whole. */
+TEST(recovery_begins_anew_wherever_it_was_cut)
+{
+    for (uint64_t orders = 1; orders <= 60; orders++) {
+        struct world *world = world_new(7);
+        struct prng prng;
+        prng_init(&prng, 7, 1);
+        EXPECT("rests", open_world(world));
+        for (int i = 0; i < 60; i++) EXPECT("rests", work(world, &prng));
+        for (int life = 0; life < 3; life++) {
+            crash(world);
+            world->crash_after = world->disk->done + orders;
+            open_world(world);
+        }
+        crash(world);
+        world->crash_after = 0;
+        EXPECT("rests", open_world(world));
+        judge_restart(world);
+        EXPECT("snapshots were taken", controller_view(world->controller).snapshot_index > 0);
+        world_free(world);
+    }
+}
+
+TEST(proposals_go_side_by_side_in_one_round)
+{
+    struct world *world = world_new(3);
+    world->snapshot_entries = 1000;
+    world->journal_file_size = 1 << 20;
+    free(world->controller);
+    world_start(world);
+    EXPECT("rests", open_world(world));
+
+    const uint64_t before = world->disk->done;
+    uint64_t index = 0;
+    for (int i = 0; i < TOPICS; i++) {
+        char name[32];
+        struct controller_answer answer;
+        struct topic_made made;
+        const struct create_topics_request_topic wish = { .name = topic_name(i, name),
+                                                          .num_partitions = -1,
+                                                          .replication_factor = -1 };
+        controller_begin(world->controller);
+        controller_create_topic(world->controller, &wish, false, &made, &answer);
+        EXPECT_EQ("decided", ERROR_NONE, answer.error);
+        EXPECT_EQ("taken", PROPOSED, controller_propose(world->controller, &index));
+    }
+    struct controller_answer answer;
+    struct topic_made made;
+    const struct create_topics_request_topic one_more = { .name = BYTES_LITERAL("one-more"),
+                                                          .num_partitions = 1,
+                                                          .replication_factor = 1 };
+    controller_begin(world->controller);
+    controller_create_topic(world->controller, &one_more, false, &made, &answer);
+    EXPECT_EQ("what is under way counts", ERROR_POLICY_VIOLATION, answer.error);
+    char name[32];
+    const struct create_topics_request_topic twin = { .name = topic_name(3, name),
+                                                      .num_partitions = 1,
+                                                      .replication_factor = 1 };
+    controller_begin(world->controller);
+    controller_create_topic(world->controller, &twin, false, &made, &answer);
+    EXPECT("what is under way is waited for", answer.wait_index > 0 && answer.wait_index <= index);
+    step(world, NULL, false);
+    EXPECT("rests", run(world));
+    EXPECT_EQ("one write and one sync for all", 2, (int64_t)(world->disk->done - before));
+    EXPECT_EQ("all are there", TOPICS, (int)image_view(controller_image(world->controller)).topic_count);
+    controller_begin(world->controller);
+    controller_create_topic(world->controller, &twin, false, &made, &answer);
+    EXPECT_EQ("and then judged", ERROR_TOPIC_ALREADY_EXISTS, answer.error);
+    world_free(world);
+}
+
+TEST(a_failed_sync_ends_all_promises)
+{
+    struct world *world = world_new(4);
+    EXPECT("rests", open_world(world));
+    world->disk->sync_fails = true;
+    create(world, 1);
+    EXPECT("halted", world->broken);
+    EXPECT_EQ("for the disk", HALT_DISK_FAILED, controller_halt(world->controller).reason);
+    EXPECT_EQ("and nothing was answered", 0, world->judge.exists[1]);
+    world_free(world);
+}
+
+TEST(a_full_disk_is_waited_for)
+{
+    struct world *world = world_new(5);
+    struct event event;
+    uint64_t index;
+    char name[32];
+    struct controller_answer answer;
+    struct topic_made made;
+
+    EXPECT("rests", open_world(world));
+    world->disk->full = true;
+    const struct create_topics_request_topic wish = { .name = topic_name(1, name),
+                                                      .num_partitions = 1,
+                                                      .replication_factor = 1 };
+    controller_begin(world->controller);
+    controller_create_topic(world->controller, &wish, false, &made, &answer);
+    EXPECT_EQ("taken", PROPOSED, controller_propose(world->controller, &index));
+    step(world, NULL, false);
+    for (int i = 0; i < 50; i++) {
+        while (disk_step(world->disk, &event)) step(world, &event, false);
+        const uint64_t deadline = controller_deadline_ns(world->controller, true);
+        EXPECT("it looks again, but not at once", deadline > world->mono_ns && deadline != UINT64_MAX);
+        world->mono_ns = deadline;
+        step(world, NULL, false);
+    }
+    EXPECT("not broken", !world->broken);
+    EXPECT("not applied", controller_applied_index(world->controller) < index);
+    EXPECT("it says so", controller_view(world->controller).disk_full);
+    world->disk->full = false;
+    EXPECT("rests", run(world));
+    EXPECT("applied", controller_applied_index(world->controller) >= index);
+    world_free(world);
+}
+
+/* A proposer that finds no room is woken, even where nothing else happens. */
+TEST(whoever_found_no_room_is_woken)
+{
+    struct world *world = world_new(6);
+    EXPECT("rests", open_world(world));
+    int waits = 0;
+
+    for (int i = 0; i < 300; i++) {
+        char name[32];
+        struct controller_answer answer;
+        const struct create_topics_request_topic wish = { .name = topic_name(i % 2, name),
+                                                          .num_partitions = 90,
+                                                          .replication_factor = 1 };
+        struct topic_made made;
+        uint64_t index = 0;
+        const uint32_t topic = image_topic_by_name(controller_image(world->controller), wish.name);
+        controller_begin(world->controller);
+        if (topic == SLOT_NONE) controller_create_topic(world->controller, &wish, false, &made, &answer);
+        else controller_delete_topic(world->controller, topic, &answer);
+        EXPECT_EQ("decided", ERROR_NONE, answer.error);
+        enum propose_verdict verdict =
+            answer.wait_index != 0 ? PROPOSE_WAITS : controller_propose(world->controller, &index);
+        if (answer.wait_index != 0) index = answer.wait_index;
+        if (verdict != PROPOSE_WAITS && i % 3 != 0) continue; /* leave it under way */
+        waits += verdict == PROPOSE_WAITS;
+        step(world, NULL, false);
+        EXPECT("rests", run(world));
+        EXPECT("woken", controller_applied_index(world->controller) >= index);
+    }
+    EXPECT("some had to wait", waits > 0);
+    world_free(world);
+}
+
+/* ---- what is not ours, or not whole ---- */
+
+TEST(topic_directories_without_metadata_are_not_taken_for_rubbish)
+{
+    struct world *world = world_new(8);
+    disk_point(world->disk->now, "wal/orders.AAAAAAAAAAAAAAAAAAAAAA", disk_new_inode(world->disk));
+    open_world(world);
+    EXPECT("it does not found a cluster over them", world->broken);
+    EXPECT_EQ("and says why", HALT_FOREIGN, controller_halt(world->controller).reason);
+    world_free(world);
+}
+
+static struct disk_inode *newest_snapshot(struct world *world)
+{
+    struct disk_name *newest = NULL;
+    for (int i = 0; i < DISK_NAMES; i++) {
+        struct disk_name *name = &world->disk->now[i];
+        if (strncmp(name->path, "wal/__meta/snapshot-", 20) != 0) continue;
+        if (newest == NULL || strcmp(name->path, newest->path) > 0) newest = name;
+    }
+    return newest == NULL ? NULL : &world->disk->inodes[newest->inode];
+}
+
+/* A flipped bit anywhere in the only snapshot, its trailer included: the node stops rather than forget. */
+TEST(a_damaged_snapshot_stops_the_node)
+{
+    for (uint32_t step_size = 0; step_size < 40; step_size++) {
+        struct world *world = world_new(9);
+        struct prng prng;
+        prng_init(&prng, 9, 1);
+        EXPECT("rests", open_world(world));
+        for (int i = 0; i < 80; i++) EXPECT("rests", work(world, &prng));
+        crash(world);
+        struct disk_inode *inode = newest_snapshot(world);
+        EXPECT("there is one", inode != NULL);
+        const uint32_t at = step_size < 20 ? inode->size - 1 - step_size * 2 : step_size * 9 % inode->size;
+        inode->now[at] ^= 0x20;
+        open_world(world);
+        EXPECT("stopped", world->broken);
+        if (world->broken) {
+            EXPECT_EQ("as corrupt", HALT_CORRUPT, controller_halt(world->controller).reason);
+        }
+        world_free(world);
+    }
+}
