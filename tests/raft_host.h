@@ -101,9 +101,15 @@ static void world_send(struct world *world, struct node *node, const struct raft
     }
     const uint32_t copies = world_chance(world, config->duplicate) ? 2 : 1;
     for (uint32_t i = 0; i < copies; i++) {
-        const uint64_t factor = world_chance(world, config->late) ? 1 + world_draw(world, 100) : 1;
+        const bool late = world_chance(world, config->late);
+        const uint64_t factor = late ? 1 + world_draw(world, 100) : 1;
         const uint64_t delay_ns = factor * (config->delay_ns + world_draw(world, config->delay_ns + 1));
-        queue_push(world, (struct happening){ .at_ns = world->now_ns + delay_ns,
+        uint64_t *arrives_ns = &to->arrives_ns[node - world->nodes], at_ns = world->now_ns + delay_ns;
+        if (config->ordered && !late) {
+            at_ns = MAX(at_ns, *arrives_ns);
+            *arrives_ns = at_ns;
+        }
+        queue_push(world, (struct happening){ .at_ns = at_ns,
                                               .kind = HAPPENS_MESSAGE,
                                               .slot = (uint32_t)(to - world->nodes),
                                               .from = node->id,
@@ -158,7 +164,10 @@ static struct op *disk_push(struct world *world, struct node *node, enum op_kind
     }
     const uint64_t takes_ns = world->config.disk_ns + world_draw(world, world->config.disk_ns + 1);
     const uint64_t install_ns = kind == OP_INSTALL ? world_draw(world, 200 * MS) : 0; /* long enough for a new leader */
-    node->disk_free_ns = MAX(node->disk_free_ns, world->now_ns) + takes_ns + install_ns;
+    if (world->now_ns >= node->round_begin_ns || kind == OP_INSTALL) { /* else it joins the round that waits */
+        node->round_begin_ns = MAX(node->disk_free_ns, world->now_ns);
+        node->disk_free_ns = node->round_begin_ns + takes_ns + install_ns;
+    }
     struct op *op = &node->ops[node->op_first + node->op_count++];
     *op = (struct op){ .kind = kind, .done_ns = node->disk_free_ns };
     queue_push(world, (struct happening){ .at_ns = op->done_ns,

@@ -96,12 +96,12 @@ static void judge_entry(struct world *world, struct node *node, uint64_t index, 
 {
     const uint64_t prev_term = raft_term_at(node->raft, index - 1);
     if (item->size > 0 && item->bytes == NULL) world_violate(world, "entry %u has no bytes", (unsigned)index);
-    if (world->config.corrupt == 0) judge_match(world, index, item->term, hash, prev_term);
+    if (judged(world)) judge_match(world, index, item->term, hash, prev_term);
 }
 
 static void judge_applied(struct world *world, struct node *node, uint64_t index, uint64_t term, uint64_t hash)
 {
-    if (world->config.corrupt > 0) return;
+    if (!judged(world)) return;
     if (index > world->committed_count) {
         world_violate(world, "STATE: node %u applies %u, which no leader committed", (unsigned)node->id,
                       (unsigned)index);
@@ -116,7 +116,7 @@ static void judge_applied(struct world *world, struct node *node, uint64_t index
 
 static void judge_installed(struct world *world, struct node *node, const struct picture *picture)
 {
-    if (world->config.corrupt > 0) return;
+    if (!judged(world)) return;
     if (picture->index > world->committed_count || world->committed[picture->index].chain != picture->chain) {
         world_violate(world, "STATE: node %u installs another state at %u", (unsigned)node->id,
                       (unsigned)picture->index);
@@ -203,7 +203,7 @@ static void judge_alone(struct world *world, const struct node *node)
     enum { LONG_MS = 150 + 2 * 30 }; /* the election timeout, and two heartbeats to notice */
     const uint64_t since_ns = world->now_ns - MIN(world->now_ns, LONG_MS * MS);
 
-    if (!node->up || world->config.corrupt > 0) return;
+    if (!node->up || !judged(world)) return;
     if (raft_role(node->raft) != RAFT_LEADER || node->led_ns > since_ns) return;
     if (heard_majority(world, node, RAFT_VOTER, since_ns) && heard_majority(world, node, RAFT_OLD_VOTER, since_ns)) {
         return;
@@ -217,7 +217,7 @@ static void judge_new_leader(struct world *world, struct node *node)
     const uint64_t term = raft_term(node->raft);
 
     world->stats.elections++;
-    if (term >= TERMS_MAX || world->config.corrupt > 0) return;
+    if (term >= TERMS_MAX || !judged(world)) return;
     if (world->leader_of[term] != 0 && world->leader_of[term] != node->id) {
         world_violate(world, "ELECTION: term %u has leaders %u and %u", (unsigned)term,
                       (unsigned)world->leader_of[term], (unsigned)node->id);
@@ -253,7 +253,7 @@ static void judge_step(struct world *world, struct node *node)
     if ((leads && !led) || node->list_index != raft->in_force.index) node->led_ns = world->now_ns;
     node->list_index = raft->in_force.index;
     /* A leader that commits its own removal steps down in the same call. */
-    if ((leads || led) && raft->commit_index > node->judged_commit && world->config.corrupt == 0) {
+    if ((leads || led) && raft->commit_index > node->judged_commit && judged(world)) {
         judge_commit(world, node, node->judged_commit, raft->commit_index, raft->term);
         if (raft_term_at(raft, raft->commit_index) != raft->term) {
             world_violate(world, "OWN TERM: leader %u of term %u commits %u of term %u", (unsigned)node->id,
@@ -313,7 +313,7 @@ static void judge_message(struct world *world, struct node *node, const struct r
 static void judge_read(struct world *world, struct node *node, const struct pending_read *read, uint64_t index)
 {
     world->stats.reads++;
-    if (world->config.corrupt > 0) return;
+    if (!judged(world)) return;
     if (index < read->index) {
         world_violate(world, "FRESH: node %u reads at %u, committed was %u", (unsigned)node->id, (unsigned)index,
                       (unsigned)read->index);

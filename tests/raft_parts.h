@@ -68,10 +68,11 @@ struct node {
     struct picture disk_picture;
     struct op *ops;
     uint32_t op_first, op_count, op_max;
-    uint64_t disk_free_ns;
+    uint64_t disk_free_ns, round_begin_ns; /* when the disk has done all; when the round that still waits begins */
     /* its place in the network */
     uint32_t group;
     bool deaf, mute;
+    uint64_t arrives_ns[NODES_MAX]; /* when the last message of each node comes in, where messages keep their order */
     /* as the judge saw it last */
     uint64_t judged_commit, judged_term;
     uint64_t list_index, led_ns,
@@ -87,7 +88,9 @@ struct world_config {
     uint32_t late;              /* per mille of messages that take up to 100 times as long */
     uint32_t corrupt; /* per mille of messages with bytes changed; then nodes keep their own promises, no more */
     uint32_t snapshot_entries, trailing_entries; /* 0: no snapshots */
-    void (*print)(const char *line);             /* a line per note and message; NULL: none */
+    bool ordered;                    /* messages between two nodes keep their order, but for the late ones */
+    bool roomy;                      /* production's limits, for measuring; nobody judges */
+    void (*print)(const char *line); /* a line per note and message; NULL: none */
 };
 
 enum happening_kind { HAPPENS_MESSAGE, HAPPENS_DISK, HAPPENS_TIMER };
@@ -143,6 +146,12 @@ struct world {
 static void world_violate(struct world *world, const char *format, ...) __attribute__((format(printf, 2, 3)));
 static void world_say(struct world *world, const struct node *node, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* Whether nodes can be held against each other. */
+static bool judged(const struct world *world)
+{
+    return world->config.corrupt == 0 && !world->config.roomy;
+}
 
 static uint64_t mix(uint64_t a, uint64_t b)
 {

@@ -115,6 +115,25 @@ static void world_run(struct world *world, uint64_t until_ns)
 /* Small limits, so that every window, wrap and refusal is met. */
 static struct raft_config world_raft_config(const struct world *world, uint64_t id, uint32_t life)
 {
+    if (world->config.roomy) {
+        return (struct raft_config){
+            .id = id,
+            .seed = mix(world->config.seed, life),
+            .election_timeout_ns = 500 * MS,
+            .heartbeat_ns = 50 * MS,
+            .members_max = 1024,
+            .configuration_size_max = 65536,
+            .entries_max = 1 << 18,
+            .uncommitted_max = 1 << 16,
+            .entry_size_max = 1 << 20,
+            .append_size_max = 1 << 18,
+            .inflight_size_max = 4 << 20,
+            .chunk_size_max = 1 << 18,
+            .chunks_inflight_max = 8,
+            .reads_max = 256,
+            .promote_lag_max = 1000,
+        };
+    }
     return (struct raft_config){
         .id = id,
         .seed = mix(world->config.seed, life),
@@ -145,6 +164,7 @@ static void node_begin(struct world *world, struct node *node)
     node->op_count = 0;
     node->op_first = 0;
     node->disk_free_ns = world->now_ns;
+    node->round_begin_ns = world->now_ns;
     node->judged_role = RAFT_FOLLOWER;
     const struct raft_config config = world_raft_config(world, node->id, node->life);
     raft_init(node->raft, &config);
@@ -221,9 +241,9 @@ static struct world *world_new(const struct world_config *config)
 {
     struct world *world = calloc(1, sizeof *world);
     struct raft_change founders[RAFT_VOTERS_MAX];
-    const struct raft_config raft_config = world_raft_config(world, 1, 0);
 
     world->config = *config;
+    const struct raft_config raft_config = world_raft_config(world, 1, 0);
     prng_init(&world->prng, config->seed, 0);
     world->committed = calloc(COMMITTED_MAX, sizeof *world->committed);
     world->leader_of = calloc(TERMS_MAX, sizeof *world->leader_of);

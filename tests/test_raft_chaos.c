@@ -41,6 +41,7 @@ static struct world_config draw_config(uint64_t seed)
         .duplicate = (uint32_t)prng_below(&prng, 60),
         .delay_ns = MS / 10 + prng_below(&prng, (storm ? 60 : 5) * MS),
         .disk_ns = MS / 10 + prng_below(&prng, 8 * MS),
+        .ordered = prng_chance(&prng, 1, 2),
         .late = (uint32_t)prng_below(&prng, 40),
         .snapshot_entries = 4 + (uint32_t)prng_below(&prng, 60),
         .trailing_entries = (uint32_t)prng_below(&prng, 12),

@@ -74,7 +74,7 @@ static const struct reject_row {
     { "nothing at all there", 4, 0, 0, RAFT_ACCEPTED, 0 },
     { "its terms are newer: down to where ours are as old", 4, 3, 1, RAFT_ACCEPTED, 2 },
     { "a hint that is no step back steps back one", 4, 4, 2, RAFT_ACCEPTED, 3 },
-    { "not what we asked", 3, 2, 1, RAFT_STALE, 4 },
+    { "any request of the stream may be the first that fails", 5, 2, 1, RAFT_ACCEPTED, 2 },
     { "behind our end", 9, 2, 1, RAFT_IMPOSSIBLE, 4 },
 };
 
@@ -93,6 +93,7 @@ TEST(rejections_find_where_logs_agree)
         EXPECT_EQ(row->why, row->verdict == RAFT_ACCEPTED, sent != NULL);
         if (sent != NULL) EXPECT_EQ(row->why, row->probes, sent->append_request.prev_index);
         if (sent != NULL) EXPECT_EQ("probes carry nothing", 0, sent->append_request.entry_count);
+        if (sent != NULL) EXPECT_EQ("what failed behind it is old news", RAFT_STALE, lab_say(raft, 2, 4, message));
         free(raft);
     }
 }

@@ -120,7 +120,8 @@ void raft_membership_advance(struct raft *raft, struct raft_output *output)
     if (raft->configuration_noted != list->index) {
         raft->configuration_noted = list->index;
         raft_note(output, RAFT_NOTE_CONFIGURATION_COMMITTED, list->index, list->count);
-        if (raft_configuration_find(list, raft->config.id) == NULL) {
+        const bool was = raft_configuration_find(&raft->previous, raft->config.id) != NULL;
+        if (was && raft_configuration_find(list, raft->config.id) == NULL) {
             raft_note(output, RAFT_NOTE_REMOVED, raft->config.id, list->index);
         }
     }

@@ -6,6 +6,7 @@
  *        |  +---- rejected ---------+                                            |
  *        +--- installed --- SENDING_SNAPSHOT <--- its log ends before ours begins (said by a rejection)
  *
+ * A new leader begins with everybody STREAMING, as if all logs were equal; a new member begins PROBING.
  * PROBING sends empty requests, one per heartbeat or rejection, until the place where both logs agree is found.
  * STREAMING sends entries as they come, `next` running ahead of `match` by a bounded weight. What is lost shows as a
  * rejection of the next request. SENDING_SNAPSHOT sends chunks, and heartbeats that fit any log.
@@ -90,7 +91,9 @@ void raft_progress_rebuild(struct raft *raft)
     progress->gone_until_ns = raft->now_ns + 10 * raft->config.election_timeout_ns; /* time enough to come back */
     memset(progress->dirty, 0, (progress->count_max + 63) / 64 * sizeof(uint64_t));
     raft_progress_touch_all(raft);
-    if (count > 0 && progress->heartbeat_due_ns == RAFT_NEVER) progress->heartbeat_due_ns = raft->now_ns;
+    if (count > 0 && progress->heartbeat_due_ns == RAFT_NEVER) {
+        progress->heartbeat_due_ns = raft->now_ns + raft->config.heartbeat_ns;
+    }
     if (count == 0) progress->heartbeat_due_ns = RAFT_NEVER; /* alone: no network, no timers */
 }
 
@@ -130,9 +133,13 @@ void raft_progress_lead(struct raft *raft, struct raft_output *output)
     progress->beat = 1;
     progress->heartbeat = 1;
     progress->heartbeat_due_ns = RAFT_NEVER;
-    raft_progress_rebuild(raft); /* first, so that probes ask for the entry before the no-op */
+    raft_progress_rebuild(raft); /* first, so that the no-op is what comes next for everybody */
     raft_membership_count_voters(raft);
-    if (progress->count > 0) progress->heartbeat_due_ns = raft->now_ns + raft->config.heartbeat_ns;
+    /* Most logs are equal to ours, or we would hardly have won: the no-op goes out on that guess, in this very call. */
+    for (uint32_t i = 0; i < progress->count; i++) {
+        progress->peers[i].state = RAFT_STREAMING;
+        progress->peers[i].flight_index = raft->trail.last_index;
+    }
     /* An entry of our own term: by it, and only by it, older entries become committed (Raft 5.4.2, 6.4). */
     raft_storage_append(raft, (struct raft_entry){ .term = raft->term, .kind = RAFT_ENTRY_NOOP },
                         (struct bytes){ NULL, 0 }, output);
@@ -174,7 +181,10 @@ void raft_progress_probe(struct raft *raft, struct raft_peer *peer, uint64_t nex
 
 void raft_progress_stream(struct raft *raft, struct raft_peer *peer, struct raft_output *output)
 {
-    if (peer->state != RAFT_STREAMING) raft_note(output, RAFT_NOTE_STREAMING, peer->id, peer->next_index);
+    if (peer->state != RAFT_STREAMING) {
+        raft_note(output, RAFT_NOTE_STREAMING, peer->id, peer->next_index);
+        peer->flight_index = peer->next_index - 1;
+    }
     peer->state = RAFT_STREAMING;
     raft_progress_touch(raft, peer);
 }
@@ -286,7 +296,8 @@ static uint32_t sendable(const struct raft *raft, const struct raft_peer *peer)
 {
     const struct raft_trail *trail = &raft->trail;
     const uint64_t sent_index = peer->next_index - 1;
-    const uint64_t in_flight = raft_trail_weight(trail, MIN(peer->match_index, sent_index), sent_index);
+    const uint64_t known_index = MIN(MAX(peer->match_index, peer->flight_index), sent_index);
+    const uint64_t in_flight = raft_trail_weight(trail, known_index, sent_index);
 
     if (sent_index == trail->last_index || in_flight >= raft->config.inflight_size_max) return 0;
     const uint64_t room = MIN(raft->config.append_size_max, raft->config.inflight_size_max - in_flight);

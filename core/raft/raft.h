@@ -101,17 +101,17 @@ enum raft_note_kind {
     RAFT_NOTE_CONFIGURATION,           /* in force: index, members */
     RAFT_NOTE_ROLLED_BACK,             /* a list lost its entry: index of the one in force again, members */
     RAFT_NOTE_CONFIGURATION_COMMITTED, /* index, members */
-    RAFT_NOTE_REMOVED,                 /* own id, index of the committed configuration without it */
-    RAFT_NOTE_TRUNCATED,               /* first index dropped, last index dropped */
-    RAFT_NOTE_PROBING,                 /* a follower, its next index: what it holds has to be found out */
-    RAFT_NOTE_STREAMING,               /* a follower, its next index */
-    RAFT_NOTE_SNAPSHOT_SENDING,        /* a follower, snapshot index */
-    RAFT_NOTE_SNAPSHOT_INSTALLED,      /* leader or 0, snapshot index */
-    RAFT_NOTE_SNAPSHOT_REFUSED,        /* who sent it, snapshot index */
-    RAFT_NOTE_TRANSFER_BEGUN,          /* to whom, term */
-    RAFT_NOTE_TRANSFER_FAILED,         /* to whom, term */
-    RAFT_NOTE_IMPOSSIBLE,              /* from, kind of message: a peer said what cannot be */
-    RAFT_NOTE_TRAIL_FULL,              /* first index that found no room, last index there is */
+    RAFT_NOTE_REMOVED,          /* own id, index of the committed list that leaves it out, as the one before did not */
+    RAFT_NOTE_TRUNCATED,        /* first index dropped, last index dropped */
+    RAFT_NOTE_PROBING,          /* a follower, its next index: what it holds has to be found out */
+    RAFT_NOTE_STREAMING,        /* a follower, its next index */
+    RAFT_NOTE_SNAPSHOT_SENDING, /* a follower, snapshot index */
+    RAFT_NOTE_SNAPSHOT_INSTALLED, /* leader or 0, snapshot index */
+    RAFT_NOTE_SNAPSHOT_REFUSED,   /* who sent it, snapshot index */
+    RAFT_NOTE_TRANSFER_BEGUN,     /* to whom, term */
+    RAFT_NOTE_TRANSFER_FAILED,    /* to whom, term */
+    RAFT_NOTE_IMPOSSIBLE,         /* from, kind of message: a peer said what cannot be */
+    RAFT_NOTE_TRAIL_FULL,         /* first index that found no room, last index there is */
     RAFT_NOTE_KIND_COUNT,
 };
 

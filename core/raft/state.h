@@ -82,6 +82,7 @@ struct raft_peer {
     bool gone;      /* a member of the previous list only: it is to hear of its removal */
     bool probe_due; /* probing: ask now, not with the next heartbeat */
     uint64_t match_index, next_index;
+    uint64_t flight_index; /* what was sent behind it since streaming began is in flight until it is acknowledged */
     uint64_t commit_told;
     uint64_t heard_ns, first_heard; /* first_heard: 1 once it answered in this term */
     uint64_t beat_told, beat_heard;
