@@ -22,9 +22,20 @@ void reads_wake_one(struct logs *logs)
     if (at != RING_NONE) reads_wake(logs, logs->busy_waiters[at]);
 }
 
+/* One that reads many partitions waits for all of them with one entry: entries beyond the waiters there are would push
+ * each other out and in again without end, for as long as the disk stands still. */
+static bool waits_already(const struct logs *logs, uint64_t waiter)
+{
+    for (uint32_t i = 0; i < logs->busy.count; i++) {
+        if (logs->busy_waiters[ring_at(&logs->busy, i)] == waiter) return true;
+    }
+    return false;
+}
+
 void reads_wait(struct logs *logs, uint64_t waiter)
 {
-    if (logs->busy.count == logs->busy.items_max) reads_wake_one(logs); /* it will ask again, and wait behind */
+    if (waits_already(logs, waiter)) return;
+    if (logs->busy.count == logs->busy.items_max) reads_wake_one(logs); /* of a request that is gone: it tells nobody */
     logs->busy_waiters[ring_push(&logs->busy)] = waiter;
 }
 
