@@ -42,7 +42,6 @@ enum note_level { NOTE_DEBUG, NOTE_INFO, NOTE_WARNING, NOTE_ERROR };
     X(TOPIC_DELETED, NOTE_INFO, "topic deleted: %s")
 
 #define NOTES_BROKER(X)                                                                                              \
-    X(LINK_REFUSED, NOTE_WARNING, "connection %d closed: %s")                                                        \
     X(VERSION_REFUSED, NOTE_WARNING, "connection %d closed: api key %d version %d is not served")                    \
     X(FRAME_REFUSED, NOTE_WARNING, "connection %d closed: frame of %d bytes is not a request")                       \
     X(REQUEST_MALFORMED, NOTE_WARNING, "connection %d closed: malformed body of api key %d version %d")              \

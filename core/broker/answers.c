@@ -258,6 +258,18 @@ static void unpin_all(struct broker *broker, const struct writer *out)
     for (uint32_t i = 0; i < out->referred_count; i++) logs_unpin(broker->rooms.logs, read_of(&out->referred[i]));
 }
 
+/* What must never happen to two answers; for the mutation bench. */
+static void swap_last(struct broker *broker, struct link *link)
+{
+    const uint32_t first = link->answer_first, last = link->answer_last;
+
+    if (link->answer_count != 1 || link->sending) return;
+    broker->answers[last].next = first;
+    broker->answers[first].next = ANSWER_NONE;
+    link->answer_first = link->send_next = last;
+    link->answer_last = first;
+}
+
 enum answers_verdict answers_add(struct broker *broker, struct link *link, const struct call *call,
                                  enum answer_state state, uint32_t *number)
 {
@@ -283,6 +295,7 @@ enum answers_verdict answers_add(struct broker *broker, struct link *link, const
     if (link->answer_last == ANSWER_NONE) link->answer_first = *number;
     else broker->answers[link->answer_last].next = *number;
     link->answer_last = *number;
+    if (MUTANT(broker_swaps_answers)) swap_last(broker, link);
     link->answer_count++;
     if (link->send_next == ANSWER_NONE) link->send_next = *number;
     if (state != ANSWER_READY) {
@@ -318,7 +331,7 @@ void answer_ready(struct broker *broker, uint32_t number)
     answer->state = ANSWER_READY;
     answer->waiting_count = 0;
     if (answer->failed) produce_patch(broker, number);
-    waits_drop(&broker->waits, &answer->waits_first);
+    if (!MUTANT(broker_answered_still_waits)) waits_drop(&broker->waits, &answer->waits_first);
     link->unready_count--;
     broker->answers_unready--;
     while (link->unready_first != ANSWER_NONE && answer_at(broker, link->unready_first)->state == ANSWER_READY) {

@@ -91,7 +91,7 @@ static struct found find(struct listing *listing, uint32_t topic, const struct l
     const struct log_offsets offsets = log_offsets(call->logs, place.log);
     switch (asked->timestamp) {
     case TIMESTAMP_LATEST:
-        found.offset = offsets.high_watermark;
+        found.offset = MUTANT(broker_lists_uncommitted) ? offsets.log_end_offset : offsets.high_watermark;
         found.leader_epoch = offsets.leader_epoch;
         return found;
     case TIMESTAMP_EARLIEST:

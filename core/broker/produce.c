@@ -91,9 +91,9 @@ static enum append_verdict append(struct call *call, const struct place *place, 
 
     outcome->error = error_of_append(verdict);
     if (outcome->error != ERROR_NONE) return verdict;
-    outcome->appended = true;
+    outcome->appended = verdict != APPEND_DUPLICATE || !MUTANT(broker_duplicate_is_not_awaited);
     outcome->base_offset = answer.base_offset;
-    outcome->end_offset = answer.last_offset + 1;
+    outcome->end_offset = MUTANT(broker_awaits_first_offset) ? answer.base_offset : answer.last_offset + 1;
     if (stamp_time) outcome->log_append_time = answer.log_append_time;
     outcome->log_start_offset = log_offsets(call->logs, place->log).log_start_offset;
     if (verdict == APPEND_OK) {
@@ -159,7 +159,7 @@ static bool produce_all(struct producing *producing)
         if (topic != SLOT_NONE) rules = rules_of(producing->call, topic);
         for (uint32_t j = 0; j < from->partitions_count; j++, number++) {
             struct outcome *outcome = &progress->outcomes[number];
-            if (number < progress->done_count) continue;
+            if (number < progress->done_count && !MUTANT(broker_appends_again)) continue;
             const enum append_verdict verdict = produce_one(producing, topic, &rules, &from->partitions[j], outcome);
             if (verdict == APPEND_NO_MEMORY && !producing->call->timed_out) return false;
             progress->done_count++;
