@@ -148,6 +148,7 @@ uint64_t logs_advance_start(struct logs *logs, uint32_t number, int64_t log_star
     if (payload == NULL) return 0;
     payload_head_write(payload, logs, log);
     store_u64(payload + PAYLOAD_HEAD_SIZE, (uint64_t)log_start_offset);
+    log->start_before = log_shown_start(logs, log);
     log->log_start_offset = log_start_offset;
     log->start_sequence = journal_open_sequence(logs->journal);
     logs->checkpoint.activity = true;

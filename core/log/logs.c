@@ -141,7 +141,7 @@ struct log_offsets log_offsets(const struct logs *logs, uint32_t number)
     const struct log *log = log_at(logs, number);
 
     return (struct log_offsets){
-        .log_start_offset = log->log_start_offset,
+        .log_start_offset = log_shown_start(logs, log),
         .durable_offset = log->durable_offset,
         .log_end_offset = log->log_end_offset,
         .high_watermark = log->high_watermark,
