@@ -91,7 +91,7 @@ static void carry_out(struct run *run, uint32_t entry)
     case FAULT_RESET:
     case FAULT_CLOG: on_wires(run, fault); break;
     case FAULT_CLOCK_STEP:
-        world->wall_base_ms += (int64_t)(int16_t)(fault->argument & 0xffff) * 1000;
+        world->wall_base_ms = world->wall_true_ms + (int64_t)(int16_t)(fault->argument & 0xffff) * 1000;
         met = true;
         break;
     case FAULT_PAUSE:

@@ -34,7 +34,7 @@ static void draw_details(struct fault *fault, struct prng *prng, bool aimed)
     case FAULT_STALL: fault->argument = 2 + (uint32_t)prng_below(prng, 200); break;
     case FAULT_RESET:
     case FAULT_CLOG: fault->argument = 1 + (uint32_t)prng_below(prng, 4); break;
-    case FAULT_CLOCK_STEP: fault->argument = (uint16_t)(int16_t)((int)prng_below(prng, 7200) - 3600); break;
+    case FAULT_CLOCK_STEP: fault->argument = (uint16_t)(int16_t)((int)prng_below(prng, 3000) - 1500); break;
     case FAULT_PAUSE: fault->duration_us *= 1 + prng_below(prng, 20); break;
     default: break;
     }

@@ -24,7 +24,7 @@
     X(FLIP, "flip", "one durable bit flips; -; -")                                                                    \
     X(RESET, "reset", "connections break; one of how many; -")                                                        \
     X(CLOG, "clog", "connections stand still; one of how many; so long")                                              \
-    X(CLOCK_STEP, "clock-step", "the wall clock steps; by this many seconds, signed; -")                              \
+    X(CLOCK_STEP, "clock-step", "the wall clock is wrong; by this many seconds, signed, less than an hour; -")                             \
     X(PAUSE, "pause", "the process stands still while time goes on; -; so long")
 
 enum fault_kind {

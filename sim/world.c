@@ -16,6 +16,7 @@ void world_init(struct world *world, uint64_t seed)
 {
     *world = (struct world){
         .seed = seed,
+        .wall_true_ms = 1700000000000,
         .wall_base_ms = 1700000000000,
         .latency_ns = 100 * 1000,
         .events_max = UINT64_MAX,

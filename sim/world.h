@@ -80,7 +80,8 @@ struct machine {
 struct world {
     uint64_t seed;
     uint64_t now_ns;
-    int64_t wall_base_ms; /* wall clock = base + time; a fault moves it */
+    int64_t wall_true_ms; /* the wall clock at time 0 */
+    int64_t wall_base_ms; /* what machines take for it; a fault moves it */
     struct queue queue;
     struct prng host_prng, net_prng;
     struct machine machines[MACHINES_MAX];
