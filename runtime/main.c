@@ -1,0 +1,82 @@
+/* main.c -- chronik-server: what was typed, and what the process ends with. */
+#include "base/check.h"
+#include "report.h"
+#include "server.h"
+#include "settings.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+extern char **environ;
+
+_Noreturn void check_failed(const char *file, int line, const char *what)
+{
+    log_line(NOTE_ERROR, "check", "%s:%d: CHECK(%s): this is a mistake of ours; the next start recovers", file, line,
+             what);
+    abort();
+}
+
+static void print_usage(FILE *file)
+{
+    fputs("chronik-server -- a streaming server that speaks Kafka\n"
+          "\n"
+          "  chronik-server start [FLAG VALUE]...   start a node; data is kept in ./data\n"
+          "  chronik-server standalone [...]        the same, for a node that stays alone\n"
+          "  chronik-server version\n"
+          "  chronik-server start --help            all flags, with their defaults\n"
+          "\n"
+          "Try it:\n"
+          "  chronik-server start &\n"
+          "  echo hello | kcat -b localhost:9092 -t greetings -P\n"
+          "  kcat -b localhost:9092 -t greetings -C -e\n"
+          "  curl http://localhost:8080/admin/status\n",
+          file);
+}
+
+static void print_flags(void)
+{
+    puts("chronik-server start [FLAG VALUE]...\n"
+         "\n"
+         "Every flag has a key in the file and a variable: --kafka-addr is kafka_addr under [server], and\n"
+         "CHRONIK_KAFKA_ADDR. The command line wins over variables, and these over the file, which is the one\n"
+         "named by --config FILE, or ./chronik.toml, or /etc/chronik/chronik.toml.");
+    settings_print(stdout);
+    puts("\nExit codes: 0 stopped, 1 cannot start, 2 usage or config, 3 disk failed, 4 disk full, 5 data corrupt,\n"
+         "6 data of another node or format, 130 stopped by a second signal.");
+}
+
+static int start(char *const *arguments)
+{
+    static const char *const files[] = { "./chronik.toml", "/etc/chronik/chronik.toml", NULL };
+    const struct settings_sources sources = { arguments, environ, files };
+    static struct settings settings;
+    char error[SETTINGS_ERROR_SIZE];
+
+    settings_init(&settings);
+    switch (settings_read(&settings, &sources, error)) {
+    case SETTINGS_HELP: print_flags(); return EXIT_STOPPED;
+    case SETTINGS_WRONG: fprintf(stderr, "chronik-server: %s\n", error); return EXIT_USAGE;
+    case SETTINGS_READ: break;
+    }
+    log_set(settings.log_level, settings.log_format);
+    return (int)server_run(&settings);
+}
+
+int main(int argc, char **argv)
+{
+    const char *command = argc > 1 ? argv[1] : "";
+
+    if (strcmp(command, "start") == 0 || strcmp(command, "standalone") == 0) return start(argv + 2);
+    if (strcmp(command, "version") == 0 || strcmp(command, "--version") == 0) {
+        puts("chronik-server " CHRONIK_VERSION);
+        return EXIT_STOPPED;
+    }
+    if (strcmp(command, "help") == 0 || strcmp(command, "--help") == 0 || strcmp(command, "-h") == 0) {
+        print_usage(stdout);
+        return EXIT_STOPPED;
+    }
+    if (argc > 1) fprintf(stderr, "chronik-server: there is no command '%s'\n\n", command);
+    print_usage(stderr);
+    return EXIT_USAGE;
+}
