@@ -24,6 +24,8 @@ struct fake_log {
     struct fake_batch *batches;
     uint32_t batch_count, batches_max;
     bool on_disk; /* read as a file range */
+    int64_t next_start;
+    uint64_t start_sequence;
 };
 
 struct logs {
@@ -36,6 +38,7 @@ struct logs {
     uint32_t waiter_count;
     int64_t pins;
     uint64_t sequence, durable_sequence;
+    bool start_refused; /* there is no room to move a log's start */
     uint32_t read_calls;
     uint32_t between_calls;
 };
@@ -116,8 +119,23 @@ bool logs_has_room(const struct logs *logs)
 
 uint64_t logs_advance_start(struct logs *logs, uint32_t log, int64_t log_start_offset)
 {
-    logs->logs[log].offsets.log_start_offset = log_start_offset;
-    return ++logs->sequence;
+    struct fake_log *at = &logs->logs[log];
+
+    if (logs->start_refused) return 0;
+    if (log_start_offset <= at->next_start) return at->start_sequence;
+    at->next_start = log_start_offset;
+    at->start_sequence = ++logs->sequence;
+    return at->start_sequence;
+}
+
+/* What was moved is shown when it is durable. */
+static inline void fake_logs_sync(struct logs *logs)
+{
+    logs->durable_sequence = logs->sequence;
+    for (uint32_t log = 0; log < FAKE_LOGS_MAX; log++) {
+        struct fake_log *at = &logs->logs[log];
+        if (at->next_start > at->offsets.log_start_offset) at->offsets.log_start_offset = at->next_start;
+    }
 }
 
 bool logs_is_durable(const struct logs *logs, uint64_t sequence)

@@ -188,13 +188,14 @@ static const struct delete_row {
     { "led by another", "far", NULL, 0, ERROR_NOT_LEADER_OR_FOLLOWER, -1, false },
 };
 
-static void put_delete(struct world *world, int16_t version, int32_t correlation_id, const char *name, int64_t offset)
+static void put_delete(struct world *world, uint32_t link, int16_t version, int32_t correlation_id, const char *name,
+                       int64_t offset)
 {
     struct delete_records_request_partition partition = { 0, offset };
     struct delete_records_request_topic topic = { text_of(name), &partition, 1 };
     const struct delete_records_request request = { .topics = &topic, .topics_count = 1, .timeout_ms = 1000 };
 
-    WORLD_ASK(world, 0, API_DELETE_RECORDS, delete_records, version, correlation_id, &request);
+    WORLD_ASK(world, link, API_DELETE_RECORDS, delete_records, version, correlation_id, &request);
 }
 
 TEST(records_are_deleted_as_by_kafka)
@@ -204,9 +205,9 @@ TEST(records_are_deleted_as_by_kafka)
             struct world *world = world_with_times();
             struct delete_records_response got;
             if (row->cleanup != NULL) world_config(world, row->topic, "cleanup.policy", row->cleanup);
-            put_delete(world, version, 1, row->topic, row->offset);
+            put_delete(world, 0, version, 1, row->topic, row->offset);
             if (row->waits) EXPECT_NO_ANSWER("not before it is durable", world, 0);
-            world->logs->durable_sequence = world->logs->sequence;
+            fake_logs_sync(world->logs);
             world_tick(world);
             WORLD_GET(row->why, world, 0, API_DELETE_RECORDS, delete_records, version, 1, &got);
             EXPECT_EQ(row->why, row->error, got.topics[0].partitions[0].error_code);
@@ -222,18 +223,59 @@ TEST(a_deletion_that_is_not_durable_in_time_is_told)
     struct world *world = world_with_times();
     struct delete_records_response got;
 
-    put_delete(world, 1, 1, "t", 3);
+    put_delete(world, 0, 1, 1, "t", 3);
     world_pass(world, 999);
     EXPECT_NO_ANSWER("there is time", world, 0);
     world_pass(world, 1);
     WORLD_GET("over", world, 0, API_DELETE_RECORDS, delete_records, 1, 1, &got);
     EXPECT_EQ("told", ERROR_REQUEST_TIMED_OUT, got.topics[0].partitions[0].error_code);
     EXPECT_EQ("but not done twice", 1, world->logs->sequence);
-    world->logs->durable_sequence = 1;
+    fake_logs_sync(world->logs);
     world_tick(world);
     EXPECT_NO_ANSWER("nor answered twice", world, 0);
-    put_delete(world, 1, 2, "t", 3);
+    put_delete(world, 0, 1, 2, "t", 3);
     WORLD_GET("the link goes on", world, 0, API_DELETE_RECORDS, delete_records, 1, 2, &got);
     EXPECT_EQ("gone already", 3, got.topics[0].partitions[0].low_watermark);
+    world_free(world);
+}
+
+TEST(a_second_deletion_waits_for_the_first)
+{
+    struct world *world = world_with_times();
+    struct delete_records_response got;
+
+    world_open(world, 1);
+    put_delete(world, 0, 1, 1, "t", 3);
+    put_delete(world, 1, 1, 2, "t", 2);
+    EXPECT_NO_ANSWER("it is not durable", world, 0);
+    EXPECT_NO_ANSWER("so what it did for the other is not either", world, 1);
+    fake_logs_sync(world->logs);
+    world_tick(world);
+    WORLD_GET("the first", world, 0, API_DELETE_RECORDS, delete_records, 1, 1, &got);
+    WORLD_GET("the second", world, 1, API_DELETE_RECORDS, delete_records, 1, 2, &got);
+    EXPECT_EQ("has nothing to do", 3, got.topics[0].partitions[0].low_watermark);
+    world_free(world);
+}
+
+TEST(a_deletion_waits_for_room)
+{
+    struct world *world = world_with_times();
+    struct delete_records_response got;
+
+    world->logs->start_refused = true;
+    put_delete(world, 0, 1, 1, "t", 3);
+    world_tick(world);
+    world->logs->start_refused = false;
+    world_tick(world);
+    EXPECT_NO_ANSWER("moved, not durable", world, 0);
+    fake_logs_sync(world->logs);
+    world_tick(world);
+    WORLD_GET("answered", world, 0, API_DELETE_RECORDS, delete_records, 1, 1, &got);
+    EXPECT_EQ("well", ERROR_NONE, got.topics[0].partitions[0].error_code);
+    world->logs->start_refused = true;
+    put_delete(world, 0, 1, 2, "t", 4);
+    world_pass(world, 1000);
+    WORLD_GET("too long", world, 0, API_DELETE_RECORDS, delete_records, 1, 2, &got);
+    EXPECT_EQ("is told", ERROR_REQUEST_TIMED_OUT, got.topics[0].partitions[0].error_code);
     world_free(world);
 }

@@ -17,6 +17,7 @@ struct deleting {
     struct call *call;
     struct delete_records_request request;
     uint64_t sequence; /* with which the last of the moves becomes durable */
+    bool no_room;      /* the logs could not take one of them */
 };
 
 static int16_t check(const struct deleting *deleting, const struct place *place,
@@ -55,6 +56,7 @@ static void delete_one(struct deleting *deleting, uint32_t topic, const struct d
     answer->low_watermark = MAX(wanted, offsets.log_start_offset);
     if (wanted <= offsets.log_start_offset) return; /* it is gone already */
     const uint64_t sequence = logs_advance_start(call->logs, place.log, wanted);
+    if (sequence == 0) deleting->no_room = true;
     deleting->sequence = MAX(deleting->sequence, sequence);
 }
 
@@ -101,7 +103,13 @@ enum call_verdict delete_records_handle(struct call *call)
     if (size > ANSWER_SIZE_MAX) return CALL_MALFORMED;
     if (!call_reserve(call, (uint32_t)size)) return CALL_WAITS;
     if (!delete_all(&deleting)) return CALL_MALFORMED;
+    call->wait.deadline_ns = call_deadline_ns(call, deleting.request.timeout_ms);
+    if (deleting.no_room) { /* all of it again: what was moved stays so */
+        call->wait.what = WAIT_APPEND;
+        return CALL_WAITS;
+    }
     if (deleting.sequence == 0) return CALL_ANSWERED;
-    call->wait = (struct wait){ WAIT_DURABLE, deleting.sequence, call_deadline_ns(call, deleting.request.timeout_ms) };
+    call->wait.what = WAIT_DURABLE;
+    call->wait.value = deleting.sequence;
     return CALL_HELD;
 }

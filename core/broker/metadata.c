@@ -10,7 +10,6 @@
 
 enum {
     CREATE_WAIT_MS = 5000, /* longer than any healthy commit, shorter than a client's patience */
-    KEPT_INDEX = 0,        /* kept: the metadata index of the creations; 0: none was proposed */
 };
 
 static bool put_offline(const struct call *call, const struct image_partition *partition,
@@ -86,7 +85,7 @@ static int16_t missing_error(const struct call *call, const struct metadata_requ
 {
     if (asked->name.data == NULL) return ERROR_UNKNOWN_TOPIC_ID;
     if (!topic_name_is_valid(asked->name)) return ERROR_INVALID_TOPIC_EXCEPTION;
-    if (call->kept[KEPT_INDEX] != 0 && call->timed_out) return ERROR_LEADER_NOT_AVAILABLE; /* it is on its way */
+    if (call->timed_out) return ERROR_LEADER_NOT_AVAILABLE; /* it is on its way */
     return ERROR_UNKNOWN_TOPIC_OR_PARTITION;
 }
 
@@ -124,8 +123,7 @@ static uint64_t create_missing(struct call *call, const struct metadata_request 
         uint64_t created;
         if (name.data == NULL || image_topic_by_name(call->image, name) != SLOT_NONE) continue;
         if (!topic_name_is_valid(name)) continue;
-        if (controller_auto_create_topic(call->controller, name, &created) && created > index)
-            index = created;
+        if (controller_auto_create_topic(call->controller, name, &created) && created > index) index = created;
     }
     return index;
 }
@@ -185,7 +183,6 @@ enum call_verdict metadata_handle(struct call *call)
     if (!metadata_request_read(&reader, call->version, call->arena, &request)) return CALL_MALFORMED;
     if (!call->resumed && !asks_by_id_too_early(call, &request)) {
         const uint64_t index = create_missing(call, &request);
-        call->kept[KEPT_INDEX] = index;
         if (index > 0) return call_wait_applied(call, index, CREATE_WAIT_MS);
     }
     uuid_format(&view.cluster_id, cluster_id);
