@@ -7,7 +7,6 @@ void config_init(struct config *config)
 {
     *config = (struct config){
         .node_id = 1,
-        .advertised_kafka = { "127.0.0.1", 9092 },
 
         .links_max = 10000,
         .topics_max = 10000,

@@ -38,6 +38,7 @@ static uint8_t next_byte(void)
 static void configure(void)
 {
     config_init(&config);
+    config.advertised_kafka = (struct address){ "node1.fuzz", 9092 };
     config.links_max = LINKS;
     config.topics_max = 16;
     config.partitions_max = 32;

@@ -11,6 +11,7 @@ static void draw_config(struct config *config, struct prng *prng)
 {
     config_init(config);
     config->node_id = 1;
+    config->advertised_kafka = (struct address){ "node1.sim", 9092 };
     config->links_max = 64;
     config->topics_max = 64;
     config->partitions_max = 128;
