@@ -26,8 +26,10 @@ struct kept_log {
     int32_t partition;
     uint32_t count; /* batches appended */
     struct kept_batch *batches;
-    int64_t durable_offset, start_offset, durable_start;
-    uint64_t start_sequence;
+    int64_t durable_offset;
+    int64_t start_seen, start_asked; /* the log start offset as it was shown, and what it may become */
+    int64_t trimmed;
+    uint64_t trim_sequence; /* `trimmed` is durable with it */
     int32_t epoch;
 };
 
@@ -364,13 +366,11 @@ static void world_settle(struct world *world)
     for (uint32_t log = 0; log < WORLD_LOGS; log++) {
         struct kept_log *kept = &world->kept[log];
         if (!kept->open) continue;
-        const int64_t start_offset = log_offsets(world->logs, log).log_start_offset;
-        WORLD_CHECK(start_offset >= kept->start_offset);
-        if (start_offset > kept->start_offset) { /* by retention */
-            kept->start_offset = start_offset;
-            kept->start_sequence = world->logs->logs[log].start_sequence;
-        }
-        if (logs_is_durable(world->logs, kept->start_sequence)) kept->durable_start = kept->start_offset;
+        const int64_t start = log_offsets(world->logs, log).log_start_offset;
+        WORLD_CHECK(start >= kept->start_seen);
+        WORLD_CHECK(start >= kept->trimmed || !logs_is_durable(world->logs, kept->trim_sequence));
+        kept->start_seen = start;
+        kept->start_asked = MAX(kept->start_asked, world->logs->logs[log].next_start_offset);
     }
     world_ready(world);
 }
@@ -502,8 +502,9 @@ static void world_trim(struct world *world)
     const uint64_t sequence = logs_advance_start(world->logs, log, wanted);
     if (sequence == 0) return;
     world->trims++;
-    kept->start_offset = wanted;
-    kept->start_sequence = sequence;
+    kept->start_asked = MAX(kept->start_asked, wanted);
+    kept->trimmed = wanted;
+    kept->trim_sequence = sequence;
 }
 
 /* ---- lives ---- */
@@ -587,16 +588,17 @@ static void world_judge_log(struct world *world, uint32_t log)
 
     WORLD_CHECK(offsets.log_end_offset >= kept->durable_offset);
     WORLD_CHECK(offsets.durable_offset == offsets.log_end_offset);
-    WORLD_CHECK(offsets.log_start_offset >= kept->durable_start && offsets.log_start_offset <= kept->start_offset);
+    WORLD_CHECK(offsets.log_start_offset >= kept->start_seen && offsets.log_start_offset <= kept->start_asked);
     /* What was not durable may be there or not, but nothing else. */
     while (kept->count > 0 && kept->batches[kept->count - 1].base_offset >= offsets.log_end_offset) {
         free(kept->batches[--kept->count].bytes);
     }
     WORLD_CHECK(world_end(kept) == offsets.log_end_offset);
     kept->durable_offset = offsets.log_end_offset;
-    kept->start_offset = offsets.log_start_offset;
-    kept->durable_start = offsets.log_start_offset;
-    kept->start_sequence = 0;
+    kept->start_seen = offsets.log_start_offset;
+    kept->start_asked = offsets.log_start_offset;
+    kept->trimmed = 0;
+    kept->trim_sequence = 0;
     for (uint32_t i = 0; i < kept->count; i++) epoch = MAX(epoch, kept->batches[i].epoch);
     WORLD_CHECK(offsets.leader_epoch == epoch);
     kept->epoch = MAX(epoch, 0);

@@ -143,16 +143,15 @@ uint64_t logs_advance_start(struct logs *logs, uint32_t number, int64_t log_star
     if (log_start_offset > log->high_watermark && !MUTANT(start_beyond_high_watermark)) {
         log_start_offset = log->high_watermark;
     }
-    if (log_start_offset <= log->log_start_offset) return MAX(log->start_sequence, 1U);
+    if (log_start_offset <= log->next_start_offset) return MAX(log->start_sequence, 1U);
     uint8_t *payload = take_memory(logs, ENTRY_START_OFFSET, PAYLOAD_HEAD_SIZE + 8, &chunk);
     if (payload == NULL) return 0;
     payload_head_write(payload, logs, log);
     store_u64(payload + PAYLOAD_HEAD_SIZE, (uint64_t)log_start_offset);
-    log->start_before = log_shown_start(logs, log);
-    log->log_start_offset = log_start_offset;
+    log->next_start_offset = log_start_offset; /* seen by nobody before it is durable: it must not step back */
+    if (MUTANT(start_shown_early)) log->log_start_offset = log_start_offset;
     log->start_sequence = journal_open_sequence(logs->journal);
     logs->checkpoint.activity = true;
-    epochs_trim(&logs->epochs, &log->epochs, log_start_offset);
     remove_when_durable(logs, number);
     return log->start_sequence;
 }

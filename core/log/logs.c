@@ -141,7 +141,7 @@ struct log_offsets log_offsets(const struct logs *logs, uint32_t number)
     const struct log *log = log_at(logs, number);
 
     return (struct log_offsets){
-        .log_start_offset = log_shown_start(logs, log),
+        .log_start_offset = log->log_start_offset,
         .durable_offset = log->durable_offset,
         .log_end_offset = log->log_end_offset,
         .high_watermark = log->high_watermark,
@@ -192,6 +192,7 @@ static void rounds_are_durable(struct logs *logs)
         logs->round_first = (logs->round_first + 1) % ROUND_MARKS_MAX;
         logs->round_count--;
     }
+    remove_starts_are_durable(logs);
     logs->rounds_durable++;
     logs->starved = false;
 }
@@ -372,6 +373,7 @@ void log_check(const struct logs *logs, uint32_t number)
 
     CHECK(log->log_start_offset <= log->high_watermark || logs->state == LOGS_RECOVERING ||
           MUTANT(start_beyond_high_watermark));                                                   /* (1) */
+    CHECK(log->log_start_offset <= log->next_start_offset);                                       /* (1) */
     CHECK(log->high_watermark <= log->durable_offset);                                            /* (1) */
     CHECK(log->durable_offset <= log->log_end_offset);                                            /* (1) */
     CHECK(log->written_offset <= log->durable_offset || MUTANT(flush_takes_what_is_not_durable)); /* (2) */

@@ -205,9 +205,22 @@ static void search_offset(struct logs *logs, struct lookup *lookup, struct effec
     lookup_order_page(logs, lookup, effects);
 }
 
+/* Whether that very question is under way: who asks for several things is woken by the first of them, and asks again
+ * for all. */
+static bool is_asked(const struct logs *logs, uint32_t number, enum lookup_wants wants, int64_t asked, uint64_t waiter)
+{
+    for (uint32_t slot = 0; slot < LOOKUPS_MAX && logs->lookups_used > 0; slot++) {
+        const struct lookup *lookup = &logs->lookups[slot];
+        if (lookup->state == LOOKUP_FREE || lookup->doomed != DOOMED_NONE || lookup->wants != wants) continue;
+        if (lookup->waiter == waiter && lookup->log == number && lookup->asked == asked) return true;
+    }
+    return false;
+}
+
 bool lookup_offset(struct logs *logs, uint32_t number, uint32_t segment, int64_t offset, uint64_t waiter,
                    struct effects *effects)
 {
+    if (is_asked(logs, number, LOOKUP_OFFSET, offset, waiter)) return true;
     struct lookup *lookup = lookup_begin(logs, number, segment, LOOKUP_OFFSET, waiter, effects);
     if (lookup == NULL) return false;
 
@@ -242,6 +255,7 @@ static void search_time(struct logs *logs, struct lookup *lookup, struct effects
 bool lookup_time(struct logs *logs, uint32_t number, uint32_t segment, int64_t asked, int64_t timestamp,
                  uint64_t waiter, struct effects *effects)
 {
+    if (is_asked(logs, number, LOOKUP_TIMESTAMP, asked, waiter)) return true;
     struct lookup *lookup = lookup_begin(logs, number, segment, LOOKUP_TIMESTAMP, waiter, effects);
     if (lookup == NULL) return false;
 

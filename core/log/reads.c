@@ -203,7 +203,7 @@ enum read_verdict logs_read(struct logs *logs, uint32_t number, int64_t offset, 
     read->piece_count = 0;
     read->size = 0;
     read->segment_pin = SLOT_FREE;
-    if (offset < log_shown_start(logs, log) || offset > log->log_end_offset) return READ_OUT_OF_RANGE;
+    if (offset < log->log_start_offset || offset > log->log_end_offset) return READ_OUT_OF_RANGE;
     end_offset = MIN(end_offset, log->log_end_offset);
     if (offset >= end_offset) return READ_OK;
     const uint32_t at = entries_find(&logs->entries, &log->entries, offset);

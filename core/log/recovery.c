@@ -50,6 +50,7 @@ static bool take_log(struct logs *logs, const struct checkpoint_record *record)
     recovery->log = number;
     log->recovered = true;
     log->log_start_offset = record->log.log_start_offset;
+    log->next_start_offset = record->log.log_start_offset;
     log->written_offset = record->log.begin_offset;
     log->durable_offset = record->log.begin_offset;
     log->log_end_offset = record->log.begin_offset;

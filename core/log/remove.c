@@ -21,6 +21,27 @@ void remove_when_durable(struct logs *logs, uint32_t number)
     logs->trim_last = number;
 }
 
+static bool start_is_durable(const struct logs *logs, const struct log *log)
+{
+    return log->start_sequence <= journal_durable_sequence(logs->journal) ||
+           MUTANT(segments_dropped_before_start_is_durable);
+}
+
+static void start_at(struct logs *logs, struct log *log)
+{
+    if (log->log_start_offset == log->next_start_offset) return;
+    log->log_start_offset = log->next_start_offset;
+    epochs_trim(&logs->epochs, &log->epochs, log->log_start_offset);
+}
+
+void remove_starts_are_durable(struct logs *logs)
+{
+    for (uint32_t at = logs->trim_first; at != LOG_NONE; at = logs->logs[at].next_trim) {
+        /* One that moved twice waits for the second round, and those behind it may not. */
+        if (start_is_durable(logs, &logs->logs[at])) start_at(logs, &logs->logs[at]);
+    }
+}
+
 static void add_dying(struct logs *logs, uint32_t number)
 {
     logs->segments[number].dying_next = SEGMENT_NONE;
@@ -54,10 +75,8 @@ static void trim(struct logs *logs, struct effects *effects)
     for (uint32_t bound = SEGMENTS_PER_STEP; logs->trim_first != LOG_NONE; bound--) {
         const uint32_t number = logs->trim_first;
         struct log *log = &logs->logs[number];
-        if (log->start_sequence > journal_durable_sequence(logs->journal) &&
-            !MUTANT(segments_dropped_before_start_is_durable)) {
-            return;
-        }
+        if (!start_is_durable(logs, log)) return;
+        start_at(logs, log);
         if (bound == 0) {
             logs->due = true;
             return;

@@ -12,6 +12,9 @@
 /* The log start offset moved up: what lies below it is dropped when that is durable. */
 void remove_when_durable(struct logs *logs, uint32_t log);
 
+/* A round became durable: so did, perhaps, a log start offset. */
+void remove_starts_are_durable(struct logs *logs);
+
 void remove_work(struct logs *logs, struct effects *effects);
 void remove_on_disk(struct logs *logs, uint32_t slot, const struct event_disk *disk, struct effects *effects);
 uint64_t remove_deadline_ns(const struct logs *logs);

@@ -90,6 +90,7 @@ static enum replay_verdict replay_start_offset(struct logs *logs, uint32_t numbe
     if (offset < 0 || offset > log->log_end_offset) return REPLAY_CORRUPT;
     if (offset <= log->log_start_offset) return REPLAY_DONE;
     log->log_start_offset = offset;
+    log->next_start_offset = offset;
     epochs_trim(&logs->epochs, &log->epochs, offset);
     return REPLAY_DONE;
 }

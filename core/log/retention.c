@@ -27,7 +27,7 @@ static bool retain(struct logs *logs, uint32_t number)
 {
     const struct log *log = &logs->logs[number];
     uint64_t size = log->segments_size + (log->end_position - log->written_position);
-    int64_t start_offset = log->log_start_offset;
+    int64_t start_offset = log->next_start_offset;
     bool any_below = false;
     uint32_t at = log->first_segment;
 
@@ -37,11 +37,12 @@ static bool retain(struct logs *logs, uint32_t number)
         if (!is_settled(log, segment) || end_offset > log->high_watermark) break;
         size -= segment->written.size;
         if (end_offset <= log->log_start_offset) any_below = true;
-        else if (is_outlived(log, segment, size, logs->wall_ms)) start_offset = end_offset;
+        else if (end_offset <= start_offset || is_outlived(log, segment, size, logs->wall_ms))
+            start_offset = MAX(start_offset, end_offset);
         else break;
         at = segment->next;
     }
-    if (start_offset > log->log_start_offset) return logs_advance_start(logs, number, start_offset) != 0;
+    if (start_offset > log->next_start_offset) return logs_advance_start(logs, number, start_offset) != 0;
     if (any_below) remove_when_durable(logs, number);
     return true;
 }

@@ -90,8 +90,9 @@ struct log {
     int32_t partition;
     struct log_rules rules;
 
-    int64_t log_start_offset;
-    int64_t written_offset; /* end of what is in segments */
+    int64_t log_start_offset;  /* durable */
+    int64_t next_start_offset; /* what it becomes with the round start_sequence */
+    int64_t written_offset;    /* end of what is in segments */
     int64_t durable_offset;
     int64_t log_end_offset;
     int64_t high_watermark;
@@ -100,7 +101,6 @@ struct log {
     uint64_t written_position;
     uint64_t durable_position;
     uint64_t start_sequence; /* journal round that makes the log start offset durable */
-    int64_t start_before;    /* what it is until then, for everybody who asks */
     uint64_t segments_size;
     struct entry_list entries;
     struct epoch_list epochs;
@@ -549,13 +549,6 @@ static inline void logs_break(struct logs *logs, enum halt_reason reason, const 
     if (logs->state == LOGS_BROKEN) return;
     logs->state = LOGS_BROKEN;
     logs->halt = (struct effect_halt){ reason, path };
-}
-
-/* The log start offset as clients may know it: only when it is durable, or a crash would take it back. */
-static inline int64_t log_shown_start(const struct logs *logs, const struct log *log)
-{
-    if (MUTANT(start_shown_early)) return log->log_start_offset;
-    return log->start_sequence <= journal_durable_sequence(logs->journal) ? log->log_start_offset : log->start_before;
 }
 
 #endif
