@@ -153,6 +153,18 @@ static struct raft_config world_raft_config(const struct world *world, uint64_t 
     };
 }
 
+/* The first voters; whoever restarts before that was durable founds the same group again. */
+static void found(struct world *world, struct node *node)
+{
+    struct raft_change founders[RAFT_VOTERS_MAX];
+
+    if (node->id > world->config.voters) return;
+    for (uint32_t i = 0; i < world->config.voters; i++) {
+        founders[i] = (struct raft_change){ RAFT_ADD, i + 1, BYTES_LITERAL("somewhere:9093") };
+    }
+    CHECK(raft_found(node->raft, founders, world->config.voters) == RAFT_ACCEPTED);
+}
+
 static void node_begin(struct world *world, struct node *node)
 {
     node->up = true;
@@ -212,6 +224,7 @@ static void world_restart(struct world *world, struct node *node)
     for (uint64_t index = picture->index + 1; index <= raft_last_index(node->raft); index++) {
         items_push(&node->log, items_at(&node->disk_log, index));
     }
+    if (node->disk_term == 0 && node->disk_log.count == 0 && picture->index == 0) found(world, node);
     raft_start(node->raft, world->now_ns, &world->out);
     world_drain(world, node, &no_source);
 }
@@ -240,7 +253,6 @@ static void world_crash(struct world *world, struct node *node)
 static struct world *world_new(const struct world_config *config)
 {
     struct world *world = calloc(1, sizeof *world);
-    struct raft_change founders[RAFT_VOTERS_MAX];
 
     world->config = *config;
     const struct raft_config raft_config = world_raft_config(world, 1, 0);
@@ -249,9 +261,6 @@ static struct world *world_new(const struct world_config *config)
     world->leader_of = calloc(TERMS_MAX, sizeof *world->leader_of);
     world->votes = calloc(VOTES_MAX, sizeof *world->votes);
     world->matches = calloc(MATCHES_MAX, sizeof *world->matches);
-    for (uint32_t i = 0; i < config->voters; i++) {
-        founders[i] = (struct raft_change){ RAFT_ADD, i + 1, BYTES_LITERAL("somewhere:9093") };
-    }
     for (uint32_t i = 0; i < config->nodes; i++) {
         struct node *node = &world->nodes[i];
         node->id = i + 1;
@@ -259,7 +268,7 @@ static struct world *world_new(const struct world_config *config)
         items_reset(&node->log, 1);
         items_reset(&node->disk_log, 1);
         node_begin(world, node);
-        if (i < config->voters) CHECK(raft_found(node->raft, founders, config->voters) == RAFT_ACCEPTED);
+        found(world, node);
         raft_start(node->raft, 0, &world->out);
         world_drain(world, node, &no_source);
     }
