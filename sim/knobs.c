@@ -29,6 +29,8 @@ static void draw_config(struct config *config, struct prng *prng)
     config->auto_create_topics = true;
     config->retention_check_interval_ms = (int64_t)between(prng, 200, 3000);
     config->link_idle_ms = 600000;
+    config->log_index_interval_size = (int32_t)between(prng, 64, 4096);
+    if (prng_chance(prng, 1, 4)) config->log_roll_ms = (int64_t)between(prng, 100, 5000);
 }
 
 static void draw_rates(struct fault_rates *rates, struct prng *prng)
@@ -73,5 +75,12 @@ void knobs_draw(struct knobs *knobs, struct config *config, uint64_t seed)
         .retention = prng_chance(&prng, 1, 4),
     };
     config->num_partitions = (int32_t)knobs->partitions;
+    /* Segments a few batches long, and never shorter than one. */
+    const uint64_t batch_size = knobs->batch_records_max * (knobs->value_size_max + 64);
+    config->log_segment_size = (int32_t)(batch_size + between(&prng, 1, 6) * (batch_size / 2 + 512));
+    if (knobs->retention) {
+        config->log_retention_ms = (int64_t)between(&prng, 200, 20000);
+        config->log_retention_size = (int64_t)between(&prng, 4, 200) * 1024;
+    }
     draw_rates(&knobs->rates, &prng);
 }
