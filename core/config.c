@@ -1,7 +1,12 @@
 /* config.c -- the defaults: what a single node on a laptop wants, and what Kafka's users expect. */
 #include "node.h"
 
-enum { KIB = 1024, MIB = 1024 * 1024 };
+enum {
+    KIB = 1024,
+    MIB = 1024 * 1024,
+    TAIL_UNITS_MIN = 16,
+    TAIL_UNITS_MAX = 65000, /* numbered with 16 bits */
+};
 
 void config_init(struct config *config)
 {
@@ -35,4 +40,36 @@ void config_init(struct config *config)
         .log_retention_size = -1,
         .log_index_interval_size = 4096,
     };
+}
+
+static bool is_power_of_two(uint64_t number)
+{
+    return number > 0 && (number & (number - 1)) == 0;
+}
+
+const char *config_contradiction(const struct config *config)
+{
+    const uint32_t unit_size = config->tail_unit_size;
+
+    if (config->node_id < 1) return "node_id must be 1 or more";
+    if (config->links_max < 1 || config->topics_max < 1 || config->partitions_max < 1 || config->producers_max < 1) {
+        return "no limit may be 0";
+    }
+    if (config->segments_max < config->partitions_max) return "segments_max must not be below partitions_max";
+    if (unit_size < 4 * KIB || !is_power_of_two(unit_size)) return "tail_unit must be a power of two, of 4KiB or more";
+    if (config->tail_memory_size % unit_size != 0) return "tail_memory must be a multiple of tail_unit";
+    if (config->tail_memory_size / unit_size < TAIL_UNITS_MIN) return "tail_memory must be 16 times tail_unit or more";
+    if (config->tail_memory_size / unit_size > TAIL_UNITS_MAX) return "tail_memory has too many units of tail_unit";
+    if (config->tail_memory_size < MIB) return "tail_memory must be 1MiB or more";
+    if (config->journal_file_size < 64 * KIB || config->journal_file_size % (4 * KIB) != 0) {
+        return "journal_file must be a multiple of 4KiB, and 64KiB or more";
+    }
+    if (config->journal_files_max < 2 || config->journal_files_max > 64) return "journal_files_max must be 2 to 64";
+    if (config->meta_journal_file_size < 64 * KIB || config->meta_journal_file_size % (4 * KIB) != 0) {
+        return "meta_journal_file must be a multiple of 4KiB, and 64KiB or more";
+    }
+    if (config->request_size_max > config->request_memory_size / 4) {
+        return "request_memory must be 4 times request_size_max or more";
+    }
+    return NULL;
 }

@@ -28,8 +28,8 @@ enum phase {
     PHASE_LOGS,        /* the logs that the image names are recovered */
     PHASE_REGISTERING, /* the controller leads, and applies this start of the node */
     PHASE_SERVING,
-    PHASE_ENDING,      /* asked to stop: requests are finished */
-    PHASE_FLUSHING,    /* the logs write what they hold, and a checkpoint */
+    PHASE_ENDING,   /* asked to stop: requests are finished */
+    PHASE_FLUSHING, /* the logs write what they hold, and a checkpoint */
     PHASE_HALTED,
 };
 
@@ -146,6 +146,7 @@ size_t node_size(const struct config *config)
 {
     struct room_configs rooms;
 
+    if (config_contradiction(config) != NULL) return 0;
     derive(config, &rooms);
     const size_t controller = controller_size(&rooms.controller);
     const size_t logs = logs_size(&rooms.logs);
@@ -353,6 +354,13 @@ static void advance(struct node *node, struct effects *effects)
     if (node->phase == PHASE_FLUSHING && logs_state(node->logs) == LOGS_STOPPED) halt(node, &stopped, effects);
 }
 
+/* The logs reach a state at the end of a step, behind advance(): no event needs to follow that would take it there. */
+static bool waits_for_next_step(const struct node *node)
+{
+    return (node->phase == PHASE_LOGS && logs_state(node->logs) == LOGS_OPEN) ||
+           (node->phase == PHASE_FLUSHING && logs_state(node->logs) == LOGS_STOPPED);
+}
+
 static void on_disk(struct node *node, const struct event *event, struct effects *effects)
 {
     switch (op_owner(event->disk.op)) {
@@ -404,6 +412,7 @@ void node_step(struct node *node, const struct event *event, struct effects *eff
     node->work_left |= node->phase == PHASE_FLUSHING && logs_state(node->logs) == LOGS_STOPPED;
     if (node->phase >= PHASE_METADATA) controller_commit(node->controller, effects);
     if (halt_if_broken(node, effects)) return;
+    node->work_left |= waits_for_next_step(node);
     if (++node->steps % CHECK_EVERY_STEPS == 0) node_check(node);
 }
 
@@ -488,8 +497,8 @@ static void broker_status(const struct node *node, struct node_status *status)
     status->request_memory_used = usage.frames_size + usage.answers_size;
     status->request_memory_max = node->config.request_memory_size;
     for (uint32_t key = 0; key < STATUS_API_KEYS_MAX && key < BROKER_API_KEYS; key++) {
-        status->apis[key] = (struct status_api){ counters->requests[key], counters->errors[key],
-                                                 counters->time_us[key] };
+        status->apis[key] =
+            (struct status_api){ counters->requests[key], counters->errors[key], counters->time_us[key] };
     }
     status->received_size = counters->received_size;
     status->sent_size = counters->sent_size;
@@ -505,8 +514,9 @@ static void broker_status(const struct node *node, struct node_status *status)
 void node_status(const struct node *node, struct node_status *status)
 {
     *status = (struct node_status){ .node_id = node->config.node_id };
-    status->state = node->phase < PHASE_SERVING ? NODE_STARTING
-                    : node->phase == PHASE_SERVING ? NODE_SERVING : NODE_STOPPING;
+    status->state = node->phase < PHASE_SERVING    ? NODE_STARTING
+                    : node->phase == PHASE_SERVING ? NODE_SERVING
+                                                   : NODE_STOPPING;
     broker_status(node, status);
     if (node->phase < PHASE_REGISTERING) return;
     metadata_status(node, status);

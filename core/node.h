@@ -63,9 +63,12 @@ struct config {
 /* What a single node on a laptop wants, apart from ids, seed and addresses. */
 void config_init(struct config *config);
 
+/* Which limits contradict each other, in words that name them; NULL if none do. */
+const char *config_contradiction(const struct config *config);
+
 struct node;
 
-/* All the memory a node gets. 0 if the limits contradict each other. */
+/* All the memory a node gets. 0 if the limits contradict each other, or leave a room without what it needs. */
 size_t node_size(const struct config *config);
 
 /* In the caller's block of node_size bytes, aligned to 64, zeroed or fresh from mmap. */

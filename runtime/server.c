@@ -280,7 +280,9 @@ static bool make_node(struct host *host)
     }
     host->node_memory = node_size(&host->config);
     if (host->node_memory == 0) {
-        log_line(NOTE_ERROR, "limits", "cannot start: the configured limits contradict each other");
+        const char *contradiction = config_contradiction(&host->config);
+        log_line(NOTE_ERROR, "limits", "cannot start: %s",
+                 contradiction != NULL ? contradiction : "request_memory is too small for connections_max");
         return false;
     }
     /* Address space, not memory: a page costs something when it is first used. Huge pages would make that 2 MiB. */

@@ -69,6 +69,11 @@ void config_init(struct config *config)
     };
 }
 
+const char *config_contradiction(const struct config *config)
+{
+    return config->links_max == 0 ? "no links" : NULL;
+}
+
 size_t node_size(const struct config *config)
 {
     return sizeof(struct node) + config->links_max * sizeof(struct fake_link);

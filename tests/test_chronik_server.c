@@ -124,6 +124,25 @@ static bool serves(uint16_t admin_port)
     return false;
 }
 
+/* A client that asks for topic "t", which creates it. */
+static bool create_topic(uint16_t port)
+{
+    static const uint8_t request[] = { 0, 0, 0, 18, 0, 3, 0, 4, 0, 0, 0, 1, 0, 0, 0, 0, 0, 1, 0, 1, 't', 1 };
+    const struct sockaddr_in address = { .sin_family = AF_INET,
+                                         .sin_port = htons(port),
+                                         .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    const struct timeval patience = { .tv_sec = 10 };
+    const int fd = socket(AF_INET, SOCK_STREAM, 0);
+    uint8_t answer[512];
+
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    const bool answered = connect(fd, (const struct sockaddr *)&address, sizeof address) == 0 &&
+                          send(fd, request, sizeof request, MSG_NOSIGNAL) == sizeof request &&
+                          recv(fd, answer, sizeof answer, 0) > 8;
+    close(fd);
+    return answered;
+}
+
 static const struct row {
     const char *why;
     const char *arguments;
@@ -144,7 +163,8 @@ static const struct row {
       "cannot use data directory /proc/x/y: cannot create it" },
     { "no such host", "start --kafka-addr no.such.host.invalid:9092 --admin-addr off", 1, "cannot listen on" },
     { "limits that contradict each other are no crash",
-      "start --kafka-addr 127.0.0.1:0 --admin-addr off --tail-unit 1GiB --tail-memory 1MiB", 1, "cannot start" },
+      "start --kafka-addr 127.0.0.1:0 --admin-addr off --tail-unit 1MiB --tail-memory 8MiB", 1,
+      "cannot start: tail_memory must be 16 times tail_unit or more" },
 };
 
 TEST(what_is_typed_is_answered)
@@ -176,17 +196,18 @@ TEST(a_config_file_counts)
 TEST(it_starts_serves_and_stops)
 {
     char arguments[256];
-    const uint16_t admin_port = free_port();
+    const uint16_t admin_port = free_port(), kafka_port = free_port();
 
     if (!is_here()) return;
     snprintf(arguments, sizeof arguments, "start --kafka-addr 127.0.0.1:%u --admin-addr 127.0.0.1:%u --node-id 3",
-             free_port(), admin_port);
+             kafka_port, admin_port);
     for (uint32_t round = 0; round < 3; round++) {
         const pid_t pid = launch(arguments);
         EXPECT("it serves", serves(admin_port));
         EXPECT("it knows who it is", strstr(get(admin_port, "/admin/status"), "\"node_id\": 3") != NULL);
         EXPECT("it counts", strstr(get(admin_port, "/metrics"), "\nchronik_node_state 1\n") != NULL);
         EXPECT_EQ("a second one does not start", 1, run(arguments));
+        if (round > 0) EXPECT("a topic, whose logs are flushed at the end", create_topic(kafka_port));
         /* A killed node starts again like a stopped one. */
         kill(pid, round == 1 ? SIGKILL : round == 0 ? SIGTERM : SIGINT);
         EXPECT_EQ("its end", round == 1 ? 1000 + SIGKILL : 0, finish(pid));
