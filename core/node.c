@@ -130,7 +130,6 @@ static void derive(const struct config *config, struct room_configs *rooms)
             .request_memory_size = config->request_memory_size,
             .tail_memory_size = config->tail_memory_size,
             .message_size_max = config->message_size_max,
-            .auto_create_topics = config->auto_create_topics,
             .link_idle_ms = config->link_idle_ms,
         },
     };

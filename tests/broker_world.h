@@ -130,7 +130,6 @@ static const struct broker_config world_broker_config = {
     .request_memory_size = 8 << 20,
     .tail_memory_size = 16 << 20,
     .message_size_max = 1 << 20,
-    .auto_create_topics = true,
     .link_idle_ms = 600000,
 };
 

@@ -32,7 +32,6 @@ struct broker_config {
     uint64_t request_memory_size;
     uint64_t tail_memory_size; /* of which answers may pin a share */
     uint32_t message_size_max;
-    bool auto_create_topics;
     int64_t link_idle_ms;
 };
 
