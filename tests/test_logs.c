@@ -39,7 +39,7 @@ static void live(uint64_t steps)
             const uint32_t log = (uint32_t)world_below(&world, WORLD_LOGS);
             if (world.kept[log].open) world_delete_log(&world, log);
             else world_create_log(&world, log);
-        } else {
+        } else if (i % 700 < 550 || what % 8 == 0) { /* at times the disk is slow */
             world_answer(&world);
         }
         world_settle(&world);
@@ -56,6 +56,7 @@ static void chaos(uint64_t seed, uint32_t lives)
     snprintf(why, sizeof why, "seed %llu", (unsigned long long)seed);
     world_why = why;
     world_init(&world, seed);
+    if (world_chance(&world, 1, 3)) world_config_tight(&world);
     world.rules.retention_size = world_chance(&world, 1, 2) ? 150000 : -1;
     world.rules.retention_ms = world_chance(&world, 1, 2) ? 20000 : -1;
     world_boot(&world);
@@ -75,16 +76,9 @@ static void chaos(uint64_t seed, uint32_t lives)
         world.disk.full = false;
         if (world_chance(&world, 1, 6)) {
             world_rest(&world);
+            if (world.flips == 0) world_judge_files(&world);
         } else if (world_chance(&world, 1, 4)) {
-            logs_stop(world.logs, &world.effects);
-            for (uint32_t i = 0; logs_state(world.logs) != LOGS_STOPPED; i++) {
-                WORLD_CHECK(i < 20000);
-                world_settle(&world);
-                if (world_answer(&world)) continue;
-                world_pass(&world, 10 * NS_PER_MS);
-                world_commit(&world);
-            }
-            world_settle(&world);
+            world_stop(&world);
         }
         disk_crash(&world.disk, world_chance(&world, 2, 3));
         world_boot(&world);
@@ -93,7 +87,7 @@ static void chaos(uint64_t seed, uint32_t lives)
 
 TEST(logs_survive_anything)
 {
-    uint64_t appends = 0, duplicates = 0, reads = 0, file_reads = 0, recoveries = 0, times = 0;
+    uint64_t appends = 0, duplicates = 0, refusals = 0, files = 0, reads = 0, file_reads = 0, recoveries = 0, times = 0;
     const char *from = getenv("LOG_SEED"), *count = getenv("LOG_SEEDS");
     const uint64_t first = from == NULL ? 1 : strtoull(from, NULL, 10);
     const uint64_t seeds = count == NULL ? 12 : strtoull(count, NULL, 10);
@@ -101,6 +95,8 @@ TEST(logs_survive_anything)
     for (uint64_t seed = first; seed < first + seeds; seed++) {
         chaos(seed, 12);
         appends += world.appends;
+        refusals += world.refusals;
+        files += world.files_judged;
         duplicates += world.duplicates;
         reads += world.reads_done;
         file_reads += world.file_reads;
@@ -113,5 +109,269 @@ TEST(logs_survive_anything)
     EXPECT("reads were answered", reads > 500 * seeds);
     EXPECT("some from files", file_reads > 100 * seeds);
     EXPECT("some by time", times > 10 * seeds);
+    EXPECT("some had to wait", refusals > 5 * seeds);
+    EXPECT("files were looked at", files > seeds);
     EXPECT("nodes started again", recoveries > seeds);
+}
+
+/* ---- one thing at a time ---- */
+
+/* A world with one log and some segments in it, at rest. */
+static void begin(const char *why)
+{
+    world_why = why;
+    world_init(&world, 1);
+    world_boot(&world);
+    WORLD_CHECK(world_recover(&world, UINT64_MAX));
+    world_create_log(&world, 0);
+}
+
+static void append_some(uint32_t count)
+{
+    while (world.appends < count) {
+        world_append_as(&world, 0, -1);
+        world_commit(&world);
+        for (int i = 0; i < 3; i++) world_answer(&world);
+        world_settle(&world);
+        WORLD_CHECK(!world.halted);
+    }
+    world_rest(&world);
+}
+
+static void restart(void)
+{
+    disk_crash(&world.disk, false);
+    world_boot(&world);
+    world_recover(&world, UINT64_MAX);
+}
+
+static const char *path_of_first(enum segment_file file)
+{
+    static char path[PATH_SIZE_MAX];
+    const struct log *log = &world.logs->logs[0];
+    const struct log_place place = log_place(world.logs, log);
+
+    path_of_segment(path, &place, world.logs->segments[log->first_segment].base_offset, file);
+    return path;
+}
+
+static void lose(const char *path)
+{
+    disk_set(world.disk.names, &world.disk.name_count, path, 0);
+    disk_set(world.disk.durable_names, &world.disk.durable_count, path, 0);
+}
+
+enum damage {
+    DAMAGE_NONE,
+    DAMAGE_NO_SEGMENT,
+    DAMAGE_SHORT_SEGMENT,
+    DAMAGE_LONG_SEGMENT,
+    DAMAGE_NO_INDEX,
+    DAMAGE_SHORT_INDEX,
+    DAMAGE_NO_CHECKPOINT,
+    DAMAGE_FLIPPED_CHECKPOINT,
+    DAMAGE_SHORT_CHECKPOINT,
+    DAMAGE_STRANGE_FILES,
+};
+
+static void damage(enum damage kind)
+{
+    struct disk_inode *checkpoint = &world.disk.inodes[disk_inode_of(&world.disk, CHECKPOINT_PATH)];
+    struct disk_inode *segment = &world.disk.inodes[disk_inode_of(&world.disk, path_of_first(SEGMENT_LOG))];
+    struct disk_inode *index = &world.disk.inodes[disk_inode_of(&world.disk, path_of_first(SEGMENT_INDEX))];
+    char path[PATH_SIZE_MAX];
+
+    switch (kind) {
+    case DAMAGE_NONE: break;
+    case DAMAGE_NO_SEGMENT: lose(path_of_first(SEGMENT_LOG)); break;
+    case DAMAGE_SHORT_SEGMENT: segment->now_size--; break;
+    case DAMAGE_LONG_SEGMENT: disk_put(segment, segment->now_size, (const uint8_t *)"more", 4); break;
+    case DAMAGE_NO_INDEX:
+        lose(path_of_first(SEGMENT_INDEX));
+        lose(path_of_first(SEGMENT_TIME_INDEX));
+        break;
+    case DAMAGE_SHORT_INDEX: index->now_size--; break;
+    case DAMAGE_NO_CHECKPOINT: lose(CHECKPOINT_PATH); break;
+    case DAMAGE_FLIPPED_CHECKPOINT: checkpoint->now[checkpoint->now_size / 2] ^= 1; break;
+    case DAMAGE_SHORT_CHECKPOINT: checkpoint->now_size--; break;
+    case DAMAGE_STRANGE_FILES:
+        disk_parent(path_of_first(SEGMENT_LOG), path);
+        disk_make(&world.disk, strcat(path, "/99999999999999999999.log"), false);
+        disk_parent(path_of_first(SEGMENT_LOG), path);
+        disk_make(&world.disk, strcat(path, "/00000000000000777777.log"), false);
+        disk_make_directories(&world.disk, "wal/gone.AAAAAAAAAAAAAAAAAAAAAQ/3/deeper");
+        disk_make(&world.disk, "wal/gone.AAAAAAAAAAAAAAAAAAAAAQ/3/00000000000000000000.log", false);
+        break;
+    }
+}
+
+static const struct damage_row {
+    const char *why;
+    enum damage damage;
+    bool opens;
+} damage_rows[] = {
+    { "nothing happened", DAMAGE_NONE, true },
+    { "a segment that the checkpoint speaks of is not there", DAMAGE_NO_SEGMENT, false },
+    { "a segment is shorter than what was durable", DAMAGE_SHORT_SEGMENT, false },
+    { "a segment is longer: what is behind was not durable, or is in the journal", DAMAGE_LONG_SEGMENT, true },
+    { "an index can be made again", DAMAGE_NO_INDEX, true },
+    { "also one that was cut", DAMAGE_SHORT_INDEX, true },
+    { "without a checkpoint nobody knows what was durable", DAMAGE_NO_CHECKPOINT, false },
+    { "nor with one that is not what was written", DAMAGE_FLIPPED_CHECKPOINT, false },
+    { "nor with a part of one", DAMAGE_SHORT_CHECKPOINT, false },
+    { "files that belong to nobody are no harm", DAMAGE_STRANGE_FILES, true },
+};
+
+TEST(logs_halt_when_something_durable_is_missing)
+{
+    FOR_EACH(damage_row, row, damage_rows) {
+        begin(row->why);
+        append_some(900);
+        world_stop(&world);
+        damage(row->damage);
+        restart();
+        EXPECT_EQ(row->why, row->opens ? LOGS_OPEN : LOGS_BROKEN, logs_state(world.logs));
+        if (!row->opens) EXPECT_EQ(row->why, HALT_CORRUPT, world.halt.reason);
+        if (row->opens) {
+            world_judge(&world);
+            world_rest(&world);
+            world_judge_files(&world);
+            EXPECT_EQ(row->why, 0, disk_inode_of(&world.disk, "wal/gone.AAAAAAAAAAAAAAAAAAAAAQ"));
+            const uint64_t waited = world.recoveries;
+            append_some(world.appends + 100);
+            restart();
+            world_judge(&world);
+            EXPECT_EQ("and goes on", waited + 1, world.recoveries);
+        }
+        world_free(&world);
+    }
+}
+
+TEST(logs_believe_no_failed_sync)
+{
+    begin("a sync of a segment fails");
+    append_some(100);
+    world_append_as(&world, 0, -1);
+    world.logs->checkpoint.wanted = true;
+    for (int i = 0; i < 2000 && !world.halted; i++) {
+        world_pass(&world, 100 * NS_PER_MS);
+        if (world.logs->checkpoint.state == CHECKPOINT_SYNCING) world.disk.sync_fails = true;
+        if (!world_answer(&world)) world_commit(&world);
+    }
+    EXPECT("the node stops its promises", world.halted);
+    EXPECT_EQ("because the disk failed", HALT_DISK_FAILED, world.halt.reason);
+    EXPECT_EQ("and asks for no step any more", UINT64_MAX, logs_deadline_ns(world.logs));
+    world_free(&world);
+}
+
+TEST(logs_go_on_when_a_full_disk_has_room_again)
+{
+    begin("a full disk");
+    append_some(300);
+    world.disk.full = true;
+    for (int i = 0; i < 3000 && !logs_usage(world.logs).disk_full; i++) {
+        world_append_as(&world, 0, -1);
+        world_pass(&world, 20 * NS_PER_MS);
+        world_commit(&world);
+        world_answer(&world);
+        world_settle(&world);
+    }
+    EXPECT("it shows", logs_usage(world.logs).disk_full);
+    const uint64_t refused = world.refusals;
+    world_append_as(&world, 0, -1);
+    EXPECT_EQ("appends are refused", refused + 1, world.refusals);
+    world_judge_bytes(&world, 0);
+    EXPECT("reads go on", !world.halted);
+    world.disk.full = false;
+    world_pass(&world, 2 * NS_PER_SECOND);
+    world_commit(&world);
+    world_rest(&world);
+    EXPECT("a second later it is over", !logs_usage(world.logs).disk_full);
+    append_some((uint32_t)world.appends + 10);
+    restart();
+    world_judge(&world);
+    world_free(&world);
+}
+
+TEST(logs_delete_is_final)
+{
+    begin("a deleted log");
+    append_some(500);
+    char directory[PATH_SIZE_MAX], topic[PATH_SIZE_MAX];
+    disk_parent(path_of_first(SEGMENT_LOG), directory);
+    EXPECT("it has a directory", disk_inode_of(&world.disk, directory) != 0);
+    world_delete_log(&world, 0);
+    world_commit(&world);
+    world_rest(&world);
+    EXPECT_EQ("which goes with all that is in it", 0, disk_inode_of(&world.disk, directory));
+    disk_parent(directory, topic);
+    EXPECT_EQ("and its topic's, since that was the last partition", 0, disk_inode_of(&world.disk, topic));
+    world_create_log(&world, 0);
+    EXPECT_EQ("a new one begins at zero", 0, log_offsets(world.logs, 0).log_end_offset);
+    world.appends = 0;
+    append_some(50);
+    restart();
+    world_judge(&world);
+    world_free(&world);
+}
+
+TEST(logs_start_never_passes_the_high_watermark)
+{
+    begin("records that are not durable yet");
+    append_some(20);
+    const int64_t durable = log_offsets(world.logs, 0).high_watermark;
+    world_append_as(&world, 0, -1);
+    EXPECT("there is room", logs_advance_start(world.logs, 0, durable + 1) != 0);
+    world_commit(&world);
+    world_rest(&world);
+    EXPECT_EQ("all that was committed is gone, and no more", durable, log_offsets(world.logs, 0).log_start_offset);
+    EXPECT_EQ("asked again, there is nothing to wait for", true,
+              logs_is_durable(world.logs, logs_advance_start(world.logs, 0, 1)));
+    world_free(&world);
+}
+
+TEST(logs_retention_takes_whole_segments_from_the_oldest)
+{
+    begin("retention by size");
+    append_some(1500);
+    const uint64_t size = log_offsets(world.logs, 0).size;
+    const uint32_t segments = world.logs->logs[0].segment_count;
+    EXPECT("several segments", segments > 4);
+    world.rules.retention_size = (int64_t)size - 25000;
+    logs_set_rules(world.logs, 0, &world.rules);
+    logs_retain(world.logs, world.wall_ms);
+    world_commit(&world);
+    world_rest(&world);
+    EXPECT_EQ("one is less than 25000 bytes, two are more", segments - 1, world.logs->logs[0].segment_count);
+    world.rules.retention_size = -1;
+    world.rules.retention_ms = 1000;
+    logs_set_rules(world.logs, 0, &world.rules);
+    world_pass(&world, 3600 * NS_PER_SECOND);
+    logs_retain(world.logs, world.wall_ms);
+    world_commit(&world);
+    world_rest(&world);
+    EXPECT_EQ("what is too old goes, the active one too", 0, world.logs->logs[0].segment_count);
+    EXPECT_EQ("offsets go on", log_offsets(world.logs, 0).log_end_offset, log_offsets(world.logs, 0).log_start_offset);
+    append_some((uint32_t)world.appends + 10);
+    restart();
+    world_judge(&world);
+    world_free(&world);
+}
+
+TEST(logs_refuse_what_is_larger_than_a_segment)
+{
+    uint8_t memory[BATCH_MAX];
+    struct record_batch batch;
+    struct append_answer answer;
+
+    begin("a large batch");
+    world.rules.segment_size = 500;
+    logs_set_rules(world.logs, 0, &world.rules);
+    struct bytes bytes = world_build(&world, memory, -1, 0, -1, 4);
+    while (bytes.size <= 500) bytes = world_build(&world, memory, -1, 0, -1, 4);
+    WORLD_CHECK(record_batch_read(bytes, &batch) == RECORD_BATCH_WHOLE);
+    EXPECT_EQ("RECORD_LIST_TOO_LARGE", APPEND_TOO_LARGE,
+              logs_append(world.logs, 0, &batch, 0, -1, world.wall_ms, &answer));
+    EXPECT_EQ("nothing changed", 0, log_offsets(world.logs, 0).log_end_offset);
+    world_free(&world);
 }

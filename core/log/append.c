@@ -148,6 +148,10 @@ uint64_t logs_advance_start(struct logs *logs, uint32_t number, int64_t log_star
     if (payload == NULL) return 0;
     payload_head_write(payload, logs, log);
     store_u64(payload + PAYLOAD_HEAD_SIZE, (uint64_t)log_start_offset);
+    if (log->start_sequence < journal_open_sequence(logs->journal)) {
+        log->sent_start_offset = log->next_start_offset;
+        log->sent_sequence = log->start_sequence;
+    }
     log->next_start_offset = log_start_offset; /* seen by nobody before it is durable: it must not step back */
     if (MUTANT(start_shown_early)) log->log_start_offset = log_start_offset;
     log->start_sequence = journal_open_sequence(logs->journal);

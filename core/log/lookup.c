@@ -369,7 +369,7 @@ static void distrust_index(struct logs *logs, struct lookup *lookup, struct effe
 {
     const bool claimed = lookup->index_found.last_offset >= 0 || lookup->time_found.last_offset >= 0;
 
-    if (!claimed || index_is_bad(logs, lookup)) {
+    if (!claimed) { /* no index spoke of it: it is the segment itself */
         fail(logs, lookup);
         return;
     }

@@ -4,7 +4,7 @@
  * the last batches: enough to answer a repeated one with its first offset, and to refuse a gap. Judging changes
  * nothing; what was appended is recorded afterwards, in the same step. It knows neither bytes nor disk.
  *
- * Judged are the last five batches, as in Kafka: clients have at most five in flight. Eight are kept, each with its
+ * Judged are the last five batches, as in Kafka: clients have at most five in flight. Ten are kept, each with its
  * epoch, because a checkpoint must say what was true at an offset that is durable, and the newest five may all lie
  * beyond it.
  *
@@ -22,7 +22,7 @@
 
 enum {
     PRODUCER_BATCHES_JUDGED = 5,
-    PRODUCER_BATCHES_KEPT = 8,
+    PRODUCER_BATCHES_KEPT = 10,
     PRODUCER_NONE = UINT32_MAX,
 };
 
@@ -43,7 +43,7 @@ struct producer {
     uint32_t older; /* used before it */
     uint32_t newer;
     uint32_t batch_count; /* at most KEPT */
-    uint32_t batch_end;   /* batches ever recorded; the newest is at (batch_end - 1) % KEPT */
+    uint64_t batch_end;   /* batches ever recorded; the newest is at (batch_end - 1) % KEPT */
     struct producer_batch batches[PRODUCER_BATCHES_KEPT];
 };
 

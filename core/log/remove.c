@@ -29,17 +29,18 @@ static bool start_is_durable(const struct logs *logs, const struct log *log)
 
 static void start_at(struct logs *logs, struct log *log)
 {
-    if (log->log_start_offset == log->next_start_offset) return;
-    log->log_start_offset = log->next_start_offset;
+    int64_t offset = log->log_start_offset;
+
+    if (start_is_durable(logs, log)) offset = log->next_start_offset;
+    else if (log->sent_sequence <= journal_durable_sequence(logs->journal)) offset = log->sent_start_offset;
+    if (offset <= log->log_start_offset) return;
+    log->log_start_offset = offset;
     epochs_trim(&logs->epochs, &log->epochs, log->log_start_offset);
 }
 
 void remove_starts_are_durable(struct logs *logs)
 {
-    for (uint32_t at = logs->trim_first; at != LOG_NONE; at = logs->logs[at].next_trim) {
-        /* One that moved twice waits for the second round, and those behind it may not. */
-        if (start_is_durable(logs, &logs->logs[at])) start_at(logs, &logs->logs[at]);
-    }
+    for (uint32_t at = logs->trim_first; at != LOG_NONE; at = logs->logs[at].next_trim) start_at(logs, &logs->logs[at]);
 }
 
 static void add_dying(struct logs *logs, uint32_t number)

@@ -92,6 +92,7 @@ struct log {
 
     int64_t log_start_offset;  /* durable */
     int64_t next_start_offset; /* what it becomes with the round start_sequence */
+    int64_t sent_start_offset; /* the same of the round before: there are two that are not durable */
     int64_t written_offset;    /* end of what is in segments */
     int64_t durable_offset;
     int64_t log_end_offset;
@@ -100,7 +101,8 @@ struct log {
     uint64_t end_position;  /* bytes appended since it was opened */
     uint64_t written_position;
     uint64_t durable_position;
-    uint64_t start_sequence; /* journal round that makes the log start offset durable */
+    uint64_t start_sequence; /* journal rounds that make the log start offset durable */
+    uint64_t sent_sequence;
     uint64_t segments_size;
     struct entry_list entries;
     struct epoch_list epochs;
