@@ -641,25 +641,64 @@ TEST(when_memory_for_answers_is_used_up_requests_wait)
     world_free(world);
 }
 
+static const struct answer_row {
+    const char *why;
+    int topics; /* of 250 bytes each */
+    bool open;
+} answer_rows[] = {
+    { "two answers that fit one after the other", 40, true },
+    { "an answer that no memory can hold", 64, false },
+};
+
 TEST(an_answer_that_no_memory_can_hold_closes)
+{
+    FOR_EACH(answer_row, row, answer_rows) {
+        const struct broker_config config = tight();
+        struct world *world = world_new(&config);
+        const struct metadata_request request = { 0 };
+        struct metadata_response response;
+        for (int i = 0; i < row->topics; i++) {
+            char name[220];
+            memset(name, 'a', sizeof name);
+            name[0] = (char)('A' + i / 26);
+            name[1] = (char)('A' + i % 26);
+            name[219] = '\0';
+            world_topic(world, name, 1, 1);
+        }
+        world_open(world, 0);
+        broker_open(world->broker);
+        for (int i = 0; i < 2; i++) WORLD_PUT(world, 0, API_METADATA, metadata, 1, 1, &request);
+        world_run(world);
+        EXPECT_EQ(row->why, row->open, world->wires[0].open);
+        EXPECT_EQ(row->why, row->open ? 0 : 1, world->notes[NOTE_ANSWER_TOO_LARGE]);
+        for (int i = 0; i < 2 && row->open; i++) {
+            WORLD_GET(row->why, world, 0, API_METADATA, metadata, 1, 1, &response);
+            EXPECT_EQ(row->why, row->topics, response.topics_count);
+        }
+        world_free(world);
+    }
+}
+
+TEST(a_change_whose_answer_no_memory_can_hold_is_not_begun)
 {
     const struct broker_config config = tight();
     struct world *world = world_new(&config);
-    const struct metadata_request request = { 0 };
+    static uint8_t memory[256];
+    struct produce_request_partition partitions[60];
+    struct produce_request_topic topic = { text_of("t"), partitions, 60 };
+    const struct produce_request request = { .acks = 1, .timeout_ms = 10, .topics = &topic, .topics_count = 1 };
 
-    for (int i = 0; i < 40; i++) { /* 40 topics of 400 bytes */
-        char name[220];
-        memset(name, 'a', sizeof name);
-        snprintf(name, sizeof name, "%02d", i);
-        name[2] = 'x';
-        name[219] = '\0';
-        world_topic(world, name, 1, 1);
+    for (int32_t i = 0; i < 60; i++) {
+        partitions[i] =
+            (struct produce_request_partition){ i % 4, batch_of(memory, sizeof memory, &(struct batch_spec){ 0 }) };
     }
+    world_topic(world, "t", 4, 1);
     world_open(world, 0);
     broker_open(world->broker);
-    for (int i = 0; i < 2; i++) WORLD_PUT(world, 0, API_METADATA, metadata, 1, 1, &request);
-    world_run(world);
-    EXPECT("served or closed", world->wires[0].out_size > 0 || !world->wires[0].open);
+    WORLD_ASK(world, 0, API_PRODUCE, produce, 7, 1, &request);
+    EXPECT("closed, not waiting for ever", !world->wires[0].open);
+    EXPECT_EQ("noted", 1, world->notes[NOTE_ANSWER_TOO_LARGE]);
+    EXPECT_EQ("nothing was appended", 0, world->logs->logs[world_log(world, "t", 0)].batch_count);
     world_free(world);
 }
 

@@ -69,6 +69,11 @@ static uint64_t block_take(struct broker *broker, struct link *link, uint64_t si
     return at;
 }
 
+bool answers_never_fit(const struct broker *broker, uint64_t size)
+{
+    return size + 2 * ALIGNMENT > broker->answer_blocks.config.block_max;
+}
+
 bool answers_reserve(struct broker *broker, struct link *link, uint32_t size)
 {
     return broker->answer_pool.taken_count < broker->answer_pool.slots_max && block_open(broker, link, size);
@@ -208,8 +213,7 @@ static enum answers_verdict store(struct broker *broker, struct link *link, cons
     const uint64_t pieces_size = (uint64_t)layout.piece_count * sizeof(struct answer_piece);
     const uint64_t size = layout.bytes_size + ALIGNMENT + pieces_size;
 
-    if (!writer_ok(out) || size + 2 * ALIGNMENT > broker->answer_blocks.config.block_max ||
-        out->size + out->referred_size > INT32_MAX) {
+    if (!writer_ok(out) || answers_never_fit(broker, size) || out->size + out->referred_size > INT32_MAX) {
         return ANSWER_TOO_LARGE;
     }
     if (!block_open(broker, link, size)) return ANSWER_NO_MEMORY;

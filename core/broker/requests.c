@@ -8,11 +8,23 @@ enum { HEADER_SIZE_MAX = 16 }; /* frame head and response header */
 
 /* ---- what handlers ask for ---- */
 
+static void refuse(struct broker *broker, struct link *link)
+{
+    broker->counters.links_refused++;
+    link_doom(broker, link);
+}
+
 bool call_reserve(struct call *call, uint32_t size)
 {
     struct broker *broker = call->broker;
 
-    if (answers_reserve(broker, link_at(broker, call->link), size + HEADER_SIZE_MAX)) return true;
+    struct link *link = link_at(broker, call->link);
+
+    if (answers_reserve(broker, link, size + HEADER_SIZE_MAX)) return true;
+    if (answers_never_fit(broker, size + HEADER_SIZE_MAX)) {
+        NOTE(call->effects, ANSWER_TOO_LARGE, call->link, call->api_key);
+        refuse(broker, link); /* so it does not wait for ever */
+    }
     call->wait = (struct wait){ WAIT_ANSWER, 0, UINT64_MAX };
     return false;
 }
@@ -68,6 +80,7 @@ static void suspend(struct broker *broker, struct link *link, const struct call 
 {
     const enum link_list list = list_of(call->wait.what);
 
+    if (link->state != LINK_OPEN) return;
     if (!link->suspended) broker->links_suspended++;
     link->suspended = true;
     link->awake = false;
@@ -101,12 +114,6 @@ void request_drop(struct broker *broker, struct link *link)
 }
 
 /* ---- verdicts ---- */
-
-static void refuse(struct broker *broker, struct link *link)
-{
-    broker->counters.links_refused++;
-    link_doom(broker, link);
-}
 
 static bool conclude_too_large(struct broker *broker, struct link *link, const struct call *call)
 {

@@ -260,6 +260,9 @@ uint64_t request_waiter(const struct broker *broker, const struct link *link);
 /* Makes sure that an answer of up to `size` bytes finds memory. */
 bool answers_reserve(struct broker *broker, struct link *link, uint32_t size);
 
+/* Whether no answer of that size will ever find memory. */
+bool answers_never_fit(const struct broker *broker, uint64_t size);
+
 /* Memory for a request that is going to be suspended, of what it has reserved; until answers_forget. */
 void *answers_keep(struct broker *broker, struct link *link, uint32_t size);
 void *answers_kept(struct broker *broker, const struct link *link); /* NULL: nothing */
