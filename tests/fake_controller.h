@@ -32,6 +32,47 @@ bool controller_producer_id(struct controller *controller, int64_t *producer_id,
     return false;
 }
 
+/* What administration asks is tested with a controller that is one: tests/test_admin.c. */
+void controller_begin(struct controller *controller)
+{
+    (void)controller;
+}
+
+void controller_create_topic(struct controller *controller, const struct create_topics_request_topic *topic,
+                             bool judge_only, struct topic_made *made, struct controller_answer *answer)
+{
+    (void)controller, (void)topic, (void)judge_only, (void)made;
+    *answer = (struct controller_answer){ .error = ERROR_POLICY_VIOLATION };
+}
+
+void controller_delete_topic(struct controller *controller, uint32_t topic, struct controller_answer *answer)
+{
+    (void)controller, (void)topic;
+    *answer = (struct controller_answer){ .error = ERROR_POLICY_VIOLATION };
+}
+
+void controller_create_partitions(struct controller *controller, const struct create_partitions_request_topic *topic,
+                                  bool judge_only, struct controller_answer *answer)
+{
+    (void)controller, (void)topic, (void)judge_only;
+    *answer = (struct controller_answer){ .error = ERROR_POLICY_VIOLATION };
+}
+
+void controller_change_settings(struct controller *controller, int8_t resource_type, struct bytes resource_name,
+                                const struct setting_wish *wishes, uint32_t count, bool replace, bool judge_only,
+                                struct controller_answer *answer)
+{
+    (void)controller, (void)resource_type, (void)resource_name, (void)wishes, (void)count, (void)replace;
+    (void)judge_only;
+    *answer = (struct controller_answer){ .error = ERROR_POLICY_VIOLATION };
+}
+
+enum propose_verdict controller_propose(struct controller *controller, uint64_t *index)
+{
+    *index = controller->index;
+    return PROPOSE_EMPTY;
+}
+
 bool topic_name_is_valid(struct bytes name)
 {
     return name.size > 0 && name.size <= TOPIC_NAME_SIZE_MAX && name.data[0] != '!';

@@ -2,7 +2,7 @@
  * order it came, and equal indexes mean equal images. */
 #include "controller/controller.h"
 #include "controller/metadata_log.h"
-#include "memory_disk.h"
+#include "disk_model.h"
 #include "meta/image_state.h"
 #include "meta/snapshot.h"
 #include "t.h"
@@ -19,7 +19,7 @@ struct judge {
 };
 
 struct world {
-    struct memory_disk *disk;
+    struct disk *disk;
     struct controller *controller;
     struct effects *effects;
     struct judge judge;
@@ -27,7 +27,8 @@ struct world {
     uint64_t life;
     uint64_t seed;
     bool broken;
-    uint64_t crash_after; /* orders; 0: not */
+    uint64_t done;        /* orders carried out */
+    uint64_t crash_after; /* as many; 0: not */
     uint32_t snapshot_entries;
     uint32_t journal_file_size;
 };
@@ -81,6 +82,7 @@ static struct world *world_new(uint64_t seed)
 static void world_free(struct world *world)
 {
     disk_free(world->disk);
+    free(world->disk);
     free(world->controller);
     free(world->effects);
     free(world);
@@ -99,6 +101,14 @@ static void judge_index(struct world *world)
     *known = digest;
 }
 
+static bool disk_does(struct world *world, struct event *event)
+{
+    memset(event, 0, sizeof *event);
+    if (!disk_step(world->disk, event)) return false;
+    world->done++;
+    return true;
+}
+
 /* One step of a node that has nothing but a controller. */
 static void step(struct world *world, const struct event *event, bool start)
 {
@@ -114,7 +124,7 @@ static void step(struct world *world, const struct event *event, bool start)
     controller_commit(world->controller, world->effects);
     if (controller_state(world->controller) == CONTROLLER_BROKEN) world->broken = true;
     else controller_check(world->controller);
-    disk_take(world->disk, world->effects);
+    disk_take_orders(world->disk, world->effects);
     if (!world->broken) judge_index(world);
 }
 
@@ -124,8 +134,8 @@ static bool run(struct world *world)
     for (int i = 0; i < STEPS_MAX; i++) {
         struct event event;
         if (world->broken) return true;
-        if (world->crash_after != 0 && world->disk->done >= world->crash_after) return false;
-        if (disk_step(world->disk, &event)) {
+        if (world->crash_after != 0 && world->done >= world->crash_after) return false;
+        if (disk_does(world, &event)) {
             step(world, &event, false);
         } else {
             const uint64_t deadline = controller_deadline_ns(world->controller, true);
@@ -144,11 +154,16 @@ static bool open_world(struct world *world)
     return run(world);
 }
 
-static void crash(struct world *world)
+static void crash_of(struct world *world, bool power)
 {
-    disk_crash(world->disk);
+    disk_crash(world->disk, power);
     free(world->controller);
     world_start(world);
+}
+
+static void crash(struct world *world)
+{
+    crash_of(world, true);
 }
 
 static struct bytes topic_name(int number, char *name)
@@ -253,8 +268,8 @@ static bool burst(struct world *world, struct prng *prng)
         controller_propose(world->controller, &index);
         step(world, NULL, false);
         for (uint64_t steps = prng_below(prng, 5); steps > 0 && !world->broken; steps--) {
-            if (world->crash_after != 0 && world->disk->done >= world->crash_after) return false;
-            if (disk_step(world->disk, &event)) step(world, &event, false);
+            if (world->crash_after != 0 && world->done >= world->crash_after) return false;
+            if (disk_does(world, &event)) step(world, &event, false);
         }
     }
     return run(world);
@@ -329,7 +344,7 @@ TEST(a_crash_at_any_order_loses_nothing_that_was_answered)
         prng_init(&prng, seed, 1);
 
         for (int life = 0; life < 6; life++) {
-            world->crash_after = world->disk->done + 1 + prng_below(&prng, life % 2 == 0 ? 200 : 25);
+            world->crash_after = world->done + 1 + prng_below(&prng, life % 2 == 0 ? 200 : 25);
             bool alive = open_world(world);
             if (alive && !world->broken) judge_restart(world);
             while (alive && !world->broken) alive = work(world, &prng);
@@ -354,7 +369,7 @@ TEST(recovery_begins_anew_wherever_it_was_cut)
         for (int i = 0; i < 60; i++) EXPECT("rests", work(world, &prng));
         for (int life = 0; life < 3; life++) {
             crash(world);
-            world->crash_after = world->disk->done + orders;
+            world->crash_after = world->done + orders;
             open_world(world);
         }
         crash(world);
@@ -375,7 +390,7 @@ TEST(proposals_go_side_by_side_in_one_round)
     world_start(world);
     EXPECT("rests", open_world(world));
 
-    const uint64_t before = world->disk->done;
+    const uint64_t before = world->done;
     uint64_t index = 0;
     for (int i = 0; i < TOPICS; i++) {
         char name[32];
@@ -406,7 +421,7 @@ TEST(proposals_go_side_by_side_in_one_round)
     EXPECT("what is under way is waited for", answer.wait_index > 0 && answer.wait_index <= index);
     step(world, NULL, false);
     EXPECT("rests", run(world));
-    EXPECT_EQ("one write and one sync for all", 2, (int64_t)(world->disk->done - before));
+    EXPECT_EQ("one write and one sync for all", 2, (int64_t)(world->done - before));
     EXPECT_EQ("all are there", TOPICS, (int)image_view(controller_image(world->controller)).topic_count);
     controller_begin(world->controller);
     controller_create_topic(world->controller, &twin, false, &made, &answer);
@@ -445,7 +460,7 @@ TEST(a_full_disk_is_waited_for)
     EXPECT_EQ("taken", PROPOSED, controller_propose(world->controller, &index));
     step(world, NULL, false);
     for (int i = 0; i < 50; i++) {
-        while (disk_step(world->disk, &event)) step(world, &event, false);
+        while (disk_does(world, &event)) step(world, &event, false);
         const uint64_t deadline = controller_deadline_ns(world->controller, true);
         EXPECT("it looks again, but not at once", deadline > world->mono_ns && deadline != UINT64_MAX);
         world->mono_ns = deadline;
@@ -498,7 +513,7 @@ TEST(whoever_found_no_room_is_woken)
 TEST(topic_directories_without_metadata_are_not_taken_for_rubbish)
 {
     struct world *world = world_new(8);
-    disk_point(world->disk->now, "wal/orders.AAAAAAAAAAAAAAAAAAAAAA", disk_new_inode(world->disk));
+    disk_make_directories(world->disk, "wal/orders.AAAAAAAAAAAAAAAAAAAAAA");
     open_world(world);
     EXPECT("it does not found a cluster over them", world->broken);
     EXPECT_EQ("and says why", HALT_FOREIGN, controller_halt(world->controller).reason);
@@ -507,9 +522,9 @@ TEST(topic_directories_without_metadata_are_not_taken_for_rubbish)
 
 static struct disk_inode *newest_snapshot(struct world *world)
 {
-    struct disk_name *newest = NULL;
-    for (int i = 0; i < DISK_NAMES; i++) {
-        struct disk_name *name = &world->disk->now[i];
+    const struct disk_name *newest = NULL;
+    for (uint32_t i = 0; i < world->disk->name_count; i++) {
+        const struct disk_name *name = &world->disk->names[i];
         if (strncmp(name->path, "wal/__meta/snapshot-", 20) != 0) continue;
         if (newest == NULL || strcmp(name->path, newest->path) > 0) newest = name;
     }
@@ -525,11 +540,11 @@ TEST(a_damaged_snapshot_stops_the_node)
         prng_init(&prng, 9, 1);
         EXPECT("rests", open_world(world));
         for (int i = 0; i < 80; i++) EXPECT("rests", work(world, &prng));
-        crash(world);
+        crash_of(world, false); /* the older ones are gone for good */
         struct disk_inode *inode = newest_snapshot(world);
         EXPECT("there is one", inode != NULL);
-        const uint32_t at = step_size < 20 ? inode->size - 1 - step_size * 2 : step_size * 9 % inode->size;
-        inode->now[at] ^= 0x20;
+        const uint64_t size = inode->now_size;
+        inode->now[step_size < 20 ? size - 1 - step_size * 2 : step_size * 9 % size] ^= 0x20;
         open_world(world);
         EXPECT("stopped", world->broken);
         if (world->broken) {

@@ -18,17 +18,16 @@ enum call_verdict api_handle(struct call *call)
     case API_DESCRIBE_CLUSTER: return describe_cluster_handle(call);
     case API_DESCRIBE_TOPIC_PARTITIONS: return describe_topic_partitions_handle(call);
 
-    /* Administration has no files here yet. */
-    case API_CREATE_TOPICS:
-    case API_DELETE_TOPICS:
-    case API_CREATE_PARTITIONS:
-    case API_DESCRIBE_CONFIGS:
-    case API_ALTER_CONFIGS:
-    case API_INCREMENTAL_ALTER_CONFIGS:
-    case API_DESCRIBE_LOG_DIRS:
-    case API_DESCRIBE_ACLS:
-    case API_CREATE_ACLS:
-    case API_DELETE_ACLS: return CALL_CLOSE;
+    case API_CREATE_TOPICS: return create_topics_handle(call);
+    case API_DELETE_TOPICS: return delete_topics_handle(call);
+    case API_CREATE_PARTITIONS: return create_partitions_handle(call);
+    case API_DESCRIBE_CONFIGS: return describe_configs_handle(call);
+    case API_ALTER_CONFIGS: return alter_configs_handle(call);
+    case API_INCREMENTAL_ALTER_CONFIGS: return incremental_alter_configs_handle(call);
+    case API_DESCRIBE_LOG_DIRS: return describe_log_dirs_handle(call);
+    case API_DESCRIBE_ACLS: return describe_acls_handle(call);
+    case API_CREATE_ACLS: return create_acls_handle(call);
+    case API_DELETE_ACLS: return delete_acls_handle(call);
 
     /* Not advertised: request_header_read refuses them. */
     case API_OFFSET_COMMIT:

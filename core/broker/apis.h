@@ -4,12 +4,22 @@
 
 #include "broker/api.h"
 
+enum call_verdict alter_configs_handle(struct call *call);
 enum call_verdict api_versions_handle(struct call *call);
+enum call_verdict create_acls_handle(struct call *call);
+enum call_verdict create_partitions_handle(struct call *call);
+enum call_verdict create_topics_handle(struct call *call);
+enum call_verdict delete_acls_handle(struct call *call);
 enum call_verdict delete_records_handle(struct call *call);
+enum call_verdict delete_topics_handle(struct call *call);
+enum call_verdict describe_acls_handle(struct call *call);
 enum call_verdict describe_cluster_handle(struct call *call);
+enum call_verdict describe_configs_handle(struct call *call);
+enum call_verdict describe_log_dirs_handle(struct call *call);
 enum call_verdict describe_topic_partitions_handle(struct call *call);
 enum call_verdict fetch_handle(struct call *call);
 enum call_verdict find_coordinator_handle(struct call *call);
+enum call_verdict incremental_alter_configs_handle(struct call *call);
 enum call_verdict init_producer_id_handle(struct call *call);
 enum call_verdict list_offsets_handle(struct call *call);
 enum call_verdict metadata_handle(struct call *call);

@@ -384,7 +384,7 @@ void metadata_open_on_disk(struct metadata_log *log, const struct event_disk *di
         return;
     }
     switch (log->opening) {
-    case OPENING_MAKING_DIRECTORY: order_file(log, OPENING_SYNCING_ROOT, FILE_SYNC_DIRECTORY, "", effects); break;
+    case OPENING_MAKING_DIRECTORY: order_file(log, OPENING_SYNCING_ROOT, FILE_SYNC_DIRECTORY, ".", effects); break;
     case OPENING_SYNCING_ROOT: order_file(log, OPENING_SYNCING_WAL, FILE_SYNC_DIRECTORY, "wal", effects); break;
     case OPENING_SYNCING_WAL: order_list(log, OPENING_LISTING, META_DIRECTORY, effects); break;
     case OPENING_LISTING: on_listed(log, disk, effects); break;

@@ -20,12 +20,12 @@ enum {
     MESSAGE_SIZE_DEFAULT = MIB + 12, /* Kafka's: a record of 1 MiB with the head of an old message */
 };
 
-#define ANY_INT        INT32_MIN, INT32_MAX
-#define INT_FROM(low)  (low), INT32_MAX
+#define ANY_INT INT32_MIN, INT32_MAX
+#define INT_FROM(low) (low), INT32_MAX
 #define LONG_FROM(low) (low), INT64_MAX
-#define ONLY(value)    (value), (value), (value)
-#define FLAG(value)    (value), 0, 1
-#define TEXT_ONLY      0, 0, 0
+#define ONLY(value) (value), (value), (value)
+#define FLAG(value) (value), 0, 1
+#define TEXT_ONLY 0, 0, 0
 
 /* clang-format off */
 static const struct config_info infos[CONFIG_COUNT] = {

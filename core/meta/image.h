@@ -155,7 +155,11 @@ struct config_value topic_settings_config(const struct image *image, const struc
 /* What holds for a broker. Only of the own node are static values known. */
 struct config_value broker_config(const struct image *image, int32_t broker_id, enum config_id id);
 
-/* The same, for those who act by it: the number alone; of the own node. */
+/* What one source alone says about a broker setting. False: nothing. */
+bool broker_config_set(const struct image *image, int32_t broker_id, enum config_id id, enum config_source source,
+                       int64_t *value);
+
+/* For those who act by it: the number alone; of the own node. */
 int64_t topic_config_int(const struct image *image, uint32_t topic, enum config_id id);
 int64_t broker_config_int(const struct image *image, enum config_id id);
 
@@ -173,7 +177,7 @@ struct config_static {
     enum config_id id;
     int64_t value;
 };
-enum { CONFIG_STATICS_MAX = 16 };
+enum { CONFIG_STATICS_MAX = 32 };
 
 struct image_config {
     int32_t node_id;

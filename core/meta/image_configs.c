@@ -31,6 +31,23 @@ struct config_value broker_config(const struct image *image, int32_t broker_id, 
     return broker_slot_config(image, image_broker_by_id(image, broker_id), broker_id == image->config.node_id, id);
 }
 
+bool broker_config_set(const struct image *image, int32_t broker_id, enum config_id id, enum config_source source,
+                       int64_t *value)
+{
+    const uint32_t broker = image_broker_by_id(image, broker_id);
+
+    CHECK(config_scope(id) == SCOPE_BROKER);
+    switch (source) {
+    case SOURCE_TOPIC: return false;
+    case SOURCE_BROKER: return broker != SLOT_NONE && find(&image->settings[broker], id, value);
+    case SOURCE_BROKERS: return find(&image->all_brokers, id, value);
+    case SOURCE_STATIC: return broker_id == image->config.node_id && find(&image->statics, id, value);
+    case SOURCE_DEFAULT: *value = config_info(id)->value; return true;
+    }
+    CHECK(false);
+    return false;
+}
+
 int64_t broker_config_int(const struct image *image, enum config_id id)
 {
     return broker_slot_config(image, image->own_broker, true, id).value;

@@ -1,0 +1,77 @@
+#include "broker/admin.h"
+
+#include "base/map.h"
+
+static uint32_t find_same(const struct text_map *map, const struct bytes *names, struct bytes name)
+{
+    struct text_map_search search;
+    uint32_t other = text_map_first(map, name, &search);
+
+    while (other != TEXT_MAP_NONE && !bytes_equal(names[other], name)) other = text_map_next(map, &search);
+    return other;
+}
+
+const bool *admin_repeated(struct call *call, const struct bytes *names, uint32_t count)
+{
+    const size_t size = text_map_size(MAX(count, 1U));
+    bool *repeated = arena_take(call->arena, count, sizeof *repeated);
+    void *memory = size > UINT32_MAX ? NULL : arena_take(call->arena, 1, (uint32_t)size);
+    struct text_map map;
+
+    if (repeated == NULL || memory == NULL) return NULL;
+    memset(memory, 0, size);
+    text_map_init(&map, memory, MAX(count, 1U), call->begun_ns);
+    for (uint32_t i = 0; i < count; i++) {
+        const uint32_t other = names[i].data == NULL ? TEXT_MAP_NONE : find_same(&map, names, names[i]);
+        repeated[i] = other != TEXT_MAP_NONE;
+        if (repeated[i]) repeated[other] = true;
+        else if (names[i].data != NULL) text_map_add(&map, names[i], i);
+    }
+    return repeated;
+}
+
+struct bytes admin_message(struct call *call, const struct text *message)
+{
+    if (message->size == 0) return (struct bytes){ 0 };
+    uint8_t *copy = arena_take(call->arena, message->size, 1);
+    if (copy == NULL) return (struct bytes){ 0 };
+    memcpy(copy, message->data, message->size);
+    return (struct bytes){ copy, message->size };
+}
+
+struct bytes admin_words(const char *words)
+{
+    return text_of(words);
+}
+
+void admin_begin(struct call *call)
+{
+    controller_begin(call->controller);
+}
+
+enum call_verdict admin_wait(struct call *call, uint64_t index, int32_t timeout_ms)
+{
+    controller_begin(call->controller);
+    return call_wait_applied(call, index, timeout_ms);
+}
+
+bool admin_reserve(struct call *call, const struct writer *measured)
+{
+    const uint32_t size = (uint32_t)MIN(measured->size, (uint64_t)ANSWER_SIZE_MAX);
+
+    if (call_reserve(call, size)) return true;
+    controller_begin(call->controller);
+    return false;
+}
+
+enum call_verdict admin_propose(struct call *call, int32_t timeout_ms)
+{
+    uint64_t index;
+
+    switch (controller_propose(call->controller, &index)) {
+    case PROPOSED: return call_hold_applied(call, index, timeout_ms);
+    case PROPOSE_EMPTY: return CALL_ANSWERED;
+    case PROPOSE_WAITS: return call_wait_applied(call, index, timeout_ms);
+    }
+    return CALL_CLOSE;
+}
