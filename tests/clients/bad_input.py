@@ -1,6 +1,7 @@
 """What clients should never send, over real sockets: each gets Kafka's error or a closed connection, and costs nothing.
 
     bad_input.py HOST:PORT     the answers only, from a broker that is there already"""
+import functools
 import gzip
 import os
 import random
@@ -9,16 +10,17 @@ import struct
 import sys
 import threading
 import time
-import zlib
 
 import wire
 from server import Failure, Server, require, until
 from wire import Closed, Link
 
 MIB = 1 << 20
-GROWTH_MAX = 48 * MIB  # of the server's memory, over all of this: caches fill, and then it ends
+# Of the server's memory, over all of this: buffers with a bound fill up (the largest is 128 MiB for what is unpacked),
+GROWTH_MAX = 256 * MIB
+GROWTH_AGAIN_MAX = 16 * MIB  # and when it is all done again, they are there already.
 TOPIC = "bad.input"
-SEEDS = int(os.environ.get("CHRONIK_BAD_INPUT_SEEDS", "400"))
+SEEDS = int(os.environ.get("CHRONIK_BAD_INPUT_SEEDS", "2000"))
 
 
 def frame(data):
@@ -187,17 +189,19 @@ ANSWERS = [closing, closing_after_good_ones, unknown_api_versions, batches, prod
 
 # ---- what would like to eat memory ----
 
+@functools.lru_cache(maxsize=None)
+def bomb_rows():
+    many = wire.packed(wire.record(0, b"") * 8_000_000)
+    return [("one record of zeros", wire.produce(TOPIC, wire.batch(wire.gzip_bomb(512 * MIB), count=1, attributes=1))),
+            ("millions of records", wire.produce(TOPIC, wire.batch(many, count=8_000_000, attributes=1)))]
+
+
 def bombs(server):
     """Hundreds of megabytes from a few hundred kilobytes."""
-    bomb = wire.gzip_bomb(512 * MIB)
-    packed = zlib.compressobj(9, zlib.DEFLATED, 31)
-    many = packed.compress(wire.record(0, b"") * 8_000_000)
-    many += packed.flush()
     with Link(server.address) as link:
-        for why, records in [("one record of zeros", wire.batch(bomb, count=1, attributes=1)),
-                             ("millions of records", wire.batch(many, count=8_000_000, attributes=1))]:
+        for why, data in bomb_rows():
             begin = time.monotonic()
-            error, _ = wire.produce_result(link.ask(wire.produce(TOPIC, records)))
+            error, _ = wire.produce_result(link.ask(data))
             require(error in (wire.INVALID_RECORD, wire.CORRUPT, wire.TOO_LARGE), f"{why}: error {error}")
             require(time.monotonic() - begin < 5, f"{why}: {time.monotonic() - begin:.1f} s of work")
 
@@ -216,9 +220,10 @@ def huge_frames_announced(server):
 
 def deaf_clients(server):
     """They ask for much and take nothing."""
+    data = wire.produce("deaf", wire.batch([b"x" * 900_000]))
     with Link(server.address) as link:
         for _ in range(60):
-            require(wire.produce_result(link.ask(wire.produce("deaf", wire.batch([b"x" * 900_000]))))[0] == 0, "fill")
+            require(wire.produce_result(link.ask(data))[0] == 0, "fill")
     links = []
     try:
         for _ in range(20):
@@ -359,7 +364,7 @@ def admin_noise(server):
                 link.shutdown(socket.SHUT_WR)
                 while link.recv(65536):
                     pass
-            except ConnectionError:
+            except OSError:  # it has had enough
                 pass
         require(server.get("/health")[0] == 200, f"after {data[:30]!r}")
 
@@ -382,13 +387,25 @@ def create_topics(server):
             require(error in (0, 36), f"create {name}: error {error}")
 
 
+HOSTILE = [bombs, huge_frames_announced, deaf_clients, slow_senders, thousands_of_connections,
+           ten_thousand_requests_at_once, noise]
+
+
+def once_more(server):
+    """What bounded buffers hold was measured by the first time; a second time costs nothing."""
+    before = server.memory()
+    for case in HOSTILE:
+        case(server)
+    growth = server.memory() - before
+    require(growth < GROWTH_AGAIN_MAX, f"memory has grown by {growth // 1024} KiB")
+
+
 def run(report):
     with Server() as server:
         create_topics(server)
         good(server)
         before = server.memory()
-        for case in ANSWERS + [bombs, huge_frames_announced, deaf_clients, slow_senders, thousands_of_connections,
-                               ten_thousand_requests_at_once, noise, noise_costs_no_memory, admin_noise]:
+        for case in ANSWERS + HOSTILE + [noise_costs_no_memory, admin_noise, once_more]:
             report.run("bad input", case.__name__, one, case, server, before)
             if not server.is_alive():
                 raise Failure(f"the server is gone:\n{server.log()[-2000:]}")
@@ -398,8 +415,8 @@ def run(report):
 def one(case, server, before):
     case(server)
     require(server.is_alive(), f"the server is gone: {server.log()[-1000:]}")
-    growth = (server.memory() - before) // 1024
-    require(growth < GROWTH_MAX // 1024, f"memory has grown by {growth} KiB")
+    growth = server.memory() - before
+    require(growth < GROWTH_MAX, f"memory has grown by {growth // 1024} KiB")
     server.judge_log()
 
 

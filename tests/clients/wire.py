@@ -1,5 +1,4 @@
 """Kafka's wire by hand, as little as it takes to say wrong things in it."""
-import random
 import socket
 import struct
 import time
@@ -234,5 +233,6 @@ def gzip_bomb(size):
     return out + packer.flush()
 
 
-def noise(seed, size):
-    return random.Random(seed).randbytes(size)
+def packed(data):
+    packer = zlib.compressobj(9, zlib.DEFLATED, 31)
+    return packer.compress(data) + packer.flush()
