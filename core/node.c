@@ -408,7 +408,6 @@ void node_step(struct node *node, const struct event *event, struct effects *eff
     if (node->phase == PHASE_HALTED) return;
     broker_work(node->broker, effects);
     if (node->phase >= PHASE_LOGS) logs_commit(node->logs, node->mono_ns, node->wall_ms, effects);
-    node->work_left |= node->phase == PHASE_FLUSHING && logs_state(node->logs) == LOGS_STOPPED;
     if (node->phase >= PHASE_METADATA) controller_commit(node->controller, effects);
     if (halt_if_broken(node, effects)) return;
     node->work_left |= waits_for_next_step(node);
