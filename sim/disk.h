@@ -9,38 +9,10 @@
 #ifndef CHRONIK_SIM_DISK_H
 #define CHRONIK_SIM_DISK_H
 
-#include "base/effect.h"
-#include "base/prng.h"
+#include "sim/content.h"
+#include "sim/names.h"
 
-enum { SECTOR_SIZE = 512, DISK_ORDERS_MAX = 8192 };
-
-/* What a power loss does to sectors and names that were not synced. */
-enum loss {
-    LOSS_ALL,   /* all of them are lost */
-    LOSS_NONE,  /* none is: the same as a killed process */
-    LOSS_MIXED, /* each sector for itself, each directory a prefix */
-    LOSS_COUNT,
-};
-
-struct inode {
-    uint8_t *now, *durable;
-    uint32_t size, durable_size;
-    uint32_t capacity;
-    uint32_t *dirty; /* sectors whose two contents may differ */
-    uint32_t dirty_count, dirty_max;
-    uint8_t *is_dirty;
-    uint32_t references; /* names, now and durable, and pending changes */
-};
-
-struct name {
-    char path[PATH_SIZE_MAX];
-    uint32_t inode; /* INODE_DIRECTORY for a directory */
-};
-
-struct names {
-    struct name *list; /* sorted by path */
-    uint32_t count, max;
-};
+enum { DISK_ORDERS_MAX = 8192 };
 
 enum change_kind { CHANGE_CREATE, CHANGE_UNLINK, CHANGE_RENAME };
 
@@ -48,40 +20,39 @@ enum change_kind { CHANGE_CREATE, CHANGE_UNLINK, CHANGE_RENAME };
 struct change {
     enum change_kind kind;
     uint32_t inode;
-    char path[PATH_SIZE_MAX];
-    char to[PATH_SIZE_MAX];
+    uint32_t path;
+    uint32_t to;
 };
 
 struct disk_order {
     bool used;
-    bool doomed_to_fail;
     struct effect effect;
-    char path[PATH_SIZE_MAX];
-    uint32_t generation;
+    uint32_t path;
+    uint32_t next, previous; /* of the same path, in the order in which they were given; or of the free slots */
     uint32_t loan_crc;
-    uint64_t number; /* in the order in which they were given */
 };
 
 struct disk_figures {
-    uint64_t writes, syncs, reads, file_orders, bytes_written, sectors_lost, sectors_kept, names_lost, failed_syncs,
-        refused_full, flips;
+    uint64_t writes, syncs, reads, file_orders, bytes_written, names_lost, failed_syncs, refused_full, flips;
+    struct loss_count loss;
 };
 
 struct disk {
     struct prng prng;
-    struct inode *inodes;
+    struct content *inodes; /* INODE_NONE is nobody's */
     uint32_t inode_count, inode_max;
+    struct paths paths;
     struct names now, durable;
     struct change *changes;
     uint32_t change_count, change_max;
     struct disk_order *orders;
     uint32_t order_high; /* slots ever used */
-    uint64_t order_number;
+    uint32_t order_free;
 
     /* faults that are on */
     uint32_t latency_factor; /* 1: none */
     bool full;
-    bool sync_fails_next;
+    uint32_t sync_fails_in; /* the so-manieth sync from now fails, of a file or a directory; 0: none does */
     bool reads_fail;
     uint64_t sync_latency_ns, write_latency_ns, read_latency_ns;
 
@@ -104,7 +75,7 @@ void disk_kill(struct disk *disk);
 /* The power goes: after disk_kill. */
 void disk_lose_power(struct disk *disk, enum loss loss);
 
-/* A copy of what a power loss with that outcome would leave now; the original goes on. */
+/* A copy of what a power loss with that outcome would leave now; the original goes on, and outlives it. */
 void disk_copy_after_loss(const struct disk *disk, struct disk *copy, uint64_t seed, enum loss loss);
 
 /* Damages one bit of durable bytes somewhere in a file whose path contains `part`. False: there is none. */

@@ -76,7 +76,7 @@ static void carry_out(struct run *run, uint32_t entry)
         run->disk_was_full = true;
         break;
     case FAULT_SYNC_FAILS:
-        machine->disk.sync_fails_next = true;
+        machine->disk.sync_fails_in = MAX(fault->argument & 0xffff, 1U);
         run->disk_failed = met = true;
         break;
     case FAULT_READ_FAILS:
@@ -152,7 +152,8 @@ void faults_end(struct run *run)
     for (uint32_t i = 0; i < run->world.machine_count; i++) {
         struct machine *machine = &run->world.machines[i];
         machine->disk.latency_factor = 1;
-        machine->disk.full = machine->disk.sync_fails_next = machine->disk.reads_fail = false;
+        machine->disk.full = machine->disk.reads_fail = false;
+        machine->disk.sync_fails_in = 0;
         machine->paused_until_ns = 0;
         if (machine->state != PROCESS_UP) world_start(&run->world, i);
     }

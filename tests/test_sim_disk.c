@@ -76,7 +76,7 @@ static void take(enum step step)
     case SYNC: sync_file("d/f"); break;
     case SYNC_NAME: file(FILE_SYNC_DIRECTORY, "d", NULL); break;
     case FAIL_SYNC:
-        disk.sync_fails_next = true;
+        disk.sync_fails_in = 1;
         EXPECT_EQ("the process is told once", DISK_FAILED, sync_file("d/f"));
         break;
     case RENAME: file(FILE_RENAME, "d/f", "d/g"); break;
