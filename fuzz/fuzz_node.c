@@ -88,9 +88,7 @@ static void obey(void)
             CHECK(!links[effect->send.link].sending);
             links[effect->send.link].sending = true;
             break;
-        case EFFECT_CLOSE_LINK:
-            CHECK(effect->close_link.link < LINKS && links[effect->close_link.link].open);
-            break;
+        case EFFECT_CLOSE_LINK: CHECK(effect->close_link.link < LINKS && links[effect->close_link.link].open); break;
         case EFFECT_WRITE:
         case EFFECT_SYNC:
         case EFFECT_READ:
@@ -174,7 +172,8 @@ static void link_works(uint8_t choice)
         if (size > 0) {
             if (link->receive.into != NULL) memcpy(link->receive.into, lent, size);
             struct event event = { .type = EVENT_RECEIVED,
-                                   .received = { number, size, link->receive.into != NULL ? link->receive.into : lent } };
+                                   .received = { number, size,
+                                                 link->receive.into != NULL ? link->receive.into : lent } };
             link->receiving = false;
             step(&event);
         }

@@ -95,8 +95,8 @@ static void delete_records(struct run *run, struct client *client)
     /* A little of what was seen, so that much is left to be lost. */
     administration->wanted_start =
         target->judged->log_start_seen +
-        (int64_t)prng_below(&client->prng, (uint64_t)(target->judged->high_watermark_seen -
-                                                      target->judged->log_start_seen) / 8 + 1);
+        (int64_t)prng_below(&client->prng,
+                            (uint64_t)(target->judged->high_watermark_seen - target->judged->log_start_seen) / 8 + 1);
     if (target->judged->start_asked < administration->wanted_start) {
         target->judged->start_asked = administration->wanted_start;
     }
@@ -224,7 +224,8 @@ static void on_created(struct run *run, struct client *client, struct response *
 
     if (garbled(run, "CreateTopics",
                 create_topics_response_read(&response->body, response->version, response->arena, &created) &&
-                    created.topics_count == 1)) return;
+                    created.topics_count == 1))
+        return;
     if (created.topics[0].error_code != ERROR_NONE) return;
     own_topic(client, name);
     client->administration.has_topic = true;
@@ -238,7 +239,8 @@ static void on_deleted(struct run *run, struct client *client, struct response *
 
     if (garbled(run, "DeleteTopics",
                 delete_topics_response_read(&response->body, response->version, response->arena, &deleted) &&
-                    deleted.topics_count == 1)) return;
+                    deleted.topics_count == 1))
+        return;
     const int16_t error = deleted.topics[0].error_code;
     if (error == ERROR_NONE) judge_on_topic_deleted(&run->judge, &client->administration.topic_id);
     if (error == ERROR_NONE || error == ERROR_UNKNOWN_TOPIC_ID) client->administration.has_topic = false;
@@ -251,7 +253,8 @@ static void on_records_deleted(struct run *run, struct client *client, struct re
 
     if (garbled(run, "DeleteRecords",
                 delete_records_response_read(&response->body, response->version, response->arena, &deleted) &&
-                    deleted.topics_count == 1 && deleted.topics[0].partitions_count == 1)) return;
+                    deleted.topics_count == 1 && deleted.topics[0].partitions_count == 1))
+        return;
     if (deleted.topics[0].partitions[0].error_code != ERROR_NONE) return;
     struct judged_partition *judged = client->targets[administration->target].judged;
     if (judged->start_acked < administration->wanted_start) judged->start_acked = administration->wanted_start;
@@ -265,7 +268,8 @@ static void on_described(struct run *run, struct client *client, struct response
 
     if (garbled(run, "DescribeConfigs",
                 describe_configs_response_read(&response->body, response->version, response->arena, &described) &&
-                    described.resources_count == 1)) return;
+                    described.resources_count == 1))
+        return;
     if (described.resources[0].error_code != ERROR_NONE || described.resources[0].configs_count != 1) return;
     const struct bytes told = described.resources[0].configs[0].value;
     if (told.size >= sizeof value) return;
@@ -286,10 +290,11 @@ static void on_altered(struct run *run, struct client *client, struct response *
 {
     struct incremental_alter_configs_response altered;
 
-    if (garbled(run, "IncrementalAlterConfigs",
-                incremental_alter_configs_response_read(&response->body, response->version, response->arena,
-                                                        &altered) &&
-                    altered.resources_count == 1)) return;
+    if (garbled(
+            run, "IncrementalAlterConfigs",
+            incremental_alter_configs_response_read(&response->body, response->version, response->arena, &altered) &&
+                altered.resources_count == 1))
+        return;
     if (altered.resources[0].error_code != ERROR_NONE) return;
     client->administration.config_value = client->administration.config_asked;
     client->administration.config_in_doubt = false;
@@ -302,7 +307,8 @@ static void on_offsets(struct run *run, struct client *client, struct response *
 
     if (garbled(run, "ListOffsets",
                 list_offsets_response_read(&response->body, response->version, response->arena, &listed) &&
-                    listed.topics_count == 1 && listed.topics[0].partitions_count == 1)) return;
+                    listed.topics_count == 1 && listed.topics[0].partitions_count == 1))
+        return;
     if (listed.topics[0].partitions[0].error_code != ERROR_NONE) return;
     struct target *target = &client->targets[client->administration.target];
     const int64_t offset = listed.topics[0].partitions[0].offset;

@@ -140,8 +140,8 @@ static void on_records(struct run *run, struct client *client, struct target *ta
             struct made made;
             const int64_t offset = record_offset(&batch, &record);
             if (!made_of(record.value, &made)) {
-                judge_violated(&run->judge, RULE_O2, "partition %d offset %lld: nobody made this record",
-                               target->index, (long long)offset);
+                judge_violated(&run->judge, RULE_O2, "partition %d offset %lld: nobody made this record", target->index,
+                               (long long)offset);
                 return;
             }
             judge_on_read(&run->judge, target->judged, offset, &made);
@@ -235,13 +235,15 @@ void consumer_on_response(struct run *run, struct client *client, struct respons
             const struct uuid *id = response->version >= 13 ? &topic->topic_id : NULL;
             struct target *target = answered(client, id, topic->name, topic->partitions[j].index);
             if (target == NULL) {
-                judge_violated(&run->judge, RULE_N, "consumer %u: an answer about nothing it asked for", client->number);
+                judge_violated(&run->judge, RULE_N, "consumer %u: an answer about nothing it asked for",
+                               client->number);
                 continue;
             }
             on_partition(run, client, target, response->version, &topic->partitions[j]);
             refused |= topic->partitions[j].error_code != ERROR_NONE;
         }
     }
-    if (refused || prng_chance(&client->prng, 1, 10)) client_wake(run, client, prng_below(&client->prng, 20 * 1000 * 1000) + 1);
+    if (refused || prng_chance(&client->prng, 1, 10))
+        client_wake(run, client, prng_below(&client->prng, 20 * 1000 * 1000) + 1);
     else consumer_work(run, client);
 }

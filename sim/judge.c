@@ -19,7 +19,9 @@ void judge_free(struct judge *judge)
 
 const char *rule_name(enum rule rule)
 {
-    static const char *const names[RULE_COUNT] = { "none", "O1", "O2", "O3", "O6", "O8", "O11", "O12", "O13", "L", "N" };
+    static const char *const names[RULE_COUNT] = {
+        "none", "O1", "O2", "O3", "O6", "O8", "O11", "O12", "O13", "L", "N"
+    };
     return names[rule];
 }
 
@@ -136,8 +138,8 @@ void judge_on_offsets(struct judge *judge, struct judged_partition *partition, c
 void judge_on_step(struct judge *judge, struct judged_partition *partition, int64_t wanted, int64_t given)
 {
     if (given <= wanted) return;
-    judge_violated(judge, RULE_O11, "partition %d: a consumer at %lld was given records from %lld on",
-                   partition->index, (long long)wanted, (long long)given);
+    judge_violated(judge, RULE_O11, "partition %d: a consumer at %lld was given records from %lld on", partition->index,
+                   (long long)wanted, (long long)given);
 }
 
 /* ---- topics ---- */
@@ -226,7 +228,8 @@ static void judge_order(struct judge *judge, const struct judged_partition *part
         }
         if (record->number > next[record->producer] && next[record->producer] > 0 &&
             judge->consecutive[record->producer]) {
-            judge_violated(judge, RULE_O8, "partition %d offset %lld: record %u of idempotent producer %u follows its %llu",
+            judge_violated(judge, RULE_O8,
+                           "partition %d offset %lld: record %u of idempotent producer %u follows its %llu",
                            partition->index, (long long)offset, record->number, record->producer,
                            (unsigned long long)next[record->producer] - 1);
         }

@@ -19,8 +19,20 @@
 #include "base/bytes.h"
 #include "base/uuid.h"
 
-enum rule { RULE_NONE, RULE_O1, RULE_O2, RULE_O3, RULE_O6, RULE_O8, RULE_O11, RULE_O12, RULE_O13, RULE_L, RULE_N,
-            RULE_COUNT };
+enum rule {
+    RULE_NONE,
+    RULE_O1,
+    RULE_O2,
+    RULE_O3,
+    RULE_O6,
+    RULE_O8,
+    RULE_O11,
+    RULE_O12,
+    RULE_O13,
+    RULE_L,
+    RULE_N,
+    RULE_COUNT
+};
 
 /* A record as its producer made it: who, and the how-manieth of his. Its digest covers key, value and headers. */
 struct made {
@@ -40,13 +52,13 @@ struct judged_record {
 struct judged_partition {
     struct uuid topic_id;
     int32_t index;
-    bool gone;              /* the topic was deleted: nothing is owed any more */
-    bool may_retain;        /* retention may move the log start offset by itself */
-    int64_t start_asked;    /* the largest offset that a DeleteRecords may have moved the start to */
-    int64_t start_acked;    /* and the largest that was acknowledged */
+    bool gone;           /* the topic was deleted: nothing is owed any more */
+    bool may_retain;     /* retention may move the log start offset by itself */
+    int64_t start_asked; /* the largest offset that a DeleteRecords may have moved the start to */
+    int64_t start_acked; /* and the largest that was acknowledged */
     int64_t log_start_seen;
     int64_t high_watermark_seen;
-    int64_t acked_end;      /* one past the last acknowledged offset */
+    int64_t acked_end; /* one past the last acknowledged offset */
     struct judged_record *records;
     int64_t count, max;
 };
@@ -54,10 +66,10 @@ struct judged_partition {
 struct judged_topic {
     struct uuid id;
     char name[64];
-    int32_t partitions; /* at least so many were acknowledged */
+    int32_t partitions;     /* at least so many were acknowledged */
     uint64_t partitions_ns; /* since when */
-    uint64_t acked_ns;   /* when it was first known to be there */
-    uint64_t deleted_ns; /* when its deletion was acknowledged; 0: it was not */
+    uint64_t acked_ns;      /* when it was first known to be there */
+    uint64_t deleted_ns;    /* when its deletion was acknowledged; 0: it was not */
     bool may_be_deleted;
 };
 

@@ -20,7 +20,7 @@ static void draw_config(struct config *config, struct prng *prng)
     config->request_size_max = 1 << 20;
     config->request_memory_size = 8 << 20;
     config->tail_unit_size = 4096u << prng_below(prng, 4);
-    config->tail_memory_size = (uint64_t)config->tail_unit_size * between(prng, 128, 400);
+    config->tail_memory_size = (1u << 20) + (uint64_t)config->tail_unit_size * prng_below(prng, 64);
     config->journal_file_size = (uint32_t)(128 * 1024 << prng_below(prng, 4));
     config->journal_files_max = (uint32_t)between(prng, 4, 8);
     config->meta_journal_file_size = 64 * 1024;
@@ -36,9 +36,9 @@ static void draw_config(struct config *config, struct prng *prng)
 static void draw_rates(struct fault_rates *rates, struct prng *prng)
 {
     static const uint32_t usual[FAULT_COUNT] = {
-        [FAULT_POWER_LOSS] = 300, [FAULT_KILL] = 200,  [FAULT_STOP] = 60,       [FAULT_STALL] = 60,
+        [FAULT_POWER_LOSS] = 300, [FAULT_KILL] = 200,      [FAULT_STOP] = 60,       [FAULT_STALL] = 60,
         [FAULT_FULL] = 40,        [FAULT_SYNC_FAILS] = 60, [FAULT_READ_FAILS] = 20, [FAULT_FLIP] = 20,
-        [FAULT_RESET] = 200,      [FAULT_CLOG] = 60,   [FAULT_CLOCK_STEP] = 60, [FAULT_PAUSE] = 60,
+        [FAULT_RESET] = 200,      [FAULT_CLOG] = 60,       [FAULT_CLOCK_STEP] = 60, [FAULT_PAUSE] = 60,
     };
     for (enum fault_kind kind = 0; kind < FAULT_COUNT; kind++) {
         /* Crashes in most runs, the rest in some; damage in few, since it forgives so much. */

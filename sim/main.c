@@ -133,9 +133,8 @@ static void print_figures(const struct result *result, double seconds)
     getrusage(RUSAGE_SELF, &used);
     printf("digest=%016" PRIx64 " events=%" PRIu64 " events/s=%.0f sim:wall=%.0f rss=%ldMiB acked=%" PRIu64
            " read=%" PRIu64 " shadows=%" PRIu64 "\n",
-           result->digest, result->events, (double)result->events / seconds,
-           (double)result->sim_ns / 1e9 / seconds, used.ru_maxrss / 1024, result->acked, result->seen,
-           result->shadows);
+           result->digest, result->events, (double)result->events / seconds, (double)result->sim_ns / 1e9 / seconds,
+           used.ru_maxrss / 1024, result->acked, result->seen, result->shadows);
 }
 
 /* ---- runs in processes of their own, so that a crash is a result ---- */

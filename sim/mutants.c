@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <string.h>
 
-/* X(name, bug, lives). Mutants of rooms that one node does not reach are tried where they are: tests/test_raft_chaos.c. */
+/* X(name, bug, lives). Mutants of what one node does not reach are tried where they are: tests/test_raft_chaos.c. */
 /* clang-format off */
 #define EACH_MUTANT(X) \
     X(broker_ack_before_durable, "acks=1 and acks=all are answered before the record is durable", false) \

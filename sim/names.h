@@ -19,7 +19,7 @@ struct path {
 struct paths {
     struct path *list;
     uint32_t count, max;
-    uint32_t borrowed;   /* texts below are of the paths that these were copied from, and live longer */
+    uint32_t borrowed; /* texts below are of the paths that these were copied from, and live longer */
     uint32_t buckets[1024];
 };
 

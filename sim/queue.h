@@ -18,8 +18,8 @@ enum happening_kind {
     HAPPENS_CLIENT,   /* client `a` wakes up */
     HAPPENS_FAULT,    /* entry `a` of the schedule */
     HAPPENS_FAULT_END,
-    HAPPENS_START,    /* the node's process begins */
-    HAPPENS_PHASE,    /* the run goes on to its next phase */
+    HAPPENS_START, /* the node's process begins */
+    HAPPENS_PHASE, /* the run goes on to its next phase */
 };
 
 struct happening {

@@ -40,8 +40,8 @@ struct target {
     struct judged_partition *judged; /* valid until the judge's table grows: it never moves */
     uint64_t next_number;            /* producer */
     int32_t next_sequence;
-    int64_t position; /* consumer: offset wanted next */
-    int64_t end;      /* consumer: high watermark when it read all of it; -1: not there yet */
+    int64_t position;  /* consumer: offset wanted next */
+    int64_t end;       /* consumer: high watermark when it read all of it; -1: not there yet */
     bool start_wanted; /* consumer: its position is out of range */
     struct floor floor;
 };
@@ -58,8 +58,8 @@ struct outstanding {
 };
 
 struct administration {
-    uint32_t made;      /* topics so far: their names are numbered */
-    bool has_topic;     /* one of them exists, for all we know */
+    uint32_t made;  /* topics so far: their names are numbered */
+    bool has_topic; /* one of them exists, for all we know */
     struct uuid topic_id;
     uint32_t topic;
     int64_t wanted_start; /* of a DeleteRecords under way */
@@ -99,10 +99,10 @@ struct run {
     struct client clients[CLIENTS_MAX];
     uint32_t client_count;
     uint64_t faults_met[FAULT_COUNT];
-    bool disk_failed;       /* a fault was injected that entitles the node to halt with HALT_DISK_FAILED */
+    bool disk_failed; /* a fault was injected that entitles the node to halt with HALT_DISK_FAILED */
     bool disk_was_full;
-    bool damaged;           /* bits were flipped */
-    bool is_shadow;         /* see shadow.c */
+    bool damaged;   /* bits were flipped */
+    bool is_shadow; /* see shadow.c */
     uint64_t shadows;
     const struct schedule *given; /* instead of the drawn one */
     FILE *trace;
@@ -142,8 +142,13 @@ void shadow_check(struct run *run);
 /* knobs.c */
 void knobs_draw(struct knobs *knobs, struct config *config, uint64_t seed);
 
-enum outcome { OUTCOME_PASSED = 0, OUTCOME_CRASH = 127, OUTCOME_LIVENESS = 128, OUTCOME_CORRECTNESS = 129,
-               OUTCOME_NONDETERMINISM = 130 };
+enum outcome {
+    OUTCOME_PASSED = 0,
+    OUTCOME_CRASH = 127,
+    OUTCOME_LIVENESS = 128,
+    OUTCOME_CORRECTNESS = 129,
+    OUTCOME_NONDETERMINISM = 130
+};
 
 /* The whole run. The story of a failure is in run->judge. */
 enum outcome run_seed(struct run *run, uint64_t seed);

@@ -13,25 +13,25 @@
 #include <stdint.h>
 
 /* X(kind, text, what it does; argument; duration) */
-#define EACH_FAULT(X)                                                                                                 \
-    X(POWER_LOSS, "power-loss", "the machine loses power; how sectors are lost (enum loss); until it starts again")   \
-    X(KILL, "kill", "the process is killed; -; until it starts again")                                                \
-    X(STOP, "stop", "the node is asked to stop; -; until it starts again")                                            \
-    X(STALL, "stall", "the disk is slower; by this factor; so long")                                                  \
-    X(FULL, "full", "the disk is full; -; so long")                                                                   \
-    X(SYNC_FAILS, "sync-fails", "the next sync fails, and marks clean what it did not write; -; -")                   \
-    X(READ_FAILS, "read-fails", "one read in four fails; -; so long")                                                 \
-    X(FLIP, "flip", "one durable bit flips; -; -")                                                                    \
-    X(RESET, "reset", "connections break; one of how many; -")                                                        \
-    X(CLOG, "clog", "connections stand still; one of how many; so long")                                              \
-    X(CLOCK_STEP, "clock-step", "the wall clock is wrong; by this many seconds, signed, less than an hour; -")                             \
+#define EACH_FAULT(X)                                                                                                  \
+    X(POWER_LOSS, "power-loss", "the machine loses power; how sectors are lost (enum loss); until it starts again")    \
+    X(KILL, "kill", "the process is killed; -; until it starts again")                                                 \
+    X(STOP, "stop", "the node is asked to stop; -; until it starts again")                                             \
+    X(STALL, "stall", "the disk is slower; by this factor; so long")                                                   \
+    X(FULL, "full", "the disk is full; -; so long")                                                                    \
+    X(SYNC_FAILS, "sync-fails", "the next sync fails, and marks clean what it did not write; -; -")                    \
+    X(READ_FAILS, "read-fails", "one read in four fails; -; so long")                                                  \
+    X(FLIP, "flip", "one durable bit flips; -; -")                                                                     \
+    X(RESET, "reset", "connections break; one of how many; -")                                                         \
+    X(CLOG, "clog", "connections stand still; one of how many; so long")                                               \
+    X(CLOCK_STEP, "clock-step", "the wall clock is wrong; by this many seconds, signed, less than an hour; -")         \
     X(PAUSE, "pause", "the process stands still while time goes on; -; so long")
 
 enum fault_kind {
 #define X(kind, text, what) FAULT_##kind,
     EACH_FAULT(X)
 #undef X
-    FAULT_COUNT
+        FAULT_COUNT
 };
 
 /* Moments to wait for. */

@@ -97,8 +97,12 @@ enum session_verdict session_next(struct session *session, struct response *resp
     session->pending_count--;
     if (arena_memory == NULL) arena_memory = malloc(SESSION_ARENA_SIZE);
     arena_init(&arena, arena_memory, SESSION_ARENA_SIZE);
-    *response = (struct response){ .api_key = pending.api_key, .version = pending.version, .cookie = pending.cookie, .sent_ns = pending.sent_ns,
-                                   .body = reader_of((struct bytes){ body, size }), .arena = &arena };
+    *response = (struct response){ .api_key = pending.api_key,
+                                   .version = pending.version,
+                                   .cookie = pending.cookie,
+                                   .sent_ns = pending.sent_ns,
+                                   .body = reader_of((struct bytes){ body, size }),
+                                   .arena = &arena };
     int32_t correlation_id;
     if (!response_header_read(&response->body, pending.api_key, pending.version, &correlation_id)) {
         return SESSION_GARBLED;

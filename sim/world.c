@@ -50,8 +50,8 @@ uint32_t world_add_machine(struct world *world, const struct config *config)
     machine->config = *config;
     machine->node_size = node_size(config);
     CHECK(machine->node_size > 0);
-    machine->node = mmap(NULL, machine->node_size, PROT_READ | PROT_WRITE,
-                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    machine->node =
+        mmap(NULL, machine->node_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     CHECK(machine->node != MAP_FAILED);
     disk_init(&machine->disk, world->seed, STREAM_DISK + number);
     return number;
@@ -135,8 +135,13 @@ uint32_t world_connect(struct world *world, uint32_t client, uint32_t machine)
         struct wire *wire = &world->wires[number];
         if (wire->used) continue;
         const struct flow to_node = wire->to_node, to_client = wire->to_client;
-        *wire = (struct wire){ .used = true, .generation = wire->generation + 1, .machine = machine, .client = client,
-                               .client_open = true, .to_node = to_node, .to_client = to_client };
+        *wire = (struct wire){ .used = true,
+                               .generation = wire->generation + 1,
+                               .machine = machine,
+                               .client = client,
+                               .client_open = true,
+                               .to_node = to_node,
+                               .to_client = to_client };
         wire->to_node.last_ns = wire->to_client.last_ns = 0;
         world_after(world, draw_latency(world), HAPPENS_OPENED, machine, number, wire->generation);
         return number;
@@ -359,8 +364,7 @@ static bool open_link(struct world *world, const struct happening *happening, st
     }
     wire->node_open = true;
     event->type = EVENT_LINK_OPENED;
-    event->link_opened =
-        (struct event_link_opened){ .link = happening->a, .peer = BYTES_LITERAL("client.sim:1") };
+    event->link_opened = (struct event_link_opened){ .link = happening->a, .peer = BYTES_LITERAL("client.sim:1") };
     return true;
 }
 

@@ -17,8 +17,8 @@ static enum disk_result order(struct effect effect)
 static enum disk_result put(const char *path, uint64_t position, const char *text)
 {
     const struct piece piece = { .data = (const uint8_t *)text, .size = (uint32_t)strlen(text) };
-    return order((struct effect){ .type = EFFECT_WRITE,
-                                  .write = { .path = path, .position = position, .pieces = &piece, .piece_count = 1 } });
+    return order((struct effect){
+        .type = EFFECT_WRITE, .write = { .path = path, .position = position, .pieces = &piece, .piece_count = 1 } });
 }
 
 static enum disk_result sync_file(const char *path)
@@ -59,8 +59,7 @@ static const struct loss_row {
     { "both synced, it stays", { WRITE, SYNC, SYNC_NAME }, "old", "" },
     { "an overwrite that was not synced leaves the old bytes", { WRITE, SYNC, SYNC_NAME, OVERWRITE }, "old", "" },
     { "a synced overwrite stays", { WRITE, SYNC, SYNC_NAME, OVERWRITE, SYNC }, "new", "" },
-    { "a failed sync does not sync, and the next one does not either",
-      { WRITE, SYNC_NAME, FAIL_SYNC, SYNC }, "", "" },
+    { "a failed sync does not sync, and the next one does not either", { WRITE, SYNC_NAME, FAIL_SYNC, SYNC }, "", "" },
     { "a rename that was not synced did not happen", { WRITE, SYNC, SYNC_NAME, RENAME }, "old", "" },
     { "a synced rename did", { WRITE, SYNC, SYNC_NAME, RENAME, SYNC_NAME }, "", "old" },
     { "an unlink that was not synced did not happen", { WRITE, SYNC, SYNC_NAME, UNLINK }, "old", "" },
