@@ -667,12 +667,12 @@ TEST(an_answer_that_no_memory_can_hold_closes)
         }
         world_open(world, 0);
         broker_open(world->broker);
-        for (int i = 0; i < 2; i++) WORLD_PUT(world, 0, API_METADATA, metadata, 1, 1, &request);
+        for (int i = 0; i < 2; i++) WORLD_PUT(world, 0, API_METADATA, metadata, 8, 1, &request);
         world_run(world);
         EXPECT_EQ(row->why, row->open, world->wires[0].open);
         EXPECT_EQ(row->why, row->open ? 0 : 1, world->notes[NOTE_ANSWER_TOO_LARGE]);
         for (int i = 0; i < 2 && row->open; i++) {
-            WORLD_GET(row->why, world, 0, API_METADATA, metadata, 1, 1, &response);
+            WORLD_GET(row->why, world, 0, API_METADATA, metadata, 8, 1, &response);
             EXPECT_EQ(row->why, row->topics, response.topics_count);
         }
         world_free(world);
