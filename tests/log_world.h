@@ -596,11 +596,13 @@ static void world_open_log(struct world *world, uint32_t log)
 static void world_create_log(struct world *world, uint32_t log)
 {
     struct kept_log *kept = &world->kept[log];
+    const struct kept_log *neighbour = log % 2 == 1 ? &world->kept[log - 1] : NULL;
 
     for (uint32_t i = 0; i < kept->count; i++) free(kept->batches[i].bytes);
     free(kept->batches);
-    /* Two neighbours share a topic. */
-    const uint32_t topic = log % 2 == 1 && world->kept[log - 1].open ? 0 : ++world->topics_made;
+    /* Two neighbours share a topic; but a partition of a topic is never made twice. */
+    const bool shares = neighbour != NULL && neighbour->open && !uuid_equal(&neighbour->topic_id, &kept->topic_id);
+    const uint32_t topic = shares ? 0 : ++world->topics_made;
     *kept = (struct kept_log){ .open = true, .partition = (int32_t)(log % 2) };
     kept->batches = malloc(WORLD_BATCHES * sizeof *kept->batches);
     if (topic == 0) {

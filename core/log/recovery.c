@@ -82,6 +82,17 @@ static bool take_segment(struct logs *logs, const struct checkpoint_record *reco
     return true;
 }
 
+static bool take_epoch(struct logs *logs, const struct checkpoint_record *record)
+{
+    if (logs->recovery.log == LOG_NONE) return true;
+    struct epoch_list *list = &logs->logs[logs->recovery.log].epochs;
+    const bool rises =
+        record->epoch.epoch > list->newest.epoch && record->epoch.start_offset >= list->newest.start_offset;
+    if (!rises) return false;
+    epochs_add(&logs->epochs, list, record->epoch.epoch, record->epoch.start_offset);
+    return true;
+}
+
 static bool take_batch(struct logs *logs, const struct checkpoint_record *record)
 {
     const struct recovery *recovery = &logs->recovery;
@@ -104,10 +115,7 @@ static bool take_record(struct logs *logs, const struct checkpoint_record *recor
         return true;
     case CHECKPOINT_LOG: return take_log(logs, record);
     case CHECKPOINT_SEGMENT: return take_segment(logs, record);
-    case CHECKPOINT_EPOCH:
-        if (recovery->log == LOG_NONE) return true;
-        epochs_add(&logs->epochs, &logs->logs[recovery->log].epochs, record->epoch.epoch, record->epoch.start_offset);
-        return true;
+    case CHECKPOINT_EPOCH: return take_epoch(logs, record);
     case CHECKPOINT_PRODUCER:
         recovery->log = LOG_NONE;
         map_get(&logs->names, map_key_id(&record->producer.topic_id, (uint32_t)record->producer.partition),
