@@ -392,7 +392,7 @@ static bool retry(struct logs *logs, struct effects *effects)
         if (log->directory_made) order_writes(logs, slot, effects);
         else order_directory(logs, slot, log, effects);
     }
-    /* Where nothing waits, a segment slot was not to be had, or the log that waited is gone: the next flush will tell. */
+    /* Where nothing waits, a segment slot was not to be had, or the log that waited is gone: the next one will tell. */
     if (!waits) logs->segments_full = false;
     return !waits;
 }
