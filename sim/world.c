@@ -70,7 +70,7 @@ static void flow_put(struct flow *flow, const void *data, uint32_t size)
 {
     if (flow->begin == flow->end) flow->begin = flow->end = 0;
     if (flow->end + size > flow->capacity) {
-        memmove(flow->data, flow->data + flow->begin, flow->end - flow->begin);
+        if (flow->end > flow->begin) memmove(flow->data, flow->data + flow->begin, flow->end - flow->begin);
         flow->end -= flow->begin;
         flow->begin = 0;
         while (flow->end + size > flow->capacity) flow->capacity = flow->capacity == 0 ? 4096 : flow->capacity * 2;
