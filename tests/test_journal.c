@@ -114,7 +114,7 @@ static void obey(const struct effect *order, struct event_disk *answer)
         if (order->file.action == FILE_LIST) list(&order->file, answer);
         if (order->file.action == FILE_SYNC_DIRECTORY) sync_names();
         file = order->file.action == FILE_UNLINK || order->file.action == FILE_RENAME ? find(order->file.path, false)
-                                                                                        : NULL;
+                                                                                      : NULL;
         if (order->file.action == FILE_UNLINK && file == NULL) answer->result = DISK_NOT_FOUND;
         if (order->file.action == FILE_UNLINK && file != NULL) file->here = false;
         if (order->file.action == FILE_RENAME && file != NULL) strcpy(file->name, order->file.to);
@@ -143,7 +143,11 @@ static void lose_power(void)
 /* ---- a journal whose entries are numbers ---- */
 
 static const struct journal_config config = {
-    .directory = "j", .owner = OP_JOURNAL, .journal_id = 77, .file_size = 32 * 1024, .files_max = 4,
+    .directory = "j",
+    .owner = OP_JOURNAL,
+    .journal_id = 77,
+    .file_size = 32 * 1024,
+    .files_max = 4,
     .round_size_max = 16 * 1024,
 };
 static struct tail *tail;
@@ -338,8 +342,7 @@ TEST(a_failed_sync_breaks_the_journal)
     collect();
     for (uint32_t i = 0; i < order_count; i++) {
         if (orders[i].type != EFFECT_SYNC) continue;
-        const struct event event = { .type = EVENT_SYNCED,
-                                     .disk = { .op = orders[i].sync.op, .result = DISK_FAILED } };
+        const struct event event = { .type = EVENT_SYNCED, .disk = { .op = orders[i].sync.op, .result = DISK_FAILED } };
         EXPECT_EQ("an fsync is never tried again", JOURNAL_BROKEN, journal_on_disk(journal, &event, &effects));
     }
 }

@@ -94,10 +94,8 @@ TEST(strings_and_bytes)
         EXPECT_EQ(row->why, row->good, reader_ok(&reader));
         EXPECT_EQ(row->why, row->value == NULL, value.data == NULL);
         EXPECT_EQ(row->why, row->left, reader_left(&reader));
-        if (row->value == NULL)
-            EXPECT_EQ(row->why, 0, value.size);
-        else
-            EXPECT_BYTES(row->why, row->value, strlen(row->value), value.data, value.size);
+        if (row->value == NULL) EXPECT_EQ(row->why, 0, value.size);
+        else EXPECT_BYTES(row->why, row->value, strlen(row->value), value.data, value.size);
     }
 }
 

@@ -23,16 +23,16 @@ static int close_text(FILE *file)
 
 /* The program reads this text instead of a file, and leaves to us instead of exiting. */
 #undef stderr
-#define stderr            errors
+#define stderr errors
 #define fopen(path, mode) open_text()
-#define fclose(file)      close_text(file)
-#define exit(code)        longjmp(left, 1)
+#define fclose(file) close_text(file)
+#define exit(code) longjmp(left, 1)
 #include "codec/schema/schema.c"
 #undef exit
 #undef fopen
 #undef fclose
 
-#define A    "api a key=1 served=0-3 advertised=0-3 flexible=2\n"
+#define A "api a key=1 served=0-3 advertised=0-3 flexible=2\n"
 #define REST "response\n    x int8\n"
 
 static const struct mistake_row {

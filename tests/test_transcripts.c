@@ -1,7 +1,7 @@
 /* Whole exchanges as plays: what a client asks, what the node orders of its disk, what it answers, and in which order.
  *
- * A file tests/transcripts/node_*.txt is blocks of commands, "----", and what they bring about. The real node plays, in the
- * simulator's world with fixed delays. CHRONIK_REWRITE=1 writes the answers anew; the diff is what gets reviewed.
+ * A file tests/transcripts/node_*.txt is blocks of commands, "----", and what they bring about. The real node plays, in
+ * the simulator's world with fixed delays. CHRONIK_REWRITE=1 writes the answers anew; the diff is what gets reviewed.
  *
  *     start | stop | kill | power-loss          the process; a power loss loses all that was not synced
  *     metadata TOPIC                            makes it, if it is not there

@@ -11,43 +11,43 @@ enum note_level { NOTE_DEBUG, NOTE_INFO, NOTE_WARNING, NOTE_ERROR };
 
 /* One list for the whole node, so that a number means the same in every log and every trace. Each room adds its own.
  *    name, level, what people read */
-#define NOTES(X)                                                                                                     \
-    X(STARTED, NOTE_INFO, "node %d started: %d topics, %d partitions, metadata index %d")                            \
-    X(RECOVERED, NOTE_INFO, "recovered %d journal rounds, %d batches, clean shutdown: %d")                           \
-    X(STOPPING, NOTE_INFO, "stopping: finishing %d requests")                                                        \
-    X(STOPPED, NOTE_INFO, "stopped; everything acknowledged is on disk")                                             \
-    NOTES_WAL(X)                                                                                                     \
-    NOTES_LOG(X)                                                                                                     \
-    NOTES_META(X)                                                                                                    \
+#define NOTES(X)                                                                                                       \
+    X(STARTED, NOTE_INFO, "node %d started: %d topics, %d partitions, metadata index %d")                              \
+    X(RECOVERED, NOTE_INFO, "recovered %d journal rounds, %d batches, clean shutdown: %d")                             \
+    X(STOPPING, NOTE_INFO, "stopping: finishing %d requests")                                                          \
+    X(STOPPED, NOTE_INFO, "stopped; everything acknowledged is on disk")                                               \
+    NOTES_WAL(X)                                                                                                       \
+    NOTES_LOG(X)                                                                                                       \
+    NOTES_META(X)                                                                                                      \
     NOTES_BROKER(X)
 
-#define NOTES_WAL(X)                                                                                                 \
-    X(JOURNAL_ROLLED, NOTE_DEBUG, "journal goes on in file %d at sequence %d")                                       \
-    X(JOURNAL_TORN, NOTE_WARNING, "journal ends at sequence %d: file %d holds no valid frame at position %d")        \
-    X(JOURNAL_FULL, NOTE_ERROR, "no space to write the journal: produces are refused until there is")                \
-    X(JOURNAL_RETRIED, NOTE_DEBUG, "journal round %d is written again")                                              \
+#define NOTES_WAL(X)                                                                                                   \
+    X(JOURNAL_ROLLED, NOTE_DEBUG, "journal goes on in file %d at sequence %d")                                         \
+    X(JOURNAL_TORN, NOTE_WARNING, "journal ends at sequence %d: file %d holds no valid frame at position %d")          \
+    X(JOURNAL_FULL, NOTE_ERROR, "no space to write the journal: produces are refused until there is")                  \
+    X(JOURNAL_RETRIED, NOTE_DEBUG, "journal round %d is written again")                                                \
     X(JOURNAL_CORRUPT, NOTE_ERROR, "journal file %d is corrupt at position %d: sequence %d was durable")
 
-#define NOTES_LOG(X)                                                                                                 \
-    X(SEGMENT_ROLLED, NOTE_DEBUG, "log %d rolls a new segment at offset %d")                                         \
-    X(SEGMENT_DELETED, NOTE_INFO, "log %d drops its segment at offset %d, log start offset is %d")                   \
-    X(LOG_DISK_FULL, NOTE_ERROR, "no space to write segments: produces are refused until there is")                  \
+#define NOTES_LOG(X)                                                                                                   \
+    X(SEGMENT_ROLLED, NOTE_DEBUG, "log %d rolls a new segment at offset %d")                                           \
+    X(SEGMENT_DELETED, NOTE_INFO, "log %d drops its segment at offset %d, log start offset is %d")                     \
+    X(LOG_DISK_FULL, NOTE_ERROR, "no space to write segments: produces are refused until there is")                    \
     X(LOG_DISK_RELIEVED, NOTE_INFO, "segments have space again")
 
-#define NOTES_META(X)                                                                                                \
-    X(BECAME_LEADER, NOTE_INFO, "metadata leader in term %d at index %d (%d voters)")                                \
-    X(META_SNAPSHOT, NOTE_DEBUG, "metadata snapshot at index %d: %d bytes")                                          \
-    X(CLUSTER_CREATED, NOTE_INFO, "new cluster, node %d is its only voter")                                          \
-    X(TOPIC_CREATED, NOTE_INFO, "topic created with %d partitions: %s")                                              \
+#define NOTES_META(X)                                                                                                  \
+    X(BECAME_LEADER, NOTE_INFO, "metadata leader in term %d at index %d (%d voters)")                                  \
+    X(META_SNAPSHOT, NOTE_DEBUG, "metadata snapshot at index %d: %d bytes")                                            \
+    X(CLUSTER_CREATED, NOTE_INFO, "new cluster, node %d is its only voter")                                            \
+    X(TOPIC_CREATED, NOTE_INFO, "topic created with %d partitions: %s")                                                \
     X(TOPIC_DELETED, NOTE_INFO, "topic deleted: %s")
 
-#define NOTES_BROKER(X)                                                                                              \
-    X(VERSION_REFUSED, NOTE_WARNING, "connection %d closed: api key %d version %d is not served")                    \
-    X(FRAME_REFUSED, NOTE_WARNING, "connection %d closed: frame of %d bytes is not a request")                       \
-    X(REQUEST_MALFORMED, NOTE_WARNING, "connection %d closed: malformed body of api key %d version %d")              \
-    X(ANSWER_TOO_LARGE, NOTE_WARNING, "connection %d closed: no memory can hold the answer to api key %d")           \
-    X(PRODUCE_REFUSED, NOTE_DEBUG, "connection %d closed: error %d has no other way to a producer with acks=0")      \
-    X(LINK_STALLED, NOTE_WARNING, "connection %d closed: it stalled in the middle of a request or an answer")        \
+#define NOTES_BROKER(X)                                                                                                \
+    X(VERSION_REFUSED, NOTE_WARNING, "connection %d closed: api key %d version %d is not served")                      \
+    X(FRAME_REFUSED, NOTE_WARNING, "connection %d closed: frame of %d bytes is not a request")                         \
+    X(REQUEST_MALFORMED, NOTE_WARNING, "connection %d closed: malformed body of api key %d version %d")                \
+    X(ANSWER_TOO_LARGE, NOTE_WARNING, "connection %d closed: no memory can hold the answer to api key %d")             \
+    X(PRODUCE_REFUSED, NOTE_DEBUG, "connection %d closed: error %d has no other way to a producer with acks=0")        \
+    X(LINK_STALLED, NOTE_WARNING, "connection %d closed: it stalled in the middle of a request or an answer")          \
     X(LINK_IDLE, NOTE_DEBUG, "connection %d closed: idle for connections.max.idle.ms")
 
 #define NOTE_ENUM(name, level, format) NOTE_##name,
@@ -64,7 +64,7 @@ struct effects;
 void note_add(struct effects *effects, const struct note *note);
 
 #define NOTE(effects, name, ...) note_add((effects), &(struct note){ .id = NOTE_##name, .numbers = { __VA_ARGS__ } })
-#define NOTE_TEXT(effects, name, said, ...)                                                                          \
+#define NOTE_TEXT(effects, name, said, ...)                                                                            \
     note_add((effects), &(struct note){ .id = NOTE_##name, .text = (said), .numbers = { __VA_ARGS__ } })
 
 #endif

@@ -142,8 +142,8 @@ uint8_t *journal_append(struct journal *journal, uint16_t kind, uint32_t size, u
     CHECK(journal->opening.state == OPEN_DONE);
     struct journal_round *round = open_round(journal);
     const bool first = round->entry_count == 0;
-    const uint64_t wanted = JOURNAL_ENTRY_HEAD_SIZE + ((uint64_t)size + 7) / 8 * 8 +
-                            (first ? JOURNAL_FRAME_HEAD_SIZE : 0);
+    const uint64_t wanted =
+        JOURNAL_ENTRY_HEAD_SIZE + ((uint64_t)size + 7) / 8 * 8 + (first ? JOURNAL_FRAME_HEAD_SIZE : 0);
     if (round->size + wanted > journal->config.round_size_max) return NULL;
     uint8_t *memory = extend(journal, (uint32_t)wanted);
     if (memory == NULL) return NULL;
@@ -251,8 +251,8 @@ static void write_round(struct journal *journal, struct effects *effects)
     effects_add(effects, EFFECT_WRITE)->write = (struct effect_write){
         .op = journal_op(journal, JOURNAL_OP_WRITE) | attempt,
         .path = path,
-        .position = journal->file_position - (round->size + JOURNAL_BLOCK_SIZE - 1) / JOURNAL_BLOCK_SIZE *
-                                                 JOURNAL_BLOCK_SIZE,
+        .position =
+            journal->file_position - (round->size + JOURNAL_BLOCK_SIZE - 1) / JOURNAL_BLOCK_SIZE * JOURNAL_BLOCK_SIZE,
         .pieces = round->pieces,
         .piece_count = round->piece_count,
         .urgent = true,
@@ -300,8 +300,7 @@ static enum journal_verdict round_is_durable(struct journal *journal)
     return JOURNAL_DURABLE;
 }
 
-static enum journal_verdict on_written(struct journal *journal, const struct event_disk *disk,
-                                       struct effects *effects)
+static enum journal_verdict on_written(struct journal *journal, const struct event_disk *disk, struct effects *effects)
 {
     if (disk->result == DISK_FULL) {
         NOTE(effects, JOURNAL_FULL);
@@ -390,9 +389,9 @@ void journal_check(const struct journal *journal)
     const struct journal_round *open = &journal->rounds[journal->open];
     const struct journal_round *sent = &journal->rounds[1 - journal->open];
 
-    CHECK(journal->durable_sequence < open->sequence);                                                    /* (1) */
-    if (journal->sending) CHECK(sent->sequence == journal->durable_sequence + 1);                         /* (1) */
-    if (journal->sending) CHECK(open->sequence == sent->sequence + 1);                                    /* (1) */
-    CHECK(journal->released_sequence <= journal->durable_sequence + 1);                                   /* (2) */
+    CHECK(journal->durable_sequence < open->sequence);                            /* (1) */
+    if (journal->sending) CHECK(sent->sequence == journal->durable_sequence + 1); /* (1) */
+    if (journal->sending) CHECK(open->sequence == sent->sequence + 1);            /* (1) */
+    CHECK(journal->released_sequence <= journal->durable_sequence + 1);           /* (2) */
     CHECK(journal->file_position <= journal->config.file_size);
 }

@@ -21,8 +21,7 @@ static void fail(struct journal *journal, enum halt_reason reason, const char *p
 
 static void corrupt(struct journal *journal, uint64_t position, struct effects *effects)
 {
-    NOTE(effects, JOURNAL_CORRUPT, journal->opening.file, (int64_t)position,
-         (int64_t)journal->opening.next_sequence);
+    NOTE(effects, JOURNAL_CORRUPT, journal->opening.file, (int64_t)position, (int64_t)journal->opening.next_sequence);
     fail(journal, HALT_CORRUPT, journal->files[journal->opening.file].path);
 }
 
@@ -136,9 +135,9 @@ static void order_sync(struct journal *journal, uint32_t file, struct effects *e
 {
     journal->opening.state = OPEN_SYNCING;
     journal->opening.waits = true;
-    effects_add(effects, EFFECT_SYNC)->sync = (struct effect_sync){
-        .op = journal_op(journal, JOURNAL_OP_OPEN), .path = journal->files[file].path, .urgent = true
-    };
+    effects_add(effects, EFFECT_SYNC)->sync = (struct effect_sync){ .op = journal_op(journal, JOURNAL_OP_OPEN),
+                                                                    .path = journal->files[file].path,
+                                                                    .urgent = true };
 }
 
 static void order_rewrite(struct journal *journal, struct effects *effects)
@@ -349,8 +348,7 @@ static enum journal_opening give_entry(struct journal *journal, struct journal_e
     return JOURNAL_OPENING_ENTRY;
 }
 
-enum journal_opening journal_opening_next(struct journal *journal, struct journal_entry *entry,
-                                          struct effects *effects)
+enum journal_opening journal_opening_next(struct journal *journal, struct journal_entry *entry, struct effects *effects)
 {
     struct journal_opening_state *opening = &journal->opening;
 
@@ -394,9 +392,9 @@ static void on_listed(struct journal *journal, const struct event_disk *disk, st
     if (take_names(journal, disk->size)) {
         opening->state = OPEN_UNLINKING_SPARE;
         opening->waits = true;
-        effects_add(effects, EFFECT_FILE)->file = (struct effect_file){
-            .op = journal_op(journal, JOURNAL_OP_OPEN), .action = FILE_UNLINK, .path = journal->spare_path
-        };
+        effects_add(effects, EFFECT_FILE)->file = (struct effect_file){ .op = journal_op(journal, JOURNAL_OP_OPEN),
+                                                                        .action = FILE_UNLINK,
+                                                                        .path = journal->spare_path };
         return; /* "spare" sorts after every other name of ours: the list has ended */
     }
     if (disk->more) order_list(journal, effects);
@@ -439,8 +437,8 @@ void journal_opening_on_disk(struct journal *journal, const struct event_disk *d
     case OPEN_READING:
     case OPEN_PROBING:
         opening->buffer_end += disk->size;
-        opening->file_ended = disk->size < MIN((uint32_t)READ_STEP_SIZE, journal->buffer_size - opening->buffer_end +
-                                                                             disk->size);
+        opening->file_ended =
+            disk->size < MIN((uint32_t)READ_STEP_SIZE, journal->buffer_size - opening->buffer_end + disk->size);
         break;
     case OPEN_READING_AGAIN:
         if (disk->size == opening->last_size) order_rewrite(journal, effects);

@@ -53,7 +53,7 @@ enum open_state {
     OPEN_UNLINKING_SPARE,
     OPEN_READING_HEADS,
     OPEN_READING,
-    OPEN_PROBING, /* the chain broke: does anything behind it show that more was durable? */
+    OPEN_PROBING,       /* the chain broke: does anything behind it show that more was durable? */
     OPEN_READING_AGAIN, /* the last frame, to be written again; see journal_open.c */
     OPEN_WRITING_AGAIN,
     OPEN_SYNCING,
@@ -64,26 +64,26 @@ enum open_state {
 
 struct journal_opening_state {
     enum open_state state;
-    bool waits;             /* a disk order is outstanding */
+    bool waits; /* a disk order is outstanding */
     uint64_t sequence_min;
     uint64_t next_sequence; /* of the frame that must come next; 0: not known yet */
     uint32_t next_crc;      /* which that frame must name as the checksum before it; see crc_known */
     bool crc_known;
     uint32_t file;
-    uint32_t head_file;     /* while reading heads */
-    bool file_ended;        /* the file has no bytes after what is in the buffer */
-    bool frame_accepted;    /* frame_size and the fields after it say where we are in a frame */
+    uint32_t head_file;       /* while reading heads */
+    bool file_ended;          /* the file has no bytes after what is in the buffer */
+    bool frame_accepted;      /* frame_size and the fields after it say where we are in a frame */
     uint64_t buffer_position; /* in the file, of buffer[0] */
-    uint32_t buffer_begin;  /* what is dealt with */
+    uint32_t buffer_begin;    /* what is dealt with */
     uint32_t buffer_end;
-    uint32_t frame_size;    /* of the frame whose entries are being given out */
+    uint32_t frame_size;     /* of the frame whose entries are being given out */
     uint32_t entry_position; /* in the frame */
     uint32_t entries_left;
     uint32_t last_file; /* where the last frame that was accepted lies; last_size 0: none was */
     uint32_t last_size;
     uint64_t last_position;
     struct piece last_frame;
-    uint64_t probe_end;     /* how far a frame behind the break could begin */
+    uint64_t probe_end; /* how far a frame behind the break could begin */
     char last_name[64];
     struct effect_halt halt;
 };
