@@ -198,7 +198,7 @@ static void fresh_memory(void)
     journal_init(journal, &config, tail);
 }
 
-/* Opens and compares: every durable number from `from` on is there, in order, and nothing else but what was appended. */
+/* Opens and compares: every durable number from `from` on is there, in order, and nothing that was not appended. */
 static bool reopen(const char *why, uint64_t sequence_min, uint64_t from)
 {
     struct journal_entry entry;
