@@ -1,6 +1,7 @@
 #include "log/checkpoint.h"
 
 #include "base/crc32c.h"
+#include "log/remove.h"
 #include "log/sync.h"
 
 enum {
@@ -64,6 +65,7 @@ static void end_segments(struct logs *logs, struct checkpoint *checkpoint, int64
     CHECK(at == ENTRY_NONE || (int32_t)(at - checkpoint->target) >= 0 || MUTANT(checkpoint_before_sync));
     checkpoint->step = CHECKPOINT_STEP_EPOCHS;
     log->frozen = false;
+    remove_what_waited(logs, checkpoint->log);
 }
 
 static void add_segment(struct logs *logs, struct checkpoint *checkpoint)

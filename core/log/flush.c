@@ -1,5 +1,6 @@
 #include "log/flush.h"
 
+#include "log/remove.h"
 #include "log/segments.h"
 
 /* ---- which log ---- */
@@ -302,6 +303,7 @@ static void finish(struct logs *logs, uint32_t slot, struct effects *effects)
     logs->checkpoint.activity = true;
     flush_if_much(logs, flush->log);
     relieve(logs, effects);
+    remove_what_waited(logs, flush->log);
 }
 
 static void abandon_answered(struct logs *logs, struct flush *flush)

@@ -70,6 +70,11 @@ static bool may_die(const struct logs *logs, const struct log *log)
     return log->flush == SLOT_FREE && segment->written.size > 0;
 }
 
+void remove_what_waited(struct logs *logs, uint32_t number)
+{
+    if (may_die(logs, &logs->logs[number])) remove_when_durable(logs, number);
+}
+
 /* Drops what lies below log start offsets that are durable. */
 static void trim(struct logs *logs, struct effects *effects)
 {
@@ -91,7 +96,7 @@ static void trim(struct logs *logs, struct effects *effects)
             NOTE(effects, SEGMENT_DELETED, number, logs->segments[segment].base_offset, log->log_start_offset);
             continue;
         }
-        /* What could not go yet goes with a later round of retention. */
+        /* What could not go yet goes with remove_what_waited. */
         logs->trim_first = log->next_trim;
         if (logs->trim_first == LOG_NONE) logs->trim_last = LOG_NONE;
         log->trim_queued = false;

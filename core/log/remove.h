@@ -12,6 +12,9 @@
 /* The log start offset moved up: what lies below it is dropped when that is durable. */
 void remove_when_durable(struct logs *logs, uint32_t log);
 
+/* Nothing holds the log's segments back any more (a flush, a checkpoint): those below its start go now. */
+void remove_what_waited(struct logs *logs, uint32_t log);
+
 /* A round became durable: so did, perhaps, a log start offset. */
 void remove_starts_are_durable(struct logs *logs);
 
