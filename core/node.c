@@ -63,6 +63,7 @@ static struct bytes text_bytes_of(const char *text)
 
 static void set_static(struct image_config *image, enum config_id id, int64_t value)
 {
+    if (config_info(id)->value == value) return; /* what nobody chose is a default, and is told as one */
     CHECK(image->static_count < CONFIG_STATICS_MAX);
     image->statics[image->static_count++] = (struct config_static){ id, value };
 }
