@@ -31,14 +31,15 @@ struct world {
     uint64_t crash_after; /* as many; 0: not */
     uint32_t snapshot_entries;
     uint32_t journal_file_size;
+    int32_t node_id;
 };
 
 static struct controller_config config_of(const struct world *world)
 {
     return (struct controller_config){
-        .node_id = 1,
+        .node_id = world->node_id,
         .seed = { world->seed, world->life },
-        .image = { .node_id = 1,
+        .image = { .node_id = world->node_id,
                    .topics_max = TOPICS,
                    .partitions_max = 200,
                    .brokers_max = 4,
@@ -71,6 +72,7 @@ static struct world *world_new(uint64_t seed)
     world->disk = calloc(1, sizeof *world->disk);
     world->effects = calloc(1, sizeof *world->effects);
     world->seed = seed;
+    world->node_id = 1;
     world->snapshot_entries = 6;
     world->journal_file_size = 16 << 10;
     world->judge.producer_id = -1;
@@ -517,6 +519,22 @@ TEST(topic_directories_without_metadata_are_not_taken_for_rubbish)
     open_world(world);
     EXPECT("it does not found a cluster over them", world->broken);
     EXPECT_EQ("and says why", HALT_FOREIGN, controller_halt(world->controller).reason);
+    world_free(world);
+}
+
+TEST(the_directory_of_another_node_is_refused)
+{
+    struct world *world = world_new(12);
+    EXPECT("rests", open_world(world));
+    world->node_id = 7;
+    crash(world);
+    open_world(world);
+    EXPECT("it does not wait for an election that it cannot win", world->broken);
+    EXPECT_EQ("and says why", HALT_FOREIGN, controller_halt(world->controller).reason);
+    world->node_id = 1;
+    crash(world);
+    EXPECT("its owner finds all as it was", open_world(world));
+    EXPECT_EQ("open", CONTROLLER_OPEN, controller_state(world->controller));
     world_free(world);
 }
 

@@ -304,6 +304,13 @@ static void on_searched(struct metadata_log *log, const struct event_disk *disk,
 
 static void on_replayed(struct metadata_log *log, struct effects *effects)
 {
+    const struct raft_configuration *members = raft_configuration(log->raft);
+
+    /* A group that does not know us never elects us: the directory is another node's. */
+    if (members->count > 0 && raft_configuration_find(members, (uint64_t)log->config.node_id) == NULL) {
+        metadata_log_break(log, HALT_FOREIGN, META_DIRECTORY);
+        return;
+    }
     if (log->snapshot_index != 0 || log->replayed_any) {
         begin_life(log);
         return;
