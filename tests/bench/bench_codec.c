@@ -1,6 +1,7 @@
 /* bench_codec.c -- what looking at a record batch costs: checksum, validation, each codec; CPU time of one thread.
  *
  * Medians of several rounds, warm cache. Compressed batches show what validation pays for having to unpack. */
+#include "base/check.h"
 #include "base/crc32c.h"
 #include "base/prng.h"
 #include "codec/record_batch_builder.h"
