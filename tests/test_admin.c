@@ -249,91 +249,91 @@ TEST(topics_are_created_in_every_version)
     world_free(world);
 }
 
+/* All of them in one request. */
+static int32_t on_one[] = { 1 }, on_nine[] = { 9 };
+static struct create_topics_request_assignment assignments[] = { { 1, on_one, 1 }, { 0, on_one, 1 } };
+static struct create_topics_request_assignment strangers[] = { { 0, on_nine, 1 } };
+static struct create_topics_request_config unknown = { BYTES_LITERAL("retention.parsecs"), BYTES_LITERAL("1") };
+static struct create_topics_request_config null_value = { BYTES_LITERAL("retention.ms"), { 0 } };
+static const struct wish_row {
+    const char *why;
+    struct create_topics_request_topic topic;
+    enum error error;
+    const char *message;
+} wish_rows[] = {
+    { "defaults", { BYTES_LITERAL("plain"), -1, -1 }, ERROR_NONE, NULL },
+    { "it is there", { BYTES_LITERAL("there"), 1, 1 }, ERROR_TOPIC_ALREADY_EXISTS, "Topic 'there' already exists." },
+    { "a name that is none",
+      { BYTES_LITERAL("a/b"), 1, 1 },
+      ERROR_INVALID_TOPIC_EXCEPTION,
+      "Topic name is invalid: 'a/b' contains one or more characters other than ASCII alphanumerics, '.', '_' and "
+      "'-'" },
+    { "a name that is ours",
+      { BYTES_LITERAL("__meta"), 1, 1 },
+      ERROR_INVALID_TOPIC_EXCEPTION,
+      "Topic name is invalid: '__meta' is reserved" },
+    { "twice", { BYTES_LITERAL("twin"), 1, 1 }, ERROR_INVALID_REQUEST, "Duplicate topic name." },
+    { "twice", { BYTES_LITERAL("twin"), 1, 1 }, ERROR_INVALID_REQUEST, "Duplicate topic name." },
+    { "dots", { BYTES_LITERAL("a.b"), 1, 1 }, ERROR_NONE, NULL },
+    { "alike",
+      { BYTES_LITERAL("a_b"), 1, 1 },
+      ERROR_INVALID_REQUEST,
+      "The request names this or something too much alike more than once." },
+    { "no partitions",
+      { BYTES_LITERAL("p0"), 0, 1 },
+      ERROR_INVALID_PARTITIONS,
+      "Number of partitions was set to an invalid non-positive value." },
+    { "no replicas",
+      { BYTES_LITERAL("r0"), 1, 0 },
+      ERROR_INVALID_REPLICATION_FACTOR,
+      "Replication factor must be larger than 0, or -1 to use the default value." },
+    { "more than there are",
+      { BYTES_LITERAL("r3"), 1, 3 },
+      ERROR_INVALID_REPLICATION_FACTOR,
+      "Unable to replicate the partition 3 time(s): The target replication factor of 3 cannot be reached because "
+      "only 1 broker(s) are registered." },
+    { "more than one request may",
+      { BYTES_LITERAL("huge"), 20000, 1 },
+      ERROR_POLICY_VIOLATION,
+      "Excessively large number of partitions per request." },
+    { "more than the node may",
+      { BYTES_LITERAL("large"), 400, 1 },
+      ERROR_POLICY_VIOLATION,
+      "This cluster has room for 297 more partition(s)." },
+    { "by hand", { BYTES_LITERAL("manual"), -1, -1, assignments, 2 }, ERROR_NONE, NULL },
+    { "by hand and by number",
+      { BYTES_LITERAL("both"), 2, -1, assignments, 2 },
+      ERROR_INVALID_REQUEST,
+      "A manual partition assignment was specified, but numPartitions was not set to -1." },
+    { "to a stranger",
+      { BYTES_LITERAL("strange"), -1, -1, strangers, 1 },
+      ERROR_INVALID_REPLICA_ASSIGNMENT,
+      "The manual partition assignment includes broker 9, but no such broker is registered." },
+    { "a setting that is none",
+      { BYTES_LITERAL("c1"), 1, 1, NULL, 0, &unknown, 1 },
+      ERROR_INVALID_CONFIG,
+      "Unknown topic config name: retention.parsecs" },
+    { "a setting without value",
+      { BYTES_LITERAL("c2"), 1, 1, NULL, 0, &null_value, 1 },
+      ERROR_INVALID_CONFIG,
+      "Null value not supported for topic configs: retention.ms" },
+};
+
 TEST(a_request_is_judged_topic_by_topic)
 {
     struct world *world = world_new();
-    int32_t here[] = { 1 }, nowhere[] = { 9 };
-    struct create_topics_request_assignment assignments[] = { { 1, here, 1 }, { 0, here, 1 } };
-    struct create_topics_request_assignment strangers[] = { { 0, nowhere, 1 } };
-    struct create_topics_request_config unknown = { BYTES_LITERAL("retention.parsecs"), BYTES_LITERAL("1") };
-    struct create_topics_request_config null_value = { BYTES_LITERAL("retention.ms"), { 0 } };
+
     create(world, "there", 1);
-    const struct {
-        const char *why;
-        struct create_topics_request_topic topic;
-        enum error error;
-        const char *message;
-    } rows[] = {
-        { "defaults", { BYTES_LITERAL("plain"), -1, -1 }, ERROR_NONE, NULL },
-        { "it is there",
-          { BYTES_LITERAL("there"), 1, 1 },
-          ERROR_TOPIC_ALREADY_EXISTS,
-          "Topic 'there' already exists." },
-        { "a name that is none",
-          { BYTES_LITERAL("a/b"), 1, 1 },
-          ERROR_INVALID_TOPIC_EXCEPTION,
-          "Topic name is invalid: 'a/b' contains one or more characters other than ASCII alphanumerics, '.', '_' and "
-          "'-'" },
-        { "a name that is ours",
-          { BYTES_LITERAL("__meta"), 1, 1 },
-          ERROR_INVALID_TOPIC_EXCEPTION,
-          "Topic name is invalid: '__meta' is reserved" },
-        { "twice", { BYTES_LITERAL("twin"), 1, 1 }, ERROR_INVALID_REQUEST, "Duplicate topic name." },
-        { "twice", { BYTES_LITERAL("twin"), 1, 1 }, ERROR_INVALID_REQUEST, "Duplicate topic name." },
-        { "dots", { BYTES_LITERAL("a.b"), 1, 1 }, ERROR_NONE, NULL },
-        { "alike",
-          { BYTES_LITERAL("a_b"), 1, 1 },
-          ERROR_INVALID_REQUEST,
-          "The request names this or something too much alike more than once." },
-        { "no partitions",
-          { BYTES_LITERAL("p0"), 0, 1 },
-          ERROR_INVALID_PARTITIONS,
-          "Number of partitions was set to an invalid non-positive value." },
-        { "no replicas",
-          { BYTES_LITERAL("r0"), 1, 0 },
-          ERROR_INVALID_REPLICATION_FACTOR,
-          "Replication factor must be larger than 0, or -1 to use the default value." },
-        { "more than there are",
-          { BYTES_LITERAL("r3"), 1, 3 },
-          ERROR_INVALID_REPLICATION_FACTOR,
-          "Unable to replicate the partition 3 time(s): The target replication factor of 3 cannot be reached because "
-          "only 1 broker(s) are registered." },
-        { "more than one request may",
-          { BYTES_LITERAL("huge"), 20000, 1 },
-          ERROR_POLICY_VIOLATION,
-          "Excessively large number of partitions per request." },
-        { "more than the node may",
-          { BYTES_LITERAL("large"), 400, 1 },
-          ERROR_POLICY_VIOLATION,
-          "This cluster has room for 297 more partition(s)." },
-        { "by hand", { BYTES_LITERAL("manual"), -1, -1, assignments, 2 }, ERROR_NONE, NULL },
-        { "by hand and by number",
-          { BYTES_LITERAL("both"), 2, -1, assignments, 2 },
-          ERROR_INVALID_REQUEST,
-          "A manual partition assignment was specified, but numPartitions was not set to -1." },
-        { "to a stranger",
-          { BYTES_LITERAL("strange"), -1, -1, strangers, 1 },
-          ERROR_INVALID_REPLICA_ASSIGNMENT,
-          "The manual partition assignment includes broker 9, but no such broker is registered." },
-        { "a setting that is none",
-          { BYTES_LITERAL("c1"), 1, 1, NULL, 0, &unknown, 1 },
-          ERROR_INVALID_CONFIG,
-          "Unknown topic config name: retention.parsecs" },
-        { "a setting without value",
-          { BYTES_LITERAL("c2"), 1, 1, NULL, 0, &null_value, 1 },
-          ERROR_INVALID_CONFIG,
-          "Null value not supported for topic configs: retention.ms" },
-    };
-    enum { ROWS = sizeof rows / sizeof rows[0] };
+    enum { ROWS = sizeof wish_rows / sizeof wish_rows[0] };
     struct create_topics_request_topic topics[ROWS];
-    for (int i = 0; i < ROWS; i++) topics[i] = rows[i].topic;
+    for (int i = 0; i < ROWS; i++) topics[i] = wish_rows[i].topic;
     ASK(create_topics, API_CREATE_TOPICS, 7, .topics = topics, .topics_count = ROWS, .timeout_ms = 5000)
     EXPECT_EQ("an answer for each", ROWS, create_topics_answer.topics_count);
     for (int i = 0; i < ROWS; i++) {
         const struct create_topics_response_topic *got = &create_topics_answer.topics[i];
-        EXPECT_EQ(rows[i].why, rows[i].error, got->error_code);
-        EXPECT(rows[i].why,
-               rows[i].message == NULL ? got->error_message.data == NULL : says(got->error_message, rows[i].message));
+        EXPECT_EQ(wish_rows[i].why, wish_rows[i].error, got->error_code);
+        EXPECT(wish_rows[i].why, wish_rows[i].message == NULL ? got->error_message.data == NULL
+                                                              : says(got->error_message, wish_rows[i].message));
     }
     world_free(world);
 }
