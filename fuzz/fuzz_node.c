@@ -47,7 +47,7 @@ static void configure(void)
     config.request_size_max = 64 * 1024;
     config.request_memory_size = 1 << 20;
     config.tail_unit_size = 4096;
-    config.tail_memory_size = 4096 * 64;
+    config.tail_memory_size = 1 << 20;
     config.journal_file_size = 64 * 1024;
     config.journal_files_max = 4;
     config.meta_journal_file_size = 64 * 1024;
