@@ -76,7 +76,7 @@ int main(int argc, char **argv)
         print_usage(stdout);
         return EXIT_STOPPED;
     }
-    if (argc > 1) fprintf(stderr, "chronik-server: there is no command '%s'\n\n", command);
-    print_usage(stderr);
+    if (argc > 1) fprintf(stderr, "chronik-server: there is no command '%s'; --help lists them\n", command);
+    else print_usage(stderr);
     return EXIT_USAGE;
 }

@@ -139,15 +139,16 @@ static void turn(struct host *host)
 static void serve_if_ready(struct host *host)
 {
     struct node_status status;
-    char kafka[ADDRESS_TEXT_SIZE], advertised[ADDRESS_TEXT_SIZE];
+    char kafka[ADDRESS_TEXT_SIZE], advertised[ADDRESS_TEXT_SIZE], admin[ADDRESS_TEXT_SIZE];
+    const bool has_admin = host->settings->admin.host[0] != 0;
 
     node_status(host->node, &status);
     if (status.state != NODE_SERVING) return;
     host->serving = true;
     net_accept(host->net);
-    log_line(NOTE_INFO, "serving", "kafka on %s, advertised as %s, data in %s",
+    log_line(NOTE_INFO, "serving", "kafka on %s, advertised as %s, admin %s, data in %s",
              address_format(&host->settings->kafka, kafka), address_format(&host->config.advertised_kafka, advertised),
-             host->settings->data_dir);
+             has_admin ? address_format(&host->settings->admin, admin) : "off", host->settings->data_dir);
 }
 
 struct node *host_wait(struct host *host, struct event *event)
@@ -182,8 +183,9 @@ static void halt(struct host *host, const struct effect_halt *order)
 
     host->halted = true;
     host->halt_reason = order->reason;
-    log_line(is_clean ? NOTE_INFO : NOTE_ERROR, "halt", "%s%s%s", reasons[order->reason],
-             order->path != NULL ? ": " : "", order->path != NULL ? order->path : "");
+    if (is_clean) return; /* the node's own note said so */
+    log_line(NOTE_ERROR, "halt", "%s%s%s", reasons[order->reason], order->path != NULL ? ": " : "",
+             order->path != NULL ? order->path : "");
 }
 
 /* The disk's orders first: its threads work while this one sends. */

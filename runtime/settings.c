@@ -338,7 +338,7 @@ bool settings_read_toml(struct settings *settings, const char *name, const char 
         if (!right) {
             snprintf(error, SETTINGS_ERROR_SIZE, "%s:%u:%u: %.*s: %s", name, value->line, value->column,
                      (int)MIN(value->key.size, 60u), (const char *)value->key.data,
-                     value->type == TOML_TABLE ? "there is no such section" : "a setting belongs into a section");
+                     value->type == TOML_TABLE ? "there is no such section" : "a setting belongs in a section");
             break;
         }
         right = apply_section(settings, name, value, error);

@@ -78,7 +78,7 @@ int socket_listen(const char *name, const struct address *address, uint16_t *por
     snprintf(service, sizeof service, "%u", address->port);
     const int status = getaddrinfo(address->host, service, &hints, &infos);
     if (status != 0) {
-        log_line(NOTE_ERROR, "listen", "cannot listen on %s for %s: %s", address_format(address, text), name,
+        log_line(NOTE_ERROR, "listen", "cannot listen on %s (--%s-addr): %s", address_format(address, text), name,
                  gai_strerror(status));
         return -1;
     }
@@ -87,7 +87,7 @@ int socket_listen(const char *name, const struct address *address, uint16_t *por
     const int error = errno;
     freeaddrinfo(infos);
     if (fd < 0) {
-        log_line(NOTE_ERROR, "listen", "cannot listen on %s for %s: %s", address_format(address, text), name,
+        log_line(NOTE_ERROR, "listen", "cannot listen on %s (--%s-addr): %s", address_format(address, text), name,
                  strerror(error));
         return -1;
     }

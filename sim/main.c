@@ -369,13 +369,15 @@ static bool seed_of(const char *text, uint64_t *seed)
     return number(text, seed);
 }
 
-static bool parse(int argc, char **argv, struct options *options)
+/* False: *odd is the word that is not understood, or has none or a wrong one behind it. */
+static bool parse(int argc, char **argv, struct options *options, const char **odd)
 {
     uint64_t value;
 
     *options = (struct options){ .jobs = 1, .seed_first = 1, .seed_last = 1 };
     for (int i = 1; i < argc; i++) {
         const char *name = argv[i];
+        *odd = name;
         if (strcmp(name, "--check") == 0) {
             options->check = true;
         } else if (strcmp(name, "--keep-going") == 0) {
@@ -406,7 +408,7 @@ static bool parse(int argc, char **argv, struct options *options)
             return false;
         }
     }
-    return argc > 1;
+    return true;
 }
 
 int main(int argc, char **argv)
@@ -415,8 +417,13 @@ int main(int argc, char **argv)
     struct result result;
 
     program = argv[0];
-    if (!parse(argc, argv, &options)) {
-        fputs(usage, stderr);
+    if (argc == 1 || strcmp(argv[1], "--help") == 0) {
+        fputs(usage, argc == 1 ? stderr : stdout);
+        return argc == 1 ? 2 : 0;
+    }
+    const char *odd;
+    if (!parse(argc, argv, &options, &odd)) {
+        fprintf(stderr, "%s: %s: this, or what follows it, is not understood; --help lists all flags\n", program, odd);
         return 2;
     }
     if (options.mutants) {

@@ -68,7 +68,7 @@ TEST(what_cannot_start_says_why)
     second.settings.kafka.port = server.settings.kafka.port;
     run(&second);
     EXPECT_EQ("the port is in use", EXIT_CANNOT_START, exit_code(&second));
-    EXPECT("and named", strstr(said(&second), "for kafka: Address already in use") != NULL);
+    EXPECT("and named", strstr(said(&second), "(--kafka-addr): Address already in use") != NULL);
     second.settings.kafka.port = free_port();
     second.settings.admin.port = server.settings.admin.port;
     run(&second);

@@ -23,7 +23,7 @@ enum note_level { NOTE_DEBUG, NOTE_INFO, NOTE_WARNING, NOTE_ERROR };
 
 #define NOTES_WAL(X)                                                                                                   \
     X(JOURNAL_ROLLED, NOTE_DEBUG, "journal goes on in file %d at sequence %d")                                         \
-    X(JOURNAL_TORN, NOTE_WARNING, "journal ends at sequence %d: file %d holds no valid frame at position %d")          \
+    X(JOURNAL_TORN, NOTE_DEBUG, "journal ends before sequence %d: in file %d at position %d")                          \
     X(JOURNAL_FULL, NOTE_ERROR, "no space to write the journal: produces are refused until there is")                  \
     X(JOURNAL_RETRIED, NOTE_DEBUG, "journal round %d is written again")                                                \
     X(JOURNAL_CORRUPT, NOTE_ERROR, "journal file %d is corrupt at position %d: sequence %d was durable")
@@ -35,10 +35,10 @@ enum note_level { NOTE_DEBUG, NOTE_INFO, NOTE_WARNING, NOTE_ERROR };
     X(LOG_DISK_RELIEVED, NOTE_INFO, "segments have space again")
 
 #define NOTES_META(X)                                                                                                  \
-    X(BECAME_LEADER, NOTE_INFO, "metadata leader in term %d at index %d (%d voters)")                                  \
+    X(BECAME_LEADER, NOTE_INFO, "metadata leader in term %d at index %d, voters: %d")                                  \
     X(META_SNAPSHOT, NOTE_DEBUG, "metadata snapshot at index %d: %d bytes")                                            \
     X(CLUSTER_CREATED, NOTE_INFO, "new cluster, node %d is its only voter")                                            \
-    X(TOPIC_CREATED, NOTE_INFO, "topic created with %d partitions: %s")                                                \
+    X(TOPIC_CREATED, NOTE_INFO, "topic created: %s, partitions: %d")                                                   \
     X(TOPIC_DELETED, NOTE_INFO, "topic deleted: %s")
 
 #define NOTES_BROKER(X)                                                                                                \

@@ -222,13 +222,13 @@ uint64_t controller_applied_index(const struct controller *controller)
     return image_view(controller->image).applied_index;
 }
 
-static void note_created(struct controller *controller, struct effects *effects)
+static void note_created(struct controller *controller, uint64_t index, struct effects *effects)
 {
     const uint32_t topic = controller->created_topic;
     const struct metadata_log_view view = metadata_log_view(controller->log);
 
     controller->created_topic = SLOT_NONE;
-    if (topic == SLOT_NONE || controller_applied_index(controller) + 1 < view.first_index) return;
+    if (topic == SLOT_NONE || index < view.first_index) return;
     NOTE_TEXT(effects, TOPIC_CREATED, image_topic_name(controller->image, topic),
               image_topic(controller->image, topic)->partition_count);
 }
@@ -236,7 +236,7 @@ static void note_created(struct controller *controller, struct effects *effects)
 static void on_change(struct controller *controller, const struct image_change *change, struct effects *effects)
 {
     if (change->kind == CHANGE_TOPIC_CREATED) {
-        note_created(controller, effects);
+        note_created(controller, controller_applied_index(controller) + 1, effects);
         controller->created_topic = change->topic;
     }
     if (change->kind == CHANGE_TOPIC_REMOVED) {
@@ -285,7 +285,7 @@ static bool apply(struct controller *controller, struct image_change *change, st
         case APPLIED_NOTHING: return false;
         case APPLIED_CHANGE: on_change(controller, change, effects); return true;
         case APPLIED_ENTRY:
-            note_created(controller, effects);
+            note_created(controller, entry.index, effects);
             on_entry(controller, &entry);
             break;
         }
