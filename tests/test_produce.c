@@ -401,6 +401,42 @@ TEST(a_request_without_room_waits_and_appends_each_partition_once)
     }
 }
 
+/* The topic goes, and one of another name gets its slots. */
+static void take_slots(struct world *world, const char *from, const char *to)
+{
+    static uint8_t memory[1024];
+    struct proposal proposal = proposal_in(memory, sizeof memory);
+
+    proposal_add_topic_removal(&proposal, &(struct metadata_topic_removal_record){ .topic_id = topic_id_of(from) });
+    world_apply(world, &proposal);
+    if (to != NULL) world_topic(world, to, 4, 1);
+}
+
+TEST(what_a_waiting_request_appended_may_be_gone)
+{
+    static const struct {
+        const char *why, *heir;
+    } rows[] = { { "nobody has the slots", NULL }, { "another topic has them", "u" } };
+
+    for (size_t at = 0; at < COUNT_OF(rows); at++) {
+        const char *why = rows[at].why;
+        struct world *world = world_serving();
+        struct produce_response response;
+        world->logs->appends_left = 2;
+        put_wide(world, 1, 30000);
+        EXPECT_EQ(why, 1, broker_usage(world->broker).links_waiting);
+        take_slots(world, "t", rows[at].heir);
+        world->logs->appends_left = FAKE_NO_LIMIT;
+        world_tick(world);
+        WORLD_GET(why, world, 0, API_PRODUCE, produce, 9, 1, &response);
+        for (uint32_t i = 0; i < 4; i++) {
+            const struct produce_response_partition *got = &response.topics[i / 2].partitions[i % 2];
+            EXPECT_EQ(why, ERROR_UNKNOWN_TOPIC_OR_PARTITION, got->error_code);
+        }
+        world_free(world);
+    }
+}
+
 TEST(a_request_that_waits_for_room_too_long_is_told)
 {
     struct world *world = world_serving();

@@ -30,6 +30,7 @@ struct outcome {
     bool appended;
     int32_t record_index; /* of the record at fault */
     uint32_t log;
+    struct uuid topic_id; /* whose log it is: while the request waits, another may get its slot */
     int64_t base_offset;
     int64_t end_offset;
     int64_t log_append_time;
@@ -120,6 +121,7 @@ static enum append_verdict produce_one(const struct producing *producing, uint32
         .log_append_time = -1,
         .log_start_offset = -1,
     };
+    if (place.log != SLOT_NONE) outcome->topic_id = image_topic(call->image, topic)->id;
     if (place.log != SLOT_NONE && image_topic(call->image, topic)->internal &&
         !bytes_equal(call->client_id, BYTES_LITERAL("__admin_client"))) {
         outcome->error = ERROR_INVALID_TOPIC_EXCEPTION; /* its records are the coordinators' own */
@@ -166,6 +168,26 @@ static bool produce_all(struct producing *producing)
         }
     }
     return true;
+}
+
+/* What was appended before the request had to wait may be gone by now, with its topic: the slot that it was in is
+ * nobody's, or another's. */
+static void forget_lost(const struct producing *producing)
+{
+    const struct produce_request *request = &producing->request;
+    const struct image *image = producing->call->image;
+    struct outcome *outcome = producing->progress->outcomes;
+
+    for (uint32_t i = 0; i < request->topics_count; i++) {
+        const uint32_t topic = image_topic_by_name(image, request->topics[i].name);
+        for (uint32_t j = 0; j < request->topics[i].partitions_count; j++, outcome++) {
+            if (outcome->log == SLOT_NONE) continue;
+            if (topic != SLOT_NONE && uuid_equal(&image_topic(image, topic)->id, &outcome->topic_id)) continue;
+            outcome->log = SLOT_NONE;
+            outcome->appended = false;
+            outcome->error = ERROR_UNKNOWN_TOPIC_OR_PARTITION; /* the client looks for it anew */
+        }
+    }
 }
 
 /* ---- the answer ---- */
@@ -388,6 +410,7 @@ enum call_verdict produce_handle(struct call *call)
     /* Who came first tries first: small batches must not pass a large one for ever. */
     const bool others_wait = broker->lists[LIST_APPEND].first != LINK_NONE && !call->resumed;
     if (others_wait || !produce_all(&producing)) return wait_for_room(&producing, progress_size);
+    if (call->resumed) forget_lost(&producing);
     return conclude(&producing);
 }
 
