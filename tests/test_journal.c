@@ -142,7 +142,7 @@ static void lose_power(void)
 
 /* ---- a journal whose entries are numbers ---- */
 
-static const struct journal_config config = {
+static struct journal_config config = {
     .directory = "j",
     .owner = OP_JOURNAL,
     .journal_id = 77,
@@ -330,6 +330,78 @@ TEST(damage_to_what_was_durable_is_not_taken_for_a_torn_end)
         if (last) continue;
         EXPECT_EQ(row->why, row->opens, reopen(row->why, 1, 1));
     }
+}
+
+static uint64_t sequence_at(const struct disk_file *file, uint32_t position)
+{
+    return file->here && load_u32(file->now + position) == 0x4348524a ? load_u64(file->now + position + 8) : 0;
+}
+
+/* Where the newest frame at the begin of a file is. */
+static struct disk_file *newest_file(void)
+{
+    struct disk_file *newest = NULL;
+    for (int i = 0; i < DISK_FILES; i++) {
+        if (sequence_at(&disk[i], 0) > (newest == NULL ? 0 : sequence_at(newest, 0))) newest = &disk[i];
+    }
+    return newest;
+}
+
+static bool is_followed(const struct disk_file *file)
+{
+    for (uint32_t at = 4096; at < DISK_SIZE; at += 4096) {
+        if (sequence_at(file, at) == sequence_at(file, 0) + 1) return true;
+    }
+    return false;
+}
+
+static const struct first_row {
+    const char *why;
+    int rounds;    /* at least */
+    bool releases; /* files are written over */
+    uint32_t at, size;
+} first_rows[] = {
+    { "the second file's first round", 2, false, 0, 4 }, { "its sequence, which then seems old", 2, false, 15, 1 },
+    { "all of its first block", 2, false, 0, 4096 },     { "of a file that was written over", 60, true, 0, 4 },
+    { "its sequence there", 60, true, 15, 1 },
+};
+
+TEST(damage_to_a_files_first_round_is_not_taken_for_its_end)
+{
+    FOR_EACH(first_row, row, first_rows) {
+        prng_init(&prng, 8, 0);
+        disk_wiped();
+        reopen("new", 1, 1);
+        uint64_t released = 1;
+        const struct disk_file *first = newest_file();
+        for (int i = 0; i < row->rounds || newest_file() == first || !is_followed(newest_file()); i++) {
+            rounds(1);
+            if (first == NULL) first = newest_file();
+            if (row->releases && i > 3) journal_release(journal, released = journal_durable_sequence(journal) - 3);
+        }
+        uint64_t from = 1;
+        while (sequence_of[from] < released) from++;
+        EXPECT(row->why, reopen(row->why, released, from));
+        struct disk_file *file = newest_file();
+        memset(file->now + row->at, 0, row->size);
+        EXPECT(row->why, !reopen(row->why, released, from));
+    }
+}
+
+TEST(files_may_become_smaller)
+{
+    prng_init(&prng, 9, 0);
+    disk_wiped();
+    config.round_size_max = 12 * 1024;
+    config.file_size = 64 * 1024;
+    reopen("new", 1, 1);
+    while (newest_file() == NULL || newest_file()->size < 40 * 1024) rounds(1);
+    config.file_size = 32 * 1024;
+    EXPECT("what lies beyond the new end is read", reopen("smaller files", 1, 1));
+    rounds(5);
+    EXPECT_EQ("and it goes on in another", appended, durable_number);
+    EXPECT("which is found again", reopen("again", 1, 1));
+    config.round_size_max = 16 * 1024;
 }
 
 TEST(a_failed_sync_breaks_the_journal)

@@ -3,8 +3,8 @@
  * The files' first frames say in which order they were written. From the newest file that begins at or before the
  * frame that is needed first, frames are followed as a chain: next sequence, our id, the checksum of the one before.
  * Where the chain ends is the end of the journal, if that can be the work of a crash: at most one round is under way,
- * so behind a torn frame there is never a later one. If there is, something durable was damaged, and going on would
- * lose it: the node halts.
+ * so behind a torn frame there is never a later one, be it in the same file or in the one that the torn frame began.
+ * If there is, something durable was damaged, and going on would lose it: the node halts.
  *
  * What was read may still be only in the page cache: the process was killed and the machine was not, or its last sync
  * failed, which marks pages clean that the disk never got. Only the last frame can be such a one, since every round
@@ -168,7 +168,7 @@ static void settle(struct journal *journal, uint64_t position, struct effects *e
         return;
     }
     journal->file = opening->file;
-    journal->file_position = position;
+    journal->file_position = MIN(position, (uint64_t)journal->config.file_size); /* files may be smaller from now on */
     journal->durable_sequence = sequence - 1;
     journal->rounds[journal->open].sequence = sequence;
     journal->last_crc = opening->next_crc;
@@ -224,6 +224,15 @@ static bool frame_is_whole(const uint8_t *frame, const struct frame_head *head)
     return crc == head->crc || MUTANT(journal_trusts_frames);
 }
 
+/* Read once more, is the last frame what it was? What is wrong would become durable. */
+static bool last_frame_is_whole(const struct journal *journal, uint32_t size)
+{
+    struct frame_head head;
+
+    if (size != journal->opening.last_size || !frame_head_read(journal->buffer, &head)) return false;
+    return head.size == size && head.crc == journal->last_crc && frame_is_whole(journal->buffer, &head);
+}
+
 /* The chain ends in the file being read. Either it goes on in another file, or the journal ends here. */
 static void break_chain(struct journal *journal, struct effects *effects)
 {
@@ -245,6 +254,8 @@ static void break_chain(struct journal *journal, struct effects *effects)
         return;
     }
     opening->state = OPEN_PROBING;
+    opening->end_file = opening->file;
+    opening->end_position = position;
     opening->probe_end = position + journal->config.round_size_max + JOURNAL_BLOCK_SIZE;
 }
 
@@ -300,6 +311,46 @@ static void follow(struct journal *journal, struct effects *effects)
     }
 }
 
+/* The next file that gave no frame to the chain: the round behind its last one may have begun there. */
+static uint32_t next_unread(const struct journal *journal, uint32_t from)
+{
+    while (from < JOURNAL_FILES_MAX && (!journal->files[from].exists || journal->files[from].last_sequence > 0 ||
+                                        from == journal->opening.end_file)) {
+        from++;
+    }
+    return from;
+}
+
+/* A spare was never written to: as far as a step reads, it is zeros. */
+static bool is_blank(const struct journal *journal)
+{
+    const struct journal_opening_state *opening = &journal->opening;
+
+    if (opening->file == opening->end_file || opening->buffer_position > 0 || opening->buffer_end == 0) return false;
+    for (uint32_t at = 0; at < opening->buffer_end; at++) {
+        if (journal->buffer[at] != 0) return false;
+    }
+    return true;
+}
+
+/* Nothing behind the break. Then the same in files whose first frame, if it was the missing one, is damaged. */
+static void probe_on(struct journal *journal, struct effects *effects)
+{
+    struct journal_opening_state *opening = &journal->opening;
+    const uint32_t file = next_unread(journal, opening->file == opening->end_file ? 0 : opening->file + 1);
+
+    if (file < JOURNAL_FILES_MAX) {
+        begin_file(journal, file);
+        opening->probe_end = journal->config.round_size_max + JOURNAL_BLOCK_SIZE;
+        return;
+    }
+    opening->file = opening->end_file;
+    if (opening->end_position < journal->config.file_size) {
+        NOTE(effects, JOURNAL_TORN, (int64_t)opening->next_sequence, opening->file, (int64_t)opening->end_position);
+    }
+    settle(journal, opening->end_position, effects);
+}
+
 /* Is there a frame behind the break that was written after the missing one was durable? */
 static void probe(struct journal *journal, struct effects *effects)
 {
@@ -309,23 +360,21 @@ static void probe(struct journal *journal, struct effects *effects)
         struct frame_head head;
         const uint64_t position = opening->buffer_position + opening->buffer_begin;
         if (position >= opening->probe_end) break;
-        if (frame_head_read(journal->buffer + opening->buffer_begin, &head) && head.journal_id == journal->id &&
-            head.sequence > opening->next_sequence) {
+        const bool ours =
+            frame_head_read(journal->buffer + opening->buffer_begin, &head) && head.journal_id == journal->id;
+        if (ours && head.sequence > opening->next_sequence) {
             corrupt(journal, position, effects);
             return;
         }
         opening->buffer_begin += JOURNAL_BLOCK_SIZE;
-    }
-    const uint64_t position = opening->buffer_position + opening->buffer_begin;
-    if (!opening->file_ended && position < opening->probe_end) {
-        read_more(journal, effects);
+        if (!ours || head.sequence == opening->next_sequence || opening->file == opening->end_file) continue;
+        /* An old frame: had the missing round been written as a whole, the first one behind it would be newer. */
+        probe_on(journal, effects);
         return;
     }
-    const uint64_t end = opening->probe_end - journal->config.round_size_max - JOURNAL_BLOCK_SIZE;
-    if (end < journal->config.file_size) {
-        NOTE(effects, JOURNAL_TORN, (int64_t)opening->next_sequence, opening->file, (int64_t)end);
-    }
-    settle(journal, end, effects);
+    const uint64_t position = opening->buffer_position + opening->buffer_begin;
+    if (!opening->file_ended && position < opening->probe_end && !is_blank(journal)) read_more(journal, effects);
+    else probe_on(journal, effects);
 }
 
 static enum journal_opening give_entry(struct journal *journal, struct journal_entry *entry, struct effects *effects)
@@ -441,7 +490,7 @@ void journal_opening_on_disk(struct journal *journal, const struct event_disk *d
             disk->size < MIN((uint32_t)READ_STEP_SIZE, journal->buffer_size - opening->buffer_end + disk->size);
         break;
     case OPEN_READING_AGAIN:
-        if (disk->size == opening->last_size) order_rewrite(journal, effects);
+        if (last_frame_is_whole(journal, disk->size)) order_rewrite(journal, effects);
         else fail(journal, HALT_DISK_FAILED, journal->files[opening->last_file].path);
         break;
     case OPEN_WRITING_AGAIN: order_sync(journal, opening->last_file, effects); break;

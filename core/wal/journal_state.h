@@ -84,6 +84,8 @@ struct journal_opening_state {
     uint64_t last_position;
     struct piece last_frame;
     uint64_t probe_end; /* how far a frame behind the break could begin */
+    uint32_t end_file;  /* where the chain broke */
+    uint64_t end_position;
     char last_name[64];
     struct effect_halt halt;
 };
