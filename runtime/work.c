@@ -243,7 +243,10 @@ static enum disk_result sync_directory(const struct effect_file *order, int root
 {
     const int fd = open_directory(order->path, root);
     if (fd < 0) return failed("open directory", order->path);
-    const enum disk_result result = fsync(fd) == 0 ? DISK_DONE : failed("sync directory", order->path);
+    int status;
+    do status = fsync(fd);
+    while (status != 0 && errno == EINTR);
+    const enum disk_result result = status == 0 ? DISK_DONE : failed("sync directory", order->path);
     close(fd);
     return result;
 }
@@ -260,10 +263,15 @@ static int by_bytes(const void *a, const void *b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-/* All names behind `after`. False: no memory, or an unreasonable directory. */
+/* All names behind `after`. False, and errno says why: no memory, an unreasonable directory, or one that cannot be read
+ * to its end. A list that lacks names would be taken for the truth. */
 static bool collect_names(DIR *directory, const char *after, struct names *names)
 {
-    for (const struct dirent *entry; (entry = readdir(directory)) != NULL;) {
+    for (;;) {
+        errno = 0;
+        const struct dirent *entry = readdir(directory);
+        if (entry == NULL) return errno == 0;
+        errno = ENOMEM;
         if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) continue;
         if (strcmp(entry->d_name, after) <= 0) continue;
         if (names->count == names->capacity) {
@@ -277,10 +285,10 @@ static bool collect_names(DIR *directory, const char *after, struct names *names
         if (names->list[names->count] == NULL) return false;
         names->count++;
     }
-    return true;
 }
 
-static void pack_names(struct work *work, const struct names *names, int directory_fd)
+/* As many as fit. False, and errno says why, if one of them cannot be looked at. */
+static bool pack_names(struct work *work, const struct names *names, int directory_fd)
 {
     const struct effect_file *order = &work->effect.file;
 
@@ -289,9 +297,12 @@ static void pack_names(struct work *work, const struct names *names, int directo
         struct stat stat;
         if (work->size + FILE_ENTRY_HEAD_SIZE + name_size > order->size) {
             work->more = true;
-            return;
+            return true;
         }
-        if (fstatat(directory_fd, names->list[i], &stat, AT_SYMLINK_NOFOLLOW) != 0) continue; /* just removed */
+        if (fstatat(directory_fd, names->list[i], &stat, AT_SYMLINK_NOFOLLOW) != 0) {
+            if (errno == ENOENT) continue; /* just removed */
+            return false;
+        }
         uint8_t *entry = order->into + work->size;
         store_u64(entry, (uint64_t)stat.st_size);
         entry[8] = S_ISDIR(stat.st_mode);
@@ -299,6 +310,7 @@ static void pack_names(struct work *work, const struct names *names, int directo
         memcpy(entry + FILE_ENTRY_HEAD_SIZE, names->list[i], name_size);
         work->size += (uint32_t)(FILE_ENTRY_HEAD_SIZE + name_size);
     }
+    return true;
 }
 
 static enum disk_result list_directory(struct work *work, int root)
@@ -313,14 +325,12 @@ static enum disk_result list_directory(struct work *work, int root)
     }
 
     struct names names = { NULL, 0, 0 };
-    enum disk_result result = DISK_DONE;
-    errno = ENOMEM;
-    if (collect_names(directory, order->to, &names)) {
+    bool done = collect_names(directory, order->to, &names);
+    if (done) {
         if (names.count > 0) qsort(names.list, names.count, sizeof *names.list, by_bytes);
-        pack_names(work, &names, fd);
-    } else {
-        result = failed("list directory", order->path);
+        done = pack_names(work, &names, fd);
     }
+    const enum disk_result result = done ? DISK_DONE : failed("list directory", order->path);
     for (uint32_t i = 0; i < names.count; i++) free(names.list[i]);
     free(names.list);
     closedir(directory);
