@@ -73,7 +73,7 @@ TEST(what_cannot_start_says_why)
     second.settings.admin.port = server.settings.admin.port;
     run(&second);
     EXPECT_EQ("so is the other", EXIT_CANNOT_START, exit_code(&second));
-    EXPECT("and named", strstr(said(&second), "for admin: Address already in use") != NULL);
+    EXPECT("and named", strstr(said(&second), "(--admin-addr): Address already in use") != NULL);
     snprintf(second.settings.data_dir, sizeof second.settings.data_dir, "/proc/nothing/here");
     run(&second);
     EXPECT_EQ("no directory can be there", EXIT_CANNOT_START, exit_code(&second));
