@@ -131,6 +131,7 @@ static struct world *world_new(void)
     config.topics_max = 50;
     config.partitions_max = 300;
     config.links_max = 4;
+    config.log_retention_ms = 86400000;
     world->node_size = node_size(&config);
     EXPECT("the limits agree", world->node_size > 0);
     world->node =
@@ -460,7 +461,7 @@ TEST(settings_are_described)
         EXPECT_EQ("nothing is set for all brokers", 0, got->resources[6].configs_count);
 
         const struct describe_configs_response_config *retention = described(got, 0, "retention.ms");
-        EXPECT("a week", says(retention->value, "604800000"));
+        EXPECT("a day", says(retention->value, "86400000"));
         EXPECT_EQ("of the node's own configuration", 4, retention->config_source);
         EXPECT_EQ("under two names", 2, retention->synonyms_count);
         EXPECT("the broker's", says(retention->synonyms[0].name, "log.retention.ms"));
@@ -515,8 +516,8 @@ static const struct change_row {
     { "wrong", 2, "t", "retention.ms", 0, "soon", ERROR_INVALID_CONFIG, "200" },
     { "null", 2, "t", "retention.ms", 0, NULL, ERROR_INVALID_CONFIG, "200" },
     { "not a list", 2, "t", "retention.ms", 2, "5", ERROR_INVALID_CONFIG, "200" },
-    { "taken back", 2, "t", "retention.ms", 1, NULL, ERROR_NONE, "604800000" },
-    { "taken back twice", 2, "t", "retention.ms", 1, NULL, ERROR_NONE, "604800000" },
+    { "taken back", 2, "t", "retention.ms", 1, NULL, ERROR_NONE, "86400000" },
+    { "taken back twice", 2, "t", "retention.ms", 1, NULL, ERROR_NONE, "86400000" },
     { "a word more, to the default", 2, "t", "cleanup.policy", 2, "compact", ERROR_NONE, "compact,delete" },
     { "a word less", 2, "t", "cleanup.policy", 3, "delete", ERROR_NONE, "compact" },
     { "the last word", 2, "t", "cleanup.policy", 3, "compact", ERROR_INVALID_CONFIG, "compact" },
@@ -563,7 +564,7 @@ TEST(settings_are_replaced_as_a_whole)
         ASK(alter_configs, API_ALTER_CONFIGS, version, .resources = &resource, .resources_count = 1)
         EXPECT_EQ("done", ERROR_NONE, alter_configs_answer.resources[0].error_code);
         EXPECT_TEXT("what is named is set", text, value_now(world, 2, "t", "segment.bytes"));
-        EXPECT_TEXT("what is not goes back", "604800000", value_now(world, 2, "t", "retention.ms"));
+        EXPECT_TEXT("what is not goes back", "86400000", value_now(world, 2, "t", "retention.ms"));
     }
     struct alter_configs_request_config twice[] = { { BYTES_LITERAL("segment.bytes"), BYTES_LITERAL("9999") },
                                                     { BYTES_LITERAL("segment.bytes"), BYTES_LITERAL("9998") } };

@@ -225,10 +225,9 @@ uint64_t controller_applied_index(const struct controller *controller)
 static void note_created(struct controller *controller, uint64_t index, struct effects *effects)
 {
     const uint32_t topic = controller->created_topic;
-    const struct metadata_log_view view = metadata_log_view(controller->log);
 
     controller->created_topic = SLOT_NONE;
-    if (topic == SLOT_NONE || index < view.first_index) return;
+    if (topic == SLOT_NONE || index < metadata_log_first_index(controller->log)) return; /* none, or old news */
     NOTE_TEXT(effects, TOPIC_CREATED, image_topic_name(controller->image, topic),
               image_topic(controller->image, topic)->partition_count);
 }
@@ -296,7 +295,7 @@ static bool apply(struct controller *controller, struct image_change *change, st
 bool controller_next_change(struct controller *controller, struct image_change *change, struct effects *effects)
 {
     while (!controller->loaded && metadata_log_state(controller->log) == METADATA_LOG_OPEN) {
-        const uint64_t first = metadata_log_view(controller->log).first_index;
+        const uint64_t first = metadata_log_first_index(controller->log);
         if (controller_applied_index(controller) + 1 >= first && !image_is_draining(controller->image)) {
             controller->loaded = true;
             return false; /* the roof looks at the image as a whole before it hears of changes */
@@ -309,12 +308,13 @@ bool controller_next_change(struct controller *controller, struct image_change *
 
 static void note_leadership(struct controller *controller, struct effects *effects)
 {
-    const struct metadata_log_view view = metadata_log_view(controller->log);
+    const bool leads = metadata_log_leads(controller->log);
 
-    if (view.leads && !controller->led) {
-        NOTE(effects, BECAME_LEADER, (int64_t)view.term, (int64_t)controller_applied_index(controller), 1);
+    if (leads && !controller->led) {
+        const uint64_t term = metadata_log_view(controller->log).term;
+        NOTE(effects, BECAME_LEADER, (int64_t)term, (int64_t)controller_applied_index(controller), 1);
     }
-    controller->led = view.leads;
+    controller->led = leads;
 }
 
 void controller_commit(struct controller *controller, struct effects *effects)

@@ -482,6 +482,11 @@ enum applied metadata_log_apply(struct metadata_log *log, struct image_change *c
 
 /* ---- proposing ---- */
 
+uint64_t metadata_log_first_index(const struct metadata_log *log)
+{
+    return log->first_index;
+}
+
 bool metadata_log_leads(const struct metadata_log *log)
 {
     if (log->opening != OPENING_DONE || raft_role(log->raft) != RAFT_LEADER) return false;
@@ -522,7 +527,6 @@ struct metadata_log_view metadata_log_view(const struct metadata_log *log)
 
     return (struct metadata_log_view){
         .term = raft_term(log->raft),
-        .first_index = log->first_index,
         .last_index = raft_last_index(log->raft),
         .commit_index = log->commit_index,
         .snapshot_index = log->snapshot_index,

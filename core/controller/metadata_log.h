@@ -92,6 +92,9 @@ enum applied metadata_log_apply(struct metadata_log *log, struct image_change *c
 
 /* ---- proposing ---- */
 
+/* The first index of this life: what lies below was there when we started. */
+uint64_t metadata_log_first_index(const struct metadata_log *log);
+
 /* We lead, and all that was committed before we did is applied: decisions see the truth. */
 bool metadata_log_leads(const struct metadata_log *log);
 
@@ -103,7 +106,6 @@ enum metadata_log_verdict metadata_log_propose(struct metadata_log *log, struct 
 
 struct metadata_log_view {
     uint64_t term;
-    uint64_t first_index; /* of this life: what lies below was there when we started */
     uint64_t last_index;
     uint64_t commit_index;
     uint64_t snapshot_index;

@@ -145,6 +145,7 @@ struct metadata_log {
     uint64_t snapshot_index; /* of the newest durable one; 0: none */
     uint64_t snapshot_file_size;
     uint64_t snapshots;
+    uint64_t judged_index;      /* the last one at which it was judged whether a snapshot is wanted */
     uint64_t snapshot_retry_ns; /* the disk was full: not before */
     uint32_t old_count;         /* files of others than the newest good one, which may go after the next */
     uint64_t old[OLD_SNAPSHOTS_MAX];

@@ -38,13 +38,16 @@ uint32_t metadata_snapshot_trailer(struct metadata_log *log, uint8_t *to)
 }
 
 /* The log has grown enough, or something that it occupies has become scarce. */
-static bool is_wanted(const struct metadata_log *log)
+static bool is_wanted(struct metadata_log *log)
 {
     const uint64_t applied = image_view(log->image).applied_index;
-    const struct journal_usage usage = journal_usage(log->journal);
 
     if (log->snapshot != SNAPSHOT_IDLE || log->applying.active || image_is_draining(log->image)) return false;
     if (log->snapshot_retry_ns > log->mono_ns || applied <= log->snapshot_index) return false;
+    if (applied == log->judged_index && !log->proposer_waits && log->snapshot_retry_ns == 0) return false;
+    log->judged_index = applied;
+    log->snapshot_retry_ns = 0;
+    const struct journal_usage usage = journal_usage(log->journal);
     if (applied - log->snapshot_index >= log->config.snapshot_entries) return true;
     if (usage.used_size > usage.size_max / 2) return true;
     return log->proposer_waits || tail_used_size(log->tail) > log->tail_memory_size / 4;
