@@ -431,6 +431,29 @@ TEST(a_cluster_has_one_id)
     free(image);
 }
 
+TEST(an_image_can_be_read_by_people)
+{
+    struct image *image = image_small();
+    char words[1024] = { 0 };
+    struct text text = text_in(words, sizeof words - 1);
+
+    broker(image, 2, 5);
+    topic(image, "t", 1, 3);
+    partition(image, 1, 0, 2);
+    set(image, 1, "cleanup.policy", "compact");
+    set_broker(image, -1, "num.partitions", "6");
+    image_format(image, &text);
+    EXPECT_TEXT("a line per thing",
+                "cluster AAAAAAAAAAAAAAAAAAAAAA level=0 next_producer_id=0 applied=0\n"
+                "  num.partitions=6\n"
+                "broker 2 epoch=5 rack=here localhost:9092\n"
+                "topic t AQAAAAAAAAAAAAAAAAAAAQ target=3\n"
+                "  cleanup.policy=compact\n"
+                "  0 leader=2 epoch=0/0 isr=1,2,3 replicas=1,2,3\n",
+                words);
+    free(image);
+}
+
 /* Every record of every prefix and with every byte changed: refused or applied, never worse, and never half. */
 TEST(damaged_records_do_no_harm)
 {

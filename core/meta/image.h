@@ -237,6 +237,9 @@ void image_advance(struct image *image, uint64_t index, uint64_t term);
 bool image_is_draining(const struct image *image);
 void image_drain(struct image *image, struct image_change *change);
 
+/* What it says, for people and transcripts; cut off where the text ends. O(everything). */
+void image_format(const struct image *image, struct text *text);
+
 /* The invariants; O(everything). */
 void image_check(const struct image *image);
 

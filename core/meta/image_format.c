@@ -1,0 +1,104 @@
+/* image_format.c -- an image as text, a line per thing, in the order in which a snapshot has them. */
+#include "base/check.h"
+#include "meta/image_state.h"
+
+static void put_ids(const char *name, const int32_t *ids, uint32_t count, struct text *text)
+{
+    text_add(text, name);
+    for (uint32_t i = 0; i < count; i++) {
+        if (i > 0) text_add(text, ",");
+        text_add_int(text, ids[i]);
+    }
+}
+
+static void put_number(const char *name, int64_t number, struct text *text)
+{
+    text_add(text, name);
+    text_add_int(text, number);
+}
+
+static void put_setting(enum config_id id, int64_t value, struct text *text)
+{
+    text_add(text, "  ");
+    text_add(text, config_info(id)->name);
+    text_add(text, "=");
+    config_format(id, value, text);
+    text_add(text, "\n");
+}
+
+static void put_broker_settings(const struct broker_settings *settings, struct text *text)
+{
+    for (uint32_t i = 0; i < BROKER_CONFIG_COUNT; i++) {
+        if ((settings->set >> i & 1) == 0) continue;
+        put_setting((enum config_id)(TOPIC_CONFIG_COUNT + i), settings->values[i], text);
+    }
+}
+
+static void put_broker(const struct image *image, uint32_t slot, struct text *text)
+{
+    const struct image_broker *broker = image_broker(image, slot);
+
+    put_number("broker ", broker->id, text);
+    put_number(" epoch=", broker->epoch, text);
+    if (broker->fenced) text_add(text, " fenced");
+    if (broker->rack_size > 0) {
+        text_add(text, " rack=");
+        text_add_bytes(text, (struct bytes){ broker->rack, broker->rack_size });
+    }
+    for (uint32_t i = 0; i < ENDPOINT_COUNT; i++) {
+        if (broker->endpoints[i].port == 0) continue;
+        text_add(text, " ");
+        text_add_bytes(text, (struct bytes){ broker->endpoints[i].host, broker->endpoints[i].host_size });
+        put_number(":", broker->endpoints[i].port, text);
+    }
+    text_add(text, "\n");
+    put_broker_settings(&image->settings[slot], text);
+}
+
+static void put_topic(const struct image *image, uint32_t slot, struct text *text)
+{
+    const struct image_topic *topic = image_topic(image, slot);
+    char id[UUID_TEXT_SIZE];
+
+    uuid_format(&topic->id, id);
+    text_add(text, "topic ");
+    text_add_bytes(text, image_topic_name(image, slot));
+    text_add(text, " ");
+    text_add_bytes(text, (struct bytes){ (const uint8_t *)id, UUID_TEXT_SIZE });
+    put_number(" target=", topic->replica_target, text);
+    text_add(text, topic->internal ? " internal\n" : "\n");
+    for (uint32_t i = 0; i < TOPIC_CONFIG_COUNT; i++) {
+        if ((topic->configs_set >> i & 1) == 0) continue;
+        put_setting((enum config_id)i, image->topic_values[(size_t)slot * TOPIC_CONFIG_COUNT + i], text);
+    }
+    for (uint32_t at = topic->first_partition; at != SLOT_NONE; at = image->partitions[at].next_partition) {
+        const struct image_partition *partition = image_partition(image, at);
+        put_number("  ", partition->index, text);
+        put_number(" leader=", partition->leader, text);
+        put_number(" epoch=", partition->leader_epoch, text);
+        put_number("/", partition->partition_epoch, text);
+        put_ids(" isr=", partition->isr, partition->isr_count, text);
+        put_ids(" replicas=", partition->replicas, partition->replica_count, text);
+        text_add(text, "\n");
+    }
+}
+
+void image_format(const struct image *image, struct text *text)
+{
+    char id[UUID_TEXT_SIZE];
+
+    uuid_format(&image->view.cluster_id, id);
+    text_add(text, "cluster ");
+    text_add_bytes(text, (struct bytes){ (const uint8_t *)id, UUID_TEXT_SIZE });
+    put_number(" level=", image->view.feature_level, text);
+    put_number(" next_producer_id=", image->view.next_producer_id, text);
+    put_number(" applied=", (int64_t)image->view.applied_index, text);
+    text_add(text, "\n");
+    put_broker_settings(&image->all_brokers, text);
+    for (uint32_t slot = image->first_broker; slot != SLOT_NONE; slot = image->brokers[slot].next_broker) {
+        put_broker(image, slot, text);
+    }
+    for (uint32_t slot = image->first_topic; slot != SLOT_NONE; slot = image->topics[slot].next_topic) {
+        put_topic(image, slot, text);
+    }
+}
