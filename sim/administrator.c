@@ -11,10 +11,12 @@ enum {
     COOKIE_DELETE,
     COOKIE_PARTITIONS,
     COOKIE_RECORDS,
+    COOKIE_TOO_MUCH,
     COOKIE_ALTER,
-    COOKIE_DESCRIBE,
     COOKIE_OFFSETS,
     COOKIE_VERSIONS,
+    COOKIE_LATEST,
+    COOKIE_CONFIGS = 100,
     CONFIG_VALUE_MIN = 1000000, /* of max.message.bytes: large enough for every batch of ours */
 };
 
@@ -113,24 +115,49 @@ static void delete_records(struct run *run, struct client *client)
     session_end(&client->session, &run->world, COOKIE_RECORDS, true);
 }
 
+/* What no log can have: nothing may move. */
+static void delete_too_much(struct run *run, struct client *client)
+{
+    struct delete_records_request request = delete_records_request_default;
+    struct delete_records_request_topic topic = delete_records_request_topic_default;
+    struct delete_records_request_partition partition = delete_records_request_partition_default;
+    char name[32];
+
+    if (client->target_count == 0) return;
+    const struct target *target = &client->targets[prng_below(&client->prng, client->target_count)];
+    topic_name(target->topic, name);
+    partition.index = target->index;
+    partition.offset = target->judged->high_watermark_seen + 1000 * 1000;
+    topic.name = text(name);
+    topic.partitions = &partition;
+    topic.partitions_count = 1;
+    request.topics = &topic;
+    request.topics_count = 1;
+    request.timeout_ms = 5000;
+    delete_records_request_write(session_begin(&client->session, API_DELETE_RECORDS, 2), 2, &request);
+    session_end(&client->session, &run->world, COOKIE_TOO_MUCH, true);
+}
+
 static void alter_config(struct run *run, struct client *client)
 {
-    struct administration *administration = &client->administration;
+    const uint32_t number = client->administration.config;
+    const struct judged_config *known = &run->judge.configs[number];
     struct incremental_alter_configs_request request = incremental_alter_configs_request_default;
     struct incremental_alter_configs_request_resource resource = incremental_alter_configs_request_resource_default;
     struct incremental_alter_configs_request_config config = incremental_alter_configs_request_config_default;
-    char value[32];
+    char value[32], name[32];
 
+    if (number >= run->knobs.topics) return;
     /* One whose answer was lost is asked again, the same: it may still be under way. */
     const int32_t drawn = CONFIG_VALUE_MIN + (int32_t)prng_below(&client->prng, 40000);
-    if (!administration->config_in_doubt) administration->config_asked = drawn;
-    administration->config_in_doubt = true;
-    snprintf(value, sizeof value, "%d", administration->config_asked);
+    judge_on_config_asked(&run->judge, number, known->in_doubt ? known->asked : drawn);
+    snprintf(value, sizeof value, "%d", known->asked);
+    topic_name(number, name);
     config.name = text("max.message.bytes");
     config.operation = 0;
     config.value = text(value);
     resource.resource_type = 2;
-    resource.resource_name = text("topic-0");
+    resource.resource_name = text(name);
     resource.configs = &config;
     resource.configs_count = 1;
     request.resources = &resource;
@@ -140,20 +167,22 @@ static void alter_config(struct run *run, struct client *client)
     session_end(&client->session, &run->world, COOKIE_ALTER, true);
 }
 
-static void describe_config(struct run *run, struct client *client)
+void describe_config(struct run *run, struct client *client, uint32_t config)
 {
     struct describe_configs_request request = describe_configs_request_default;
     struct describe_configs_request_resource resource = describe_configs_request_resource_default;
     struct bytes key = text("max.message.bytes");
+    char name[32];
 
+    topic_name(config, name);
     resource.resource_type = 2;
-    resource.resource_name = text("topic-0");
+    resource.resource_name = text(name);
     resource.configuration_keys = &key;
     resource.configuration_keys_count = 1;
     request.resources = &resource;
     request.resources_count = 1;
     describe_configs_request_write(session_begin(&client->session, API_DESCRIBE_CONFIGS, 4), 4, &request);
-    session_end(&client->session, &run->world, COOKIE_DESCRIBE, true);
+    session_end(&client->session, &run->world, COOKIE_CONFIGS + config, true);
 }
 
 static void list_offsets(struct run *run, struct client *client)
@@ -178,7 +207,7 @@ static void list_offsets(struct run *run, struct client *client)
     request.topics = &topic;
     request.topics_count = 1;
     list_offsets_request_write(session_begin(&client->session, API_LIST_OFFSETS, 7), 7, &request);
-    session_end(&client->session, &run->world, COOKIE_OFFSETS + 100 * (partition.timestamp == -1), true);
+    session_end(&client->session, &run->world, partition.timestamp == -1 ? COOKIE_LATEST : COOKIE_OFFSETS, true);
 }
 
 static void ask_versions(struct run *run, struct client *client)
@@ -201,10 +230,13 @@ void administrator_work(struct run *run, struct client *client)
         else create_topic(run, client);
         break;
     case 2: add_partition(run, client); break;
-    case 3: delete_records(run, client); break;
+    case 3:
+        if (prng_chance(&client->prng, 1, 3)) delete_too_much(run, client);
+        else delete_records(run, client);
+        break;
     case 4: alter_config(run, client); break;
     case 5:
-    case 6: describe_config(run, client); break;
+    case 6: describe_config(run, client, (uint32_t)prng_below(&client->prng, run->knobs.topics)); break;
     case 7:
     case 8: list_offsets(run, client); break;
     case 9: ask_versions(run, client); break;
@@ -231,6 +263,7 @@ static void on_created(struct run *run, struct client *client, struct response *
     client->administration.has_topic = true;
     client->administration.topic_id = created.topics[0].topic_id;
     judge_on_topic(&run->judge, &created.topics[0].topic_id, name, created.topics[0].num_partitions);
+    shadow_perhaps(run, client, 8);
 }
 
 static void on_deleted(struct run *run, struct client *client, struct response *response)
@@ -244,6 +277,7 @@ static void on_deleted(struct run *run, struct client *client, struct response *
     const int16_t error = deleted.topics[0].error_code;
     if (error == ERROR_NONE) judge_on_topic_deleted(&run->judge, &client->administration.topic_id);
     if (error == ERROR_NONE || error == ERROR_UNKNOWN_TOPIC_ID) client->administration.has_topic = false;
+    shadow_perhaps(run, client, 8);
 }
 
 static void on_records_deleted(struct run *run, struct client *client, struct response *response)
@@ -256,14 +290,19 @@ static void on_records_deleted(struct run *run, struct client *client, struct re
                     deleted.topics_count == 1 && deleted.topics[0].partitions_count == 1))
         return;
     if (deleted.topics[0].partitions[0].error_code != ERROR_NONE) return;
+    if (response->cookie == COOKIE_TOO_MUCH) {
+        judge_violated(&run->judge, RULE_O1, "records beyond the high watermark were deleted");
+        return;
+    }
     struct judged_partition *judged = client->targets[administration->target].judged;
     if (judged->start_acked < administration->wanted_start) judged->start_acked = administration->wanted_start;
+    shadow_perhaps(run, client, 8);
 }
 
-static void on_described(struct run *run, struct client *client, struct response *response)
+void on_described(struct run *run, struct response *response)
 {
     struct describe_configs_response described;
-    struct administration *administration = &client->administration;
+    const uint32_t config = (uint32_t)(response->cookie - COOKIE_CONFIGS);
     char value[32] = { 0 };
 
     if (garbled(run, "DescribeConfigs",
@@ -274,16 +313,7 @@ static void on_described(struct run *run, struct client *client, struct response
     const struct bytes told = described.resources[0].configs[0].value;
     if (told.size >= sizeof value) return;
     memcpy(value, told.data, told.size);
-    const int32_t number = atoi(value);
-    if (administration->config_in_doubt && number == administration->config_asked) {
-        administration->config_value = number;
-        administration->config_in_doubt = false;
-        return;
-    }
-    if (administration->config_value != 0 && number != administration->config_value) {
-        judge_violated(&run->judge, RULE_O6, "max.message.bytes was acknowledged as %d and is %d",
-                       administration->config_value, number);
-    }
+    judge_on_config_seen(&run->judge, config, atoi(value));
 }
 
 static void on_altered(struct run *run, struct client *client, struct response *response)
@@ -296,14 +326,14 @@ static void on_altered(struct run *run, struct client *client, struct response *
                 altered.resources_count == 1))
         return;
     if (altered.resources[0].error_code != ERROR_NONE) return;
-    client->administration.config_value = client->administration.config_asked;
-    client->administration.config_in_doubt = false;
+    judge_on_config_acked(&run->judge, client->administration.config);
+    shadow_perhaps(run, client, 8);
 }
 
 static void on_offsets(struct run *run, struct client *client, struct response *response)
 {
     struct list_offsets_response listed;
-    const bool latest = response->cookie > 100;
+    const bool latest = response->cookie == COOKIE_LATEST;
 
     if (garbled(run, "ListOffsets",
                 list_offsets_response_read(&response->body, response->version, response->arena, &listed) &&
@@ -324,7 +354,7 @@ void administrator_on_response(struct run *run, struct client *client, struct re
     case API_CREATE_TOPICS: on_created(run, client, response); break;
     case API_DELETE_TOPICS: on_deleted(run, client, response); break;
     case API_DELETE_RECORDS: on_records_deleted(run, client, response); break;
-    case API_DESCRIBE_CONFIGS: on_described(run, client, response); break;
+    case API_DESCRIBE_CONFIGS: on_described(run, response); break;
     case API_INCREMENTAL_ALTER_CONFIGS: on_altered(run, client, response); break;
     case API_LIST_OFFSETS: on_offsets(run, client, response); break;
     case API_CREATE_PARTITIONS:
@@ -336,5 +366,5 @@ void administrator_on_response(struct run *run, struct client *client, struct re
                 api_versions_response_read(&response->body, response->version, response->arena, &versions));
         break;
     }
-    client_wake(run, client, 1 + prng_below(&client->prng, 50 * 1000 * 1000));
+    client_wake(run, client, 1 + prng_below(&client->prng, run->knobs.administration_ns));
 }

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { COOKIE_METADATA = 1, SILENCE_NS_MAX = 1000 * 1000 * 1000 };
+enum { COOKIE_METADATA = 1, COOKIE_ALL_TOPICS = 9, SILENCE_NS_MAX = 1000 * 1000 * 1000 };
 
 void topic_name(uint32_t topic, char name[32])
 {
@@ -36,7 +36,10 @@ void client_on_hang_up(struct run *run, struct client *client)
     client->session.pending_count = 0;
     client->ready = false;
     if (client->kind == CLIENT_PRODUCER) producer_on_lost(client);
-    client_wake(run, client, 1000 * 1000 + prng_below(&client->prng, 50 * 1000 * 1000));
+    /* At once, soon, or so late that much has happened to what was asked and not answered. */
+    const uint64_t delays_ns[] = { 200 * 1000, 50 * 1000 * 1000, 50 * 1000 * 1000, 3000ull * 1000 * 1000 };
+    const uint64_t delay_ns = delays_ns[prng_below(&client->prng, COUNT_OF(delays_ns))];
+    client_wake(run, client, 1 + prng_below(&client->prng, client->kind == CLIENT_PRODUCER ? delay_ns : delays_ns[1]));
 }
 
 static void ask_metadata(struct run *run, struct client *client)
@@ -65,6 +68,15 @@ static bool silent_too_long(const struct run *run, const struct client *client)
     return run->world.now_ns > oldest->sent_ns + (uint64_t)SILENCE_NS_MAX * 20;
 }
 
+/* A list of all there is: nothing that was promised may be missing in it. */
+void list_topics(struct run *run, struct client *client)
+{
+    struct metadata_request request = metadata_request_default;
+    request.topics = NULL;
+    metadata_request_write(session_begin(&client->session, API_METADATA, 12), 12, &request);
+    session_end(&client->session, &run->world, COOKIE_ALL_TOPICS, true);
+}
+
 void client_on_wake(struct run *run, struct client *client)
 {
     if (client->wake_ns != run->world.now_ns) return;
@@ -75,7 +87,8 @@ void client_on_wake(struct run *run, struct client *client)
             return;
         }
         ask_metadata(run, client);
-    } else if (silent_too_long(run, client)) {
+    } else if (silent_too_long(run, client) ||
+               (run->phase == PHASE_CHAOS && prng_chance(&client->prng, run->knobs.impatience, 1000))) {
         client_reconnect(run, client);
         return;
     }
@@ -104,10 +117,11 @@ static void learn_topic(struct run *run, struct client *client, const struct met
     char name[32] = { 0 };
 
     if (topic->name.size >= sizeof name) return;
-    memcpy(name, topic->name.data, topic->name.size);
+    if (topic->name.size > 0) memcpy(name, topic->name.data, topic->name.size);
     if (topic->error_code == ERROR_UNKNOWN_TOPIC_OR_PARTITION) judge_on_topic_absent(&run->judge, name, asked_ns);
     if (topic->error_code != ERROR_NONE) return;
     judge_on_topic_seen(&run->judge, &topic->topic_id, name, (int32_t)topic->partitions_count, asked_ns);
+    if (strncmp(name, "topic-", 6) != 0) return; /* an administrator's: nobody reads or writes it */
     for (uint32_t i = 0; i < topic->partitions_count; i++) {
         const int32_t index = topic->partitions[i].index;
         if (target_of(client, &topic->topic_id, index) != NULL || client->target_count == TARGETS_MAX) continue;
@@ -127,6 +141,15 @@ static void on_metadata(struct run *run, struct client *client, struct response 
         judge_violated(&run->judge, RULE_N, "client %u: a Metadata response cannot be read", client->number);
         return;
     }
+    if (response->cookie == COOKIE_ALL_TOPICS) {
+        judge_on_listing(&run->judge);
+        for (uint32_t i = 0; i < metadata.topics_count; i++) {
+            learn_topic(run, client, &metadata.topics[i], response->sent_ns);
+        }
+        judge_on_listed(&run->judge, response->sent_ns);
+        client_wake(run, client, 1);
+        return;
+    }
     bool complete = metadata.topics_count == run->knobs.topics;
     for (uint32_t i = 0; i < metadata.topics_count; i++) {
         learn_topic(run, client, &metadata.topics[i], response->sent_ns);
@@ -137,6 +160,8 @@ static void on_metadata(struct run *run, struct client *client, struct response 
         return;
     }
     client->ready = true;
+    client->listed = false;
+    client->tiny = prng_chance(&client->prng, 1, 4) ? 1 + (int32_t)prng_below(&client->prng, 200) : 0;
     if (client->kind == CLIENT_PRODUCER) producer_on_connected(run, client);
     client_wake(run, client, 1);
 }

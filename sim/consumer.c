@@ -11,7 +11,7 @@ enum { COOKIE_FETCH = 3, COOKIE_START };
 
 void consumer_read_all(struct client *client)
 {
-    client->done = false;
+    client->done = client->listed = false;
     for (uint32_t i = 0; i < client->target_count; i++) {
         client->targets[i].position = 0;
         client->targets[i].end = -1;
@@ -66,6 +66,13 @@ void consumer_work(struct run *run, struct client *client)
 
     if (client->done || client->target_count == 0 || client->session.pending_count > 0) return;
     if (ask_starts(run, client)) return;
+    if (verifying(run) && !client->listed) {
+        client->listed = true;
+        list_topics(run, client);
+        for (uint32_t i = 0; i < MIN(run->knobs.administrators, run->knobs.topics); i++)
+            describe_config(run, client, i);
+        return;
+    }
     const int16_t version = (int16_t)(4 + prng_below(prng, 14));
     for (uint32_t i = 0; i < client->target_count; i++) {
         struct target *target = &client->targets[i];
@@ -75,7 +82,7 @@ void consumer_work(struct run *run, struct client *client)
         partitions[wanted] = fetch_request_partition_default;
         partitions[wanted].index = target->index;
         partitions[wanted].fetch_offset = target->position;
-        partitions[wanted].partition_max_bytes = 1 + (int32_t)prng_below(prng, 20000);
+        partitions[wanted].partition_max_bytes = client->tiny > 0 ? client->tiny : 1 + (int32_t)prng_below(prng, 20000);
         topics[wanted] = fetch_request_topic_default;
         topic_name(target->topic, names[wanted]);
         uint32_t size = 0;
@@ -93,7 +100,7 @@ void consumer_work(struct run *run, struct client *client)
     request.replica_id = -1;
     request.max_wait_ms = (int32_t)prng_below(prng, 500);
     request.min_bytes = (int32_t)prng_below(prng, 3);
-    request.max_bytes = 1 + (int32_t)prng_below(prng, 100000);
+    request.max_bytes = client->tiny > 0 ? client->tiny : 1 + (int32_t)prng_below(prng, 100000);
     request.isolation_level = (int8_t)prng_below(prng, 2);
     request.topics = topics;
     request.topics_count = wanted;
@@ -222,6 +229,11 @@ void consumer_on_response(struct run *run, struct client *client, struct respons
 
     if (response->api_key == API_LIST_OFFSETS) {
         on_starts(run, client, response);
+        return;
+    }
+    if (response->api_key == API_DESCRIBE_CONFIGS) {
+        on_described(run, response);
+        client_wake(run, client, 1);
         return;
     }
     if (!fetch_response_read(&response->body, response->version, response->arena, &fetched)) {

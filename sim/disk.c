@@ -134,6 +134,9 @@ static uint64_t draw_delay(struct disk *disk, const struct effect *effect)
     /* Mostly near the base, now and then a hundred times it. */
     uint64_t delay_ns = base / 2 + prng_below(&disk->prng, base) + 1;
     if (prng_chance(&disk->prng, 1, 64)) delay_ns += prng_below(&disk->prng, base * 100);
+    const bool urgent =
+        (effect->type == EFFECT_WRITE && effect->write.urgent) || (effect->type == EFFECT_SYNC && effect->sync.urgent);
+    if (disk->stalled != STALLED_ALL && urgent != (disk->stalled == STALLED_URGENT)) return delay_ns;
     return delay_ns * disk->latency_factor;
 }
 

@@ -32,6 +32,9 @@ struct disk_order {
     uint32_t loan_crc;
 };
 
+/* What a stall slows down: a disk that serves one sort of order first starves the others. */
+enum stalled { STALLED_ALL, STALLED_URGENT, STALLED_OTHERS, STALLED_COUNT };
+
 struct disk_figures {
     uint64_t writes, syncs, reads, file_orders, bytes_written, names_lost, failed_syncs, refused_full, flips;
     struct loss_count loss;
@@ -51,6 +54,7 @@ struct disk {
 
     /* faults that are on */
     uint32_t latency_factor; /* 1: none */
+    enum stalled stalled;
     bool full;
     uint32_t sync_fails_in; /* the so-manieth sync from now fails, of a file or a directory; 0: none does */
     bool reads_fail;

@@ -19,6 +19,7 @@ static bool under_way(const struct machine *machine, enum aim aim)
         if (type != EFFECT_FILE) continue;
         const enum file_action action = order->effect.file.action;
         if (aim == AIM_RENAME && action == FILE_RENAME) return true;
+        if (aim == AIM_DIRECTORY && action == FILE_SYNC_DIRECTORY) return true;
         if (aim == AIM_UNLINK && (action == FILE_UNLINK || action == FILE_TRUNCATE)) return true;
     }
     return false;
@@ -33,6 +34,17 @@ static bool moment_is_here(const struct run *run, const struct fault *fault)
     if (run->world.now_ns > fault->time_us * 1000 + AIM_PATIENCE_NS) return true;
     if (aim == AIM_RECOVERY) return machine->state == PROCESS_UP && machine->steps - machine->steps_at_start < 40;
     return under_way(machine, aim);
+}
+
+/* All connections to a machine break, whatever is on its way. */
+static void break_wires(struct run *run, uint32_t machine)
+{
+    for (uint32_t i = 0; i < WIRES_MAX; i++) {
+        const struct wire *wire = &run->world.wires[i];
+        if (wire->used && wire->client_open && wire->machine == machine) {
+            client_reconnect(run, &run->clients[wire->client]);
+        }
+    }
 }
 
 static void on_wires(struct run *run, const struct fault *fault)
@@ -65,10 +77,12 @@ static void carry_out(struct run *run, uint32_t entry)
         ends = up;
         break;
     case FAULT_STOP:
+        if (up && (fault->argument & 1) != 0) break_wires(run, fault->machine);
         if (up && !machine->stop_asked) world_ask_stop(world, fault->machine);
         break; /* run_on_halt starts it again */
     case FAULT_STALL:
-        machine->disk.latency_factor = MAX(fault->argument & 0xffff, 1U);
+        machine->disk.latency_factor = MAX(fault->argument & 0xfff, 1U);
+        machine->disk.stalled = (enum stalled)((fault->argument >> 12 & 0xf) % STALLED_COUNT);
         met = ends = true;
         break;
     case FAULT_FULL:

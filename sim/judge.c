@@ -19,9 +19,8 @@ void judge_free(struct judge *judge)
 
 const char *rule_name(enum rule rule)
 {
-    static const char *const names[RULE_COUNT] = {
-        "none", "O1", "O2", "O3", "O6", "O8", "O11", "O12", "O13", "L", "N"
-    };
+    static const char *const names[RULE_COUNT] = { "none", "O1",  "O2",  "O3", "O6", "O8",
+                                                   "O11",  "O12", "O13", "F",  "L",  "N" };
     return names[rule];
 }
 
@@ -196,6 +195,7 @@ void judge_on_topic_seen(struct judge *judge, const struct uuid *id, const char 
         judge_violated(judge, RULE_O6, "topic %s is there again after its deletion was acknowledged", name);
     }
     judge_on_topic(judge, id, name, partitions);
+    if (topic_of(judge, id) != NULL) topic_of(judge, id)->listing = judge->listings;
     if (partitions < had && asked_ns > topic->partitions_ns) {
         judge_violated(judge, RULE_O6, "topic %s has %d partitions, and had %d", name, partitions, had);
     }
@@ -207,6 +207,43 @@ void judge_on_topic_absent(struct judge *judge, const char *name, uint64_t asked
         const struct judged_topic *topic = &judge->topics[i];
         if (topic->may_be_deleted || topic->acked_ns >= asked_ns || strcmp(topic->name, name) != 0) continue;
         judge_violated(judge, RULE_O6, "topic %s was acknowledged, and is not there", name);
+    }
+}
+
+void judge_on_listing(struct judge *judge)
+{
+    judge->listings++;
+}
+
+void judge_on_listed(struct judge *judge, uint64_t asked_ns)
+{
+    for (uint32_t i = 0; i < judge->topic_count; i++) {
+        const struct judged_topic *topic = &judge->topics[i];
+        if (topic->listing != judge->listings) judge_on_topic_absent(judge, topic->name, asked_ns);
+    }
+}
+
+void judge_on_config_asked(struct judge *judge, uint32_t config, int32_t value)
+{
+    judge->configs[config].asked = value;
+    judge->configs[config].in_doubt = true;
+}
+
+void judge_on_config_acked(struct judge *judge, uint32_t config)
+{
+    judge->configs[config].value = judge->configs[config].asked;
+    judge->configs[config].in_doubt = false;
+}
+
+void judge_on_config_seen(struct judge *judge, uint32_t config, int32_t value)
+{
+    const struct judged_config *known = &judge->configs[config];
+
+    if (known->in_doubt && value == known->asked) {
+        judge_on_config_acked(judge, config); /* whoever has seen it may rely on it */
+    } else if (known->value != 0 && value != known->value) {
+        judge_violated(judge, RULE_O6, "a config of topic %u was acknowledged as %d and is %d", config, known->value,
+                       value);
     }
 }
 

@@ -11,6 +11,7 @@
  *   O11  consumers skip nothing
  *   O12  nothing is acknowledged that the disk could still lose
  *   O13  a crash during recovery changes nothing
+ *   F    files of a node that stopped cleanly are what Kafka's own tools would take them for
  *   L    after the faults end, everything comes to rest
  *   N    the node stops by itself only for a reason that was given to it */
 #ifndef CHRONIK_SIM_JUDGE_H
@@ -29,6 +30,7 @@ enum rule {
     RULE_O11,
     RULE_O12,
     RULE_O13,
+    RULE_F,
     RULE_L,
     RULE_N,
     RULE_COUNT
@@ -71,9 +73,23 @@ struct judged_topic {
     uint64_t acked_ns;      /* when it was first known to be there */
     uint64_t deleted_ns;    /* when its deletion was acknowledged; 0: it was not */
     bool may_be_deleted;
+    uint64_t listing; /* the last whole list that named it */
 };
 
-enum { JUDGED_PARTITIONS_MAX = 512, JUDGED_TOPICS_MAX = 256, JUDGED_PRODUCERS_MAX = 64, STORY_SIZE = 512 };
+/* A number in a topic's config that one client changes. */
+struct judged_config {
+    int32_t value; /* acknowledged; 0: none was */
+    int32_t asked; /* and perhaps there, while it is in doubt */
+    bool in_doubt;
+};
+
+enum {
+    JUDGED_PARTITIONS_MAX = 512,
+    JUDGED_TOPICS_MAX = 256,
+    JUDGED_PRODUCERS_MAX = 64,
+    JUDGED_CONFIGS_MAX = 4,
+    STORY_SIZE = 512
+};
 
 struct judge {
     enum rule broken; /* the first one */
@@ -84,6 +100,8 @@ struct judge {
     uint32_t partition_count;
     struct judged_topic topics[JUDGED_TOPICS_MAX];
     uint32_t topic_count;
+    uint64_t listings;
+    struct judged_config configs[JUDGED_CONFIGS_MAX];
     bool consecutive[JUDGED_PRODUCERS_MAX]; /* idempotent: in a partition its numbers have no gap */
     uint64_t acked, seen, skipped_excused;
 };
@@ -124,6 +142,14 @@ void judge_on_topic_deleted(struct judge *judge, const struct uuid *id);
 void judge_on_topic_seen(struct judge *judge, const struct uuid *id, const char *name, int32_t partitions,
                          uint64_t asked_ns);
 void judge_on_topic_absent(struct judge *judge, const char *name, uint64_t asked_ns);
+
+/* A list of all topics begins; each is told with judge_on_topic_seen. At its end: which is missing? */
+void judge_on_listing(struct judge *judge);
+void judge_on_listed(struct judge *judge, uint64_t asked_ns);
+
+void judge_on_config_asked(struct judge *judge, uint32_t config, int32_t value);
+void judge_on_config_acked(struct judge *judge, uint32_t config);
+void judge_on_config_seen(struct judge *judge, uint32_t config, int32_t value);
 
 /* Everything was read from the start to the high watermark after all came to rest: what is still missing is lost. */
 void judge_on_end(struct judge *judge);

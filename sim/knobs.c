@@ -21,10 +21,10 @@ static void draw_config(struct config *config, struct prng *prng)
     config->request_memory_size = 8 << 20;
     config->tail_unit_size = 4096u << prng_below(prng, 4);
     config->tail_memory_size = (1u << 20) + (uint64_t)config->tail_unit_size * prng_below(prng, 64);
-    config->journal_file_size = (uint32_t)(128 * 1024 << prng_below(prng, 4));
-    config->journal_files_max = (uint32_t)between(prng, 4, 8);
+    config->journal_file_size = (uint32_t)(64 * 1024 << prng_below(prng, 4));
+    config->journal_files_max = (uint32_t)between(prng, 3, 8);
     config->meta_journal_file_size = 64 * 1024;
-    config->meta_snapshot_entries = (uint32_t)between(prng, 4, 40);
+    config->meta_snapshot_entries = (uint32_t)between(prng, 2, prng_chance(prng, 1, 2) ? 8 : 40);
     config->message_size_max = 64 * 1024;
     config->auto_create_topics = true;
     config->retention_check_interval_ms = (int64_t)between(prng, 200, 3000);
@@ -36,7 +36,7 @@ static void draw_config(struct config *config, struct prng *prng)
 static void draw_rates(struct fault_rates *rates, struct prng *prng)
 {
     static const uint32_t usual[FAULT_COUNT] = {
-        [FAULT_POWER_LOSS] = 300, [FAULT_KILL] = 200,      [FAULT_STOP] = 60,       [FAULT_STALL] = 60,
+        [FAULT_POWER_LOSS] = 300, [FAULT_KILL] = 200,      [FAULT_STOP] = 120,      [FAULT_STALL] = 60,
         [FAULT_FULL] = 40,        [FAULT_SYNC_FAILS] = 60, [FAULT_READ_FAILS] = 20, [FAULT_FLIP] = 20,
         [FAULT_RESET] = 200,      [FAULT_CLOG] = 60,       [FAULT_CLOCK_STEP] = 60, [FAULT_PAUSE] = 60,
     };
@@ -61,7 +61,7 @@ void knobs_draw(struct knobs *knobs, struct config *config, uint64_t seed)
         .producers = (uint32_t)between(&prng, 1, 4),
         .idempotent_producers = (uint32_t)between(&prng, 1, 4),
         .consumers = (uint32_t)between(&prng, 1, 3),
-        .administrators = (uint32_t)between(&prng, 0, 1),
+        .administrators = (uint32_t)between(&prng, 0, 3),
         .topics = (uint32_t)between(&prng, 1, 3),
         .partitions = (uint32_t)between(&prng, 1, 4),
         .records = (uint32_t)between(&prng, 100, 1500),
@@ -71,9 +71,16 @@ void knobs_draw(struct knobs *knobs, struct config *config, uint64_t seed)
         .network_latency_ns = between(&prng, 10, 1000) * 1000,
         .write_latency_ns = between(&prng, 2, 100) * 1000,
         .sync_latency_ns = between(&prng, 50, 3000) * 1000,
+        .impatience = prng_chance(&prng, 1, 2) ? (uint32_t)between(&prng, 1, 40) : 0,
+        .administration_ns = between(&prng, 2, 60) * 1000 * 1000,
+        .checks = prng_chance(&prng, 1, 8) ? 1 : (uint32_t)between(&prng, 20, 100),
         .shadows = (uint32_t)between(&prng, 0, 12),
         .retention = prng_chance(&prng, 1, 4),
     };
+    if (prng_chance(&prng, 1, 5)) { /* large records: memory runs short */
+        knobs->value_size_max = (uint32_t)between(&prng, 1000, 4000);
+        knobs->batch_records_max = (uint32_t)between(&prng, 1, 14);
+    }
     config->num_partitions = (int32_t)knobs->partitions;
     /* Segments a few batches long, and never shorter than one. */
     const uint64_t batch_size = knobs->batch_records_max * (knobs->value_size_max + 64);

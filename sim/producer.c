@@ -27,24 +27,32 @@ void producer_on_lost(struct client *client)
     while (client->outstanding_count > 0) forget(client, 0);
 }
 
-static void send_batch(struct run *run, struct client *client, const struct outstanding *batch)
+/* One request with all these batches; no two are for one partition. */
+static void send_batches(struct run *run, struct client *client, struct outstanding **batches, uint32_t count)
 {
-    const struct target *target = &client->targets[batch->target];
     const int16_t version = (int16_t)(3 + prng_below(&client->prng, 9));
-    char name[32];
-
-    topic_name(target->topic, name);
-    struct produce_request_partition partition = { .index = target->index, .records = { batch->bytes, batch->size } };
-    struct produce_request_topic topic = { .name = { (const uint8_t *)name, (uint32_t)strlen(name) },
-                                           .partitions = &partition,
-                                           .partitions_count = 1 };
+    struct produce_request_partition partitions[OUTSTANDING_MAX];
+    struct produce_request_topic topics[OUTSTANDING_MAX];
+    char names[OUTSTANDING_MAX][32];
     struct produce_request request = produce_request_default;
+
+    client->next_request++;
+    for (uint32_t i = 0; i < count; i++) {
+        const struct target *target = &client->targets[batches[i]->target];
+        batches[i]->request = client->next_request;
+        topic_name(target->topic, names[i]);
+        partitions[i] = (struct produce_request_partition){ .index = target->index,
+                                                            .records = { batches[i]->bytes, batches[i]->size } };
+        topics[i] = (struct produce_request_topic){ .name = { (const uint8_t *)names[i], (uint32_t)strlen(names[i]) },
+                                                    .partitions = &partitions[i],
+                                                    .partitions_count = 1 };
+    }
     request.acks = client->acks;
     request.timeout_ms = 5000;
-    request.topics = &topic;
-    request.topics_count = 1;
+    request.topics = topics;
+    request.topics_count = count;
     produce_request_write(session_begin(&client->session, API_PRODUCE, version), version, &request);
-    session_end(&client->session, &run->world, COOKIE_BATCHES + batch->id, client->acks != 0);
+    session_end(&client->session, &run->world, COOKIE_BATCHES + client->next_request, client->acks != 0);
 }
 
 void producer_on_connected(struct run *run, struct client *client)
@@ -56,7 +64,11 @@ void producer_on_connected(struct run *run, struct client *client)
         session_end(&client->session, &run->world, COOKIE_INIT, true);
         return;
     }
-    for (uint32_t i = 0; i < client->outstanding_count; i++) send_batch(run, client, &client->outstanding[i]);
+    for (uint32_t i = 0; i < client->outstanding_count; i++) {
+        struct outstanding *batch = &client->outstanding[i];
+        batch->sent_again = true;
+        send_batches(run, client, &batch, 1);
+    }
 }
 
 static void make_value(struct client *client, uint64_t number, uint8_t *value, uint32_t size)
@@ -68,14 +80,14 @@ static void make_value(struct client *client, uint64_t number, uint8_t *value, u
     store_u32(value + 16, crc32c(client->number, value + 20, size - 20));
 }
 
-static void make_batch(struct run *run, struct client *client, struct outstanding *batch)
+static void make_batch(struct run *run, struct client *client, struct outstanding *batch, uint32_t number)
 {
     static uint8_t memory[1 << 20];
     uint8_t value[4096];
     struct record_batch_builder builder;
 
-    batch->target = (uint32_t)prng_below(&client->prng, client->target_count);
-    batch->id = client->next_id++;
+    batch->target = number;
+    batch->sent_again = false;
     struct target *target = &client->targets[batch->target];
     batch->first_number = target->next_number;
     batch->count = 0;
@@ -117,10 +129,20 @@ void producer_work(struct run *run, struct client *client)
     if (client->idempotent && client->producer_id < 0) return;
     const uint32_t window = client->idempotent ? 5 : OUTSTANDING_MAX;
     while (client->outstanding_count < window && client->to_make > 0 && client->session.wire != WIRE_NONE) {
-        struct outstanding *batch = &client->outstanding[client->outstanding_count++];
-        make_batch(run, client, batch);
-        send_batch(run, client, batch);
-        if (client->acks == 0) forget(client, client->outstanding_count - 1);
+        struct outstanding *batches[OUTSTANDING_MAX];
+        uint32_t count = 0;
+        uint64_t partitions = 0; /* bits */
+        do {
+            struct outstanding *batch = &client->outstanding[client->outstanding_count];
+            const uint32_t target = (uint32_t)prng_below(&client->prng, client->target_count);
+            if (partitions & 1ull << target) break;
+            partitions |= 1ull << target;
+            make_batch(run, client, batch, target);
+            client->outstanding_count++;
+            batches[count++] = batch;
+        } while (client->outstanding_count < window && client->to_make > 0 && prng_chance(&client->prng, 1, 3));
+        send_batches(run, client, batches, count);
+        while (client->acks == 0 && client->outstanding_count > 0) forget(client, client->outstanding_count - 1);
         if (prng_chance(&client->prng, 1, 4)) break;
     }
     if (client->to_make > 0) client_wake(run, client, 1 + prng_below(&client->prng, 20 * 1000 * 1000));
@@ -130,13 +152,14 @@ static void on_acked(struct run *run, struct client *client, uint32_t at, int64_
 {
     const struct outstanding *batch = &client->outstanding[at];
     const struct target *target = &client->targets[batch->target];
+    const bool sent_again = batch->sent_again;
 
     for (uint32_t i = 0; i < batch->count; i++) {
         const struct made made = { client->number, batch->first_number + i, batch->digests[i] };
         judge_on_acked(&run->judge, target->judged, base_offset + i, &made);
     }
     forget(client, at);
-    if (prng_chance(&client->prng, run->knobs.shadows, 1000)) shadow_check(run);
+    client->shadow_weight += sent_again ? 16 : 1;
 }
 
 /* What a broker may say when it could not do it now. */
@@ -155,31 +178,59 @@ static bool is_retriable(int16_t error)
     }
 }
 
+/* False: the producer has to begin anew, with what has no final answer. */
+static bool on_partition(struct run *run, struct client *client, uint64_t request, const char *topic,
+                         const struct produce_response_partition *partition)
+{
+    for (uint32_t at = 0; at < client->outstanding_count; at++) {
+        const struct outstanding *batch = &client->outstanding[at];
+        char name[32];
+        topic_name(client->targets[batch->target].topic, name);
+        if (batch->request != request || client->targets[batch->target].index != partition->index) continue;
+        if (strcmp(name, topic) != 0) continue;
+        if (partition->error_code == ERROR_NONE) {
+            on_acked(run, client, at, partition->base_offset);
+        } else if (!is_retriable(partition->error_code)) {
+            judge_violated(&run->judge, client->idempotent ? RULE_O8 : RULE_N, "producer %u: %s for a valid batch",
+                           client->number, error_name(partition->error_code));
+        } else if (client->idempotent) {
+            return false;
+        } else {
+            forget(client, at);
+        }
+        return true;
+    }
+    judge_violated(&run->judge, RULE_N, "producer %u: an answer for a batch it did not send", client->number);
+    return true;
+}
+
 static void on_produced(struct run *run, struct client *client, struct response *response)
 {
+    const uint64_t request = response->cookie - COOKIE_BATCHES;
     struct produce_response produced;
-    uint32_t at = 0;
+    bool goes_on = true;
 
-    while (at < client->outstanding_count && COOKIE_BATCHES + client->outstanding[at].id != response->cookie) at++;
-    if (at == client->outstanding_count) return;
-    if (!produce_response_read(&response->body, response->version, response->arena, &produced) ||
-        produced.topics_count != 1 || produced.topics[0].partitions_count != 1) {
+    if (!produce_response_read(&response->body, response->version, response->arena, &produced)) {
         judge_violated(&run->judge, RULE_N, "producer %u: a Produce response cannot be read", client->number);
         return;
     }
-    const struct produce_response_partition *partition = &produced.topics[0].partitions[0];
-    if (partition->error_code == ERROR_NONE) {
-        on_acked(run, client, at, partition->base_offset);
-    } else if (!is_retriable(partition->error_code)) {
-        judge_violated(&run->judge, client->idempotent ? RULE_O8 : RULE_N, "producer %u: %s for a valid batch",
-                       client->number, error_name(partition->error_code));
-    } else if (client->idempotent) {
-        client_reconnect(run, client);
-        return;
-    } else {
-        forget(client, at);
+    for (uint32_t i = 0; i < produced.topics_count; i++) {
+        const struct produce_response_topic *topic = &produced.topics[i];
+        char name[32];
+        snprintf(name, sizeof name, "%.*s", (int)topic->name.size, (const char *)topic->name.data);
+        for (uint32_t j = 0; j < topic->partitions_count; j++) {
+            goes_on = on_partition(run, client, request, name, &topic->partitions[j]) && goes_on;
+        }
     }
-    producer_work(run, client);
+    for (uint32_t at = 0; at < client->outstanding_count && goes_on; at++) {
+        if (client->outstanding[at].request != request) continue;
+        judge_violated(&run->judge, RULE_N, "producer %u: a batch has no answer in its response", client->number);
+    }
+    /* The response's memory is everybody's: a shadow has responses of its own. */
+    shadow_perhaps(run, client, client->shadow_weight);
+    client->shadow_weight = 0;
+    if (goes_on) producer_work(run, client);
+    else client_reconnect(run, client);
 }
 
 void producer_on_response(struct run *run, struct client *client, struct response *response)

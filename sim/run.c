@@ -1,6 +1,7 @@
 #include "sim/run.h"
 
 #include "base/check.h"
+#include "sim/audit.h"
 #include "sim/trace.h"
 
 #include <stdlib.h>
@@ -38,7 +39,8 @@ static void add_clients(struct run *run)
         run->judge.consecutive[client->number] = true;
     }
     for (uint32_t i = 0; i < run->knobs.consumers; i++) add_client(run, CLIENT_CONSUMER);
-    for (uint32_t i = 0; i < run->knobs.administrators; i++) add_client(run, CLIENT_ADMINISTRATOR);
+    for (uint32_t i = 0; i < run->knobs.administrators; i++)
+        add_client(run, CLIENT_ADMINISTRATOR)->administration.config = i;
 }
 
 /* ---- what the world tells ---- */
@@ -98,6 +100,7 @@ void run_on_halt(struct world *world, uint32_t number)
     switch (machine->halt.reason) {
     case HALT_STOPPED:
         if (!machine->stop_asked) judge_violated(&run->judge, RULE_N, "the node stopped, and nobody asked it to");
+        if (!run->damaged && machine->has_answered) audit_files(&machine->disk, &run->judge);
         break;
     case HALT_DISK_FAILED:
         if (!run->disk_failed) judge_violated(&run->judge, RULE_N, "a disk failure that was none: %s", path);
@@ -231,6 +234,7 @@ enum outcome run_seed(struct run *run, uint64_t seed)
     knobs_draw(&run->knobs, &config, seed);
     judge_init(&run->judge);
     world_add_machine(&run->world, &config);
+    run->world.machines[0].checks_every = run->knobs.checks;
     struct disk *disk = &run->world.machines[0].disk;
     disk->write_latency_ns = disk->read_latency_ns = run->knobs.write_latency_ns;
     disk->sync_latency_ns = run->knobs.sync_latency_ns;

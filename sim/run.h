@@ -23,8 +23,11 @@ struct knobs {
     uint32_t topics, partitions; /* of each topic at first */
     uint32_t records;            /* that each producer makes */
     uint32_t batch_records_max, value_size_max;
+    uint32_t impatience;        /* of 1,000 wake-ups, how often a client breaks off and comes again */
+    uint64_t administration_ns; /* between two administrative requests, at most */
     uint64_t chaos_us;
     uint64_t network_latency_ns, write_latency_ns, sync_latency_ns;
+    uint32_t checks;  /* every so many steps the node checks itself */
     uint32_t shadows; /* of 1,000 acknowledgements, how many are checked against what a power loss would leave */
     bool retention;
     struct fault_rates rates;
@@ -48,7 +51,8 @@ struct target {
 
 /* A batch that a producer has sent and has no final answer for. */
 struct outstanding {
-    uint64_t id;
+    uint64_t request; /* it was sent with last */
+    bool sent_again;
     uint32_t target;
     uint64_t first_number;
     uint32_t count;
@@ -64,8 +68,7 @@ struct administration {
     uint32_t topic;
     int64_t wanted_start; /* of a DeleteRecords under way */
     uint32_t target;
-    int32_t config_value, config_asked; /* of max.message.bytes of topic 0: acknowledged, and perhaps there */
-    bool config_in_doubt;
+    uint32_t config; /* max.message.bytes of the topic of this number is its to change */
 };
 
 struct client {
@@ -77,11 +80,14 @@ struct client {
     bool ready;       /* connected, and knows its targets */
     bool done;        /* nothing to do in this phase */
     bool idempotent;
+    int32_t tiny; /* consumer: limits of all its fetches on this connection; 0: drawn anew each time */
+    bool listed;  /* consumer, verifying: it has seen all topics and configs */
     int16_t acks;
     int64_t producer_id;
     int16_t producer_epoch;
     uint32_t to_make;
-    uint64_t next_id;
+    uint64_t next_request;
+    uint32_t shadow_weight; /* producer: of the response being read */
     struct outstanding outstanding[OUTSTANDING_MAX];
     uint32_t outstanding_count;
     struct target targets[TARGETS_MAX];
@@ -116,6 +122,7 @@ void client_on_hang_up(struct run *run, struct client *client);
 void client_reconnect(struct run *run, struct client *client);
 bool client_is_done(const struct run *run, const struct client *client);
 void topic_name(uint32_t topic, char name[32]);
+void list_topics(struct run *run, struct client *client);
 
 void producer_work(struct run *run, struct client *client);
 void producer_on_response(struct run *run, struct client *client, struct response *response);
@@ -128,6 +135,8 @@ void consumer_read_all(struct client *client);
 
 void administrator_work(struct run *run, struct client *client);
 void administrator_on_response(struct run *run, struct client *client, struct response *response);
+void describe_config(struct run *run, struct client *client, uint32_t config);
+void on_described(struct run *run, struct response *response);
 
 /* The digest and identity of a record of ours. False: it is none. */
 bool made_of(struct bytes value, struct made *made);
@@ -138,6 +147,9 @@ void faults_end(struct run *run);
 
 /* shadow.c: what would a power loss leave right now? A second node finds out. */
 void shadow_check(struct run *run);
+
+/* For an acknowledgement: now and then, `weight` times as often as for the usual one. */
+void shadow_perhaps(struct run *run, struct client *client, uint32_t weight);
 
 /* knobs.c */
 void knobs_draw(struct knobs *knobs, struct config *config, uint64_t seed);

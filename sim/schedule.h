@@ -16,10 +16,10 @@
 #define EACH_FAULT(X)                                                                                                  \
     X(POWER_LOSS, "power-loss", "the machine loses power; how sectors are lost (enum loss); until it starts again")    \
     X(KILL, "kill", "the process is killed; -; until it starts again")                                                 \
-    X(STOP, "stop", "the node is asked to stop; -; until it starts again")                                             \
-    X(STALL, "stall", "the disk is slower; by this factor; so long")                                                   \
+    X(STOP, "stop", "the node is asked to stop; 1: and connections break; -")                                          \
+    X(STALL, "stall", "the disk is slower; by this factor + 4096 * which part (enum stalled); so long")                \
     X(FULL, "full", "the disk is full; -; so long")                                                                    \
-    X(SYNC_FAILS, "sync-fails", "the next sync fails, and marks clean what it did not write; -; -")                    \
+    X(SYNC_FAILS, "sync-fails", "a sync fails, and marks clean what it did not write; the so-manieth from now; -")     \
     X(READ_FAILS, "read-fails", "one read in four fails; -; so long")                                                  \
     X(FLIP, "flip", "one durable bit flips; -; -")                                                                     \
     X(RESET, "reset", "connections break; one of how many; -")                                                         \
@@ -37,11 +37,12 @@ enum fault_kind {
 /* Moments to wait for. */
 enum aim {
     AIM_NONE,
-    AIM_WRITE,    /* a write is under way */
-    AIM_SYNC,     /* a sync is under way */
-    AIM_RENAME,   /* a file is being renamed */
-    AIM_UNLINK,   /* or removed, or truncated */
-    AIM_RECOVERY, /* the process has not served anybody yet */
+    AIM_WRITE,     /* a write is under way */
+    AIM_SYNC,      /* a sync is under way */
+    AIM_RENAME,    /* a file is being renamed */
+    AIM_UNLINK,    /* or removed, or truncated */
+    AIM_DIRECTORY, /* names are being made durable */
+    AIM_RECOVERY,  /* the process has not served anybody yet */
     AIM_COUNT
 };
 enum { AIM_SHIFT = 16, SCHEDULE_MAX = 256 };

@@ -43,6 +43,11 @@ static void crash_while_recovering(struct run *shadow, struct prng *prng)
     world_start(&shadow->world, 0);
 }
 
+void shadow_perhaps(struct run *run, struct client *client, uint32_t weight)
+{
+    if (prng_chance(&client->prng, MIN(run->knobs.shadows * weight, 1000U), 1000)) shadow_check(run);
+}
+
 void shadow_check(struct run *run)
 {
     struct machine *machine = &run->world.machines[0];
@@ -54,7 +59,8 @@ void shadow_check(struct run *run)
     prng_init(&prng, seed, 0);
     world_init(&shadow->world, seed);
     shadow->world.run = shadow;
-    shadow->world.wall_base_ms = run->world.wall_base_ms + (int64_t)(run->world.now_ns / 1000000);
+    shadow->world.now_ns = shadow->phase_began_ns = run->world.now_ns; /* what the judge knows has its times */
+    shadow->world.wall_base_ms = run->world.wall_base_ms;
     shadow->knobs = run->knobs;
     shadow->phase = PHASE_VERIFY;
     shadow->is_shadow = true;
@@ -66,7 +72,7 @@ void shadow_check(struct run *run)
     disk_copy_after_loss(&machine->disk, &shadow->world.machines[0].disk, seed,
                          prng_chance(&prng, 1, 2) ? LOSS_ALL : LOSS_MIXED);
     world_start(&shadow->world, 0);
-    if (prng_chance(&prng, 1, 2)) crash_while_recovering(shadow, &prng);
+    for (uint64_t crashes = prng_below(&prng, 4); crashes > 0; crashes--) crash_while_recovering(shadow, &prng);
     add_reader(shadow);
     world_after(&shadow->world, 60ull * 1000 * 1000 * 1000, HAPPENS_PHASE, 0, 0, 0);
     world_run(&shadow->world);

@@ -184,7 +184,7 @@ void world_start(struct world *world, uint32_t number)
     madvise(machine->node, machine->node_size, MADV_DONTNEED);
     machine->state = PROCESS_UP;
     machine->starts++;
-    machine->stop_asked = false;
+    machine->stop_asked = machine->has_answered = false;
     machine->steps_at_start = machine->steps;
     machine->deadline_generation++;
     machine->deadline_ns = UINT64_MAX;
@@ -207,6 +207,8 @@ void world_kill(struct world *world, uint32_t number)
         struct wire *wire = &world->wires[i];
         if (!wire->used || wire->machine != number) continue;
         node_side_ends(wire);
+        /* A connection that is reset forgets what its other end has not read yet. */
+        if (prng_chance(&world->net_prng, 1, 2)) wire->to_client.begin = wire->to_client.end = 0;
         if (wire->client_open) {
             world_after(world, draw_latency(world), HAPPENS_DELIVERY, number, i, wire->generation);
             wire->delivery_queued = true;
@@ -321,6 +323,7 @@ static bool send_is_done(struct world *world, const struct happening *happening,
     if (wire->client_open) flow_put(&wire->to_client, bytes, size);
     free(bytes);
     pump(world, happening->a);
+    world->machines[wire->machine].has_answered = true;
     event->type = EVENT_SENT;
     event->sent.link = happening->a;
     return true;
@@ -570,6 +573,9 @@ void host_do(struct host *host, struct effects *effects)
     if (machine->state == PROCESS_HALTED) {
         run_on_halt(world, number);
         return;
+    }
+    if (machine->checks_every > 0 && machine->steps % machine->checks_every == 0 && machine->state == PROCESS_UP) {
+        node_check(machine->node);
     }
     const uint64_t deadline_ns = node_deadline_ns(machine->node);
     if (deadline_ns == machine->deadline_ns || machine->state != PROCESS_UP) return;

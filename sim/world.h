@@ -72,9 +72,11 @@ struct machine {
     uint64_t paused_until_ns;
     struct effect_halt halt;
     bool stop_asked;
-    uint8_t *lent; /* what the event being stepped lends; poisoned afterwards */
+    bool has_answered; /* in this life: it had recovered, and served somebody */
+    uint8_t *lent;     /* what the event being stepped lends; poisoned afterwards */
     uint32_t lent_size;
     uint64_t steps, steps_at_start;
+    uint64_t checks_every; /* steps between two checks of all its invariants; 0: none */
 };
 
 struct world {

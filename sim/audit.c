@@ -1,0 +1,170 @@
+#include "sim/audit.h"
+
+#include "codec/record_batch.h"
+#include "log/index.h"
+#include "log/paths.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct file {
+    uint8_t *bytes;
+    uint32_t size;
+};
+
+/* What is known of a segment while its indexes are read. */
+struct audited {
+    struct judge *judge;
+    const char *path;
+    int64_t base_offset;
+    int64_t end_offset;
+    struct file log;
+};
+
+/* The path of one segment's file, by that of its .log. */
+static struct file load(const struct disk *disk, const char *log_path, const char *extension)
+{
+    char path[PATH_SIZE_MAX + 16];
+    const size_t stem = strlen(log_path) - strlen(".log");
+    struct file file = { .bytes = malloc(1) };
+
+    snprintf(path, sizeof path, "%.*s%s", (int)stem, log_path, extension);
+    const uint32_t known = path_known(&disk->paths, path);
+    const uint32_t inode = known == PATH_NONE ? INODE_NONE : names_get(&disk->now, known);
+    if (inode == INODE_NONE || inode == INODE_DIRECTORY) return file;
+    file.size = disk->inodes[inode].size;
+    file.bytes = realloc(file.bytes, (size_t)file.size + 1);
+    content_read(&disk->inodes[inode], 0, file.bytes, file.size);
+    return file;
+}
+
+static void audit_batches(struct audited *segment)
+{
+    struct bytes left = { segment->log.bytes, segment->log.size };
+    struct record_batch batch;
+
+    segment->end_offset = segment->base_offset;
+    for (; left.size > 0; left.data += batch.bytes.size, left.size -= batch.bytes.size) {
+        const uint32_t at = segment->log.size - left.size;
+        if (record_batch_read(left, &batch) != RECORD_BATCH_WHOLE || !record_batch_crc_matches(&batch)) {
+            judge_violated(segment->judge, RULE_F, "%s: no whole batch at %u", segment->path, at);
+            return;
+        }
+        if (batch.base_offset != segment->end_offset) {
+            judge_violated(segment->judge, RULE_F, "%s: offset %lld at %u, where %lld is expected", segment->path,
+                           (long long)batch.base_offset, at, (long long)segment->end_offset);
+            return;
+        }
+        segment->end_offset = record_batch_last_offset(&batch) + 1;
+    }
+}
+
+static void audit_index(struct audited *segment, struct bytes index)
+{
+    int64_t last_offset = -1;
+    uint32_t position = 0;
+
+    for (; index.size >= INDEX_ENTRY_SIZE; index.data += INDEX_ENTRY_SIZE, index.size -= INDEX_ENTRY_SIZE) {
+        const struct index_entry entry = index_entry_read(index.data, segment->base_offset);
+        struct record_batch batch;
+        const struct bytes there = { segment->log.bytes + MIN(entry.position, segment->log.size),
+                                     segment->log.size - MIN(entry.position, segment->log.size) };
+        if (entry.last_offset <= last_offset || (last_offset >= 0 && entry.position <= position)) {
+            judge_violated(segment->judge, RULE_F, "%s: its index does not rise at offset %lld", segment->path,
+                           (long long)entry.last_offset);
+        }
+        if (record_batch_read(there, &batch) != RECORD_BATCH_WHOLE ||
+            record_batch_last_offset(&batch) != entry.last_offset) {
+            judge_violated(segment->judge, RULE_F, "%s: its index has offset %lld at %u", segment->path,
+                           (long long)entry.last_offset, entry.position);
+            return;
+        }
+        last_offset = entry.last_offset;
+        position = entry.position;
+    }
+    if (index.size > 0) judge_violated(segment->judge, RULE_F, "%s: its index ends in half an entry", segment->path);
+}
+
+static void audit_time_index(struct audited *segment, struct bytes index)
+{
+    struct bytes left = { segment->log.bytes, segment->log.size };
+    int64_t largest = -1, previous = -1, end_offset = segment->base_offset;
+
+    for (; index.size >= TIME_INDEX_ENTRY_SIZE;
+         index.data += TIME_INDEX_ENTRY_SIZE, index.size -= TIME_INDEX_ENTRY_SIZE) {
+        const struct time_index_entry entry = time_index_entry_read(index.data, segment->base_offset);
+        struct record_batch batch;
+        while (end_offset <= entry.last_offset && record_batch_read(left, &batch) == RECORD_BATCH_WHOLE) {
+            largest = MAX(largest, batch.max_timestamp);
+            end_offset = record_batch_last_offset(&batch) + 1;
+            left.data += batch.bytes.size;
+            left.size -= batch.bytes.size;
+        }
+        if (end_offset != entry.last_offset + 1 || largest != entry.timestamp || entry.timestamp <= previous) {
+            judge_violated(segment->judge, RULE_F, "%s: its time index has %lld up to offset %lld, where %lld is right",
+                           segment->path, (long long)entry.timestamp, (long long)entry.last_offset, (long long)largest);
+            return;
+        }
+        previous = entry.timestamp;
+    }
+    if (index.size > 0) judge_violated(segment->judge, RULE_F, "%s: half an entry in its time index", segment->path);
+}
+
+/* Whose files lie in the directory of "wal/<topic>.<id>/<partition>/<file>"; NULL: nobody has told the judge. */
+static const struct judged_partition *partition_of(const struct judge *judge, const char *path)
+{
+    const char *topic = strchr(path, '/'), *index = topic == NULL ? NULL : strchr(topic + 1, '/');
+    struct uuid id;
+
+    if (index == NULL) return NULL;
+    const struct bytes name = { (const uint8_t *)topic + 1, (uint32_t)(index - topic - 1) };
+    if (!topic_directory_read(name, &id)) return NULL;
+    for (uint32_t i = 0; i < judge->partition_count; i++) {
+        const struct judged_partition *partition = &judge->partitions[i];
+        if (uuid_equal(&partition->topic_id, &id) && partition->index == atoi(index + 1)) return partition;
+    }
+    return NULL;
+}
+
+/* One .log file with its indexes; the offset behind it. */
+static int64_t audit_segment(const struct disk *disk, struct judge *judge, const char *path, int64_t base_offset)
+{
+    struct audited segment = { .judge = judge, .path = path, .base_offset = base_offset };
+    struct file index = load(disk, path, ".index"), time_index = load(disk, path, ".timeindex");
+
+    segment.log = load(disk, path, ".log");
+    audit_batches(&segment);
+    audit_index(&segment, (struct bytes){ index.bytes, index.size });
+    audit_time_index(&segment, (struct bytes){ time_index.bytes, time_index.size });
+    free(segment.log.bytes);
+    free(index.bytes);
+    free(time_index.bytes);
+    return segment.end_offset;
+}
+
+void audit_files(const struct disk *disk, struct judge *judge)
+{
+    uint32_t count, directory = PATH_NONE;
+    int64_t end_offset = -1;
+    uint32_t *sorted = names_sorted(&disk->now, &disk->paths, PATH_NONE, &count);
+
+    for (uint32_t i = 0; i < count; i++) {
+        const struct path *path = &disk->paths.list[sorted[i]];
+        const char *slash = strrchr(path->text, '/');
+        int64_t base_offset;
+        enum segment_file kind;
+        if (slash == NULL || strlen(slash + 1) != 24) continue;
+        const struct bytes name = { (const uint8_t *)slash + 1, 24 };
+        if (!segment_name_read(name, &base_offset, &kind) || kind != SEGMENT_LOG) continue;
+        /* Files below the log start offset go one by one. */
+        const struct judged_partition *partition = partition_of(judge, path->text);
+        const bool dying = partition == NULL || partition->may_retain || partition->start_asked >= base_offset;
+        if (path->parent == directory && base_offset != end_offset && !dying) {
+            judge_violated(judge, RULE_F, "%s: follows a segment that ends at %lld", path->text, (long long)end_offset);
+        }
+        directory = path->parent;
+        end_offset = audit_segment(disk, judge, path->text, base_offset);
+    }
+    free(sorted);
+}
