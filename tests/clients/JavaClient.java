@@ -235,8 +235,9 @@ public class JavaClient {
              KafkaProducer<byte[], byte[]> producer = producer("linger.ms", "2")) {
             consumer.assign(all);
             consumer.seekToBeginning(all);
-            for (int i = 0; i < 6000; i++) producer.send(record(topic, i % 60, null, "" + i / 60));
-            producer.flush();
+            List<Future<RecordMetadata>> told = new ArrayList<>();
+            for (int i = 0; i < 6000; i++) told.add(producer.send(record(topic, i % 60, null, "" + i / 60)));
+            for (int i = 0; i < 6000; i++) same(get(told.get(i)).offset(), (long) i / 60, "offset of " + i);
             long end = System.nanoTime() + SECONDS * 1_000_000_000L;
             for (int count = 0; count < 6000;) {
                 for (ConsumerRecord<byte[], byte[]> each : consumer.poll(Duration.ofMillis(500))) {

@@ -1,0 +1,108 @@
+"""Apache Kafka's own command line tools, as operators type them.
+
+    java_tools.py HOST:PORT [CASE]"""
+import json
+import os
+import subprocess
+import sys
+import tempfile
+
+import packages
+from cases import require, run, same
+
+BROKER = sys.argv[1] if len(sys.argv) > 1 else ""
+UNIQUE = os.getpid()
+SECONDS = 60
+CONNECT = ["--bootstrap-server", BROKER]
+
+
+def tool(name, *arguments, data="", code=0):
+    command = ["java", "-Xmx128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto", "-cp",
+               os.path.join(packages.java.get(), "lib", "*"), name, *arguments]
+    done = subprocess.run(command, input=data.encode(), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          timeout=SECONDS, check=False)
+    said = done.stdout.decode()
+    require(done.returncode == code, f"{name} {' '.join(arguments)}: exit code {done.returncode}: "
+                                     f"{said[-500:]} {done.stderr.decode()[-500:]}")
+    return said
+
+
+def topic(name):
+    return f"tools.{name}.{UNIQUE}"
+
+
+def topics():
+    command, name = "org.apache.kafka.tools.TopicCommand", topic("topics")
+    tool(command, *CONNECT, "--create", "--topic", name, "--partitions", "3", "--config", "retention.ms=700000")
+    said = tool(command, *CONNECT, "--describe", "--topic", name)
+    require("PartitionCount: 3" in said and "retention.ms=700000" in said, said)
+    same(said.count("Leader: "), 3, "leaders")
+    tool(command, *CONNECT, "--alter", "--topic", name, "--partitions", "5")
+    require("PartitionCount: 5" in tool(command, *CONNECT, "--describe", "--topic", name), "not altered")
+    same(tool(command, *CONNECT, "--describe", "--under-replicated-partitions"), "", "under-replicated")
+    tool(command, *CONNECT, "--delete", "--topic", name)
+    require(name not in tool(command, *CONNECT, "--list"), "still there")
+
+
+def configs():
+    command, name = "kafka.admin.ConfigCommand", topic("configs")
+    tool("org.apache.kafka.tools.TopicCommand", *CONNECT, "--create", "--topic", name)
+    of_topic = [*CONNECT, "--entity-type", "topics", "--entity-name", name]
+    tool(command, *of_topic, "--alter", "--add-config", "segment.bytes=2000000,cleanup.policy=delete")
+    said = tool(command, *of_topic, "--describe")
+    require("segment.bytes=2000000" in said and "DYNAMIC_TOPIC_CONFIG" in said, said)
+    tool(command, *of_topic, "--alter", "--delete-config", "segment.bytes")
+    require("segment.bytes" not in tool(command, *of_topic, "--describe"), "not deleted")
+    require("num.partitions=1" in tool(command, *CONNECT, "--entity-type", "brokers", "--entity-name", "1",
+                                       "--describe", "--all"), "no broker configs")
+
+
+def console_and_offsets():
+    name = topic("console")
+    tool("org.apache.kafka.tools.TopicCommand", *CONNECT, "--create", "--topic", name)
+    tool("kafka.tools.ConsoleProducer", *CONNECT, "--topic", name, "--property", "parse.key=true",
+         "--property", "key.separator=:", data="".join(f"k{i}:v{i}\n" for i in range(50)))
+    said = tool("org.apache.kafka.tools.GetOffsetShell", *CONNECT, "--topic", name)
+    same(said.strip(), f"{name}:0:50")
+    said = tool("org.apache.kafka.tools.GetOffsetShell", *CONNECT, "--topic", name, "--time", "earliest")
+    same(said.strip(), f"{name}:0:0")
+    said = tool("org.apache.kafka.tools.consumer.ConsoleConsumer", *CONNECT, "--topic", name, "--partition", "0",
+                "--offset", "10", "--max-messages", "5", "--property", "print.key=true")
+    same(said.split(), [part for i in range(10, 15) for part in (f"k{i}", f"v{i}")])
+
+
+def delete_records():
+    name = topic("trimmed")
+    tool("kafka.tools.ConsoleProducer", *CONNECT, "--topic", name, data="a\nb\nc\n")
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+        json.dump({"partitions": [{"topic": name, "partition": 0, "offset": 2}], "version": 1}, file)
+        file.flush()
+        said = tool("org.apache.kafka.tools.DeleteRecordsCommand", *CONNECT, "--offset-json-file", file.name)
+    require("low_watermark: 2" in said, said)
+
+
+def performance_and_log_dirs():
+    name = topic("performance")
+    said = tool("org.apache.kafka.tools.ProducerPerformance", "--topic", name, "--num-records", "20000",
+                "--record-size", "100", "--throughput", "-1", "--producer-props", f"bootstrap.servers={BROKER}")
+    require("20000 records sent" in said, said)
+    said = tool("org.apache.kafka.tools.LogDirsCommand", *CONNECT, "--describe", "--topic-list", name)
+    found = json.loads(said.splitlines()[-1])
+    size = found["brokers"][0]["logDirs"][0]["partitions"][0]["size"]
+    require(20000 * 100 < size < 20000 * 200, f"a log of {size} bytes")
+
+
+def verifiable():
+    name = topic("verifiable")
+    said = tool("org.apache.kafka.tools.VerifiableProducer", *CONNECT, "--topic", name, "--max-messages", "1000")
+    events = [json.loads(line) for line in said.splitlines()]
+    same(sum(event["name"] == "producer_send_success" for event in events), 1000, "acknowledged")
+
+
+def cluster():
+    require("ApiVersions(18)" in tool("kafka.admin.BrokerApiVersionsCommand", *CONNECT), "no API versions")
+    require("Cluster ID: " in tool("org.apache.kafka.tools.ClusterTool", "cluster-id", *CONNECT), "no cluster id")
+
+
+if __name__ == "__main__":
+    run([topics, configs, console_and_offsets, delete_records, performance_and_log_dirs, verifiable, cluster])
