@@ -35,8 +35,6 @@ static int16_t check(const struct deleting *deleting, const struct place *place,
     const int64_t high_watermark = log_offsets(call->logs, place->log).high_watermark;
     const bool beyond = asked->offset > high_watermark && !MUTANT(start_beyond_high_watermark);
     return asked->offset < 0 || beyond ? ERROR_OFFSET_OUT_OF_RANGE : ERROR_NONE;
-               ? ERROR_OFFSET_OUT_OF_RANGE
-               : ERROR_NONE;
 }
 
 static void delete_one(struct deleting *deleting, uint32_t topic, const struct delete_records_request_partition *asked,
