@@ -176,7 +176,7 @@ static enum read_verdict read_file(struct logs *logs, uint32_t number, int64_t o
     const uint32_t segment = segment_find(logs, log, offset);
     uint32_t limit;
 
-    CHECK(segment != SEGMENT_NONE); /* what is not in memory is in a segment */
+    if (segment == SEGMENT_NONE) return READ_CORRUPT; /* what is not in memory should be in a segment */
     const struct cursor *cursor = lookup_cursor(logs, number, offset);
     if (cursor == NULL) {
         if (lookup_offset(logs, number, segment, offset, waiter, effects)) return READ_WAITS;
