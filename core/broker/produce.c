@@ -163,7 +163,7 @@ static bool produce_all(struct producing *producing)
             struct outcome *outcome = &progress->outcomes[number];
             if (number < progress->done_count && !MUTANT(broker_appends_again)) continue;
             const enum append_verdict verdict = produce_one(producing, topic, &rules, &from->partitions[j], outcome);
-            if (verdict == APPEND_NO_MEMORY && !producing->call->timed_out) return false;
+            if (verdict == APPEND_NO_MEMORY) return false;
             progress->done_count++;
         }
     }
@@ -409,7 +409,11 @@ enum call_verdict produce_handle(struct call *call)
     if (acks != ACKS_NONE && acks != ACKS_LEADER && acks != ACKS_ALL) return refuse_acks(&producing);
     /* Who came first tries first: small batches must not pass a large one for ever. */
     const bool others_wait = broker->lists[LIST_APPEND].first != LINK_NONE && !call->resumed;
-    if (others_wait || !produce_all(&producing)) return wait_for_room(&producing, progress_size);
+    if (others_wait || !produce_all(&producing)) {
+        /* An error as answer would let through what was sent behind it on this link, as an idempotent producer's first
+         * batch in a partition even without the one before it. The client sends all of it again, in order. */
+        return call->timed_out ? CALL_CLOSE : wait_for_room(&producing, progress_size);
+    }
     if (call->resumed) forget_lost(&producing);
     return conclude(&producing);
 }
