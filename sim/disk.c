@@ -124,6 +124,12 @@ static void slot_free(struct disk *disk, uint32_t slot)
     disk->order_free = slot;
 }
 
+/* Whether an order is of the sort that a fault is for. */
+static bool concerns(enum stalled which, bool urgent)
+{
+    return which == STALLED_ALL || urgent == (which == STALLED_URGENT);
+}
+
 static uint64_t draw_delay(struct disk *disk, const struct effect *effect)
 {
     uint64_t base = disk->write_latency_ns;
@@ -136,8 +142,7 @@ static uint64_t draw_delay(struct disk *disk, const struct effect *effect)
     if (prng_chance(&disk->prng, 1, 64)) delay_ns += prng_below(&disk->prng, base * 100);
     const bool urgent =
         (effect->type == EFFECT_WRITE && effect->write.urgent) || (effect->type == EFFECT_SYNC && effect->sync.urgent);
-    if (disk->stalled != STALLED_ALL && urgent != (disk->stalled == STALLED_URGENT)) return delay_ns;
-    return delay_ns * disk->latency_factor;
+    return concerns(disk->stalled, urgent) ? delay_ns * disk->latency_factor : delay_ns;
 }
 
 uint32_t disk_take(struct disk *disk, const struct effect *effect, uint64_t *delay_ns)
@@ -211,20 +216,20 @@ static enum disk_result carry_write(struct disk *disk, uint32_t path, const stru
     return DISK_DONE;
 }
 
-static bool sync_fails(struct disk *disk)
+static bool sync_fails(struct disk *disk, bool urgent)
 {
     disk->figures.syncs++;
-    if (disk->sync_fails_in == 0 || --disk->sync_fails_in > 0) return false;
+    if (disk->sync_fails_in == 0 || !concerns(disk->failing, urgent) || --disk->sync_fails_in > 0) return false;
     disk->figures.failed_syncs++;
     return true;
 }
 
-static enum disk_result carry_sync(struct disk *disk, uint32_t path)
+static enum disk_result carry_sync(struct disk *disk, uint32_t path, bool urgent)
 {
     const uint32_t inode = names_get(&disk->now, path);
 
     if (inode == INODE_NONE || inode == INODE_DIRECTORY) return DISK_NOT_FOUND;
-    if (sync_fails(disk)) {
+    if (sync_fails(disk, urgent)) {
         content_fail_sync(&disk->inodes[inode]);
         return DISK_FAILED;
     }
@@ -344,7 +349,7 @@ static enum disk_result carry_file(struct disk *disk, uint32_t path, const struc
     case FILE_LIST: return list(disk, path, file, answer);
     case FILE_SYNC_DIRECTORY:
         if (inode != INODE_DIRECTORY) return DISK_NOT_FOUND;
-        if (sync_fails(disk)) {
+        if (sync_fails(disk, false)) {
             settle_directory(disk, path, 0);
             return DISK_FAILED;
         }
@@ -374,7 +379,7 @@ static void carry(struct disk *disk, const struct disk_order *order, struct even
     case EFFECT_SYNC:
         answer->type = EVENT_SYNCED;
         answer->disk.op = effect->sync.op;
-        answer->disk.result = carry_sync(disk, order->path);
+        answer->disk.result = carry_sync(disk, order->path, effect->sync.urgent);
         break;
     case EFFECT_READ:
         answer->type = EVENT_READ_DONE;

@@ -57,6 +57,7 @@ struct disk {
     enum stalled stalled;
     bool full;
     uint32_t sync_fails_in; /* the so-manieth sync from now fails, of a file or a directory; 0: none does */
+    enum stalled failing;   /* which syncs are counted for it */
     bool reads_fail;
     uint64_t sync_latency_ns, write_latency_ns, read_latency_ns;
 

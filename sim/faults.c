@@ -90,7 +90,8 @@ static void carry_out(struct run *run, uint32_t entry)
         run->disk_was_full = true;
         break;
     case FAULT_SYNC_FAILS:
-        machine->disk.sync_fails_in = MAX(fault->argument & 0xffff, 1U);
+        machine->disk.sync_fails_in = MAX(fault->argument & 0xfff, 1U);
+        machine->disk.failing = (enum stalled)((fault->argument >> 12 & 0xf) % STALLED_COUNT);
         run->disk_failed = met = true;
         break;
     case FAULT_READ_FAILS:

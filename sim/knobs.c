@@ -20,7 +20,8 @@ static void draw_config(struct config *config, struct prng *prng)
     config->request_size_max = 1 << 20;
     config->request_memory_size = 8 << 20;
     config->tail_unit_size = 4096u << prng_below(prng, 4);
-    config->tail_memory_size = (1u << 20) + (uint64_t)config->tail_unit_size * prng_below(prng, 64);
+    config->tail_memory_size = 1 << 20;
+    if (prng_chance(prng, 1, 2)) config->tail_memory_size += (uint64_t)config->tail_unit_size * prng_below(prng, 64);
     config->journal_file_size = (uint32_t)(64 * 1024 << prng_below(prng, 4));
     config->journal_files_max = (uint32_t)between(prng, 3, 8);
     config->meta_journal_file_size = 64 * 1024;
@@ -36,7 +37,7 @@ static void draw_config(struct config *config, struct prng *prng)
 static void draw_rates(struct fault_rates *rates, struct prng *prng)
 {
     static const uint32_t usual[FAULT_COUNT] = {
-        [FAULT_POWER_LOSS] = 300, [FAULT_KILL] = 200,      [FAULT_STOP] = 120,      [FAULT_STALL] = 60,
+        [FAULT_POWER_LOSS] = 300, [FAULT_KILL] = 200,      [FAULT_STOP] = 120,      [FAULT_STALL] = 120,
         [FAULT_FULL] = 40,        [FAULT_SYNC_FAILS] = 60, [FAULT_READ_FAILS] = 20, [FAULT_FLIP] = 20,
         [FAULT_RESET] = 200,      [FAULT_CLOG] = 60,       [FAULT_CLOCK_STEP] = 60, [FAULT_PAUSE] = 60,
     };
@@ -72,12 +73,13 @@ void knobs_draw(struct knobs *knobs, struct config *config, uint64_t seed)
         .write_latency_ns = between(&prng, 2, 100) * 1000,
         .sync_latency_ns = between(&prng, 50, 3000) * 1000,
         .impatience = prng_chance(&prng, 1, 2) ? (uint32_t)between(&prng, 1, 40) : 0,
+        .producer_pause_ns = prng_chance(&prng, 1, 3) ? between(&prng, 10, 1000) * 1000 : 20 * 1000 * 1000,
         .administration_ns = between(&prng, 2, 60) * 1000 * 1000,
         .checks = prng_chance(&prng, 1, 8) ? 1 : (uint32_t)between(&prng, 20, 100),
         .shadows = (uint32_t)between(&prng, 0, 12),
         .retention = prng_chance(&prng, 1, 4),
     };
-    if (prng_chance(&prng, 1, 5)) { /* large records: memory runs short */
+    if (prng_chance(&prng, 1, 3)) { /* large records: memory runs short */
         knobs->value_size_max = (uint32_t)between(&prng, 1000, 4000);
         knobs->batch_records_max = (uint32_t)between(&prng, 1, 14);
     }

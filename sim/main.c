@@ -227,6 +227,7 @@ enum { JOBS_MAX = 64 };
 
 struct hunt {
     uint64_t done, failed, events, sim_ns;
+    uint64_t reached; /* seeds that asked for the mutant where it makes a difference */
     uint64_t faults[FAULT_COUNT];
     struct result first; /* the failure with the smallest seed that was seen */
     double began;
@@ -237,6 +238,7 @@ static void add_result(struct hunt *hunt, const struct result *result)
     hunt->done++;
     hunt->events += result->events;
     hunt->sim_ns += result->sim_ns;
+    hunt->reached += result->reached > 0;
     for (uint32_t i = 0; i < FAULT_COUNT; i++) hunt->faults[i] += result->faults[i];
     if (result->outcome == OUTCOME_PASSED) return;
     if (hunt->failed++ == 0 || result->seed < hunt->first.seed) hunt->first = *result;
@@ -312,7 +314,7 @@ static bool mutant_bench(const struct options *options)
 {
     uint32_t wrong = 0, killed = 0, doomed = 0;
 
-    printf("%-34s %-8s %-6s %7s %8s  %s\n", "mutant", "verdict", "rule", "seeds", "seconds", "bug");
+    printf("%-40s %-8s %-6s %6s %8s %8s  %s\n", "mutant", "verdict", "rule", "seeds", "reached", "seconds", "bug");
     for (uint32_t i = 0; i < mutant_count; i++) {
         struct options one = *options;
         struct hunt hunt;
@@ -323,8 +325,8 @@ static bool mutant_bench(const struct options *options)
         hunt_seeds(&one, &hunt);
         const bool died = hunt.failed > 0;
         const uint64_t seeds = died ? hunt.first.seed - options->seed_first + 1 : hunt.done;
-        printf("%-34s %-8s %-6s %7" PRIu64 " %8.1f  %s\n", mutant->name, died ? "killed" : "survived",
-               died ? hunt.first.rule : "-", seeds, seconds_now() - hunt.began, mutant->bug);
+        printf("%-40s %-8s %-6s %6" PRIu64 " %8" PRIu64 " %8.1f  %s\n", mutant->name, died ? "killed" : "survived",
+               died ? hunt.first.rule : "-", seeds, hunt.reached, seconds_now() - hunt.began, mutant->bug);
         fflush(stdout);
         if (!mutant->lives) doomed++;
         if (!mutant->lives && died) killed++;
@@ -427,7 +429,7 @@ int main(int argc, char **argv)
         return 2;
     }
     if (options.mutants) {
-        if (!options.many) options.seed_last = 60;
+        if (!options.many) options.seed_last = 150;
         return mutant_bench(&options) ? 0 : 1;
     }
     if (options.mutant != NULL && !mutant_choose(options.mutant)) {

@@ -48,7 +48,7 @@ static void send_batches(struct run *run, struct client *client, struct outstand
                                                     .partitions_count = 1 };
     }
     request.acks = client->acks;
-    request.timeout_ms = 5000;
+    request.timeout_ms = prng_chance(&client->prng, 1, 4) ? 1 + (int32_t)prng_below(&client->prng, 100) : 5000;
     request.topics = topics;
     request.topics_count = count;
     produce_request_write(session_begin(&client->session, API_PRODUCE, version), version, &request);
@@ -145,7 +145,7 @@ void producer_work(struct run *run, struct client *client)
         while (client->acks == 0 && client->outstanding_count > 0) forget(client, client->outstanding_count - 1);
         if (prng_chance(&client->prng, 1, 4)) break;
     }
-    if (client->to_make > 0) client_wake(run, client, 1 + prng_below(&client->prng, 20 * 1000 * 1000));
+    if (client->to_make > 0) client_wake(run, client, 1 + prng_below(&client->prng, run->knobs.producer_pause_ns));
 }
 
 static void on_acked(struct run *run, struct client *client, uint32_t at, int64_t base_offset)

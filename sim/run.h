@@ -24,6 +24,7 @@ struct knobs {
     uint32_t records;            /* that each producer makes */
     uint32_t batch_records_max, value_size_max;
     uint32_t impatience;        /* of 1,000 wake-ups, how often a client breaks off and comes again */
+    uint64_t producer_pause_ns; /* between two batches, at most */
     uint64_t administration_ns; /* between two administrative requests, at most */
     uint64_t chaos_us;
     uint64_t network_latency_ns, write_latency_ns, sync_latency_ns;

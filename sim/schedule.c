@@ -35,7 +35,10 @@ static void draw_details(struct fault *fault, struct prng *prng, bool aimed)
         fault->argument = 2 + (uint32_t)prng_below(prng, 200) + ((uint32_t)prng_below(prng, STALLED_COUNT) << 12);
         break;
     case FAULT_STOP: fault->argument = (uint32_t)prng_below(prng, 2); break;
-    case FAULT_SYNC_FAILS: fault->argument = 1 + (uint32_t)prng_below(prng, prng_chance(prng, 1, 2) ? 3 : 20); break;
+    case FAULT_SYNC_FAILS:
+        fault->argument = 1 + (uint32_t)prng_below(prng, prng_chance(prng, 1, 2) ? 3 : 20) +
+                          ((uint32_t)prng_below(prng, STALLED_COUNT) << 12);
+        break;
     case FAULT_RESET:
     case FAULT_CLOG: fault->argument = 1 + (uint32_t)prng_below(prng, 4); break;
     case FAULT_CLOCK_STEP: fault->argument = (uint16_t)(int16_t)((int)prng_below(prng, 3000) - 1500); break;

@@ -19,7 +19,8 @@
     X(STOP, "stop", "the node is asked to stop; 1: and connections break; -")                                          \
     X(STALL, "stall", "the disk is slower; by this factor + 4096 * which part (enum stalled); so long")                \
     X(FULL, "full", "the disk is full; -; so long")                                                                    \
-    X(SYNC_FAILS, "sync-fails", "a sync fails, and marks clean what it did not write; the so-manieth from now; -")     \
+    X(SYNC_FAILS, "sync-fails",                                                                                        \
+      "a sync fails, and marks clean what it did not write; which from now + 4096 * sort (enum stalled); -")           \
     X(READ_FAILS, "read-fails", "one read in four fails; -; so long")                                                  \
     X(FLIP, "flip", "one durable bit flips; -; -")                                                                     \
     X(RESET, "reset", "connections break; one of how many; -")                                                         \
