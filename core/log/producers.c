@@ -101,8 +101,9 @@ static uint32_t make(struct producers *producers, uint32_t log, int64_t id)
 
 static bool is_expired(const struct producers *producers, const struct producer *producer, int64_t wall_ms)
 {
-    /* A clock that was set back, even far, makes no difference that could overflow: both are milliseconds. */
-    return wall_ms > producer->used_ms && wall_ms - producer->used_ms >= producers->expiration_ms;
+    /* A checkpoint may name any time, and the difference of two is exact without a sign. */
+    const uint64_t unused_ms = (uint64_t)wall_ms - (uint64_t)producer->used_ms;
+    return wall_ms > producer->used_ms && unused_ms >= (uint64_t)producers->expiration_ms;
 }
 
 int32_t producer_last_sequence(const struct producer_stamp *stamp)
