@@ -96,6 +96,8 @@ struct client {
     struct administration administration;
 };
 
+#define SHADOW_PATIENCE_NS (60ull * 1000 * 1000 * 1000)
+
 struct run {
     struct world world;
     struct knobs knobs;
@@ -111,6 +113,7 @@ struct run {
     bool damaged;   /* bits were flipped */
     bool is_shadow; /* see shadow.c */
     uint64_t shadows;
+    uint64_t seen_before; /* shadow: when it was looked at last */
     const struct schedule *given; /* instead of the drawn one */
     FILE *trace;
 };

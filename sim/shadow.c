@@ -74,7 +74,8 @@ void shadow_check(struct run *run)
     world_start(&shadow->world, 0);
     for (uint64_t crashes = prng_below(&prng, 4); crashes > 0; crashes--) crash_while_recovering(shadow, &prng);
     add_reader(shadow);
-    world_after(&shadow->world, 60ull * 1000 * 1000 * 1000, HAPPENS_PHASE, 0, 0, 0);
+    shadow->seen_before = shadow->judge.seen;
+    world_after(&shadow->world, SHADOW_PATIENCE_NS, HAPPENS_PHASE, 0, 0, 0);
     world_run(&shadow->world);
     if (shadow->judge.broken == RULE_NONE) judge_on_end(&shadow->judge);
     if (shadow->judge.broken != RULE_NONE) {

@@ -14,6 +14,7 @@ enum {
     UNIT_SIZE_MAX = 64 << 10,
     UNIT_SIZE_MIN = 4 << 10,
     FILES_MIN = 4,
+    FILES_RESERVED = 8, /* proposals leave them to what starts write: a vote, an entry without records */
 };
 
 /* Single-voter groups need no timers; these are for the others, and those of docs/replication.md. */
@@ -27,6 +28,7 @@ struct parts {
     struct journal_config journal;
     struct raft_config raft;
     uint32_t reserve_size;
+    uint64_t journal_shared_size;
     uint32_t entries_max;
     uint64_t buffer_size;
 };
@@ -69,16 +71,18 @@ static struct parts parts_of(const struct metadata_log_config *config)
         MIN(MAX(power_of_two(proposal_size / 8), (uint32_t)UNIT_SIZE_MIN), (uint32_t)UNIT_SIZE_MAX);
     const uint64_t memory = (uint64_t)MEMORY_PROPOSALS * (proposal_size + unit_size) / unit_size * unit_size;
     const uint64_t entries_size = (uint64_t)config->snapshot_entries * JOURNAL_BLOCK_SIZE;
-    const uint64_t files = 2 * entries_size / config->journal_file_size + FILES_MIN;
+    const uint64_t files =
+        MIN(2 * entries_size / config->journal_file_size + FILES_MIN, (uint64_t)JOURNAL_FILES_MAX - FILES_RESERVED);
     struct parts parts = {
         .tail = { .unit_size = unit_size, .memory_size = memory },
         .journal = { .directory = META_DIRECTORY,
                      .owner = OP_META_JOURNAL,
                      .journal_id = config->journal_id,
                      .file_size = config->journal_file_size,
-                     .files_max = (uint32_t)MIN(files, (uint64_t)JOURNAL_FILES_MAX),
+                     .files_max = (uint32_t)files + FILES_RESERVED,
                      .round_size_max = config->journal_file_size },
         .reserve_size = reserve_size(config),
+        .journal_shared_size = files * config->journal_file_size,
         .entries_max = power_of_two(MAX(4 * config->snapshot_entries, (uint32_t)ENTRIES_MIN)),
         .buffer_size = snapshot_size_max(&config->image, configuration_size_max(config)) + TRAILER_SIZE,
     };
@@ -134,6 +138,7 @@ void metadata_log_init(struct metadata_log *log, const struct metadata_log_confi
     log->tail_unit_size = parts.tail.unit_size;
     log->round_size_max = parts.journal.round_size_max;
     log->reserve_size = parts.reserve_size;
+    log->journal_shared_size = parts.journal_shared_size;
     log->entries_max = parts.entries_max;
     log->buffer_size = parts.buffer_size;
     log->tail = take(&memory, tail_size(&parts.tail));
@@ -241,6 +246,8 @@ static bool has_room(struct metadata_log *log, uint32_t size)
     const uint64_t wanted = JOURNAL_ENTRY_HEAD_SIZE + ENTRY_HEAD_SIZE + (uint64_t)size + 8;
 
     if (filled + wanted + log->reserve_size > log->round_size_max) return false;
+    /* A full journal could not even begin a term, and without one nothing is applied that a snapshot could hold. */
+    if (journal_usage(log->journal).used_size > log->journal_shared_size) return false;
     if (pieces + 1 + OWN_PIECES > JOURNAL_ROUND_PIECES_MAX) return false;
     /* Large ones come from a quarter of the memory, small ones from the rest, of which the last part stays free. */
     if (tail_used_size(log->tail) + OWN_PIECES * (uint64_t)log->tail_unit_size > log->tail_memory_size / 2) {

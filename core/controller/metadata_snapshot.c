@@ -49,7 +49,7 @@ static bool is_wanted(struct metadata_log *log)
     log->snapshot_retry_ns = 0;
     const struct journal_usage usage = journal_usage(log->journal);
     if (applied - log->snapshot_index >= log->config.snapshot_entries) return true;
-    if (usage.used_size > usage.size_max / 2) return true;
+    if (usage.used_size > log->journal_shared_size / 2) return true;
     return log->proposer_waits || tail_used_size(log->tail) > log->tail_memory_size / 4;
 }
 
