@@ -328,9 +328,9 @@ static bool mutant_bench(const struct options *options)
         printf("%-40s %-8s %-6s %6" PRIu64 " %8" PRIu64 " %8.1f  %s\n", mutant->name, died ? "killed" : "survived",
                died ? hunt.first.rule : "-", seeds, hunt.reached, seconds_now() - hunt.began, mutant->bug);
         fflush(stdout);
-        if (!mutant->lives) doomed++;
-        if (!mutant->lives && died) killed++;
-        if (died == mutant->lives) wrong++;
+        if (mutant->fate != LIVES) doomed++;
+        if (mutant->fate != LIVES && died) killed++;
+        if (mutant->fate != OPEN && died == (mutant->fate == LIVES)) wrong++;
     }
     mutant_choose(NULL);
     printf("%u of %u killed\n", killed, doomed);

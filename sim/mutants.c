@@ -5,53 +5,53 @@
 #include <stddef.h>
 #include <string.h>
 
-/* X(name, bug, lives). Mutants of what one node does not reach are tried where they are: tests/test_raft_chaos.c. */
+/* X(name, bug, fate). Mutants of what one node does not reach are tried where they are: tests/test_raft_chaos.c. */
 /* clang-format off */
 #define EACH_MUTANT(X) \
-    X(broker_ack_before_durable, "acks=1 and acks=all are answered before the record is durable", false) \
-    X(broker_answered_still_waits, "an answered request stays in the waiting room", false) \
-    X(broker_appends_again, "a request that waited for memory appends its first partitions again", false) \
-    X(broker_awaits_first_offset, "a batch is acknowledged when its first record is durable", false) \
-    X(broker_duplicate_is_not_awaited, "a duplicate is acknowledged at once, durable or not", false) \
-    X(broker_fetch_above_high_watermark, "consumers are given what is not committed", false) \
-    X(broker_first_batch_cut, "a first batch larger than the limit is not given (KIP-74)", false) \
-    X(broker_lists_uncommitted, "ListOffsets names the log end offset as latest", false) \
-    X(broker_send_before_ready, "answers leave before what they promise is true", false) \
-    X(broker_swaps_answers, "answers leave in another order than their requests came in", false) \
-    X(checkpoint_before_sync, "a checkpoint is made before the segments are synced", false) \
-    X(checkpoint_has_producers_of_tomorrow, "a checkpoint holds producer state from beyond its offsets", false) \
-    X(checkpoint_lacks_producers, "a checkpoint does not hold producer state", false) \
-    X(checkpoint_not_synced, "a checkpoint is renamed without a sync (KAFKA-16541)", false) \
-    X(directories_not_synced, "names of new segments are not synced (KAFKA-3968)", false) \
-    X(duplicate_has_new_offset, "a duplicate is answered with an offset that is not its own", false) \
-    X(flush_takes_what_is_not_durable, "segments get what the journal has not made durable", false) \
-    X(index_names_next_offset, "index entries are off by one", false) \
-    X(journal_durable_when_written, "a round is called durable before its sync", false) \
-    X(journal_ignores_failed_sync, "a failed sync is taken for a good one (fsyncgate)", false) \
-    X(journal_name_not_synced, "the name of a new journal file is not synced", false) \
-    X(journal_overwrites_unreleased, "the journal reuses files that are still needed", false) \
-    X(journal_released_before_checkpoint, "the journal's space is given back before the checkpoint is durable", false) \
-    X(journal_trusts_frames, "a frame's checksum is not looked at on opening (KAFKA-14104)", false) \
-    X(journal_trusts_page_cache, "what is read on opening is taken for durable", false) \
-    X(meta_releases_early, "the metadata journal is released before the snapshot is durable", false) \
-    X(meta_same_epoch_after_restart, "a broker that restarts leads on in the same epoch: alone, nobody led meanwhile", true) \
-    X(meta_snapshot_name_not_synced, "a snapshot's name is not synced", false) \
-    X(meta_snapshot_not_synced, "a snapshot is renamed without a sync", false) \
-    X(producer_recorded_before_append, "producer state changes before the append succeeded (KAFKA-6683)", false) \
-    X(producer_remembers_one_batch, "only the last batch of a producer is remembered, not five", false) \
-    X(read_passes_high_watermark, "a range of a segment passes the high watermark: alone, segments end below it", true) \
-    X(recovery_does_not_cut, "what lies behind the checkpoint in a segment is left there", false) \
-    X(replay_forgets_producers, "producer state is not rebuilt from the journal", false) \
-    X(segment_sync_failure_ignored, "a segment's failed sync is taken for a good one", false) \
-    X(segments_dropped_before_start_is_durable, "files go before the new log start offset is durable", false) \
-    X(snapshot_index_off_by_one, "a snapshot claims one entry more than it holds (KAFKA-14618)", false) \
-    X(start_beyond_high_watermark, "DeleteRecords goes beyond the high watermark (KAFKA-5634)", false) \
-    X(start_shown_early, "a new log start offset is shown before it is durable", false)
+    X(broker_ack_before_durable, "acks=1 and acks=all are answered before the record is durable", DIES) \
+    X(broker_answered_still_waits, "an answered request stays in the waiting room", DIES) \
+    X(broker_appends_again, "a request that waited for memory appends its first partitions again", OPEN) \
+    X(broker_awaits_first_offset, "a batch is acknowledged when its first record is durable", DIES) \
+    X(broker_duplicate_is_not_awaited, "a duplicate is acknowledged at once, durable or not", DIES) \
+    X(broker_fetch_above_high_watermark, "consumers are given what is not committed", DIES) \
+    X(broker_first_batch_cut, "a first batch larger than the limit is not given (KIP-74)", DIES) \
+    X(broker_lists_uncommitted, "ListOffsets names the log end offset as latest", DIES) \
+    X(broker_send_before_ready, "answers leave before what they promise is true", DIES) \
+    X(broker_swaps_answers, "answers leave in another order than their requests came in", DIES) \
+    X(checkpoint_before_sync, "a checkpoint is made before the segments are synced", DIES) \
+    X(checkpoint_has_producers_of_tomorrow, "a checkpoint holds producer state from beyond its offsets", DIES) \
+    X(checkpoint_lacks_producers, "a checkpoint does not hold producer state", DIES) \
+    X(checkpoint_not_synced, "a checkpoint is renamed without a sync (KAFKA-16541)", DIES) \
+    X(directories_not_synced, "names of new segments are not synced (KAFKA-3968)", DIES) \
+    X(duplicate_has_new_offset, "a duplicate is answered with an offset that is not its own", DIES) \
+    X(flush_takes_what_is_not_durable, "segments get what the journal has not made durable", DIES) \
+    X(index_names_next_offset, "index entries are off by one", DIES) \
+    X(journal_durable_when_written, "a round is called durable before its sync", DIES) \
+    X(journal_ignores_failed_sync, "a failed sync is taken for a good one (fsyncgate)", DIES) \
+    X(journal_name_not_synced, "the name of a new journal file is not synced", DIES) \
+    X(journal_overwrites_unreleased, "the journal reuses files that are still needed", DIES) \
+    X(journal_released_before_checkpoint, "the journal's space is given back before the checkpoint is durable", DIES) \
+    X(journal_trusts_frames, "a frame's checksum is not looked at on opening (KAFKA-14104)", DIES) \
+    X(journal_trusts_page_cache, "what is read on opening is taken for durable", DIES) \
+    X(meta_releases_early, "the metadata journal is released before the snapshot is durable", OPEN) \
+    X(meta_same_epoch_after_restart, "a broker that restarts leads on in the same epoch: alone, nobody led meanwhile", LIVES) \
+    X(meta_snapshot_name_not_synced, "a snapshot's name is not synced", DIES) \
+    X(meta_snapshot_not_synced, "a snapshot is renamed without a sync", DIES) \
+    X(producer_recorded_before_append, "producer state changes before the append succeeded (KAFKA-6683)", DIES) \
+    X(producer_remembers_one_batch, "only the last batch of a producer is remembered, not five", DIES) \
+    X(read_passes_high_watermark, "a range of a segment passes the high watermark: alone, segments end below it", LIVES) \
+    X(recovery_does_not_cut, "what lies behind the checkpoint in a segment is left there", DIES) \
+    X(replay_forgets_producers, "producer state is not rebuilt from the journal", DIES) \
+    X(segment_sync_failure_ignored, "a segment's failed sync is taken for a good one", DIES) \
+    X(segments_dropped_before_start_is_durable, "files go before the new log start offset is durable", DIES) \
+    X(snapshot_index_off_by_one, "a snapshot claims one entry more than it holds (KAFKA-14618)", DIES) \
+    X(start_beyond_high_watermark, "DeleteRecords goes beyond the high watermark (KAFKA-5634)", DIES) \
+    X(start_shown_early, "a new log start offset is shown before it is durable", DIES)
 /* clang-format on */
 
 #ifdef CHRONIK_MUTANTS
 const struct mutant mutants[] = {
-#define X(name, bug, lives) { #name, bug, lives },
+#define X(name, bug, fate) { #name, bug, fate },
     EACH_MUTANT(X)
 #undef X
 };

@@ -7,10 +7,16 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+enum mutant_fate {
+    DIES,
+    LIVES, /* harmless, and must survive: the control that the judge does not simply cry */
+    OPEN,  /* a gap: no seed of the bench finds it yet. The tests of its own room do; it is not counted as killed */
+};
+
 struct mutant {
     const char *name;
     const char *bug;
-    bool lives; /* harmless, and must survive: the control that the judge does not simply cry */
+    enum mutant_fate fate;
 };
 
 extern const struct mutant mutants[];
