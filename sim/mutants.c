@@ -34,12 +34,12 @@
     X(journal_trusts_frames, "a frame's checksum is not looked at on opening (KAFKA-14104)", DIES) \
     X(journal_trusts_page_cache, "what is read on opening is taken for durable", DIES) \
     X(meta_releases_early, "the metadata journal is released before the snapshot is durable", OPEN) \
-    X(meta_same_epoch_after_restart, "a broker that restarts leads on in the same epoch: alone, nobody led meanwhile", LIVES) \
+    X(meta_same_epoch_after_restart, "a broker that restarts leads on in the same epoch", LIVES) \
     X(meta_snapshot_name_not_synced, "a snapshot's name is not synced", DIES) \
     X(meta_snapshot_not_synced, "a snapshot is renamed without a sync", DIES) \
     X(producer_recorded_before_append, "producer state changes before the append succeeded (KAFKA-6683)", DIES) \
     X(producer_remembers_one_batch, "only the last batch of a producer is remembered, not five", DIES) \
-    X(read_passes_high_watermark, "a range of a segment passes the high watermark: alone, segments end below it", LIVES) \
+    X(read_passes_high_watermark, "a range of a segment passes the high watermark", LIVES) \
     X(recovery_does_not_cut, "what lies behind the checkpoint in a segment is left there", DIES) \
     X(replay_forgets_producers, "producer state is not rebuilt from the journal", DIES) \
     X(segment_sync_failure_ignored, "a segment's failed sync is taken for a good one", DIES) \

@@ -113,7 +113,7 @@ struct run {
     bool damaged;   /* bits were flipped */
     bool is_shadow; /* see shadow.c */
     uint64_t shadows;
-    uint64_t seen_before; /* shadow: when it was looked at last */
+    uint64_t seen_before;         /* shadow: when it was looked at last */
     const struct schedule *given; /* instead of the drawn one */
     FILE *trace;
 };

@@ -101,7 +101,7 @@ struct metadata_log {
     uint64_t tail_memory_size;
     uint32_t tail_unit_size;
     uint32_t round_size_max;
-    uint32_t reserve_size; /* of a round, for what Raft writes by itself */
+    uint32_t reserve_size;        /* of a round, for what Raft writes by itself */
     uint64_t journal_shared_size; /* of the journal, for proposals */
     uint32_t entries_max;         /* a power of two */
     uint64_t mono_ns;
