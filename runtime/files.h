@@ -14,8 +14,9 @@ struct files;
 /* One open file, held by whoever got it until he gives it back. */
 struct file {
     int fd;
-    uint32_t holders; /* the table is one of them */
-    bool listed;      /* in the table */
+    uint32_t holders;          /* the table is one of them */
+    bool listed;               /* in the table */
+    _Atomic bool keeps_cached; /* it was asked for a write past the page cache, and cannot */
     uint32_t hash;
     struct file *next;          /* in its bucket */
     struct file *older, *newer; /* by last use */

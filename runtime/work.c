@@ -6,6 +6,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,7 +19,12 @@ enum {
     VECTOR_MAX = 256,             /* pieces of one pwritev */
     WARM_UNIT_SIZE = 64 * 1024,   /* read at a time to warm the page cache */
     LIST_NAMES_MAX = 1024 * 1024, /* of one directory; with more something is badly wrong */
+    UNCACHED_SIZE_MIN = 128 * 1024,
 };
+
+#ifndef RWF_DONTCACHE
+#define RWF_DONTCACHE 0x80 /* Linux 6.14; the C library may be older than the kernel */
+#endif
 
 const char *work_path(const struct work *work)
 {
@@ -72,6 +78,20 @@ static uint64_t vector_size(const struct iovec *vector, uint32_t count)
     return size;
 }
 
+/* Large writes behind leave the page cache as soon as they are on disk: its fresh pages would cost more than all the
+ * rest of a produce (docs/adr/0008). Small ones stay: pages that are appended to again are better written once. Where
+ * a kernel or a file system does not know how, the cache keeps them all. */
+static ssize_t write_vector(const struct effect_write *write, struct file *file, const struct iovec *vector,
+                            uint32_t count, uint64_t position)
+{
+    if (!write->urgent && !atomic_load(&file->keeps_cached) && vector_size(vector, count) >= UNCACHED_SIZE_MIN) {
+        const ssize_t wrote = pwritev2(file->fd, vector, (int)count, (off_t)position, RWF_DONTCACHE);
+        if (wrote >= 0 || (errno != EOPNOTSUPP && errno != EINVAL && errno != ENOSYS)) return wrote;
+        atomic_store(&file->keeps_cached, true);
+    }
+    return pwritev(file->fd, vector, (int)count, (off_t)position);
+}
+
 static enum disk_result do_write(struct work *work, struct files *files)
 {
     const struct effect_write *write = &work->effect.write;
@@ -89,7 +109,7 @@ static enum disk_result do_write(struct work *work, struct files *files)
             CHECK(from->data != NULL || from->size == 0);
             vector[count++] = (struct iovec){ (void *)(from->data + skip), from->size - skip };
         }
-        const ssize_t wrote = pwritev(file->fd, vector, (int)count, (off_t)position);
+        const ssize_t wrote = write_vector(write, file, vector, count, position);
         if (wrote < 0) {
             if (errno != EINTR) result = failed("write", write->path);
             continue;
