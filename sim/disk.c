@@ -349,10 +349,8 @@ static enum disk_result carry_file(struct disk *disk, uint32_t path, const struc
     case FILE_LIST: return list(disk, path, file, answer);
     case FILE_SYNC_DIRECTORY:
         if (inode != INODE_DIRECTORY) return DISK_NOT_FOUND;
-        if (sync_fails(disk, false)) {
-            settle_directory(disk, path, 0);
-            return DISK_FAILED;
-        }
+        /* Its names stay what they are, durable or not: a file system that loses one of them stops altogether. */
+        if (sync_fails(disk, false)) return DISK_FAILED;
         settle_directory(disk, path, UINT32_MAX);
         return DISK_DONE;
     case FILE_TRUNCATE:

@@ -445,6 +445,9 @@ uint64_t remove_deadline_ns(const struct logs *logs)
 {
     if (logs->dying_first == SEGMENT_NONE) return UINT64_MAX;
     const struct segment *segment = &logs->segments[logs->dying_first];
-    /* One that is pinned is looked at again when something else happens. */
-    return segment->pins > 0 ? UINT64_MAX : segment->due_ns;
+    bool busy = true;
+
+    for (uint32_t slot = 0; slot < REMOVES_MAX; slot++) busy = busy && logs->removes[slot].state != REMOVE_FREE;
+    /* One that is pinned, or finds no slot, is looked at again when something else happens. */
+    return segment->pins > 0 || busy ? UINT64_MAX : segment->due_ns;
 }
