@@ -16,7 +16,7 @@ static void draw_config(struct config *config, struct prng *prng)
     config->topics_max = 64;
     config->partitions_max = 128;
     config->segments_max = 4096;
-    config->producers_max = (uint32_t)between(prng, 64, 256);
+    config->producers_max = (uint32_t)between(prng, 80, 256); /* four producers in each of eighteen partitions fit */
     config->request_size_max = 1 << 20;
     config->request_memory_size = 8 << 20;
     config->tail_unit_size = 4096u << prng_below(prng, 4);

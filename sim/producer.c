@@ -188,6 +188,10 @@ static bool on_partition(struct run *run, struct client *client, uint64_t reques
         topic_name(client->targets[batch->target].topic, name);
         if (batch->request != request || client->targets[batch->target].index != partition->index) continue;
         if (strcmp(name, topic) != 0) continue;
+        if (run->trace != NULL && partition->error_code != ERROR_NONE) {
+            fprintf(run->trace, "[%12.6f]   producer %u is told %s for %s-%d\n", (double)run->world.now_ns / 1e9,
+                    client->number, error_name(partition->error_code), name, partition->index);
+        }
         if (partition->error_code == ERROR_NONE) {
             on_acked(run, client, at, partition->base_offset);
         } else if (!is_retriable(partition->error_code)) {
