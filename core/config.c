@@ -6,12 +6,17 @@ enum {
     MIB = 1024 * 1024,
     TAIL_UNITS_MIN = 16,
     TAIL_UNITS_MAX = 65000, /* numbered with 16 bits */
+    PEER_LINKS_MIN = 8,     /* a cluster of three: control and data, both ways, and one that is being replaced */
+    PEER_LINKS_MAX = 65536,
+    VOTERS_TARGET_MAX = 7, /* as many as the consensus engine takes; more would only be slower */
 };
 
 void config_init(struct config *config)
 {
     *config = (struct config){
         .node_id = 1,
+
+        .voters_target = 5,
 
         .links_max = 10000,
         .topics_max = 10000,
@@ -47,6 +52,31 @@ static bool is_power_of_two(uint64_t number)
     return number > 0 && (number & (number - 1)) == 0;
 }
 
+static bool is_reachable(const struct address *address)
+{
+    return address->host[0] != 0 && address->port != 0;
+}
+
+static const char *cluster_contradiction(const struct config *config)
+{
+    if (!config->cluster_enabled) {
+        return config->peer_links_max == 0 ? NULL : "peer_connections_max must be 0 where cluster.enabled is false";
+    }
+    if (config->peer_links_max < PEER_LINKS_MIN) return "peer_connections_max must be 8 or more";
+    if (config->peer_links_max > PEER_LINKS_MAX) return "peer_connections_max must be 65536 or less";
+    if (!is_reachable(&config->node_address)) return "advertised_node_addr must have a host and a port";
+    if (!is_reachable(&config->wal_address)) return "advertised_wal_addr must have a host and a port";
+    if (config->voters_target % 2 == 0 || config->voters_target > VOTERS_TARGET_MAX) {
+        return "voters must be 1, 3, 5 or 7";
+    }
+    if (config->seed_count > SEEDS_MAX) return "seed_nodes must be 16 or fewer";
+    for (uint32_t i = 0; i < config->seed_count; i++) {
+        const struct seed_node *seed = &config->seeds[i];
+        if (seed->node_id < 0 || !is_reachable(&seed->address)) return "each of seed_nodes must be id@host:port";
+    }
+    return NULL;
+}
+
 const char *config_contradiction(const struct config *config)
 {
     const uint32_t unit_size = config->tail_unit_size;
@@ -71,5 +101,5 @@ const char *config_contradiction(const struct config *config)
     if (config->request_size_max > config->request_memory_size / 4) {
         return "request_memory must be 4 times request_size_max or more";
     }
-    return NULL;
+    return cluster_contradiction(config);
 }

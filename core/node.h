@@ -24,12 +24,28 @@ struct address {
     uint16_t port;
 };
 
+enum { SEEDS_MAX = 16 }; /* addresses to ask for a cluster; a few that are up most of the time are enough */
+
+struct seed_node {
+    int32_t node_id; /* who is expected there; 0: whoever it is */
+    struct address address;
+};
+
 /* All that differs between nodes. Limits reserve address space, not memory; beyond one there is a policy error. */
 struct config {
     int32_t node_id;  /* 1 or more */
     uint64_t seed[2]; /* all randomness of this start: ids, timeouts */
     struct address advertised_kafka;
     char rack[64]; /* "" is none */
+
+    /* The cluster. A node with cluster_enabled false stays alone: it opens no door to others, and dials nobody. */
+    bool cluster_enabled;
+    uint32_t peer_links_max;     /* links that other nodes dialed, and as many again that this one dials; 0: alone */
+    struct address node_address; /* where others reach LISTENER_NODE */
+    struct address wal_address;  /* where others reach LISTENER_WAL */
+    uint32_t seed_count;
+    struct seed_node seeds[SEEDS_MAX]; /* none but itself: a node without data founds a cluster */
+    uint32_t voters_target;            /* odd: of the nodes, so many vote on metadata where there are as many */
 
     uint32_t links_max;
     uint32_t topics_max;

@@ -80,6 +80,7 @@ static void answer(const struct effect *order, struct event *event)
         event->type = EVENT_FILE_DONE;
         disk->op = order->file.op;
         return;
+    case EFFECT_OPEN_LINK:
     case EFFECT_RECEIVE:
     case EFFECT_SEND:
     case EFFECT_CLOSE_LINK:

@@ -77,6 +77,7 @@ static void obey(void)
     for (uint32_t i = 0; i < effects.count; i++) {
         const struct effect *effect = &effects.list[i];
         switch (effect->type) {
+        case EFFECT_OPEN_LINK: CHECK(false); break; /* it is alone */
         case EFFECT_RECEIVE:
             CHECK(effect->receive.link < LINKS && links[effect->receive.link].open);
             CHECK(!links[effect->receive.link].receiving && effect->receive.size > 0);

@@ -201,6 +201,7 @@ static uint32_t choose_lane(const struct disk *disk, const struct effect *effect
         return least_busy(disk, LANE_BEHIND, LANE_BEHIND_COUNT);
     case EFFECT_FILE: return least_busy(disk, LANE_BEHIND, LANE_BEHIND_COUNT);
     case EFFECT_READ: return least_busy(disk, LANE_READ, LANE_READ_COUNT);
+    case EFFECT_OPEN_LINK:
     case EFFECT_RECEIVE:
     case EFFECT_SEND:
     case EFFECT_CLOSE_LINK:
@@ -322,6 +323,7 @@ static enum event_type answer_type(enum effect_type order)
     case EFFECT_SYNC: return EVENT_SYNCED;
     case EFFECT_READ: return EVENT_READ_DONE;
     case EFFECT_FILE: return EVENT_FILE_DONE;
+    case EFFECT_OPEN_LINK:
     case EFFECT_RECEIVE:
     case EFFECT_SEND:
     case EFFECT_CLOSE_LINK:

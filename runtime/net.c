@@ -1,15 +1,12 @@
 #include "net.h"
 
 #include "base/check.h"
+#include "dial.h"
 #include "log.h"
 #include "stream.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -31,6 +28,15 @@ struct listening {
     bool is_open;
 };
 
+/* Link numbers that are given out together; see base/effect.h. */
+enum range_kind { RANGE_CLIENTS, RANGE_PEERS, RANGE_DIALED, RANGE_COUNT };
+
+struct range {
+    uint32_t first, max;
+    uint32_t used;       /* the first so many have been used at least once */
+    struct stream *free; /* used before; where the core gives the numbers, it keeps them too */
+};
+
 struct net {
     uv_loop_t *loop;
     struct net_config config;
@@ -38,59 +44,60 @@ struct net {
     uint32_t listening_count;
     int reserve_fd; /* given up for a moment to refuse a connection when there are no descriptors */
     uv_timer_t stall_timer;
-    struct stream *streams; /* links_max of them, of which the first streams_used have been used at least once */
+    struct stream *streams; /* of all ranges */
     size_t streams_memory;  /* bytes reserved for them */
-    uint32_t streams_used;
-    struct stream *free; /* used before */
+    struct range ranges[RANGE_COUNT];
     struct stream_common common;
 };
 
 /* ---- accepting ---- */
 
-static void format_peer(const struct sockaddr_storage *address, char *text, size_t size)
+static struct range *range_of(struct net *net, enum listener listener)
 {
-    char host[INET6_ADDRSTRLEN];
-
-    if (address->ss_family == AF_INET) {
-        const struct sockaddr_in *in = (const struct sockaddr_in *)address;
-        snprintf(text, size, "%s:%u", inet_ntop(AF_INET, &in->sin_addr, host, sizeof host), ntohs(in->sin_port));
-    } else if (address->ss_family == AF_INET6) {
-        const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)address;
-        snprintf(text, size, "[%s]:%u", inet_ntop(AF_INET6, &in6->sin6_addr, host, sizeof host), ntohs(in6->sin6_port));
-    } else {
-        snprintf(text, size, "unknown:0");
-    }
+    return &net->ranges[listener == LISTENER_KAFKA ? RANGE_CLIENTS : RANGE_PEERS];
 }
 
-static void prepare_socket(int fd)
+static struct stream *free_stream(struct net *net, struct range *range)
 {
-    const int one = 1, idle_s = 60, interval_s = 15, probes = 4;
-
-    /* A failure costs speed or patience with a dead peer, nothing else. */
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one);
-    setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof idle_s);
-    setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval_s, sizeof interval_s);
-    setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof probes);
-}
-
-static struct stream *free_stream(struct net *net)
-{
-    struct stream *stream = net->free;
+    struct stream *stream = range->free;
 
     if (stream != NULL) {
-        net->free = stream->next;
-    } else if (net->streams_used < net->config.links_max) {
-        stream = &net->streams[net->streams_used];
-        stream->number = net->streams_used++;
+        range->free = stream->next;
+    } else if (range->used < range->max) {
+        stream = &net->streams[range->first + range->used];
+        stream->number = range->first + range->used++;
     }
     return stream;
 }
 
+/* The core chooses: a number that is free, as far as it knows. */
+static struct stream *stream_to_dial(struct net *net, uint32_t number)
+{
+    struct range *range = &net->ranges[RANGE_DIALED];
+
+    CHECK(number >= range->first && number - range->first < range->max);
+    for (; range->used <= number - range->first; range->used++) {
+        net->streams[range->first + range->used].number = range->first + range->used;
+    }
+    return &net->streams[number];
+}
+
+/* A stream that has been used. */
+static struct stream *stream_of(struct net *net, uint32_t number)
+{
+    uint32_t kind = 0;
+
+    while (kind < RANGE_COUNT - 1 && number - net->ranges[kind].first >= net->ranges[kind].max) kind++;
+    CHECK(number - net->ranges[kind].first < net->ranges[kind].used);
+    return &net->streams[number];
+}
+
 static void give_back(struct net *net, struct stream *stream)
 {
-    stream->next = net->free;
-    net->free = stream;
+    if (stream->number >= net->ranges[RANGE_DIALED].first) return; /* the core keeps those */
+    struct range *range = range_of(net, stream->listener);
+    stream->next = range->free;
+    range->free = stream;
 }
 
 static void refuse(struct net *net, int fd, const struct sockaddr_storage *address, const char *why)
@@ -99,7 +106,7 @@ static void refuse(struct net *net, int fd, const struct sockaddr_storage *addre
 
     close(fd);
     net->common.counts.refused++;
-    format_peer(address, peer, sizeof peer);
+    dial_format_peer((const struct sockaddr *)address, peer, sizeof peer);
     log_line(NOTE_WARNING, "refused", "connection from %s closed: %s", peer, why);
 }
 
@@ -143,14 +150,17 @@ static bool accept_one(struct net *net, struct listening *listening)
         }
         return true; /* that connection is gone already (ECONNABORTED and its like): the next one */
     }
-    struct stream *stream = free_stream(net);
+    struct stream *stream = free_stream(net, range_of(net, listening->listener));
     if (stream == NULL) {
-        refuse(net, fd, &address, "there are as many connections as limits.connections_max allows");
+        refuse(net, fd, &address,
+               listening->listener == LISTENER_KAFKA
+                   ? "there are as many connections as limits.connections_max allows"
+                   : "there are as many connections as limits.peer_connections_max allows");
         return true;
     }
-    prepare_socket(fd);
+    dial_prepare_socket(fd);
     char peer[PEER_SIZE_MAX];
-    format_peer(&address, peer, sizeof peer);
+    dial_format_peer((const struct sockaddr *)&address, peer, sizeof peer);
     if (stream_open(&net->common, stream, fd, listening->listener, peer)) {
         net->common.counts.accepted++;
     } else {
@@ -183,19 +193,20 @@ void net_listen(struct net *net, int fd, enum listener listener)
     listening->retry.data = listening;
 }
 
-void net_accept(struct net *net)
+void net_accept(struct net *net, enum listener listener)
 {
     for (uint32_t i = 0; i < net->listening_count; i++) {
         struct listening *listening = &net->listenings[i];
-        if (listening->is_open) CHECK(uv_poll_start(&listening->poll, UV_READABLE, on_acceptable) == 0);
+        if (listening->is_open && listening->listener == listener)
+            CHECK(uv_poll_start(&listening->poll, UV_READABLE, on_acceptable) == 0);
     }
 }
 
-void net_accept_end(struct net *net)
+void net_accept_end(struct net *net, enum listener listener)
 {
     for (uint32_t i = 0; i < net->listening_count; i++) {
         struct listening *listening = &net->listenings[i];
-        if (!listening->is_open) continue;
+        if (!listening->is_open || listening->listener != listener) continue;
         listening->is_open = false;
         uv_close((uv_handle_t *)&listening->poll, NULL);
         uv_close((uv_handle_t *)&listening->retry, NULL);
@@ -210,7 +221,7 @@ struct net *net_new(uv_loop_t *loop, struct files *files, struct disk *disk, con
     struct net *net = calloc(1, sizeof *net);
 
     CHECK(config->links_max > 0);
-    const size_t streams_memory = config->links_max * sizeof(struct stream);
+    const size_t streams_memory = (config->links_max + 2 * (size_t)config->peer_links_max) * sizeof(struct stream);
     struct stream *streams =
         mmap(NULL, streams_memory, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     uint8_t *scratch = malloc(STREAM_SCRATCH_SIZE);
@@ -222,6 +233,10 @@ struct net *net_new(uv_loop_t *loop, struct files *files, struct disk *disk, con
     net->config = *config;
     net->streams = streams;
     net->streams_memory = streams_memory;
+    net->ranges[RANGE_CLIENTS] = (struct range){ .first = 0, .max = config->links_max };
+    net->ranges[RANGE_PEERS] = (struct range){ .first = config->links_max, .max = config->peer_links_max };
+    net->ranges[RANGE_DIALED] =
+        (struct range){ .first = config->links_max + config->peer_links_max, .max = config->peer_links_max };
     net->common = (struct stream_common){ .loop = loop, .disk = disk, .files = files, .scratch = scratch };
     net->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
     net->stall_timer.data = net;
@@ -234,27 +249,29 @@ static void on_stall_timer(uv_timer_t *timer)
     struct net *net = timer->data;
     bool some_wait = false;
 
-    for (uint32_t i = 0; i < net->streams_used; i++) {
-        if (stream_check_stall(&net->streams[i], net->config.send_stall_ms)) some_wait = true;
+    for (const struct range *range = net->ranges; range < net->ranges + RANGE_COUNT; range++) {
+        for (uint32_t i = 0; i < range->used; i++) {
+            if (stream_check_stall(&net->streams[range->first + i], net->config.send_stall_ms)) some_wait = true;
+        }
     }
     if (!some_wait) uv_timer_stop(timer);
 }
 
 void net_order(struct net *net, const struct effect *effect)
 {
-    if (effect->type == EFFECT_RECEIVE) {
-        CHECK(effect->receive.link < net->streams_used);
-        stream_receive(&net->streams[effect->receive.link], &effect->receive);
+    if (effect->type == EFFECT_OPEN_LINK) {
+        stream_dial(&net->common, stream_to_dial(net, effect->open_link.link), &effect->open_link);
+    } else if (effect->type == EFFECT_RECEIVE) {
+        stream_receive(stream_of(net, effect->receive.link), &effect->receive);
     } else if (effect->type == EFFECT_SEND) {
-        CHECK(effect->send.link < net->streams_used);
-        struct stream *stream = &net->streams[effect->send.link];
+        struct stream *stream = stream_of(net, effect->send.link);
         stream_send(stream, &effect->send);
         if (stream->sending.active && !uv_is_active((uv_handle_t *)&net->stall_timer)) {
             uv_timer_start(&net->stall_timer, on_stall_timer, STALL_CHECK_MS, STALL_CHECK_MS);
         }
     } else {
-        CHECK(effect->type == EFFECT_CLOSE_LINK && effect->close_link.link < net->streams_used);
-        stream_close(&net->streams[effect->close_link.link]);
+        CHECK(effect->type == EFFECT_CLOSE_LINK);
+        stream_close(stream_of(net, effect->close_link.link));
     }
 }
 
@@ -275,12 +292,15 @@ bool net_is_ready(const struct net *net)
 
 void net_on_warmed(struct net *net, uint64_t tag, struct file *file)
 {
-    const uint32_t number = (uint32_t)tag;
+    struct stream *stream = stream_of(net, (uint32_t)tag);
 
-    CHECK(number < net->streams_used);
-    struct stream *stream = &net->streams[number];
     if (stream_tag(stream) == tag) stream_on_warmed(stream, file);
     else if (file != NULL) files_put(net->common.files, file);
+}
+
+bool net_is_resolving(const struct net *net)
+{
+    return net->common.resolving > 0;
 }
 
 struct net_counts net_counts(const struct net *net)
@@ -290,13 +310,19 @@ struct net_counts net_counts(const struct net *net)
 
 void net_check(const struct net *net)
 {
-    for (uint32_t i = 0; i < net->streams_used; i++) stream_check(&net->streams[i]);
+    for (const struct range *range = net->ranges; range < net->ranges + RANGE_COUNT; range++) {
+        for (uint32_t i = 0; i < range->used; i++) stream_check(&net->streams[range->first + i]);
+    }
 }
 
 void net_close(struct net *net)
 {
-    net_accept_end(net);
-    for (uint32_t i = 0; i < net->streams_used; i++) stream_close(&net->streams[i]);
+    net_accept_end(net, LISTENER_KAFKA);
+    net_accept_end(net, LISTENER_NODE);
+    net_accept_end(net, LISTENER_WAL);
+    for (const struct range *range = net->ranges; range < net->ranges + RANGE_COUNT; range++) {
+        for (uint32_t i = 0; i < range->used; i++) stream_close(&net->streams[range->first + i]);
+    }
     uv_close((uv_handle_t *)&net->stall_timer, NULL);
     if (net->reserve_fd >= 0) close(net->reserve_fd);
 }

@@ -21,15 +21,18 @@
 struct net;
 
 struct net_config {
-    uint32_t links_max;
+    uint32_t links_max;      /* from clients */
+    uint32_t peer_links_max; /* from other nodes, and as many again to them */
     uint64_t send_stall_ms;
 };
 
 struct net_counts {
     uint64_t accepted;
-    uint64_t refused; /* closed at once: links_max, or no descriptor */
-    uint64_t stalled; /* closed because they took nothing for send_stall_ms */
-    uint64_t lost;    /* closed because of an error on the socket or the file that was sent */
+    uint64_t dialed;
+    uint64_t unreached; /* of these: nobody there */
+    uint64_t refused;   /* closed at once: as many as there may be, or no descriptor */
+    uint64_t stalled;   /* closed because they took nothing for send_stall_ms */
+    uint64_t lost;      /* closed because of an error on the socket or the file that was sent */
     uint64_t received_size;
     uint64_t sent_size;
     uint64_t warmed; /* file ranges that had to be read from the disk before they could be sent */
@@ -39,16 +42,18 @@ struct net_counts {
 /* NULL and a logged line if there is no memory. */
 struct net *net_new(uv_loop_t *loop, struct files *files, struct disk *disk, const struct net_config *config);
 
-/* Closes everything; the loop has to run once more before net_free. */
+/* Closes everything; the loop has to run once more before net_free, and does so until no name is being looked up. */
 void net_close(struct net *net);
+bool net_is_resolving(const struct net *net);
 void net_free(struct net *net);
 
-/* Takes over a bound and listening socket. Connections are taken from net_accept on, until net_accept_end. */
+/* Takes over a bound and listening socket. Connections are taken from net_accept on, until net_accept_end; each means
+ * the listeners of that kind. */
 void net_listen(struct net *net, int fd, enum listener listener);
-void net_accept(struct net *net);
-void net_accept_end(struct net *net);
+void net_accept(struct net *net, enum listener listener);
+void net_accept_end(struct net *net, enum listener listener);
 
-/* A RECEIVE, SEND or CLOSE_LINK. */
+/* An OPEN_LINK, RECEIVE, SEND or CLOSE_LINK. */
 void net_order(struct net *net, const struct effect *effect);
 
 /* The next fact, complete but for its time. Memory it lends is good until the next call. */

@@ -145,7 +145,7 @@ static void serve_if_ready(struct host *host)
     node_status(host->node, &status);
     if (status.state != NODE_SERVING) return;
     host->serving = true;
-    net_accept(host->net);
+    net_accept(host->net, LISTENER_KAFKA);
     log_line(NOTE_INFO, "serving", "kafka on %s, advertised as %s, admin %s, data in %s",
              address_format(&host->settings->kafka, kafka), address_format(&host->config.advertised_kafka, advertised),
              has_admin ? address_format(&host->settings->admin, admin) : "off", host->settings->data_dir);
@@ -198,6 +198,7 @@ void host_do(struct host *host, struct effects *effects)
         case EFFECT_SYNC:
         case EFFECT_READ:
         case EFFECT_FILE: disk_order(host->disk, effect); break;
+        case EFFECT_OPEN_LINK:
         case EFFECT_RECEIVE:
         case EFFECT_SEND:
         case EFFECT_CLOSE_LINK:
@@ -209,6 +210,7 @@ void host_do(struct host *host, struct effects *effects)
     for (uint32_t i = 0; i < effects->count; i++) {
         const struct effect *effect = &effects->list[i];
         switch (effect->type) {
+        case EFFECT_OPEN_LINK:
         case EFFECT_RECEIVE:
         case EFFECT_SEND:
         case EFFECT_CLOSE_LINK: net_order(host->net, effect); break;
@@ -242,7 +244,7 @@ static void on_signal(uv_signal_t *signal, int number)
     }
     log_line(NOTE_INFO, "signal", "%s: stopping (again: at once)", number == SIGTERM ? "SIGTERM" : "SIGINT");
     host->serving = false;
-    net_accept_end(host->net);
+    net_accept_end(host->net, LISTENER_KAFKA);
 }
 
 static bool watch_signals(struct host *host)
@@ -339,7 +341,8 @@ static bool open_host(struct host *host, struct settings *settings)
     host->files = files_new(host->data_dir.fd, files_max);
     if (host->files != NULL) host->disk = disk_new(&host->loop, host->files);
     if (host->disk == NULL) return false;
-    const struct net_config net_config = { host->config.links_max, settings->send_stall_ms };
+    const struct net_config net_config = { host->config.links_max, host->config.peer_links_max,
+                                           settings->send_stall_ms };
     host->net = net_new(&host->loop, host->files, host->disk, &net_config);
     if (host->net == NULL || !make_node(host)) return false;
     net_listen(host->net, kafka_fd, LISTENER_KAFKA);
@@ -388,7 +391,8 @@ enum exit_code server_run(const struct settings *given)
     /* What is open when that fails ends with the process. */
     if (!open_host(&host, &settings)) return EXIT_CANNOT_START;
     host_run(&host, &host.effects);
-    /* After a clean stop nothing is under way. Else a disk that hangs must not keep the process from ending. */
-    if (host.halt_reason == HALT_STOPPED) close_host(&host);
+    /* After a clean stop nothing is under way, but perhaps a name that is being looked up. Else a disk that hangs must
+     * not keep the process from ending. */
+    if (host.halt_reason == HALT_STOPPED && !net_is_resolving(host.net)) close_host(&host);
     return exit_code_of(host.halt_reason);
 }

@@ -321,28 +321,74 @@ static void on_poll(uv_poll_t *poll, int status, int events)
     list_if_ready(stream);
 }
 
-bool stream_open(struct stream_common *common, struct stream *stream, int fd, enum listener listener, const char *peer)
+/* A new use of the number. */
+static void begin(struct stream_common *common, struct stream *stream, enum listener listener)
 {
     const uint32_t number = stream->number, generation = stream->generation;
+    const int dial_error = stream->dial_error;
 
     CHECK(stream->state == STREAM_FREE);
     memset(stream, 0, sizeof *stream);
     stream->common = common;
     stream->number = number;
     stream->generation = generation + 1;
+    stream->dial_error = dial_error;
+    stream->listener = listener;
+}
+
+/* The socket is there. */
+static bool watch_socket(struct stream *stream, int fd, const char *peer)
+{
+    if (uv_poll_init(stream->common->loop, &stream->poll, fd) != 0) return false;
+    stream->poll.data = stream;
     stream->fd = fd;
     stream->state = STREAM_OPEN;
-    stream->listener = listener;
     memcpy(stream->peer, peer, strlen(peer) + 1);
-    if (uv_poll_init(common->loop, &stream->poll, fd) != 0) {
-        stream->state = STREAM_FREE;
-        return false;
-    }
-    stream->poll.data = stream;
     stream->opened = true;
-    common->counts.links++;
     list_if_ready(stream);
     return true;
+}
+
+bool stream_open(struct stream_common *common, struct stream *stream, int fd, enum listener listener, const char *peer)
+{
+    begin(common, stream, listener);
+    if (!watch_socket(stream, fd, peer)) return false;
+    common->counts.links++;
+    return true;
+}
+
+/* ---- dialing ---- */
+
+void stream_dial(struct stream_common *common, struct stream *stream, const struct effect_open_link *order)
+{
+    begin(common, stream, order->at);
+    stream->state = STREAM_DIALING;
+    common->counts.links++;
+    common->counts.dialed++;
+    stream->dial = dial_begin(common, stream, order, stream->dial_error);
+    if (stream->dial == NULL) stream_on_unreached(stream, false, ENOMEM);
+}
+
+void stream_on_connected(struct stream *stream, int fd, const char *peer)
+{
+    CHECK(stream->state == STREAM_DIALING);
+    stream->dial = NULL;
+    stream->dial_error = 0;
+    if (watch_socket(stream, fd, peer)) return;
+    close(fd);
+    stream_on_unreached(stream, false, ENOMEM);
+}
+
+void stream_on_unreached(struct stream *stream, bool refused, int error)
+{
+    CHECK(stream->state == STREAM_DIALING);
+    stream->common->counts.unreached++;
+    stream->dial = NULL;
+    stream->dial_error = error;
+    stream->refused = refused;
+    stream->state = STREAM_CLOSING;
+    stream->closed = true;
+    list_if_ready(stream);
 }
 
 static void on_closed(uv_handle_t *handle)
@@ -355,6 +401,14 @@ static void on_closed(uv_handle_t *handle)
 
 void stream_close(struct stream *stream)
 {
+    if (stream->state == STREAM_DIALING) {
+        dial_end(stream->dial);
+        stream->dial = NULL;
+        stream->state = STREAM_CLOSING;
+        stream->closed = true;
+        list_if_ready(stream);
+        return;
+    }
     if (stream->state != STREAM_OPEN) return;
     stream->state = STREAM_CLOSING;
     stream->receiving = (struct receiving){ NULL, 0 };
@@ -383,7 +437,7 @@ bool stream_tell(struct stream *stream, struct event *event)
         stream->state = STREAM_FREE;
         stream->common->counts.links--;
         event->type = EVENT_LINK_CLOSED;
-        event->link_closed = (struct event_link_closed){ .link = stream->number };
+        event->link_closed = (struct event_link_closed){ .link = stream->number, .refused = stream->refused };
     } else if (stream->sent) {
         stream->sent = false;
         event->type = EVENT_SENT;
@@ -398,6 +452,7 @@ bool stream_tell(struct stream *stream, struct event *event)
 void stream_check(const struct stream *stream)
 {
     CHECK(stream->listed == is_ready(stream));
+    CHECK((stream->state == STREAM_DIALING) == (stream->dial != NULL));
     if (stream->state == STREAM_OPEN) return;
     CHECK(stream->receiving.size == 0 && !stream->sending.active && stream->sending.file == NULL);
     CHECK(!stream->sent);

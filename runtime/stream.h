@@ -5,6 +5,7 @@
 #ifndef CHRONIK_RUNTIME_STREAM_H
 #define CHRONIK_RUNTIME_STREAM_H
 
+#include "dial.h"
 #include "net.h"
 
 enum {
@@ -22,10 +23,12 @@ struct stream_common {
     struct stream *ready_first, *ready_last;
     struct net_counts counts;
     uint8_t *scratch;
+    uint32_t resolving; /* names that a thread is looking up */
 };
 
 enum stream_state {
     STREAM_FREE,
+    STREAM_DIALING, /* no socket yet */
     STREAM_OPEN,
     STREAM_CLOSING, /* the socket is closed; libuv still has the handle, or the core has not been told */
 };
@@ -61,6 +64,10 @@ struct stream {
     struct receiving receiving;
     struct sending sending;
 
+    struct dial *dial; /* while dialing */
+    int dial_error;    /* what the last attempt under this number ended with, 0: it succeeded */
+    bool refused;      /* to be told with `closed` */
+
     bool opened, sent, closed; /* facts that are still to be told */
     bool listed;
     struct stream *next; /* ready, or free */
@@ -69,6 +76,12 @@ struct stream {
 
 /* False: the system has no room to watch one more socket. */
 bool stream_open(struct stream_common *common, struct stream *stream, int fd, enum listener listener, const char *peer);
+
+/* The number is the core's: the stream is free, or has only its own end to tell. */
+void stream_dial(struct stream_common *common, struct stream *stream, const struct effect_open_link *order);
+void stream_on_connected(struct stream *stream, int fd, const char *peer);
+void stream_on_unreached(struct stream *stream, bool refused, int error);
+
 void stream_receive(struct stream *stream, const struct effect_receive *order);
 void stream_send(struct stream *stream, const struct effect_send *order);
 

@@ -33,6 +33,7 @@ const char *work_path(const struct work *work)
     case EFFECT_SYNC: return work->effect.sync.path;
     case EFFECT_READ: return work->effect.read.path;
     case EFFECT_FILE: return work->effect.file.path;
+    case EFFECT_OPEN_LINK:
     case EFFECT_RECEIVE:
     case EFFECT_SEND:
     case EFFECT_CLOSE_LINK:
@@ -50,6 +51,7 @@ uint64_t work_op(const struct work *work)
     case EFFECT_SYNC: return work->effect.sync.op;
     case EFFECT_READ: return work->effect.read.op;
     case EFFECT_FILE: return work->effect.file.op;
+    case EFFECT_OPEN_LINK:
     case EFFECT_RECEIVE:
     case EFFECT_SEND:
     case EFFECT_CLOSE_LINK:
@@ -384,6 +386,7 @@ void work_do(struct work *work, struct files *files)
     case EFFECT_SYNC: work->result = do_sync(work, files); return;
     case EFFECT_READ: work->result = do_read(work, files); return;
     case EFFECT_FILE: work->result = do_file(work, files); return;
+    case EFFECT_OPEN_LINK:
     case EFFECT_RECEIVE:
     case EFFECT_SEND:
     case EFFECT_CLOSE_LINK:

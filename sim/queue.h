@@ -14,6 +14,7 @@ enum happening_kind {
     HAPPENS_SENT,     /* the node's SEND on link `a` is done, generation `b` */
     HAPPENS_OPENED,   /* link `a` reaches the node, generation `b` */
     HAPPENS_CLOSED,   /* link `a` is closed for the node, generation `b` */
+    HAPPENS_REFUSED,  /* nobody listens where link `a` was to go, in life `b` of the machine */
     HAPPENS_DEADLINE, /* `b`: the generation of the node's deadline */
     HAPPENS_CLIENT,   /* client `a` wakes up */
     HAPPENS_FAULT,    /* entry `a` of the schedule */

@@ -93,6 +93,10 @@ static const char *action_text(enum file_action action)
 static void trace_order(FILE *file, const struct effect *effect)
 {
     switch (effect->type) {
+    case EFFECT_OPEN_LINK:
+        fprintf(file, "open link %u to %s:%u\n", effect->open_link.link, effect->open_link.host,
+                effect->open_link.port);
+        break;
     case EFFECT_RECEIVE: fprintf(file, "receive link %u up to %u\n", effect->receive.link, effect->receive.size); break;
     case EFFECT_SEND:
         fprintf(file, "send link %u %" PRIu64 " in %u pieces\n", effect->send.link,

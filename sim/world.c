@@ -406,6 +406,11 @@ static bool make_event(struct world *world, const struct happening *happening, s
     case HAPPENS_SENT: return send_is_done(world, happening, event);
     case HAPPENS_OPENED: return open_link(world, happening, event);
     case HAPPENS_CLOSED: return close_link(world, happening, event);
+    case HAPPENS_REFUSED:
+        if (!process_is_up(world, happening->node) || machine->starts != happening->b) return false;
+        event->type = EVENT_LINK_CLOSED;
+        event->link_closed = (struct event_link_closed){ .link = happening->a, .refused = true };
+        return true;
     case HAPPENS_DEADLINE:
         if (!process_is_up(world, happening->node) || machine->deadline_generation != happening->b) return false;
         machine->deadline_ns = UINT64_MAX;
@@ -435,6 +440,7 @@ static bool postpone(struct world *world, const struct happening *happening)
     case HAPPENS_SENT:
     case HAPPENS_OPENED:
     case HAPPENS_CLOSED:
+    case HAPPENS_REFUSED:
     case HAPPENS_DEADLINE:
     case HAPPENS_START: break;
     default: return false;
@@ -499,6 +505,9 @@ static void order(struct world *world, uint32_t number, const struct effect *eff
     uint64_t delay_ns;
 
     switch (effect->type) {
+    case EFFECT_OPEN_LINK: /* no machine of this room listens to others */
+        world_after(world, draw_latency(world), HAPPENS_REFUSED, number, effect->open_link.link, machine->starts);
+        break;
     case EFFECT_RECEIVE:
         wire = &world->wires[effect->receive.link];
         CHECK(wire->used && wire->node_open && !wire->receiving && effect->receive.size > 0);

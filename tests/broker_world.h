@@ -205,6 +205,7 @@ static inline void world_do(struct world *world, const struct effect *effect)
     struct wire *wire;
 
     switch (effect->type) {
+    case EFFECT_OPEN_LINK: CHECK(false); break;
     case EFFECT_RECEIVE:
         wire = &world->wires[effect->receive.link];
         CHECK(wire->open && !wire->receiving && effect->receive.size > 0);

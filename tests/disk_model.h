@@ -380,6 +380,7 @@ static void disk_do(struct disk *disk, const struct effect *order, struct event 
         answer->op = order->file.op;
         disk_do_file(disk, &order->file, answer);
         return;
+    case EFFECT_OPEN_LINK:
     case EFFECT_RECEIVE:
     case EFFECT_SEND:
     case EFFECT_CLOSE_LINK:
@@ -398,6 +399,7 @@ static const char *disk_order_path(const struct effect *order, bool second)
     case EFFECT_FILE:
         if (!second) return order->file.path;
         return order->file.action == FILE_RENAME ? order->file.to : "";
+    case EFFECT_OPEN_LINK:
     case EFFECT_RECEIVE:
     case EFFECT_SEND:
     case EFFECT_CLOSE_LINK:

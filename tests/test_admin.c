@@ -36,6 +36,7 @@ static void obey(struct world *world)
     for (uint32_t i = 0; i < world->effects.count; i++) {
         const struct effect *effect = &world->effects.list[i];
         switch (effect->type) {
+        case EFFECT_OPEN_LINK: EXPECT("it is alone", false); break;
         case EFFECT_RECEIVE:
             world->receiving = true;
             world->into = effect->receive.into;

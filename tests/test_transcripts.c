@@ -46,6 +46,7 @@ static bool is_of_interest(const struct effect *effect)
     const char *path = NULL;
 
     switch (effect->type) {
+    case EFFECT_OPEN_LINK:
     case EFFECT_RECEIVE:
     case EFFECT_SEND: return false;
     case EFFECT_WRITE: path = effect->write.path; break;

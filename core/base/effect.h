@@ -4,6 +4,7 @@
  *
  * | order                | answer                                                                              |
  * |----------------------|-------------------------------------------------------------------------------------|
+ * | EFFECT_OPEN_LINK     | EVENT_LINK_OPENED, or EVENT_LINK_CLOSED                                             |
  * | EFFECT_RECEIVE       | EVENT_RECEIVED, or EVENT_LINK_CLOSED                                                |
  * | EFFECT_SEND          | EVENT_SENT, or EVENT_LINK_CLOSED                                                    |
  * | EFFECT_CLOSE_LINK    | EVENT_LINK_CLOSED                                                                   |
@@ -15,7 +16,11 @@
  * | EFFECT_HALT          | none: the node is not stepped again                                                 |
  *
  * Order. Orders for one path are carried out in the order in which they were given, and a sync covers every write
- * ordered before it on its path. Nothing else is promised: whoever needs two paths in order waits for the answer. */
+ * ordered before it on its path. Nothing else is promised: whoever needs two paths in order waits for the answer.
+ *
+ * Link numbers come in three dense ranges, whose sizes are the config's: [0, links_max) for clients, the next
+ * peer_links_max for what other nodes dialed (the host gives both), and the last peer_links_max for what this node
+ * dials (the core gives these, with EFFECT_OPEN_LINK). */
 #ifndef CHRONIK_BASE_EFFECT_H
 #define CHRONIK_BASE_EFFECT_H
 
@@ -28,6 +33,7 @@ enum {
 };
 
 enum effect_type {
+    EFFECT_OPEN_LINK,
     EFFECT_RECEIVE,
     EFFECT_SEND,
     EFFECT_CLOSE_LINK,
@@ -45,6 +51,23 @@ struct piece {
     const char *path;
     uint64_t position;
     uint32_t size;
+};
+
+/* Which of its doors a link came in by; of one that we dial, which of another node's. */
+enum listener {
+    LISTENER_KAFKA, /* clients */
+    LISTENER_NODE,  /* other nodes: control */
+    LISTENER_WAL,   /* other nodes: message data */
+};
+
+/* Dial another node. The number is of the range for dialed links and not in use; it is in use from here to
+ * EVENT_LINK_CLOSED, which also tells that nobody could be reached. The host tries as long as its network does: who has
+ * waited enough orders EFFECT_CLOSE_LINK, in a later step; it may open all the same before it closes. */
+struct effect_open_link {
+    uint32_t link;
+    enum listener at; /* comes back with EVENT_LINK_OPENED */
+    uint16_t port;
+    const char *host; /* a name or a literal; stays put until the answer */
 };
 
 /* Take what has come on a link, as soon as something has: at most `size` bytes. One is outstanding per link. Where
@@ -131,6 +154,7 @@ struct effect_halt {
 struct effect {
     enum effect_type type;
     union {
+        struct effect_open_link open_link;
         struct effect_receive receive;
         struct effect_send send;
         struct effect_close_link close_link;
@@ -164,7 +188,7 @@ enum event_type {
     EVENT_STARTED,     /* first of all, and once */
     EVENT_TIME_PASSED, /* the deadline that the node named is here */
     EVENT_LINK_OPENED,
-    EVENT_LINK_CLOSED, /* also answers the RECEIVE, SEND and CLOSE_LINK outstanding on it; the number may come again */
+    EVENT_LINK_CLOSED, /* also answers what is outstanding on it, whatever it is; the number may come again */
     EVENT_RECEIVED,
     EVENT_SENT,
     EVENT_WRITTEN,
@@ -174,18 +198,15 @@ enum event_type {
     EVENT_STOP_ASKED, /* finish what was promised, flush, and order EFFECT_HALT with HALT_STOPPED */
 };
 
-enum listener {
-    LISTENER_KAFKA,
-};
-
 struct event_link_opened {
-    uint32_t link; /* below links_max, and not in use */
+    uint32_t link; /* not in use; of the range of its listener, or the one that was to be dialed */
     enum listener listener;
     struct bytes peer; /* "host:port", for notes and DescribeGroups; lent until the step returns */
 };
 
 struct event_link_closed {
     uint32_t link;
+    bool refused; /* answers OPEN_LINK: the machine was reached, and nobody listens at that port */
 };
 
 struct event_received {

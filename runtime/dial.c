@@ -1,0 +1,261 @@
+#include "dial.h"
+
+#include "base/check.h"
+#include "log.h"
+#include "stream.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct dial {
+    uv_getaddrinfo_t request;
+    uv_timer_t later; /* an end that was there at once is told in the loop's next turn */
+    uv_poll_t poll;
+    struct stream_common *common;
+    struct stream *stream; /* NULL: nobody waits any more */
+    struct addrinfo *infos, *next;
+    struct addrinfo *owned; /* what is not libuv's: a literal's */
+    uint32_t handles;       /* that libuv has: the timer, and the poll now and then */
+    bool poll_open;
+    int fd; /* being connected, while poll_open */
+    uint32_t tried, refused;
+    int error, last_error; /* errno, or a libuv code below zero */
+    bool resolving;
+    uint16_t port;
+    char host[NI_MAXHOST];
+};
+
+void dial_prepare_socket(int fd)
+{
+    const int one = 1, idle_s = 60, interval_s = 15, probes = 4;
+
+    /* A failure costs speed or patience with a dead peer, nothing else. */
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one);
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof idle_s);
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval_s, sizeof interval_s);
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof probes);
+}
+
+void dial_format_peer(const struct sockaddr *address, char *text, size_t size)
+{
+    char host[INET6_ADDRSTRLEN];
+
+    if (address->sa_family == AF_INET) {
+        const struct sockaddr_in *in = (const struct sockaddr_in *)(const void *)address;
+        snprintf(text, size, "%s:%u", inet_ntop(AF_INET, &in->sin_addr, host, sizeof host), ntohs(in->sin_port));
+    } else if (address->sa_family == AF_INET6) {
+        const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)(const void *)address;
+        snprintf(text, size, "[%s]:%u", inet_ntop(AF_INET6, &in6->sin6_addr, host, sizeof host), ntohs(in6->sin6_port));
+    } else {
+        snprintf(text, size, "unknown:0");
+    }
+}
+
+/* ---- its end ---- */
+
+static void try_next(struct dial *dial);
+
+static void on_handle_closed(uv_handle_t *handle)
+{
+    struct dial *dial = handle->data;
+
+    if (--dial->handles > 0) {
+        if (dial->stream != NULL) try_next(dial);
+        return;
+    }
+    if (dial->owned != NULL) freeaddrinfo(dial->owned);
+    if (dial->infos != NULL) uv_freeaddrinfo(dial->infos);
+    free(dial);
+}
+
+static void close_poll(struct dial *dial)
+{
+    dial->poll_open = false;
+    uv_close((uv_handle_t *)&dial->poll, on_handle_closed);
+}
+
+/* It is freed when libuv has let go of the last handle. */
+static void let_go(struct dial *dial)
+{
+    dial->stream = NULL;
+    if (dial->poll_open) close_poll(dial);
+    uv_close((uv_handle_t *)&dial->later, on_handle_closed);
+}
+
+static void fail(struct dial *dial, int error)
+{
+    dial->error = error;
+    dial->refused += error == ECONNREFUSED;
+}
+
+static void on_failed(uv_timer_t *timer)
+{
+    struct dial *dial = timer->data;
+    const char *reason = dial->error < 0 ? uv_strerror(dial->error) : strerror(dial->error);
+
+    log_line(dial->error == dial->last_error ? NOTE_DEBUG : NOTE_WARNING, "unreached", "cannot reach %s:%u: %s",
+             dial->host, dial->port, reason);
+    stream_on_unreached(dial->stream, dial->tried > 0 && dial->refused == dial->tried, dial->error);
+    let_go(dial);
+}
+
+/* ---- connecting ---- */
+
+/* A connection to a port of one's own that nobody listens at may meet itself. */
+static bool is_to_itself(int fd)
+{
+    struct sockaddr_storage own, other;
+    socklen_t own_size = sizeof own, other_size = sizeof other;
+
+    memset(&own, 0, sizeof own);
+    memset(&other, 0, sizeof other);
+    return getsockname(fd, (struct sockaddr *)&own, &own_size) == 0 &&
+           getpeername(fd, (struct sockaddr *)&other, &other_size) == 0 && own_size == other_size &&
+           memcmp(&own, &other, own_size) == 0;
+}
+
+static int result_of(int fd)
+{
+    int error = 0;
+    socklen_t size = sizeof error;
+
+    if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0) return errno;
+    if (error == 0 && is_to_itself(fd)) return ECONNREFUSED;
+    return error;
+}
+
+static void on_writable(uv_poll_t *poll, int status, int events)
+{
+    struct dial *dial = poll->data;
+    const int error = result_of(dial->fd);
+    struct sockaddr_storage address = { .ss_family = AF_UNSPEC };
+    socklen_t size = sizeof address;
+    char peer[PEER_SIZE_MAX];
+    (void)events;
+
+    if (error != 0 || status < 0) {
+        fail(dial, error != 0 ? error : status);
+        close_poll(dial);
+        close(dial->fd);
+        return;
+    }
+    struct stream *stream = dial->stream;
+    const int fd = dial->fd;
+    getpeername(fd, (struct sockaddr *)&address, &size);
+    dial_format_peer((const struct sockaddr *)&address, peer, sizeof peer);
+    let_go(dial); /* first: libuv watches a socket for one handle at a time */
+    stream_on_connected(stream, fd, peer);
+}
+
+/* True if the connection is under way. */
+static bool try_one(struct dial *dial, const struct addrinfo *info)
+{
+    dial->tried++;
+    const int fd = socket(info->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0) {
+        fail(dial, errno);
+        return false;
+    }
+    dial_prepare_socket(fd);
+    if (connect(fd, info->ai_addr, info->ai_addrlen) != 0 && errno != EINPROGRESS) {
+        fail(dial, errno);
+        close(fd);
+        return false;
+    }
+    const int status = uv_poll_init(dial->common->loop, &dial->poll, fd);
+    if (status != 0) {
+        fail(dial, status);
+        close(fd);
+        return false;
+    }
+    dial->fd = fd;
+    dial->poll_open = true;
+    dial->handles++;
+    dial->poll.data = dial;
+    CHECK(uv_poll_start(&dial->poll, UV_WRITABLE, on_writable) == 0);
+    return true;
+}
+
+static void try_next(struct dial *dial)
+{
+    while (dial->next != NULL) {
+        const struct addrinfo *info = dial->next;
+        dial->next = info->ai_next;
+        if (try_one(dial, info)) return;
+    }
+    CHECK(uv_timer_start(&dial->later, on_failed, 0, 0) == 0);
+}
+
+/* ---- names ---- */
+
+static void on_resolved(uv_getaddrinfo_t *request, int status, struct addrinfo *infos)
+{
+    struct dial *dial = request->data;
+
+    dial->resolving = false;
+    dial->common->resolving--;
+    dial->infos = dial->next = infos;
+    if (dial->stream == NULL) {
+        let_go(dial);
+        return;
+    }
+    if (status != 0) fail(dial, status);
+    try_next(dial);
+}
+
+struct dial *dial_begin(struct stream_common *common, struct stream *stream, const struct effect_open_link *order,
+                        int last_error)
+{
+    struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV | AI_NUMERICHOST };
+    struct dial *dial = calloc(1, sizeof *dial);
+    char service[8];
+
+    if (dial == NULL) return NULL;
+    dial->common = common;
+    dial->stream = stream;
+    dial->last_error = last_error;
+    dial->port = order->port;
+    snprintf(dial->host, sizeof dial->host, "%s", order->host);
+    snprintf(service, sizeof service, "%u", order->port);
+    CHECK(uv_timer_init(common->loop, &dial->later) == 0);
+    dial->handles = 1;
+    dial->later.data = dial;
+    dial->request.data = dial;
+    if (getaddrinfo(dial->host, service, &hints, &dial->owned) == 0) {
+        dial->next = dial->owned;
+        try_next(dial);
+        return dial;
+    }
+    hints.ai_flags = AI_NUMERICSERV;
+    dial->owned = NULL; /* it was no literal */
+    const int status = uv_getaddrinfo(common->loop, &dial->request, on_resolved, dial->host, service, &hints);
+    if (status == 0) {
+        dial->resolving = true;
+        common->resolving++;
+    } else {
+        fail(dial, status);
+        try_next(dial);
+    }
+    return dial;
+}
+
+void dial_end(struct dial *dial)
+{
+    CHECK(dial->stream != NULL);
+    dial->stream = NULL;
+    if (dial->resolving) {
+        uv_cancel((uv_req_t *)&dial->request); /* on_resolved comes in any case */
+        return;
+    }
+    const int fd = dial->poll_open ? dial->fd : -1;
+    let_go(dial);
+    if (fd >= 0) close(fd);
+}

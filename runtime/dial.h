@@ -1,0 +1,31 @@
+/* dial.h -- the way to another node: which addresses its name has, and which of them answers.
+ *
+ * Names are looked up by libuv's threads, literals at once. The addresses are tried one after the other until a
+ * connection stands. How long that may take is for whoever waits: dial_end gives up at any time. What became of it is
+ * told to the stream that asked, stream_on_connected or stream_on_unreached, never before dial_begin has returned. */
+#ifndef CHRONIK_RUNTIME_DIAL_H
+#define CHRONIK_RUNTIME_DIAL_H
+
+#include "base/effect.h"
+
+#include <sys/socket.h>
+
+struct dial;
+struct stream;
+struct stream_common;
+
+/* NULL: no memory. `last_error` is what the caller's previous attempt ended with: an error is logged once for people,
+ * its repetitions for those who debug. */
+struct dial *dial_begin(struct stream_common *common, struct stream *stream, const struct effect_open_link *order,
+                        int last_error);
+
+/* Nobody waits any more. */
+void dial_end(struct dial *dial);
+
+/* Small frames leave at once, and a machine that vanished is noticed some day. */
+void dial_prepare_socket(int fd);
+
+/* "host:port" of an address. */
+void dial_format_peer(const struct sockaddr *address, char *text, size_t size);
+
+#endif
