@@ -152,21 +152,26 @@ static bool set_isr(struct image_partition *partition, const int32_t *ids, uint3
     return true;
 }
 
+bool image_read_partition(const struct metadata_partition_record *record, struct image_partition *made)
+{
+    const bool with_isr = record->isr != NULL;
+    const int32_t *isr = with_isr ? record->isr : record->replicas;
+
+    *made = (struct image_partition){ .topic = SLOT_NONE,
+                                      .index = record->index,
+                                      .leader = record->leader,
+                                      .leader_epoch = record->leader_epoch,
+                                      .partition_epoch = record->partition_epoch,
+                                      .next_partition = SLOT_NONE };
+    if (!set_replicas(made, record->replicas, record->replicas_count)) return false;
+    return set_isr(made, isr, with_isr ? record->isr_count : record->replicas_count) && is_consistent(made);
+}
+
 static enum apply_verdict apply_partition(struct image *image, const struct metadata_partition_record *record,
                                           struct image_change *change)
 {
-    struct image_partition made = { .index = record->index,
-                                    .leader = record->leader,
-                                    .leader_epoch = record->leader_epoch,
-                                    .partition_epoch = record->partition_epoch,
-                                    .next_partition = SLOT_NONE };
-    if (!set_replicas(&made, record->replicas, record->replicas_count)) return APPLY_MALFORMED;
-    const bool with_isr = record->isr != NULL;
-    if (!set_isr(&made, with_isr ? record->isr : record->replicas,
-                 with_isr ? record->isr_count : record->replicas_count)) {
-        return APPLY_MALFORMED;
-    }
-    if (!is_consistent(&made)) return APPLY_MALFORMED;
+    struct image_partition made;
+    if (!image_read_partition(record, &made)) return APPLY_MALFORMED;
     const uint32_t topic = image_topic_by_id(image, &record->topic_id);
     if (topic == SLOT_NONE) return APPLY_REFUSED;
     struct image_topic *owner = &image->topics[topic];
@@ -244,7 +249,7 @@ static bool read_endpoint(struct image_broker *broker, const struct metadata_bro
     return true;
 }
 
-static bool read_broker(const struct metadata_broker_record *record, uint64_t index, struct image_broker *broker)
+bool image_read_broker(const struct metadata_broker_record *record, uint64_t index, struct image_broker *broker)
 {
     if (record->broker_id < 0 || record->rack.size > RACK_SIZE_MAX) return false;
     *broker = (struct image_broker){ .id = record->broker_id,
@@ -281,7 +286,7 @@ static enum apply_verdict apply_broker(struct image *image, uint64_t index, cons
     struct image_broker made;
     uint32_t broker = image_broker_by_id(image, record->broker_id);
 
-    if (!read_broker(record, index, &made)) return APPLY_MALFORMED;
+    if (!image_read_broker(record, index, &made)) return APPLY_MALFORMED;
     if (broker == SLOT_NONE) {
         broker = pool_take(&image->broker_slots);
         if (broker == POOL_NONE) return APPLY_FULL;

@@ -43,6 +43,15 @@ struct image {
     struct arena arena; /* for decoding one record */
 };
 
+/* image_apply.c: what a record makes, without the links that its place in the image gives it. False: no record that
+ * could have been written. */
+bool image_read_partition(const struct metadata_partition_record *record, struct image_partition *made);
+bool image_read_broker(const struct metadata_broker_record *record, uint64_t index, struct image_broker *made);
+
+/* snapshot.c: the record that makes it. */
+void image_add_partition(const struct image *image, uint32_t partition, struct proposal *records);
+void image_add_broker(const struct image *image, uint32_t broker, struct proposal *records);
+
 /* A name as far as two topics may not be alike: metrics of Kafka write dots as underscores. */
 struct folded_name {
     uint8_t bytes[TOPIC_NAME_SIZE_MAX];

@@ -89,8 +89,9 @@ static bool add_broker_setting(const struct broker_settings *settings, int32_t b
     return true;
 }
 
-static void add_broker(const struct image_broker *broker, struct proposal *records)
+void image_add_broker(const struct image *image, uint32_t slot, struct proposal *records)
 {
+    const struct image_broker *broker = &image->brokers[slot];
     struct metadata_broker_record_endpoint endpoints[ENDPOINT_COUNT];
     struct metadata_broker_record record = { .broker_id = broker->id,
                                              .incarnation = broker->incarnation,
@@ -118,9 +119,10 @@ static void add_topic(const struct image_topic *topic, struct proposal *records)
     proposal_add_topic(records, &record);
 }
 
-static void add_partition(const struct image_topic *topic, const struct image_partition *partition,
-                          struct proposal *records)
+void image_add_partition(const struct image *image, uint32_t slot, struct proposal *records)
 {
+    const struct image_partition *partition = &image->partitions[slot];
+    const struct image_topic *topic = &image->topics[partition->topic];
     int32_t replicas[REPLICAS_MAX], isr[REPLICAS_MAX];
     struct metadata_partition_record record = { .topic_id = topic->id,
                                                 .index = partition->index,
@@ -157,7 +159,7 @@ static bool next_of_brokers(const struct image *image, struct snapshot_cursor *c
     cursor->broker = broker == SLOT_NONE ? image->first_broker : image->brokers[broker].next_broker;
     cursor->setting = 0;
     if (cursor->broker == SLOT_NONE) return false;
-    add_broker(&image->brokers[cursor->broker], records);
+    image_add_broker(image, cursor->broker, records);
     return true;
 }
 
@@ -180,9 +182,8 @@ static bool next_of_topics(const struct image *image, struct snapshot_cursor *cu
     if (cursor->topic != SLOT_NONE) {
         if (add_topic_setting(image, cursor, records)) return true;
         if (cursor->partition != SLOT_NONE) {
-            const struct image_partition *partition = &image->partitions[cursor->partition];
-            add_partition(&image->topics[cursor->topic], partition, records);
-            cursor->partition = partition->next_partition;
+            image_add_partition(image, cursor->partition, records);
+            cursor->partition = image->partitions[cursor->partition].next_partition;
             return true;
         }
     }
