@@ -283,7 +283,8 @@ static void on_change(struct node *node, const struct image_change *change)
     case CHANGE_TOPIC_REMOVED:     /* as before */
     case CHANGE_PARTITION_CHANGED: /* its replicas are this node, which leads */
     case CHANGE_BROKER:
-    case CHANGE_BROKER_REMOVED: break;
+    case CHANGE_BROKER_REMOVED:
+    case CHANGE_OWN_WISH: break;
     case CHANGE_PARTITION_CREATED: open_log(node, change->topic, change->partition); break;
     case CHANGE_PARTITION_REMOVED: on_partition_removed(node, change->partition); break;
     case CHANGE_TOPIC_CONFIG: set_topic_rules(node, change->topic); break;

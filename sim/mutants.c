@@ -44,9 +44,11 @@
     X(replay_forgets_producers, "producer state is not rebuilt from the journal", DIES) \
     X(segment_sync_failure_ignored, "a segment's failed sync is taken for a good one", DIES) \
     X(segments_dropped_before_start_is_durable, "files go before the new log start offset is durable", DIES) \
+    X(snapshot_forgets_wishes, "a snapshot does not say which wishes were applied", OPEN) \
     X(snapshot_index_off_by_one, "a snapshot claims one entry more than it holds (KAFKA-14618)", DIES) \
     X(start_beyond_high_watermark, "DeleteRecords goes beyond the high watermark (KAFKA-5634)", DIES) \
-    X(start_shown_early, "a new log start offset is shown before it is durable", DIES)
+    X(start_shown_early, "a new log start offset is shown before it is durable", DIES) \
+    X(wish_applied_twice, "a change that was proposed twice is made twice", OPEN)
 /* clang-format on */
 
 #ifdef CHRONIK_MUTANTS

@@ -118,11 +118,29 @@ static enum apply_verdict broker(struct image *image, int32_t id, int64_t epoch)
     struct metadata_broker_record_endpoint endpoint = { 0, bytes_of("localhost"), 9092 };
     struct proposal proposal = proposal_in(memory, sizeof memory);
     struct image_change change;
-    proposal_add_broker(
-        &proposal,
-        &(struct metadata_broker_record){
-            .broker_id = id, .epoch = epoch, .rack = bytes_of("here"), .endpoints = &endpoint, .endpoints_count = 1 });
+    proposal_add_broker(&proposal, &(struct metadata_broker_record){ .broker_id = id,
+                                                                     .incarnation = id_of(100 + (uint8_t)epoch),
+                                                                     .epoch = epoch,
+                                                                     .rack = bytes_of("here"),
+                                                                     .endpoints = &endpoint,
+                                                                     .endpoints_count = 1 });
     return apply(image, 7, &proposal, &change);
+}
+
+/* A wish of broker `id`, and behind it the topic that it is for; the last record's verdict. */
+static enum apply_verdict wish(struct image *image, int32_t id, int64_t epoch, int64_t sequence, int64_t first_open,
+                               const char *name, struct image_change *change)
+{
+    static uint8_t memory[512]; /* the answer is lent from it */
+    struct proposal proposal = proposal_in(memory, sizeof memory);
+    proposal_add_wish(&proposal, &(struct metadata_wish_record){ .broker_id = id,
+                                                                 .incarnation = id_of(100 + (uint8_t)epoch),
+                                                                 .sequence = sequence,
+                                                                 .first_open = first_open,
+                                                                 .answer = bytes_of(name) });
+    const enum apply_verdict verdict = apply(image, 9, &proposal, change);
+    if (verdict != APPLY_DONE) return verdict;
+    return topic(image, name, (uint8_t)name[0], 1);
 }
 
 /* ---- topics ---- */
@@ -299,6 +317,8 @@ TEST(a_restart_ends_the_epochs_a_broker_led)
     partition(image, 1, 0, 2);
     partition(image, 1, 1, 1);
     EXPECT_EQ("the same registration again", APPLY_REFUSED, broker(image, 2, 7));
+    EXPECT_EQ("an earlier one", APPLY_REFUSED, broker(image, 2, 6));
+    EXPECT_EQ("the same start, proposed once more", APPLY_REFUSED, broker(image, 2, -1));
     EXPECT_EQ("a later one", APPLY_DONE, broker(image, 2, 9));
     EXPECT_EQ("what it led begins anew", 1, image_partition(image, image_partition_slot(image, 0, 0))->leader_epoch);
     EXPECT_EQ("others' go on", 0, image_partition(image, image_partition_slot(image, 0, 1))->leader_epoch);
@@ -311,6 +331,61 @@ TEST(a_restart_ends_the_epochs_a_broker_led)
     }
     EXPECT("by rising id", count == 3 && ids[0] == 1 && ids[1] == 2 && ids[2] == 3);
     EXPECT_EQ("one too many", APPLY_FULL, broker(image, 4, 12));
+    free(image);
+}
+
+/* ---- wishes ---- */
+
+static const struct wish_row {
+    const char *why;
+    int32_t broker;
+    int64_t epoch, sequence, first_open;
+    const char *name;
+    enum apply_verdict verdict;
+} wish_rows[] = {
+    { "a first wish", 1, 1, 1, 1, "a", APPLY_DONE },
+    { "proposed twice", 1, 1, 1, 1, "b", APPLY_REFUSED },
+    { "another", 1, 1, 3, 1, "c", APPLY_DONE },
+    { "the same number of another broker", 2, 2, 3, 1, "d", APPLY_DONE },
+    { "of a broker that is not there", 3, 3, 1, 1, "e", APPLY_REFUSED },
+    { "of another life", 1, 2, 2, 1, "f", APPLY_REFUSED },
+    { "further than one may have open", 1, 1, 66, 2, "g", APPLY_REFUSED },
+    { "what was given up comes late", 2, 2, 2, 1, "h", APPLY_DONE },
+    { "all below is given up", 2, 2, 5, 5, "i", APPLY_DONE },
+    { "and comes too late", 2, 2, 4, 1, "j", APPLY_REFUSED },
+};
+
+TEST(a_wish_is_applied_once)
+{
+    struct image_config config = {
+        .node_id = 1, .topics_max = 16, .partitions_max = 8, .brokers_max = 3, .settings_max = 3
+    };
+    const size_t size = (image_size(&config) + 63) / 64 * 64;
+    struct image *image = aligned_alloc(64, size);
+
+    memset(image, 0, size);
+    image_init(image, &config);
+    broker(image, 1, 1);
+    broker(image, 2, 2);
+    FOR_EACH(wish_row, row, wish_rows) {
+        struct image_change change = { 0 };
+        const enum wish_standing standing =
+            image_wish(image, row->broker, &(struct uuid){ { 100 + (uint8_t)row->epoch, [15] = 1 } },
+                       (uint64_t)row->first_open, (uint64_t)row->sequence);
+        EXPECT_EQ(row->why, row->verdict == APPLY_DONE, standing == WISH_NEW);
+        EXPECT_EQ(row->why, row->verdict,
+                  wish(image, row->broker, row->epoch, row->sequence, row->first_open, row->name, &change));
+        EXPECT_EQ(row->why, row->verdict == APPLY_DONE, image_topic_by_name(image, bytes_of(row->name)) != SLOT_NONE);
+        const bool own = row->verdict == APPLY_DONE && row->broker == 1;
+        EXPECT_EQ("who wished is told, and nobody else", own, change.kind == CHANGE_OWN_WISH);
+        if (!own) continue;
+        EXPECT_EQ(row->why, row->sequence, change.wish);
+        EXPECT_BYTES(row->why, row->name, strlen(row->name), change.answer.data, change.answer.size);
+    }
+    EXPECT_EQ("a new life", APPLY_DONE, broker(image, 1, 11));
+    struct image_change change;
+    EXPECT_EQ("wishes from the beginning", APPLY_DONE, wish(image, 1, 11, 1, 1, "k", &change));
+    EXPECT_EQ("and the old one's do nothing", APPLY_REFUSED, wish(image, 1, 1, 9, 9, "l", &change));
     free(image);
 }
 

@@ -92,6 +92,18 @@ static void set(struct image *image, int8_t type, uint32_t topic, int32_t broker
     apply(image, &proposal);
 }
 
+static void settle(struct image *image, int32_t broker, int64_t first_open, int64_t sequence)
+{
+    uint8_t memory[128];
+    struct proposal proposal = proposal_in(memory, sizeof memory);
+
+    proposal_add_wish(&proposal, &(struct metadata_wish_record){ .broker_id = broker,
+                                                                 .incarnation = id_of((uint32_t)broker),
+                                                                 .sequence = sequence,
+                                                                 .first_open = first_open });
+    apply(image, &proposal);
+}
+
 static void add_broker(struct image *image, int32_t id)
 {
     uint8_t memory[2048];
@@ -131,6 +143,9 @@ static void fill(struct image *image)
         proposal_add_topic_removal(&proposal, &(struct metadata_topic_removal_record){ .topic_id = id_of(i) });
         apply(image, &proposal);
     }
+    settle(image, 2, 1, 7);
+    settle(image, 2, 3, 66);
+    settle(image, 4, 1, 1);
     add_topic(image, 3, 2); /* last in creation order, in a slot from the middle */
     set(image, 2, 1, 0, "retention.ms", "-1");
     set(image, 2, 1, 0, "cleanup.policy", "compact,delete");
@@ -185,6 +200,11 @@ TEST(a_snapshot_makes_the_same_image)
     }
     EXPECT_EQ("two of the same name in creation order", 3,
               image_topic(again, image_topic_by_id(again, &(struct uuid){ { 0, 3, [15] = 1 } }))->id.bytes[1]);
+    const struct uuid two = id_of(2), four = id_of(4);
+    EXPECT_EQ("what was applied stays so", WISH_SETTLED, image_wish(again, 2, &two, 3, 66));
+    EXPECT_EQ("what was given up too", WISH_SETTLED, image_wish(again, 2, &two, 1, 2));
+    EXPECT_EQ("what is open may still come", WISH_NEW, image_wish(again, 2, &two, 3, 65));
+    EXPECT_EQ("of each broker its own", WISH_SETTLED, image_wish(again, 4, &four, 1, 1));
     free((void *)whole.data);
     free(image);
     free(again);
@@ -249,7 +269,10 @@ TEST(the_size_bound_holds)
     };
     struct image *image = image_new(&full_config);
 
-    for (int32_t id = 1; id <= 3; id++) add_broker(image, id == 1 ? 7 : id * 4 + 2);
+    for (int32_t id = 1; id <= 3; id++) {
+        add_broker(image, id == 1 ? 7 : id * 4 + 2);
+        settle(image, id == 1 ? 7 : id * 4 + 2, 1, 2);
+    }
     for (uint32_t i = 0; i < 8; i++) add_topic(image, 190 + i, 5);
     for (uint32_t t = 0; t < 8; t++) {
         image->topics[t].configs_set = ((uint64_t)1 << TOPIC_CONFIG_COUNT) - 1;

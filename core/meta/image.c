@@ -226,6 +226,15 @@ uint32_t image_next_broker(const struct image *image, uint32_t broker)
     return image_broker(image, broker)->next_broker;
 }
 
+enum wish_standing image_wish(const struct image *image, int32_t broker_id, const struct uuid *incarnation,
+                              uint64_t first_open, uint64_t sequence)
+{
+    const uint32_t broker = image_broker_by_id(image, broker_id);
+
+    if (broker == SLOT_NONE || !uuid_equal(&image->brokers[broker].incarnation, incarnation)) return WISH_IMPOSSIBLE;
+    return wish_window_judge(&image->brokers[broker].wishes, first_open, sequence);
+}
+
 struct image_view image_view(const struct image *image)
 {
     return image->view;
@@ -289,6 +298,7 @@ void image_check(const struct image *image)
     for (uint32_t broker = image->first_broker; broker != SLOT_NONE; broker = image->brokers[broker].next_broker) {
         CHECK(image->brokers[broker].id > last_id); /* (4) */
         CHECK(image_broker_by_id(image, image->brokers[broker].id) == broker);
+        wish_window_check(&image->brokers[broker].wishes);
         last_id = image->brokers[broker].id;
         brokers++;
     }

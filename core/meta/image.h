@@ -23,6 +23,7 @@
 #include "base/bytes.h"
 #include "base/uuid.h"
 #include "meta/configs.h"
+#include "meta/wish_window.h"
 
 #define SLOT_NONE UINT32_MAX /* no slot: nothing of that name, or the end of a list */
 
@@ -81,7 +82,8 @@ struct image_broker {
     uint8_t rack_size; /* 0: none */
     uint8_t rack[RACK_SIZE_MAX];
     struct image_endpoint endpoints[ENDPOINT_COUNT];
-    uint32_t next_broker; /* by rising id */
+    struct wish_window wishes; /* of this incarnation */
+    uint32_t next_broker;      /* by rising id */
 };
 
 struct image;
@@ -114,6 +116,11 @@ uint32_t image_broker_by_id(const struct image *image, int32_t id);
 const struct image_broker *image_broker(const struct image *image, uint32_t broker);
 uint32_t image_first_broker(const struct image *image);
 uint32_t image_next_broker(const struct image *image, uint32_t broker);
+
+/* How this wish stands (wish_window.h). A broker that is not registered, or is in another life, wishes what is
+ * impossible. */
+enum wish_standing image_wish(const struct image *image, int32_t broker_id, const struct uuid *incarnation,
+                              uint64_t first_open, uint64_t sequence);
 
 /* ---- the cluster ---- */
 
@@ -217,6 +224,7 @@ enum image_change_kind {
     CHANGE_BROKER_CONFIG,     /* broker, or SLOT_NONE: all of them. Rules of every topic may have changed */
     CHANGE_BROKER,            /* broker: registered, fenced or not. Leaders of any partition may have changed */
     CHANGE_BROKER_REMOVED,    /* broker is SLOT_NONE */
+    CHANGE_OWN_WISH,          /* wish, answer: one of this node's own; the records behind it are what it asked for */
 };
 
 /* What a record did. Slots are looked up when it is seen, before another record is applied. */
@@ -225,6 +233,8 @@ struct image_change {
     uint32_t topic;
     uint32_t partition;
     uint32_t broker;
+    uint64_t wish;       /* its sequence */
+    struct bytes answer; /* lies in the record */
 };
 
 /* Applies one record of the entry at `index`. Not while image_is_draining. Only then `change` says what it did. */

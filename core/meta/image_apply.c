@@ -258,6 +258,7 @@ bool image_read_broker(const struct metadata_broker_record *record, uint64_t ind
                                      .fenced = record->fenced,
                                      .rack_size = (uint8_t)record->rack.size,
                                      .next_broker = SLOT_NONE };
+    wish_window_init(&broker->wishes);
     if (record->rack.size > 0) memcpy(broker->rack, record->rack.data, record->rack.size);
     for (uint32_t i = 0; i < record->endpoints_count; i++) {
         if (!read_endpoint(broker, &record->endpoints[i])) return false;
@@ -298,6 +299,7 @@ static enum apply_verdict apply_broker(struct image *image, uint64_t index, cons
         if (made.id == image->config.node_id) image->own_broker = broker;
     } else {
         if (made.epoch <= image->brokers[broker].epoch) return APPLY_REFUSED;
+        if (uuid_equal(&made.incarnation, &image->brokers[broker].incarnation)) return APPLY_REFUSED;
         made.next_broker = image->brokers[broker].next_broker;
         image->brokers[broker] = made;
         if (!MUTANT(meta_same_epoch_after_restart)) end_epochs_led_by(image, made.id);
@@ -440,6 +442,34 @@ static enum apply_verdict apply_producer_ids(struct image *image, const struct m
     return APPLY_DONE;
 }
 
+/* ---- wishes ---- */
+
+static enum apply_verdict apply_wish(struct image *image, const struct metadata_wish_record *record,
+                                     struct image_change *change)
+{
+    const uint64_t sequence = (uint64_t)record->sequence, first_open = (uint64_t)record->first_open;
+    enum wish_standing standing = image_wish(image, record->broker_id, &record->incarnation, first_open, sequence);
+
+    if (standing != WISH_NEW && !(standing == WISH_SETTLED && MUTANT(wish_applied_twice))) return APPLY_REFUSED;
+    const uint32_t broker = image_broker_by_id(image, record->broker_id);
+    if (standing == WISH_NEW) wish_window_settle(&image->brokers[broker].wishes, first_open, sequence);
+    if (record->broker_id == image->config.node_id) {
+        *change = (struct image_change){ CHANGE_OWN_WISH, SLOT_NONE, SLOT_NONE, SLOT_NONE, sequence, record->answer };
+    }
+    return APPLY_DONE;
+}
+
+static enum apply_verdict apply_wish_window(struct image *image, const struct metadata_wish_window_record *record)
+{
+    const struct wish_window window = { (uint64_t)record->floor, (uint64_t)record->applied };
+    const uint32_t broker = image_broker_by_id(image, record->broker_id);
+
+    if (broker == SLOT_NONE) return APPLY_REFUSED;
+    if (record->floor < 1 || window.floor > WISH_SEQUENCE_MAX || (window.applied & 1) != 0) return APPLY_MALFORMED;
+    image->brokers[broker].wishes = window;
+    return APPLY_DONE;
+}
+
 /* ---- all of them ---- */
 
 #define READ(name)                                                                                                     \
@@ -475,6 +505,8 @@ enum apply_verdict image_apply(struct image *image, uint64_t index, struct bytes
     case RECORD_METADATA_PARTITION_CHANGE: APPLY(partition_change, image, &decoded, change)
     case RECORD_METADATA_CONFIG: APPLY(config, image, &decoded, change)
     case RECORD_METADATA_PRODUCER_IDS: APPLY(producer_ids, image, &decoded)
+    case RECORD_METADATA_WISH: APPLY(wish, image, &decoded, change)
+    case RECORD_METADATA_WISH_WINDOW: APPLY(wish_window, image, &decoded)
     default: return APPLY_MALFORMED;
     }
 }

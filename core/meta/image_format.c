@@ -41,6 +41,8 @@ static void put_broker(const struct image *image, uint32_t slot, struct text *te
     put_number("broker ", broker->id, text);
     put_number(" epoch=", broker->epoch, text);
     if (broker->fenced) text_add(text, " fenced");
+    if (broker->wishes.floor > 1) put_number(" wishes<", (int64_t)broker->wishes.floor, text);
+    if (broker->wishes.applied != 0) put_number("+", __builtin_popcountll(broker->wishes.applied), text);
     if (broker->rack_size > 0) {
         text_add(text, " rack=");
         text_add_bytes(text, (struct bytes){ broker->rack, broker->rack_size });

@@ -35,6 +35,8 @@ ADD(partition, PARTITION)
 ADD(partition_change, PARTITION_CHANGE)
 ADD(config, CONFIG)
 ADD(producer_ids, PRODUCER_IDS)
+ADD(wish, WISH)
+ADD(wish_window, WISH_WINDOW)
 
 bool proposal_next(struct bytes *rest, struct bytes *record)
 {

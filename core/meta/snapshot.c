@@ -16,6 +16,7 @@ enum {
 enum {
     CLUSTER_RECORDS_SIZE_MAX = 4096, /* cluster, feature, producer ids, and every setting of all brokers */
     BROKER_RECORD_SIZE_MAX = 64 + RACK_SIZE_MAX + ENDPOINT_COUNT * (HOST_SIZE_MAX + 8),
+    WINDOW_RECORD_SIZE_MAX = 32,
     TOPIC_RECORD_SIZE_MAX = 32 + TOPIC_NAME_SIZE_MAX,
     PARTITION_RECORD_SIZE_MAX = 56 + 2 * 4 * REPLICAS_MAX,
     SETTING_RECORD_SIZE_MAX = 128 + CONFIG_TEXT_SIZE_MAX,
@@ -23,8 +24,8 @@ enum {
 
 uint64_t snapshot_size_max(const struct image_config *config, uint32_t configuration_size_max)
 {
-    const uint64_t brokers =
-        (uint64_t)config->brokers_max * (BROKER_RECORD_SIZE_MAX + BROKER_CONFIG_COUNT * SETTING_RECORD_SIZE_MAX);
+    const uint64_t brokers = (uint64_t)config->brokers_max * (BROKER_RECORD_SIZE_MAX + WINDOW_RECORD_SIZE_MAX +
+                                                              BROKER_CONFIG_COUNT * SETTING_RECORD_SIZE_MAX);
 
     return SNAPSHOT_HEAD_SIZE + configuration_size_max + CLUSTER_RECORDS_SIZE_MAX +
            (uint64_t)BROKER_CONFIG_COUNT * SETTING_RECORD_SIZE_MAX + brokers +
@@ -108,6 +109,11 @@ void image_add_broker(const struct image *image, uint32_t slot, struct proposal 
         };
     }
     proposal_add_broker(records, &record);
+    if (broker->wishes.floor == 1 && broker->wishes.applied == 0) return; /* as the registration leaves it */
+    const struct metadata_wish_window_record window = { .broker_id = broker->id,
+                                                        .floor = (int64_t)broker->wishes.floor,
+                                                        .applied = (int64_t)broker->wishes.applied };
+    if (!MUTANT(snapshot_forgets_wishes)) proposal_add_wish_window(records, &window);
 }
 
 static void add_topic(const struct image_topic *topic, struct proposal *records)
