@@ -16,7 +16,7 @@ static const struct room {
     const char *name;
     int floor;
 } rooms[] = {
-    { "base", 0 }, { "codec", 1 },   { "wal", 2 },        { "log", 3 },   { "raft", 4 },
+    { "base", 0 }, { "codec", 1 },   { "wal", 2 },        { "peer", 2 },  { "log", 3 },    { "raft", 4 },
     { "meta", 4 }, { "replica", 4 }, { "controller", 5 }, { "group", 6 }, { "broker", 7 },
 };
 enum { ROOF = 8, PATH_SIZE = 1024, LINE_SIZE = 4096 };
