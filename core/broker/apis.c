@@ -39,7 +39,14 @@ enum call_verdict api_handle(struct call *call)
     case API_DESCRIBE_GROUPS:
     case API_LIST_GROUPS:
     case API_DELETE_GROUPS:
-    case API_OFFSET_DELETE: break;
+    case API_OFFSET_DELETE:
+    case API_DESCRIBE_QUORUM:
+    case API_ADD_RAFT_VOTER:
+    case API_REMOVE_RAFT_VOTER:
+    case API_UNREGISTER_BROKER:
+    case API_ELECT_LEADERS:
+    case API_ALTER_PARTITION_REASSIGNMENTS:
+    case API_LIST_PARTITION_REASSIGNMENTS: break;
     }
     CHECK(false);
     return CALL_CLOSE;
