@@ -60,20 +60,26 @@ static enum apply_verdict apply_topic(struct image *image, const struct metadata
     return APPLY_DONE;
 }
 
-static enum apply_verdict apply_topic_removal(struct image *image, const struct metadata_topic_removal_record *record,
-                                              struct image_change *change)
+void image_remove_topic(struct image *image, uint32_t topic, struct image_change *change)
 {
-    const uint32_t topic = image_topic_by_id(image, &record->topic_id);
-    if (topic == SLOT_NONE) return APPLY_REFUSED;
-
     const struct folded_name folded = image_fold(image_topic_name(image, topic));
+
     CHECK(text_map_remove(&image->topics_by_name, folded_bytes(&folded), topic));
-    CHECK(map_remove(&image->topics_by_id, map_key_id(&record->topic_id, 0)));
+    CHECK(map_remove(&image->topics_by_id, map_key_id(&image->topics[topic].id, 0)));
     unlink_topic(image, topic);
     image->view.topic_count--;
     image->view.setting_count -= (uint32_t)__builtin_popcountll(image->topics[topic].configs_set);
     image->draining = topic;
     *change = (struct image_change){ CHANGE_TOPIC_REMOVED, topic, SLOT_NONE, SLOT_NONE };
+}
+
+static enum apply_verdict apply_topic_removal(struct image *image, const struct metadata_topic_removal_record *record,
+                                              struct image_change *change)
+{
+    const uint32_t topic = image_topic_by_id(image, &record->topic_id);
+
+    if (topic == SLOT_NONE) return APPLY_REFUSED;
+    image_remove_topic(image, topic, change);
     return APPLY_DONE;
 }
 
@@ -330,21 +336,27 @@ static enum apply_verdict apply_broker_change(struct image *image, const struct 
     return APPLY_DONE;
 }
 
-static enum apply_verdict apply_broker_removal(struct image *image, const struct metadata_broker_removal_record *record,
-                                               struct image_change *change)
+void image_remove_broker(struct image *image, uint32_t broker, struct image_change *change)
 {
-    const uint32_t broker = broker_of_epoch(image, record->broker_id, record->epoch);
     uint32_t *link = &image->first_broker;
-    if (broker == SLOT_NONE) return APPLY_REFUSED;
 
     while (*link != broker) link = &image->brokers[*link].next_broker;
     *link = image->brokers[broker].next_broker;
-    CHECK(map_remove(&image->brokers_by_id, broker_key(record->broker_id)));
+    CHECK(map_remove(&image->brokers_by_id, broker_key(image->brokers[broker].id)));
     pool_give(&image->broker_slots, broker);
     image->view.broker_count--;
     image->view.broker_changes++;
     if (broker == image->own_broker) image->own_broker = SLOT_NONE;
     *change = (struct image_change){ CHANGE_BROKER_REMOVED, SLOT_NONE, SLOT_NONE, SLOT_NONE };
+}
+
+static enum apply_verdict apply_broker_removal(struct image *image, const struct metadata_broker_removal_record *record,
+                                               struct image_change *change)
+{
+    const uint32_t broker = broker_of_epoch(image, record->broker_id, record->epoch);
+
+    if (broker == SLOT_NONE) return APPLY_REFUSED;
+    image_remove_broker(image, broker, change);
     return APPLY_DONE;
 }
 

@@ -48,6 +48,10 @@ struct image {
 bool image_read_partition(const struct metadata_partition_record *record, struct image_partition *made);
 bool image_read_broker(const struct metadata_broker_record *record, uint64_t index, struct image_broker *made);
 
+/* image_apply.c: what a removal does behind its guard, and nothing that follows from it for others. */
+void image_remove_topic(struct image *image, uint32_t topic, struct image_change *change);
+void image_remove_broker(struct image *image, uint32_t broker, struct image_change *change);
+
 /* snapshot.c: the record that makes it. */
 void image_add_partition(const struct image *image, uint32_t partition, struct proposal *records);
 void image_add_broker(const struct image *image, uint32_t broker, struct proposal *records);
