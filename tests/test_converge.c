@@ -162,6 +162,21 @@ static void change_broker(struct image *image, struct prng *prng, struct proposa
     else proposal_add_broker_change(proposal, &(struct metadata_broker_change_record){ id, epoch, what == 2 });
 }
 
+static void wish(struct image *image, struct prng *prng, struct proposal *proposal)
+{
+    const int32_t id = 1 + (int32_t)prng_below(prng, BROKERS);
+    const uint32_t slot = image_broker_by_id(image, id);
+    if (slot == SLOT_NONE) return;
+    const struct image_broker *broker = image_broker(image, slot);
+    const int64_t floor = (int64_t)broker->wishes.floor;
+
+    proposal_add_wish(proposal, &(struct metadata_wish_record){ .broker_id = id,
+                                                                .incarnation = broker->incarnation,
+                                                                .sequence = floor + (int64_t)prng_below(prng, 5),
+                                                                .first_open = floor,
+                                                                .answer = BYTES_LITERAL("done") });
+}
+
 static void live(struct image *image, struct prng *prng, uint64_t entries)
 {
     uint8_t memory[8 << 10];
@@ -169,7 +184,7 @@ static void live(struct image *image, struct prng *prng, uint64_t entries)
     for (; entries > 0; entries--) {
         struct proposal proposal = proposal_in(memory, sizeof memory);
         const uint32_t topic = any_topic(image, prng);
-        switch (prng_below(prng, 8)) {
+        switch (prng_below(prng, 10)) {
         case 0:
         case 1: make_topic(image, prng, &proposal); break;
         case 2:
@@ -184,6 +199,7 @@ static void live(struct image *image, struct prng *prng, uint64_t entries)
             break;
         }
         case 5: change_topic(image, prng, &proposal); break;
+        case 6: wish(image, prng, &proposal); break;
         default: set_something(image, prng, &proposal); break;
         }
         if (proposal.record_count > 0) apply(image, &proposal);
@@ -253,6 +269,7 @@ static void hear(struct listener *listener, const struct image *image, const str
     switch (change->kind) {
     case CHANGE_NOTHING:
     case CHANGE_BROKER_CONFIG:
+    case CHANGE_OWN_WISH:
     case CHANGE_TOPIC_REMOVED: break;
     case CHANGE_BROKER:
     case CHANGE_BROKER_REMOVED:
