@@ -37,6 +37,7 @@
     X(meta_same_epoch_after_restart, "a broker that restarts leads on in the same epoch", LIVES) \
     X(meta_snapshot_name_not_synced, "a snapshot's name is not synced", DIES) \
     X(meta_snapshot_not_synced, "a snapshot is renamed without a sync", DIES) \
+    X(new_session_keeps_old_ack, "what a replica held before its stream began anew still counts", OPEN) \
     X(producer_recorded_before_append, "producer state changes before the append succeeded (KAFKA-6683)", DIES) \
     X(producer_remembers_one_batch, "only the last batch of a producer is remembered, not five", DIES) \
     X(read_passes_high_watermark, "a range of a segment passes the high watermark", LIVES) \
@@ -48,6 +49,9 @@
     X(snapshot_index_off_by_one, "a snapshot claims one entry more than it holds (KAFKA-14618)", DIES) \
     X(start_beyond_high_watermark, "DeleteRecords goes beyond the high watermark (KAFKA-5634)", DIES) \
     X(start_shown_early, "a new log start offset is shown before it is durable", DIES) \
+    X(watermark_counts_committed_isr, "the high watermark forgets whom it asked to add (KIP-497)", OPEN) \
+    X(watermark_rises_below_min_isr, "the high watermark rises below min.insync.replicas (KAFKA-15583)", OPEN) \
+    X(watermark_takes_old_acks, "acks of an older epoch or session count (KIP-320)", OPEN) \
     X(wish_applied_twice, "a change that was proposed twice is made twice", OPEN)
 /* clang-format on */
 
