@@ -467,8 +467,10 @@ static void partition_status(const struct node *node, struct node_status *status
             const bool leads = partition->leader == node->config.node_id;
             status->leaders += leads;
             status->offline += partition->leader < 0;
-            status->under_replicated += leads && partition->isr_count < partition->replica_count;
-            status->under_min_isr += leads && partition->isr_count < partition_min_isr(image, slot);
+            const uint32_t in_sync = replica_set_count(partition->isr);
+            const uint32_t lasting = partition->replica_count - replica_set_count(partition->adding);
+            status->under_replicated += leads && in_sync < lasting;
+            status->under_min_isr += leads && in_sync < partition->min_isr;
             if (leads) status->logs_size += log_offsets(node->logs, slot).size;
         }
     }

@@ -91,7 +91,8 @@ static inline void world_topic(struct world *world, const char *name, int32_t pa
                                                                                .replicas = replicas,
                                                                                .replicas_count = 1,
                                                                                .leader = leader,
-                                                                               .leader_epoch = 3 });
+                                                                               .leader_epoch = 3,
+                                                                               .partition_epoch = 3 });
     }
     world_apply(world, &proposal);
 }

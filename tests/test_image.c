@@ -257,71 +257,131 @@ TEST(partitions_come_in_order)
     free(image);
 }
 
+static void three_brokers(struct image *image)
+{
+    for (int32_t id = 1; id <= 3; id++) EXPECT_EQ("registered", APPLY_DONE, broker(image, id, 10 + id));
+}
+
+/* What a partition says, in one line. */
+static const char *said(const struct image *image, int32_t index)
+{
+    static char line[512];
+    char words[2048];
+    struct text text = text_in(words, sizeof words - 1);
+    char begin[16];
+
+    image_format(image, &text);
+    words[text.size] = 0;
+    snprintf(begin, sizeof begin, "\n  %d ", index);
+    const char *found = strstr(words, begin);
+    snprintf(line, sizeof line, "%.*s", found == NULL ? 0 : (int)strcspn(found + 5, "\n"),
+             found == NULL ? "" : found + 5);
+    return line;
+}
+
 static const struct change_row {
     const char *why;
-    int32_t expected_epoch;
-    int32_t leader;
+    int32_t leader_epoch, partition_epoch; /* that it was decided on */
+    int32_t broker;                        /* that it counts on; 0: on nobody */
+    int64_t broker_epoch;
     int32_t isr[3];
-    uint32_t isr_count;     /* 0: as it was */
-    uint32_t replica_count; /* of 1, 2, 3; 0: as they were */
+    uint32_t isr_count; /* 0: as it was */
     enum apply_verdict verdict;
-    int32_t leader_after, leader_epoch_after, partition_epoch_after;
+    const char *after;
 } change_rows[] = {
-    { "another leader", 0, 2, { 0 }, 0, 0, APPLY_DONE, 2, 1, 1 },
-    { "decided on old news", 0, 3, { 0 }, 0, 0, APPLY_REFUSED, 2, 1, 1 },
-    { "the isr shrinks, the leader's epoch stays", 1, -2, { 2 }, 1, 0, APPLY_DONE, 2, 1, 2 },
-    { "no leader is a new epoch too", 2, -1, { 0 }, 0, 0, APPLY_DONE, -1, 2, 3 },
-    { "and so is one again", 3, 2, { 0 }, 0, 0, APPLY_DONE, 2, 3, 4 },
-    { "an isr of strangers", 4, -2, { 7 }, 1, 0, APPLY_MALFORMED, 2, 3, 4 },
-    { "the same member twice", 4, -2, { 2, 2 }, 2, 0, APPLY_MALFORMED, 2, 3, 4 },
-    { "a dropped replica is a new epoch", 4, -2, { 0 }, 0, 2, APPLY_DONE, 2, 4, 5 },
-    { "the leader cannot be dropped alone", 5, -2, { 1 }, 1, 1, APPLY_MALFORMED, 2, 4, 5 },
+    /* clang-format off */
+    { "the isr shrinks, the leader's epoch stays", 0, 0, 0, 0, { 1, 2 }, 2,
+      APPLY_DONE, "leader=1 epoch=0/1 isr=1,2 replicas=1,2,3" },
+    { "decided on an older partition epoch", 0, 0, 0, 0, { 1, 3 }, 2,
+      APPLY_SKIPPED, "leader=1 epoch=0/1 isr=1,2 replicas=1,2,3" },
+    { "the leader cannot be left out and stay", 0, 1, 0, 0, { 2 }, 1,
+      APPLY_DONE, "leader=2 epoch=1/2 isr=2 elr=1 replicas=1,2,3" },
+    { "decided on an older leader epoch", 0, 2, 0, 0, { 2, 3 }, 2,
+      APPLY_SKIPPED, "leader=2 epoch=1/2 isr=2 elr=1 replicas=1,2,3" },
+    { "counts on a broker as it was before it restarted", 1, 2, 3, 12, { 2, 3 }, 2,
+      APPLY_SKIPPED, "leader=2 epoch=1/2 isr=2 elr=1 replicas=1,2,3" },
+    { "counts on a broker that nobody knows", 1, 2, 4, 14, { 2, 3 }, 2,
+      APPLY_SKIPPED, "leader=2 epoch=1/2 isr=2 elr=1 replicas=1,2,3" },
+    { "the isr grows to min_isr, and the elr is no more", 1, 2, 3, 13, { 2, 3 }, 2,
+      APPLY_DONE, "leader=2 epoch=1/3 isr=2,3 replicas=1,2,3" },
+    { "nothing is no change", 1, 3, 0, 0, { 2, 3 }, 2,
+      APPLY_SKIPPED, "leader=2 epoch=1/3 isr=2,3 replicas=1,2,3" },
+    { "an isr of strangers", 1, 3, 0, 0, { 7 }, 1,
+      APPLY_MALFORMED, "leader=2 epoch=1/3 isr=2,3 replicas=1,2,3" },
+    { "the same member twice", 1, 3, 0, 0, { 2, 2 }, 2,
+      APPLY_MALFORMED, "leader=2 epoch=1/3 isr=2,3 replicas=1,2,3" },
+    /* clang-format on */
 };
 
 TEST(partition_changes_guard_themselves)
 {
     struct image *image = image_small();
-    int32_t replicas[3] = { 1, 2, 3 };
 
+    three_brokers(image);
     topic(image, "t", 1, 3);
     partition(image, 1, 0, 1);
     FOR_EACH(change_row, row, change_rows) {
         uint8_t memory[256];
         struct proposal proposal = proposal_in(memory, sizeof memory);
         struct image_change change;
-        int32_t isr[3] = { row->isr[0], row->isr[1], row->isr[2] };
-        struct metadata_partition_change_record record = {
-            .topic_id = id_of(1), .index = 0, .partition_epoch = row->expected_epoch, .leader = row->leader
-        };
-        if (row->isr_count > 0) record.isr = isr, record.isr_count = row->isr_count;
-        if (row->replica_count > 0) record.replicas = replicas, record.replicas_count = row->replica_count;
+        struct metadata_partition_change_record_broker guard = { row->broker, row->broker_epoch };
+        struct metadata_partition_change_record record = metadata_partition_change_record_default;
+        record.topic_id = id_of(1);
+        record.leader_epoch = row->leader_epoch;
+        record.partition_epoch = row->partition_epoch;
+        record.brokers = &guard;
+        record.brokers_count = row->broker != 0;
+        if (row->isr_count > 0) record.isr = row->isr, record.isr_count = row->isr_count;
         proposal_add_partition_change(&proposal, &record);
         EXPECT_EQ(row->why, row->verdict, apply(image, 2, &proposal, &change));
-        const struct image_partition *now = image_partition(image, image_partition_slot(image, 0, 0));
-        EXPECT_EQ(row->why, row->leader_after, now->leader);
-        EXPECT_EQ(row->why, row->leader_epoch_after, now->leader_epoch);
-        EXPECT_EQ(row->why, row->partition_epoch_after, now->partition_epoch);
+        EXPECT_TEXT(row->why, row->after, said(image, 0));
     }
+    free(image);
+}
+
+TEST(a_change_that_is_skipped_lets_the_next_one_through)
+{
+    struct image *image = image_small();
+    uint8_t memory[512];
+    struct proposal proposal = proposal_in(memory, sizeof memory);
+    struct metadata_partition_change_record record = metadata_partition_change_record_default;
+    const int32_t isr[2] = { 1, 2 };
+    struct image_change change;
+    struct bytes rest, bytes;
+
+    three_brokers(image);
+    topic(image, "t", 1, 3);
+    partition(image, 1, 0, 1);
+    partition(image, 1, 1, 1);
+    record.topic_id = id_of(1);
+    record.isr = isr;
+    record.isr_count = 2;
+    record.partition_epoch = 7;
+    proposal_add_partition_change(&proposal, &record);
+    record.index = 1;
+    record.partition_epoch = 0;
+    proposal_add_partition_change(&proposal, &record);
+    rest = proposal_bytes(&proposal);
+    EXPECT("a record", proposal_next(&rest, &bytes));
+    EXPECT_EQ("stands alone", APPLY_SKIPPED, image_apply(image, 9, bytes, &change));
+    EXPECT_EQ("and did nothing", CHANGE_NOTHING, change.kind);
+    EXPECT("a record", proposal_next(&rest, &bytes));
+    EXPECT_EQ("goes on", APPLY_DONE, image_apply(image, 9, bytes, &change));
     free(image);
 }
 
 /* ---- brokers ---- */
 
-TEST(a_restart_ends_the_epochs_a_broker_led)
+TEST(brokers_are_listed_by_id)
 {
     struct image *image = image_small();
 
     EXPECT_EQ("registered", APPLY_DONE, broker(image, 2, -1));
     EXPECT_EQ("its epoch is where the record stands", 7, image_broker(image, image_broker_by_id(image, 2))->epoch);
-    topic(image, "t", 1, 3);
-    partition(image, 1, 0, 2);
-    partition(image, 1, 1, 1);
     EXPECT_EQ("the same registration again", APPLY_REFUSED, broker(image, 2, 7));
     EXPECT_EQ("an earlier one", APPLY_REFUSED, broker(image, 2, 6));
     EXPECT_EQ("the same start, proposed once more", APPLY_REFUSED, broker(image, 2, -1));
     EXPECT_EQ("a later one", APPLY_DONE, broker(image, 2, 9));
-    EXPECT_EQ("what it led begins anew", 1, image_partition(image, image_partition_slot(image, 0, 0))->leader_epoch);
-    EXPECT_EQ("others' go on", 0, image_partition(image, image_partition_slot(image, 0, 1))->leader_epoch);
     broker(image, 1, 10);
     broker(image, 3, 11);
     int32_t ids[4] = { 0 };
@@ -331,6 +391,34 @@ TEST(a_restart_ends_the_epochs_a_broker_led)
     }
     EXPECT("by rising id", count == 3 && ids[0] == 1 && ids[1] == 2 && ids[2] == 3);
     EXPECT_EQ("one too many", APPLY_FULL, broker(image, 4, 12));
+    free(image);
+}
+
+/* What a broker has is counted when it comes and goes, and when what it has does. */
+TEST(what_brokers_have_is_counted)
+{
+    struct image *image = image_small();
+    struct image_change change;
+    uint8_t memory[64];
+    struct proposal proposal = proposal_in(memory, sizeof memory);
+
+    broker(image, 2, 12);
+    topic(image, "t", 1, 3);
+    partition(image, 1, 0, 2);
+    partition(image, 1, 1, 2);
+    const struct image_broker *two = image_broker(image, image_broker_by_id(image, 2));
+    EXPECT("both, as the only one there is", two->replica_count == 2 && two->leader_count == 2);
+    EXPECT_EQ("but not the first replica", 0, two->preferred_count);
+    broker(image, 1, 11);
+    const struct image_broker *one = image_broker(image, image_broker_by_id(image, 1));
+    EXPECT("partitions waited for it", one->replica_count == 2 && one->preferred_count == 2 && one->leader_count == 0);
+    proposal_add_broker_removal(&proposal, &(struct metadata_broker_removal_record){ .broker_id = 2, .epoch = 12 });
+    EXPECT_EQ("removed", APPLY_DONE, apply(image, 2, &proposal, &change));
+    broker(image, 2, 13);
+    two = image_broker(image, image_broker_by_id(image, 2));
+    EXPECT("back again, and counted again", two->replica_count == 2);
+    remove_topic(image, 1);
+    EXPECT("all gone", two->replica_count == 0 && one->replica_count == 0 && one->preferred_count == 0);
     free(image);
 }
 
@@ -441,26 +529,45 @@ TEST(settings_are_bounded_and_understood)
 static const struct min_isr_row {
     const char *why;
     int8_t target;
-    const char *value;
+    const char *all, *value; /* for all brokers, for the topic; NULL: nothing is set */
     uint8_t min_isr;
 } min_isr_rows[] = {
-    { "one replica needs itself", 1, NULL, 1 },
-    { "two can lose none of their promises with one", 2, NULL, 1 },
-    { "three are meant to survive the loss of one", 3, NULL, 2 },
-    { "what is set holds", 3, "1", 1 },
-    { "but never more than there are", 3, "5", 3 },
+    { "one replica needs itself", 1, NULL, NULL, 1 },
+    { "two can lose none of their promises with one", 2, NULL, NULL, 1 },
+    { "three are meant to survive the loss of one", 3, NULL, NULL, 2 },
+    { "what is set for all holds", 3, "3", NULL, 3 },
+    { "what is set for the topic holds more", 3, "3", "1", 1 },
+    { "but never more than there are", 3, NULL, "5", 3 },
 };
 
 TEST(min_insync_replicas_follow_the_target)
 {
     FOR_EACH(min_isr_row, row, min_isr_rows) {
-        struct image *image = image_small();
-        topic(image, "t", 1, row->target);
-        partition(image, 1, 0, 1); /* with three replicas */
-        if (row->value != NULL) set(image, 1, "min.insync.replicas", row->value);
-        EXPECT_EQ(row->why, row->min_isr, partition_min_isr(image, image_partition_slot(image, 0, 0)));
-        free(image);
+        for (int before = 0; before < 2; before++) { /* than the partition, or after it */
+            struct image *image = image_small();
+            three_brokers(image);
+            topic(image, "t", 1, row->target);
+            if (before == 0) partition(image, 1, 0, 1); /* with three replicas */
+            if (row->all != NULL) set_broker(image, -1, "min.insync.replicas", row->all);
+            if (row->value != NULL) set(image, 1, "min.insync.replicas", row->value);
+            if (before == 1) partition(image, 1, 0, 1);
+            EXPECT_EQ(row->why, row->min_isr, image_partition(image, image_partition_slot(image, 0, 0))->min_isr);
+            free(image);
+        }
     }
+}
+
+/* Images must not differ by what is only one node's: not even if a record says so. */
+TEST(one_brokers_own_settings_decide_nothing)
+{
+    struct image *image = image_small();
+
+    three_brokers(image);
+    topic(image, "t", 1, 3);
+    partition(image, 1, 0, 1);
+    EXPECT_EQ("as a record may say", APPLY_DONE, set_broker(image, 1, "min.insync.replicas", "3"));
+    EXPECT_EQ("and mean nothing", 2, image_partition(image, image_partition_slot(image, 0, 0))->min_isr);
+    free(image);
 }
 
 /* ---- the cluster ---- */
@@ -513,6 +620,7 @@ TEST(an_image_can_be_read_by_people)
     struct text text = text_in(words, sizeof words - 1);
 
     broker(image, 2, 5);
+    broker(image, 3, 6);
     topic(image, "t", 1, 3);
     partition(image, 1, 0, 2);
     set(image, 1, "cleanup.policy", "compact");
@@ -522,9 +630,10 @@ TEST(an_image_can_be_read_by_people)
                 "cluster AAAAAAAAAAAAAAAAAAAAAA level=0 next_producer_id=0 applied=0\n"
                 "  num.partitions=6\n"
                 "broker 2 epoch=5 rack=here localhost:9092\n"
+                "broker 3 epoch=6 rack=here localhost:9092\n"
                 "topic t AQAAAAAAAAAAAAAAAAAAAQ target=3\n"
                 "  cleanup.policy=compact\n"
-                "  0 leader=2 epoch=0/0 isr=1,2,3 replicas=1,2,3\n",
+                "  0 leader=2 epoch=0/1 isr=2,3 replicas=1,2,3\n",
                 words);
     free(image);
 }

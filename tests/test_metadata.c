@@ -262,13 +262,6 @@ TEST(a_partition_without_a_leader_is_told_so)
     struct metadata_response got;
 
     world_topic(world, "headless", 1, 2); /* broker 2 is not known */
-    uint8_t memory[256];
-    struct proposal proposal = proposal_in(memory, sizeof memory);
-    struct metadata_partition_change_record change = metadata_partition_change_record_default;
-    change.topic_id = topic_id_of("headless");
-    change.leader = -1;
-    proposal_add_partition_change(&proposal, &change);
-    world_apply(world, &proposal);
     put_metadata(world, 9, 1, "headless", true);
     WORLD_GET("answered", world, 0, API_METADATA, metadata, 9, 1, &got);
     EXPECT_EQ("no leader", -1, got.topics[0].partitions[0].leader_id);

@@ -130,7 +130,7 @@ TEST(the_order_follows_the_brokers)
     placement_refresh(&placement, image);
     EXPECT_EQ("two", 2, placement_count(&placement));
     proposal_add_broker_change(&proposal,
-                               &(struct metadata_broker_change_record){ .broker_id = 1, .epoch = 2, .fenced = true });
+                               &(struct metadata_broker_change_record){ .broker_id = 1, .epoch = 2, .fenced = 1 });
     struct bytes rest = proposal_bytes(&proposal), bytes;
     EXPECT("a record", proposal_next(&rest, &bytes));
     EXPECT_EQ("fenced", APPLY_DONE, image_apply(image, 2, bytes, &change));

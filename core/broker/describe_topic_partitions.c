@@ -73,19 +73,15 @@ static struct bytes *wanted_names(const struct call *call, const struct describe
     return names;
 }
 
-static bool put_offline(const struct call *call, const struct image_partition *partition,
-                        struct describe_topic_partitions_response_partition *answer)
+static bool put_sets(const struct call *call, const struct image_partition *partition,
+                     struct describe_topic_partitions_response_partition *to)
 {
-    int32_t *offline = arena_take(call->arena, partition->replica_count, sizeof *offline);
+    const replica_set offline = offline_replicas(call->image, partition);
 
-    if (offline == NULL) return false;
-    answer->offline_replicas = offline;
-    for (uint32_t i = 0; i < partition->replica_count; i++) {
-        struct broker_address address;
-        const bool known = address_of_id(call->image, partition->replicas[i], &address);
-        if (!known || address.fenced) offline[answer->offline_replicas_count++] = partition->replicas[i];
-    }
-    return true;
+    return partition_ids(call, partition, partition->isr, &to->isr_nodes, &to->isr_nodes_count) &&
+           partition_ids(call, partition, partition->elr, &to->eligible_leader_replicas,
+                         &to->eligible_leader_replicas_count) &&
+           partition_ids(call, partition, offline, &to->offline_replicas, &to->offline_replicas_count);
 }
 
 /* As many of the topic's partitions, from `index` on, as the page still takes. */
@@ -110,9 +106,7 @@ static bool put_partitions(struct page *page, uint32_t topic_slot, int32_t index
         to->leader_epoch = partition->leader_epoch;
         to->replica_nodes = partition->replicas;
         to->replica_nodes_count = partition->replica_count;
-        to->isr_nodes = partition->isr;
-        to->isr_nodes_count = partition->isr_count;
-        if (!put_offline(page->call, partition, to)) return false;
+        if (!put_sets(page->call, partition, to)) return false;
     }
     page->partitions_left -= count;
     if (count < after) {

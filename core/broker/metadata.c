@@ -12,21 +12,6 @@ enum {
     CREATE_WAIT_MS = 5000, /* longer than any healthy commit, shorter than a client's patience */
 };
 
-static bool put_offline(const struct call *call, const struct image_partition *partition,
-                        struct metadata_response_partition *answer)
-{
-    int32_t *offline = arena_take(call->arena, partition->replica_count, sizeof *offline);
-
-    if (offline == NULL) return false;
-    answer->offline_replicas = offline;
-    for (uint32_t i = 0; i < partition->replica_count; i++) {
-        struct broker_address address;
-        const bool known = address_of_id(call->image, partition->replicas[i], &address);
-        if (!known || address.fenced) offline[answer->offline_replicas_count++] = partition->replicas[i];
-    }
-    return true;
-}
-
 static bool put_partitions(const struct call *call, const struct image_topic *topic,
                            struct metadata_response_topic *answer)
 {
@@ -42,10 +27,12 @@ static bool put_partitions(const struct call *call, const struct image_topic *to
             .leader_epoch = partition->leader_epoch,
             .replica_nodes = partition->replicas,
             .replica_nodes_count = partition->replica_count,
-            .isr_nodes = partition->isr,
-            .isr_nodes_count = partition->isr_count,
         };
-        if (!put_offline(call, partition, to)) return false;
+        const replica_set offline = offline_replicas(call->image, partition);
+        if (!partition_ids(call, partition, partition->isr, &to->isr_nodes, &to->isr_nodes_count) ||
+            !partition_ids(call, partition, offline, &to->offline_replicas, &to->offline_replicas_count)) {
+            return false;
+        }
         slot = partition->next_partition;
     }
     return true;

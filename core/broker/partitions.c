@@ -21,6 +21,27 @@ struct place partition_place(const struct call *call, uint32_t topic, int32_t in
     return place;
 }
 
+replica_set offline_replicas(const struct image *image, const struct image_partition *partition)
+{
+    replica_set offline = 0;
+
+    for (uint32_t i = 0; i < partition->replica_count; i++) {
+        const uint32_t slot = image_broker_by_id(image, partition->replicas[i]);
+        if (slot == SLOT_NONE || image_broker(image, slot)->fenced) offline |= (replica_set)(1u << i);
+    }
+    return offline;
+}
+
+bool partition_ids(const struct call *call, const struct image_partition *partition, replica_set set,
+                   const int32_t **ids, uint32_t *count)
+{
+    int32_t *taken = arena_take(call->arena, REPLICAS_MAX, sizeof *taken);
+
+    *ids = taken;
+    *count = taken == NULL ? 0 : image_partition_brokers(partition, set, taken);
+    return taken != NULL;
+}
+
 struct broker_address address_of(const struct image_broker *broker)
 {
     const struct image_endpoint *endpoint = &broker->endpoints[ENDPOINT_KAFKA];

@@ -18,6 +18,13 @@ struct place {
  * leader epoch to be `leader_epoch`. */
 struct place partition_place(const struct call *call, uint32_t topic, int32_t index, int32_t leader_epoch);
 
+/* Replicas on brokers that are fenced, or unknown. */
+replica_set offline_replicas(const struct image *image, const struct image_partition *partition);
+
+/* The brokers of a set, in memory of the call; false if it has none left. */
+bool partition_ids(const struct call *call, const struct image_partition *partition, replica_set set,
+                   const int32_t **ids, uint32_t *count);
+
 /* Where a broker is reached by clients; false if it is not known. The text is the image's. */
 struct broker_address {
     int32_t id;

@@ -127,7 +127,7 @@ static enum append_verdict produce_one(const struct producing *producing, uint32
         outcome->error = ERROR_INVALID_TOPIC_EXCEPTION; /* its records are the coordinators' own */
     }
     if (outcome->error != ERROR_NONE) return APPEND_OK;
-    if (producing->request.acks == ACKS_ALL && place.partition->isr_count < partition_min_isr(call->image, place.log)) {
+    if (producing->request.acks == ACKS_ALL && replica_set_count(place.partition->isr) < place.partition->min_isr) {
         outcome->error = ERROR_NOT_ENOUGH_REPLICAS;
         return APPEND_OK;
     }

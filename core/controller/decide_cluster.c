@@ -17,7 +17,10 @@ void decide_registration(const struct controller_config *config, const struct uu
                                              .incarnation = *incarnation,
                                              .epoch = -1, /* where the record will stand */
                                              .rack = config->rack,
-                                             .endpoints = endpoints };
+                                             .endpoints = endpoints,
+                                             .unfenced_epoch = -1,
+                                             .feature_level_min = FEATURE_LEVEL,
+                                             .feature_level_max = FEATURE_LEVEL };
 
     for (uint32_t kind = 0; kind < ENDPOINT_COUNT; kind++) {
         if (config->endpoints[kind].port == 0) continue;

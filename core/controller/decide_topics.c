@@ -62,9 +62,13 @@ static void add_partition(struct decision *decision, const struct uuid *topic_id
                           const int32_t *replicas, uint32_t count)
 {
     int32_t isr[REPLICAS_MAX];
-    struct metadata_partition_record record = {
-        .topic_id = *topic_id, .index = index, .replicas = replicas, .replicas_count = count, .isr = isr, .leader = -1
-    };
+    struct metadata_partition_record record = { .topic_id = *topic_id,
+                                                .index = index,
+                                                .replicas = replicas,
+                                                .replicas_count = count,
+                                                .isr = isr,
+                                                .leader = -1,
+                                                .last_leader = -1 };
 
     for (uint32_t i = 0; i < count; i++) {
         const uint32_t broker = image_broker_by_id(decision->image, replicas[i]);

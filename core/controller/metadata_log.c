@@ -345,6 +345,7 @@ void metadata_log_on_time(struct metadata_log *log, uint64_t mono_ns)
     CHECK(log->mono_ns <= mono_ns);
     log->mono_ns = mono_ns;
     log->applying.entries_left = APPLY_STEP_ENTRIES;
+    log->applying.drains_left = APPLY_STEP_DRAINS;
     if (log->opening != OPENING_DONE || raft_deadline_ns(log->raft) > mono_ns) return;
     raft_on_time(log->raft, mono_ns, &log->output);
     metadata_log_act(log, (struct bytes){ 0 });
@@ -458,6 +459,7 @@ static void apply_record(struct metadata_log *log, struct image_change *change)
         applying->refused = true;
         applying->rest = (struct bytes){ 0 };
         break;
+    case APPLY_SKIPPED: applying->refused = true; break;
     case APPLY_FULL: metadata_log_break(log, HALT_FOREIGN, META_DIRECTORY); break;
     case APPLY_MALFORMED: metadata_log_break(log, HALT_CORRUPT, META_DIRECTORY); break;
     }
@@ -469,6 +471,8 @@ enum applied metadata_log_apply(struct metadata_log *log, struct image_change *c
 
     while (log->opening == OPENING_DONE) {
         if (image_is_draining(log->image)) {
+            if (applying->drains_left == 0) return APPLIED_NOTHING;
+            applying->drains_left--;
             image_drain(log->image, change);
         } else if (!applying->active) {
             if (!begin_entry(log)) return APPLIED_NOTHING;

@@ -28,6 +28,7 @@ enum {
     LOAD_STEP_RECORDS = 4096,
     REPLAY_STEP_ENTRIES = 4096,
     APPLY_STEP_ENTRIES = 4096,
+    APPLY_STEP_DRAINS = 256, /* pieces of image_drain, of some 10 us at most */
 };
 
 #define DISK_RETRY_NS (1000 * (uint64_t)1000000) /* after the disk was full */
@@ -90,6 +91,7 @@ struct applying {
     uint64_t index;
     struct bytes rest;
     uint32_t entries_left; /* of this step's bound */
+    uint32_t drains_left;
 };
 
 struct metadata_log {

@@ -63,6 +63,7 @@ static enum converge_verdict verdict_of(enum apply_verdict verdict)
     case APPLY_DONE: return CONVERGE_GOES_ON;
     case APPLY_FULL: return CONVERGE_FULL;
     case APPLY_REFUSED:
+    case APPLY_SKIPPED:
     case APPLY_MALFORMED: return CONVERGE_CORRUPT;
     }
     return CONVERGE_CORRUPT;
@@ -221,9 +222,7 @@ static enum converge_verdict set_broker(struct image *image, const struct incomi
     image_add_broker(image, broker, &ours);
     if (is_same(&ours, incoming->bytes)) return CONVERGE_GOES_ON;
     if (!image_read_broker(&incoming->broker, 0, &made)) return CONVERGE_CORRUPT;
-    made.next_broker = image->brokers[broker].next_broker;
-    image->brokers[broker] = made;
-    image->view.broker_changes++;
+    image_replace_broker(image, broker, &made);
     *change = (struct image_change){ CHANGE_BROKER, SLOT_NONE, SLOT_NONE, broker };
     return CONVERGE_GOES_ON;
 }
@@ -262,11 +261,11 @@ static enum converge_verdict set_partition(struct image *image, const struct inc
     }
     image_add_partition(image, slot, &ours);
     if (is_same(&ours, incoming->bytes)) return CONVERGE_GOES_ON;
-    if (!image_read_partition(&incoming->partition, &made)) return CONVERGE_CORRUPT;
-    made.topic = topic;
+    if (!image_read_partition(image, topic, &incoming->partition, &made)) return CONVERGE_CORRUPT;
+    const bool unclean = made.last_unclean_leader_epoch != image->partitions[slot].last_unclean_leader_epoch;
     made.next_partition = image->partitions[slot].next_partition;
-    image->partitions[slot] = made;
-    *change = (struct image_change){ CHANGE_PARTITION_CHANGED, topic, slot, SLOT_NONE };
+    image_change_partition(image, slot, &made);
+    *change = (struct image_change){ CHANGE_PARTITION_CHANGED, topic, slot, SLOT_NONE, .unclean = unclean };
     return CONVERGE_GOES_ON;
 }
 
@@ -325,6 +324,7 @@ static enum converge_verdict end_of_walk(struct image_converge *converge, struct
     if (converge->rest.size > 0) return CONVERGE_CORRUPT; /* bytes that are no record */
     if (converge->sets) {
         image_advance(image, converge->loader.head.index, converge->loader.head.term);
+        image->converging = false;
         return CONVERGE_DONE;
     }
     if (remove_rest(converge, image, change)) return CONVERGE_GOES_ON;
@@ -340,7 +340,8 @@ enum converge_verdict image_converge_step(struct image_converge *converge, struc
     struct bytes rest = converge->rest, record;
     struct incoming incoming;
 
-    *change = (struct image_change){ CHANGE_NOTHING, SLOT_NONE, SLOT_NONE, SLOT_NONE };
+    *change = NO_CHANGE;
+    image->converging = true;
     if (image_is_draining(image)) {
         image_drain(image, change);
         return CONVERGE_GOES_ON;

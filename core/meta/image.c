@@ -94,7 +94,6 @@ void image_init(struct image *image, const struct image_config *config)
     *image = (struct image){ .config = *config,
                              .first_topic = SLOT_NONE,
                              .last_topic = SLOT_NONE,
-                             .draining = SLOT_NONE,
                              .first_broker = SLOT_NONE,
                              .own_broker = SLOT_NONE };
     point(image);
@@ -183,12 +182,27 @@ const struct image_partition *image_partition(const struct image *image, uint32_
     return &image->partitions[partition];
 }
 
-bool image_partition_has_replica(const struct image_partition *partition, int32_t broker_id)
+replica_set image_partition_place(const struct image_partition *partition, int32_t broker_id)
 {
     for (uint32_t i = 0; i < partition->replica_count; i++) {
-        if (partition->replicas[i] == broker_id) return true;
+        if (partition->replicas[i] == broker_id) return (replica_set)(1u << i);
     }
-    return false;
+    return 0;
+}
+
+bool image_partition_has_replica(const struct image_partition *partition, int32_t broker_id)
+{
+    return image_partition_place(partition, broker_id) != 0;
+}
+
+uint32_t image_partition_brokers(const struct image_partition *partition, replica_set set, int32_t ids[REPLICAS_MAX])
+{
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < partition->replica_count; i++) {
+        if ((set >> i & 1) != 0) ids[count++] = partition->replicas[i];
+    }
+    return count;
 }
 
 uint32_t image_first_topic(const struct image *image)
@@ -242,20 +256,35 @@ struct image_view image_view(const struct image *image)
 
 /* ---- invariants ---- */
 
-static void check_partition(const struct image_partition *partition)
+/* Nothing is under way. */
+static bool is_whole(const struct image *image)
 {
-    bool led = partition->leader == -1;
-
-    CHECK(partition->replica_count >= 1 && partition->replica_count <= REPLICAS_MAX);
-    CHECK(partition->isr_count <= partition->replica_count);
-    for (uint32_t i = 0; i < partition->isr_count; i++) {
-        CHECK(image_partition_has_replica(partition, partition->isr[i])); /* (5) */
-    }
-    led |= image_partition_has_replica(partition, partition->leader);
-    CHECK(led); /* (5) */
+    return !image_is_draining(image) && !image->converging;
 }
 
-static uint32_t check_chain(const struct image *image, uint32_t topic)
+static void check_settled(const struct image *image, const struct image_partition *partition)
+{
+    const struct partition_fact nothing = { .broker = -1 };
+    struct image_partition after = *partition;
+
+    CHECK(!partition_settle(image, partition, &nothing, &after)); /* (6) */
+}
+
+/* What brokers have in all. */
+struct held {
+    uint32_t replicas, led, preferred;
+};
+
+static void add_held(const struct image *image, const struct image_partition *partition, struct held *held)
+{
+    for (uint32_t i = 0; i < partition->replica_count; i++) {
+        held->replicas += image_broker_by_id(image, partition->replicas[i]) != SLOT_NONE;
+    }
+    held->preferred += image_broker_by_id(image, partition->replicas[0]) != SLOT_NONE;
+    held->led += partition->leader != -1;
+}
+
+static uint32_t check_chain(const struct image *image, uint32_t topic, struct held *held)
 {
     const struct image_topic *owner = image_topic(image, topic);
     uint32_t count = 0, last = SLOT_NONE;
@@ -265,7 +294,9 @@ static uint32_t check_chain(const struct image *image, uint32_t topic)
         CHECK(pool_is_taken(&image->partition_slots, slot));
         CHECK(partition->topic == topic && partition->index == (int32_t)count); /* (2) */
         CHECK(image_partition_slot(image, topic, partition->index) == slot);    /* (2) */
-        check_partition(partition);
+        partition_check(partition);                                             /* (5) */
+        if (is_whole(image)) check_settled(image, partition);
+        add_held(image, partition, held);
         last = slot;
         count++;
     }
@@ -273,35 +304,49 @@ static uint32_t check_chain(const struct image *image, uint32_t topic)
     return count;
 }
 
+static void check_brokers(const struct image *image, struct held held)
+{
+    uint32_t brokers = 0;
+    int64_t last_id = -1;
+
+    for (uint32_t slot = image->first_broker; slot != SLOT_NONE; slot = image->brokers[slot].next_broker) {
+        const struct image_broker *broker = &image->brokers[slot];
+        CHECK(broker->id > last_id); /* (4) */
+        CHECK(image_broker_by_id(image, broker->id) == slot);
+        CHECK(broker->unfenced_epoch <= broker->epoch);
+        wish_window_check(&broker->wishes);
+        held.replicas -= broker->replica_count;
+        held.led -= broker->leader_count;
+        held.preferred -= broker->preferred_count;
+        last_id = broker->id;
+        brokers++;
+    }
+    CHECK(brokers == image->view.broker_count && brokers == image->broker_slots.taken_count);
+    CHECK(image->own_broker == image_broker_by_id(image, image->config.node_id));
+    if (is_whole(image)) CHECK(held.replicas == 0 && held.led == 0 && held.preferred == 0); /* (7) */
+}
+
 void image_check(const struct image *image)
 {
-    uint32_t topics = 0, partitions = 0, settings = 0, brokers = 0, previous = SLOT_NONE;
+    const bool removing = image->drain.kind == DRAIN_TOPIC;
+    uint32_t topics = 0, partitions = 0, settings = 0, previous = SLOT_NONE;
+    struct held held = { 0 };
 
     for (uint32_t topic = image->first_topic; topic != SLOT_NONE; topic = image->topics[topic].next_topic) {
         CHECK(pool_is_taken(&image->topic_slots, topic));
         CHECK(image->topics[topic].previous_topic == previous);
         CHECK(image_topic_by_name(image, image_topic_name(image, topic)) == topic); /* (1) */
         CHECK(image_topic_by_id(image, &image->topics[topic].id) == topic);         /* (1) */
-        partitions += check_chain(image, topic);
+        partitions += check_chain(image, topic, &held);
         settings += (uint32_t)__builtin_popcountll(image->topics[topic].configs_set);
         previous = topic;
         topics++;
     }
     CHECK(image->last_topic == previous);
-    CHECK(topics == image->view.topic_count);                                         /* (3) */
-    CHECK(topics + (image->draining != SLOT_NONE) == image->topic_slots.taken_count); /* (3) */
+    CHECK(topics == image->view.topic_count);                   /* (3) */
+    CHECK(topics + removing == image->topic_slots.taken_count); /* (3) */
     CHECK(settings == image->view.setting_count);
-    if (image->draining == SLOT_NONE) CHECK(partitions == image->view.partition_count); /* (3) */
-    CHECK(image->view.partition_count == image->partition_slots.taken_count);           /* (3) */
-
-    int64_t last_id = -1;
-    for (uint32_t broker = image->first_broker; broker != SLOT_NONE; broker = image->brokers[broker].next_broker) {
-        CHECK(image->brokers[broker].id > last_id); /* (4) */
-        CHECK(image_broker_by_id(image, image->brokers[broker].id) == broker);
-        wish_window_check(&image->brokers[broker].wishes);
-        last_id = image->brokers[broker].id;
-        brokers++;
-    }
-    CHECK(brokers == image->view.broker_count && brokers == image->broker_slots.taken_count);
-    CHECK(image->own_broker == image_broker_by_id(image, image->config.node_id));
+    if (!removing) CHECK(partitions == image->view.partition_count);          /* (3) */
+    CHECK(image->view.partition_count == image->partition_slots.taken_count); /* (3) */
+    check_brokers(image, held);
 }

@@ -8,15 +8,21 @@
  *
  *   Guards.   A record that changes something says what it expects to find (a topic id, a partition epoch). Where it
  *             does not, it does nothing, on every node alike (C1 of docs/replication.md).
+ *   Consequences.
+ *             A record says what happened to a broker or a setting; what follows for each partition (who leaves the
+ *             ISR, who leads) is worked out here, by rules that see nothing but the image (partition_rules.h), on every
+ *             node alike. As that can be every partition of the cluster, it goes in steps: image_is_draining.
  *   Limits.   They are this node's. The controller keeps the cluster within its own; a record that does not fit
  *             into a smaller image is APPLY_FULL, and that node has to stop.
  *
  * Invariants, numbered as in image_check():
  *   (1) A topic slot is in the list, in both maps, or in none of them (removed and being drained).
  *   (2) A topic's chain has partition_count partitions, with indexes 0, 1, 2 ... in this order, each in the map.
- *   (3) topic_count and partition_count are what the lists have, and no more than the pools gave.
+ *   (3) topic_count, partition_count and reassigning_count are what the lists have, and no more than the pools gave.
  *   (4) Brokers are listed by rising id.
- *   (5) The isr is a subset of the replicas; the leader is one of them, or -1. */
+ *   (5) What a partition says is consistent: partition_check().
+ *   (6) Unless draining, every partition is settled: the rules would change nothing.
+ *   (7) Unless draining, a broker's counts are what the partitions say. */
 #ifndef CHRONIK_META_IMAGE_H
 #define CHRONIK_META_IMAGE_H
 
@@ -48,18 +54,32 @@ struct image_topic {
     uint64_t configs_set; /* which settings it has of its own, by config id */
 };
 
+/* Some of a partition's replicas: bit i stands for replicas[i]. */
+typedef uint16_t replica_set;
+
+/* Leader, epochs, replicas, isr, elr, min_isr and what goes with them are the partition's configuration: its epoch
+ * grows whenever one of them changes, the leader's whenever there is another leader (or none), or a replica fewer. */
 struct image_partition {
     uint32_t topic; /* slot */
     int32_t index;  /* 0 .. partition_count - 1 */
     int32_t leader; /* broker id, -1: none */
     int32_t leader_epoch;
     int32_t partition_epoch;
+    int32_t last_leader;               /* who leads or led last; -1: nobody ever did */
+    int32_t last_unclean_leader_epoch; /* the epoch that began with the last unclean election; 0: none did */
+    replica_set isr;                   /* in sync: they hold all that is committed, and every commit waits for them */
+    replica_set elr;      /* not in sync, but they hold all that is committed: while fewer than min_isr are in sync
+                             nothing is (KIP-966) */
+    replica_set adding;   /* while a reassignment runs: who was no replica before it ... */
+    replica_set removing; /* ... and who will be none after it */
     uint8_t replica_count;
-    uint8_t isr_count;
-    int32_t replicas[REPLICAS_MAX];
-    int32_t isr[REPLICAS_MAX];
-    uint32_t next_partition; /* of the same topic */
+    uint8_t replica_target;         /* how many replicas it is meant to have when there are enough nodes */
+    uint8_t min_isr;                /* as many must hold a record before it is committed; see partition_rules.h */
+    bool recovering;                /* elected uncleanly, and the leader has not yet said that it is done with that */
+    int32_t replicas[REPLICAS_MAX]; /* the first is the preferred leader */
+    uint32_t next_partition;        /* of the same topic */
 };
+_Static_assert(sizeof(struct image_partition) <= 128, "100,000 partitions are walked in a few milliseconds");
 
 enum endpoint { /* where a broker is reached, for what */
                 ENDPOINT_KAFKA,
@@ -76,10 +96,19 @@ struct image_endpoint {
 
 struct image_broker {
     int32_t id;
-    int64_t epoch;           /* the metadata index of its registration */
-    struct uuid incarnation; /* of its latest start */
-    bool fenced;
-    uint8_t rack_size; /* 0: none */
+    int64_t epoch;               /* the metadata index of its registration */
+    int64_t unfenced_epoch;      /* of its latest registration that was ever unfenced: since then it may be relied on;
+                                    -1: none was */
+    struct uuid incarnation;     /* of its latest start */
+    bool fenced;                 /* neither leads nor is in sync, wherever it may be */
+    bool in_controlled_shutdown; /* is about to go: others lead, and it joins no ISR any more */
+    bool leaving;                /* is to be emptied and removed: gets no new replicas, those it has go elsewhere */
+    int16_t feature_level_min;   /* the levels of metadata.version that it understands */
+    int16_t feature_level_max;
+    uint32_t replica_count;   /* partitions that it has a replica of, */
+    uint32_t leader_count;    /* ... leads, */
+    uint32_t preferred_count; /* ... or is the first replica of */
+    uint8_t rack_size;        /* 0: none */
     uint8_t rack[RACK_SIZE_MAX];
     struct image_endpoint endpoints[ENDPOINT_COUNT];
     struct wish_window wishes; /* of this incarnation */
@@ -104,6 +133,17 @@ uint32_t image_partition_slot(const struct image *image, uint32_t topic, int32_t
 const struct image_partition *image_partition(const struct image *image, uint32_t partition);
 
 bool image_partition_has_replica(const struct image_partition *partition, int32_t broker_id);
+
+/* The set of one replica; empty if the broker has none. */
+replica_set image_partition_place(const struct image_partition *partition, int32_t broker_id);
+
+/* The brokers of a set, in the order of the replicas; their number. */
+uint32_t image_partition_brokers(const struct image_partition *partition, replica_set set, int32_t ids[REPLICAS_MAX]);
+
+static inline uint32_t replica_set_count(replica_set set)
+{
+    return (uint32_t)__builtin_popcount(set);
+}
 
 /* Walks: the first and the next slot, SLOT_NONE at the end. A topic's partitions go by first_partition and
  * next_partition. */
@@ -132,6 +172,7 @@ struct image_view {
     int64_t next_producer_id;
     uint32_t topic_count;
     uint32_t partition_count;
+    uint32_t reassigning_count; /* partitions whose reassignment runs */
     uint32_t broker_count;
     uint32_t setting_count;  /* that topics have of their own */
     uint64_t broker_changes; /* grows when a broker comes, goes or is fenced; this node's own count */
@@ -170,9 +211,11 @@ bool broker_config_set(const struct image *image, int32_t broker_id, enum config
 int64_t topic_config_int(const struct image *image, uint32_t topic, enum config_id id);
 int64_t broker_config_int(const struct image *image, enum config_id id);
 
-/* How many replicas must hold a record before acks=all is answered: what was set, or what suits the replica target;
- * never more than the partition has. */
-uint8_t partition_min_isr(const struct image *image, uint32_t partition);
+/* What decides about partitions is the same for the whole cluster: it never depends on one broker's own settings. How
+ * many replicas a topic wants in sync (partitions have fewer when they have fewer replicas: min_isr), and whether
+ * anybody may lead when nobody is left who has everything. */
+int64_t topic_min_isr(const struct image *image, uint32_t topic);
+bool topic_elects_uncleanly(const struct image *image, uint32_t topic);
 
 /* A topic's settings as its logs want them. */
 struct log_rules topic_log_rules(const struct image *image, uint32_t topic);
@@ -207,7 +250,9 @@ void image_clear(struct image *image);
 
 enum apply_verdict {
     APPLY_DONE,
-    APPLY_REFUSED,   /* its guard found something else than it expects: nothing was changed, here and everywhere */
+    APPLY_REFUSED,   /* its guard found something else than it expects: nothing was changed, here and everywhere; nor
+                        may what follows in the same proposal be applied */
+    APPLY_SKIPPED,   /* the same of a record that stands alone: what follows goes on */
     APPLY_FULL,      /* this node's limits are too small for this cluster: it has to stop */
     APPLY_MALFORMED, /* not a record that this version knows: it has to stop */
 };
@@ -216,14 +261,14 @@ enum image_change_kind {
     CHANGE_NOTHING,
     CHANGE_TOPIC_CREATED,     /* topic */
     CHANGE_PARTITION_CREATED, /* topic, partition */
-    CHANGE_PARTITION_CHANGED, /* topic, partition: leader, isr or replicas */
+    CHANGE_PARTITION_CHANGED, /* topic, partition: anything of it, and its epoch; by image_drain, too */
     CHANGE_TOPIC_REMOVED,     /* topic: neither found nor listed any more; its slots are given back by
                                  image_drain, and can be looked at until then */
     CHANGE_PARTITION_REMOVED, /* topic, partition: by image_drain */
     CHANGE_TOPIC_CONFIG,      /* topic */
     CHANGE_BROKER_CONFIG,     /* broker, or SLOT_NONE: all of them. Rules of every topic may have changed */
-    CHANGE_BROKER,            /* broker: registered, fenced or not. Leaders of any partition may have changed */
-    CHANGE_BROKER_REMOVED,    /* broker is SLOT_NONE */
+    CHANGE_BROKER,            /* broker: registered, fenced or not and the like; partitions follow one by one */
+    CHANGE_BROKER_REMOVED,    /* broker is SLOT_NONE; partitions follow one by one */
     CHANGE_OWN_WISH,          /* wish, answer: one of this node's own; the records behind it are what it asked for */
 };
 
@@ -235,6 +280,7 @@ struct image_change {
     uint32_t broker;
     uint64_t wish;       /* its sequence */
     struct bytes answer; /* lies in the record */
+    bool unclean;        /* of a partition: an election that may have lost records */
 };
 
 /* Applies one record of the entry at `index`. Not while image_is_draining. Only then `change` says what it did. */
@@ -243,7 +289,10 @@ enum apply_verdict image_apply(struct image *image, uint64_t index, struct bytes
 /* The entry at `index` has been applied as a whole. */
 void image_advance(struct image *image, uint64_t index, uint64_t term);
 
-/* Gives back the next slot of a removed topic, and says which; the topic's own comes last, as CHANGE_NOTHING. */
+/* A record may leave work for many steps: the slots of a removed topic are given back one by one (its own comes last,
+ * as CHANGE_NOTHING), or partitions are looked at for the consequences of a record, and named when they changed. Each
+ * call does a bounded piece and names at most one; CHANGE_NOTHING: it found none in that piece. Meanwhile questions
+ * are answered as if what was not looked at were as before. */
 bool image_is_draining(const struct image *image);
 void image_drain(struct image *image, struct image_change *change);
 

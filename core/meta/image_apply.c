@@ -7,7 +7,6 @@ enum {
     RESOURCE_TOPIC = 2, /* as in DescribeConfigs */
     RESOURCE_BROKER = 4,
     ALL_BROKERS = -1,
-    LEADER_AS_IT_WAS = -2,
 };
 
 /* ---- topics ---- */
@@ -69,7 +68,7 @@ void image_remove_topic(struct image *image, uint32_t topic, struct image_change
     unlink_topic(image, topic);
     image->view.topic_count--;
     image->view.setting_count -= (uint32_t)__builtin_popcountll(image->topics[topic].configs_set);
-    image->draining = topic;
+    image_drain_topic(image, topic);
     *change = (struct image_change){ CHANGE_TOPIC_REMOVED, topic, SLOT_NONE, SLOT_NONE };
 }
 
@@ -80,283 +79,6 @@ static enum apply_verdict apply_topic_removal(struct image *image, const struct 
 
     if (topic == SLOT_NONE) return APPLY_REFUSED;
     image_remove_topic(image, topic, change);
-    return APPLY_DONE;
-}
-
-bool image_is_draining(const struct image *image)
-{
-    return image->draining != SLOT_NONE;
-}
-
-void image_drain(struct image *image, struct image_change *change)
-{
-    CHECK(image_is_draining(image));
-    const uint32_t topic = image->draining;
-    struct image_topic *owner = &image->topics[topic];
-    const uint32_t partition = owner->first_partition;
-
-    *change = (struct image_change){ CHANGE_NOTHING, SLOT_NONE, SLOT_NONE, SLOT_NONE };
-    if (partition == SLOT_NONE) {
-        pool_give(&image->topic_slots, topic);
-        image->draining = SLOT_NONE;
-        return;
-    }
-    owner->first_partition = image->partitions[partition].next_partition;
-    owner->partition_count--;
-    CHECK(map_remove(&image->partitions_by_index, partition_key(topic, image->partitions[partition].index)));
-    pool_give(&image->partition_slots, partition);
-    image->view.partition_count--;
-    *change = (struct image_change){ CHANGE_PARTITION_REMOVED, topic, partition, SLOT_NONE };
-}
-
-/* ---- partitions ---- */
-
-/* Up to REPLICAS_MAX different broker ids. */
-static bool are_brokers(const int32_t *ids, uint32_t count)
-{
-    if (count > REPLICAS_MAX) return false;
-    for (uint32_t i = 0; i < count; i++) {
-        if (ids[i] < 0) return false;
-        for (uint32_t j = 0; j < i; j++) {
-            if (ids[i] == ids[j]) return false;
-        }
-    }
-    return true;
-}
-
-static bool is_one_of(int32_t id, const int32_t *ids, uint32_t count)
-{
-    for (uint32_t i = 0; i < count; i++) {
-        if (ids[i] == id) return true;
-    }
-    return false;
-}
-
-/* Whether leader, isr and replicas can be true together. */
-static bool is_consistent(const struct image_partition *partition)
-{
-    if (partition->replica_count == 0) return false;
-    for (uint32_t i = 0; i < partition->isr_count; i++) {
-        if (!is_one_of(partition->isr[i], partition->replicas, partition->replica_count)) return false;
-    }
-    return partition->leader == -1 || is_one_of(partition->leader, partition->replicas, partition->replica_count);
-}
-
-static bool set_replicas(struct image_partition *partition, const int32_t *ids, uint32_t count)
-{
-    if (!are_brokers(ids, count)) return false;
-    partition->replica_count = (uint8_t)count;
-    for (uint32_t i = 0; i < count; i++) partition->replicas[i] = ids[i];
-    return true;
-}
-
-static bool set_isr(struct image_partition *partition, const int32_t *ids, uint32_t count)
-{
-    if (!are_brokers(ids, count)) return false;
-    partition->isr_count = (uint8_t)count;
-    for (uint32_t i = 0; i < count; i++) partition->isr[i] = ids[i];
-    return true;
-}
-
-bool image_read_partition(const struct metadata_partition_record *record, struct image_partition *made)
-{
-    const bool with_isr = record->isr != NULL;
-    const int32_t *isr = with_isr ? record->isr : record->replicas;
-
-    *made = (struct image_partition){ .topic = SLOT_NONE,
-                                      .index = record->index,
-                                      .leader = record->leader,
-                                      .leader_epoch = record->leader_epoch,
-                                      .partition_epoch = record->partition_epoch,
-                                      .next_partition = SLOT_NONE };
-    if (!set_replicas(made, record->replicas, record->replicas_count)) return false;
-    return set_isr(made, isr, with_isr ? record->isr_count : record->replicas_count) && is_consistent(made);
-}
-
-static enum apply_verdict apply_partition(struct image *image, const struct metadata_partition_record *record,
-                                          struct image_change *change)
-{
-    struct image_partition made;
-    if (!image_read_partition(record, &made)) return APPLY_MALFORMED;
-    const uint32_t topic = image_topic_by_id(image, &record->topic_id);
-    if (topic == SLOT_NONE) return APPLY_REFUSED;
-    struct image_topic *owner = &image->topics[topic];
-    if (record->index < 0 || (uint32_t)record->index != owner->partition_count) return APPLY_REFUSED;
-
-    const uint32_t partition = pool_take(&image->partition_slots);
-    if (partition == POOL_NONE) return APPLY_FULL;
-    made.topic = topic;
-    image->partitions[partition] = made;
-    CHECK(map_put(&image->partitions_by_index, partition_key(topic, made.index), partition) == MAP_ADDED);
-    if (owner->last_partition == SLOT_NONE) owner->first_partition = partition;
-    else image->partitions[owner->last_partition].next_partition = partition;
-    owner->last_partition = partition;
-    owner->partition_count++;
-    image->view.partition_count++;
-    *change = (struct image_change){ CHANGE_PARTITION_CREATED, topic, partition, SLOT_NONE };
-    return APPLY_DONE;
-}
-
-static bool drops_a_replica(const struct image_partition *before, const struct image_partition *after)
-{
-    for (uint32_t i = 0; i < before->replica_count; i++) {
-        if (!is_one_of(before->replicas[i], after->replicas, after->replica_count)) return true;
-    }
-    return false;
-}
-
-/* The partition's epoch grows with every change, the leader's with every change of leader and whenever replicas are
- * dropped (docs/replication.md, section 1). */
-static enum apply_verdict apply_partition_change(struct image *image,
-                                                 const struct metadata_partition_change_record *record,
-                                                 struct image_change *change)
-{
-    const uint32_t topic = image_topic_by_id(image, &record->topic_id);
-    if (topic == SLOT_NONE) return APPLY_REFUSED;
-    const uint32_t slot = image_partition_slot(image, topic, record->index);
-    if (slot == SLOT_NONE) return APPLY_REFUSED;
-    struct image_partition after = image->partitions[slot];
-    if (record->partition_epoch != after.partition_epoch) return APPLY_REFUSED;
-
-    if (record->replicas != NULL && !set_replicas(&after, record->replicas, record->replicas_count)) {
-        return APPLY_MALFORMED;
-    }
-    if (record->isr != NULL && !set_isr(&after, record->isr, record->isr_count)) return APPLY_MALFORMED;
-    if (record->leader != LEADER_AS_IT_WAS) after.leader = record->leader;
-    if (!is_consistent(&after)) return APPLY_MALFORMED;
-    const bool new_leader = after.leader != image->partitions[slot].leader;
-    if (new_leader || drops_a_replica(&image->partitions[slot], &after)) after.leader_epoch++;
-    after.partition_epoch++;
-    image->partitions[slot] = after;
-    *change = (struct image_change){ CHANGE_PARTITION_CHANGED, topic, slot, SLOT_NONE };
-    return APPLY_DONE;
-}
-
-/* ---- brokers ---- */
-
-static void link_broker(struct image *image, uint32_t broker)
-{
-    uint32_t *link = &image->first_broker;
-
-    while (*link != SLOT_NONE && image->brokers[*link].id < image->brokers[broker].id) {
-        link = &image->brokers[*link].next_broker;
-    }
-    image->brokers[broker].next_broker = *link;
-    *link = broker;
-}
-
-static bool read_endpoint(struct image_broker *broker, const struct metadata_broker_record_endpoint *endpoint)
-{
-    if (endpoint->kind < 0 || endpoint->kind >= ENDPOINT_COUNT || endpoint->host.size > HOST_SIZE_MAX) return false;
-    struct image_endpoint *to = &broker->endpoints[endpoint->kind];
-    to->port = endpoint->port;
-    to->host_size = (uint8_t)endpoint->host.size;
-    if (endpoint->host.size > 0) memcpy(to->host, endpoint->host.data, endpoint->host.size);
-    return true;
-}
-
-bool image_read_broker(const struct metadata_broker_record *record, uint64_t index, struct image_broker *broker)
-{
-    if (record->broker_id < 0 || record->rack.size > RACK_SIZE_MAX) return false;
-    *broker = (struct image_broker){ .id = record->broker_id,
-                                     .epoch = record->epoch == -1 ? (int64_t)index : record->epoch,
-                                     .incarnation = record->incarnation,
-                                     .fenced = record->fenced,
-                                     .rack_size = (uint8_t)record->rack.size,
-                                     .next_broker = SLOT_NONE };
-    wish_window_init(&broker->wishes);
-    if (record->rack.size > 0) memcpy(broker->rack, record->rack.data, record->rack.size);
-    for (uint32_t i = 0; i < record->endpoints_count; i++) {
-        if (!read_endpoint(broker, &record->endpoints[i])) return false;
-    }
-    return true;
-}
-
-/* A broker that starts anew must never append again in an epoch it led before: it may have forgotten what it promised
- * there. So all that it led begins a new epoch, even where it stays the leader (NoResume, C3). */
-static void end_epochs_led_by(struct image *image, int32_t id)
-{
-    for (uint32_t topic = image->first_topic; topic != SLOT_NONE; topic = image->topics[topic].next_topic) {
-        uint32_t slot = image->topics[topic].first_partition;
-        for (; slot != SLOT_NONE; slot = image->partitions[slot].next_partition) {
-            struct image_partition *partition = &image->partitions[slot];
-            if (partition->leader != id) continue;
-            partition->leader_epoch++;
-            partition->partition_epoch++;
-        }
-    }
-}
-
-static enum apply_verdict apply_broker(struct image *image, uint64_t index, const struct metadata_broker_record *record,
-                                       struct image_change *change)
-{
-    struct image_broker made;
-    uint32_t broker = image_broker_by_id(image, record->broker_id);
-
-    if (!image_read_broker(record, index, &made)) return APPLY_MALFORMED;
-    if (broker == SLOT_NONE) {
-        broker = pool_take(&image->broker_slots);
-        if (broker == POOL_NONE) return APPLY_FULL;
-        CHECK(map_put(&image->brokers_by_id, broker_key(made.id), broker) == MAP_ADDED);
-        image->brokers[broker] = made;
-        image->settings[broker] = (struct broker_settings){ 0 };
-        link_broker(image, broker);
-        image->view.broker_count++;
-        if (made.id == image->config.node_id) image->own_broker = broker;
-    } else {
-        if (made.epoch <= image->brokers[broker].epoch) return APPLY_REFUSED;
-        if (uuid_equal(&made.incarnation, &image->brokers[broker].incarnation)) return APPLY_REFUSED;
-        made.next_broker = image->brokers[broker].next_broker;
-        image->brokers[broker] = made;
-        if (!MUTANT(meta_same_epoch_after_restart)) end_epochs_led_by(image, made.id);
-    }
-    image->view.broker_changes++;
-    *change = (struct image_change){ CHANGE_BROKER, SLOT_NONE, SLOT_NONE, broker };
-    return APPLY_DONE;
-}
-
-/* The broker that a record means: of this epoch, not of an earlier or later life. */
-static uint32_t broker_of_epoch(const struct image *image, int32_t id, int64_t epoch)
-{
-    const uint32_t broker = image_broker_by_id(image, id);
-
-    if (broker == SLOT_NONE || image->brokers[broker].epoch != epoch) return SLOT_NONE;
-    return broker;
-}
-
-static enum apply_verdict apply_broker_change(struct image *image, const struct metadata_broker_change_record *record,
-                                              struct image_change *change)
-{
-    const uint32_t broker = broker_of_epoch(image, record->broker_id, record->epoch);
-    if (broker == SLOT_NONE) return APPLY_REFUSED;
-
-    image->brokers[broker].fenced = record->fenced;
-    image->view.broker_changes++;
-    *change = (struct image_change){ CHANGE_BROKER, SLOT_NONE, SLOT_NONE, broker };
-    return APPLY_DONE;
-}
-
-void image_remove_broker(struct image *image, uint32_t broker, struct image_change *change)
-{
-    uint32_t *link = &image->first_broker;
-
-    while (*link != broker) link = &image->brokers[*link].next_broker;
-    *link = image->brokers[broker].next_broker;
-    CHECK(map_remove(&image->brokers_by_id, broker_key(image->brokers[broker].id)));
-    pool_give(&image->broker_slots, broker);
-    image->view.broker_count--;
-    image->view.broker_changes++;
-    if (broker == image->own_broker) image->own_broker = SLOT_NONE;
-    *change = (struct image_change){ CHANGE_BROKER_REMOVED, SLOT_NONE, SLOT_NONE, SLOT_NONE };
-}
-
-static enum apply_verdict apply_broker_removal(struct image *image, const struct metadata_broker_removal_record *record,
-                                               struct image_change *change)
-{
-    const uint32_t broker = broker_of_epoch(image, record->broker_id, record->epoch);
-
-    if (broker == SLOT_NONE) return APPLY_REFUSED;
-    image_remove_broker(image, broker, change);
     return APPLY_DONE;
 }
 
@@ -372,6 +94,19 @@ static bool read_setting(const struct metadata_config_record *record, enum confi
     *id = config_by_name(scope, record->name);
     if (*id == CONFIG_NONE) return false;
     return record->value.data == NULL || config_parse(*id, record->value, value, &unsaid) == CONFIG_VALID;
+}
+
+/* What decides about partitions: they are settled anew, in the same entry, so that no commit is judged by the one
+ * value and an election by the other (C6 of the replication rules). */
+static bool decides_about_partitions(enum config_id id)
+{
+    switch ((int)id) {
+    case CONFIG_MIN_INSYNC_REPLICAS:
+    case CONFIG_BROKER_MIN_INSYNC_REPLICAS:
+    case CONFIG_UNCLEAN_LEADER_ELECTION_ENABLE:
+    case CONFIG_BROKER_UNCLEAN_LEADER_ELECTION_ENABLE: return !MUTANT(meta_min_isr_change_settles_nothing);
+    default: return false;
+    }
 }
 
 static enum apply_verdict apply_topic_config(struct image *image, const struct metadata_config_record *record,
@@ -395,6 +130,7 @@ static enum apply_verdict apply_topic_config(struct image *image, const struct m
         owner->configs_set &= ~bit;
         image->view.setting_count--;
     }
+    if (decides_about_partitions(id)) image_settle_topic(image, topic);
     *change = (struct image_change){ CHANGE_TOPIC_CONFIG, topic, SLOT_NONE, SLOT_NONE };
     return APPLY_DONE;
 }
@@ -417,6 +153,7 @@ static enum apply_verdict apply_broker_config(struct image *image, const struct 
     } else {
         settings->set &= ~((uint64_t)1 << place);
     }
+    if (decides_about_partitions(id)) image_settle_all(image);
     *change = (struct image_change){ CHANGE_BROKER_CONFIG, SLOT_NONE, SLOT_NONE, broker };
     return APPLY_DONE;
 }
@@ -484,15 +221,11 @@ static enum apply_verdict apply_wish_window(struct image *image, const struct me
 
 /* ---- all of them ---- */
 
-#define READ(name)                                                                                                     \
-    struct metadata_##name##_record decoded;                                                                           \
-    if (!metadata_##name##_record_read(&reader, 0, &image->arena, &decoded)) return APPLY_MALFORMED;                   \
-    if (reader_left(&reader) > 0) return APPLY_MALFORMED
-
-#define APPLY(name, ...)                                                                                               \
+#define APPLY(name, call)                                                                                              \
     {                                                                                                                  \
-        READ(name);                                                                                                    \
-        return apply_##name(__VA_ARGS__);                                                                              \
+        struct metadata_##name##_record decoded;                                                                       \
+        if (!metadata_##name##_record_read(&reader, version, &image->arena, &decoded)) return APPLY_MALFORMED;         \
+        return reader_left(&reader) > 0 ? APPLY_MALFORMED : (call);                                                    \
     }
 
 enum apply_verdict image_apply(struct image *image, uint64_t index, struct bytes record, struct image_change *change)
@@ -502,23 +235,24 @@ enum apply_verdict image_apply(struct image *image, uint64_t index, struct bytes
     const uint8_t id = reader_uint8(&reader);
     const uint8_t version = reader_uint8(&reader);
 
-    *change = (struct image_change){ CHANGE_NOTHING, SLOT_NONE, SLOT_NONE, SLOT_NONE };
-    if (!reader_ok(&reader) || version != 0) return APPLY_MALFORMED;
+    *change = NO_CHANGE;
+    if (!reader_ok(&reader)) return APPLY_MALFORMED;
     arena_reset(&image->arena);
     switch (id) {
-    case RECORD_METADATA_CLUSTER: APPLY(cluster, image, &decoded)
-    case RECORD_METADATA_FEATURE: APPLY(feature, image, &decoded)
-    case RECORD_METADATA_BROKER: APPLY(broker, image, index, &decoded, change)
-    case RECORD_METADATA_BROKER_CHANGE: APPLY(broker_change, image, &decoded, change)
-    case RECORD_METADATA_BROKER_REMOVAL: APPLY(broker_removal, image, &decoded, change)
-    case RECORD_METADATA_TOPIC: APPLY(topic, image, &decoded, change)
-    case RECORD_METADATA_TOPIC_REMOVAL: APPLY(topic_removal, image, &decoded, change)
-    case RECORD_METADATA_PARTITION: APPLY(partition, image, &decoded, change)
-    case RECORD_METADATA_PARTITION_CHANGE: APPLY(partition_change, image, &decoded, change)
-    case RECORD_METADATA_CONFIG: APPLY(config, image, &decoded, change)
-    case RECORD_METADATA_PRODUCER_IDS: APPLY(producer_ids, image, &decoded)
-    case RECORD_METADATA_WISH: APPLY(wish, image, &decoded, change)
-    case RECORD_METADATA_WISH_WINDOW: APPLY(wish_window, image, &decoded)
+    case RECORD_METADATA_CLUSTER: APPLY(cluster, apply_cluster(image, &decoded))
+    case RECORD_METADATA_FEATURE: APPLY(feature, apply_feature(image, &decoded))
+    case RECORD_METADATA_BROKER: APPLY(broker, image_apply_broker(image, index, &decoded, change))
+    case RECORD_METADATA_BROKER_CHANGE: APPLY(broker_change, image_apply_broker_change(image, &decoded, change))
+    case RECORD_METADATA_BROKER_REMOVAL: APPLY(broker_removal, image_apply_broker_removal(image, &decoded, change))
+    case RECORD_METADATA_TOPIC: APPLY(topic, apply_topic(image, &decoded, change))
+    case RECORD_METADATA_TOPIC_REMOVAL: APPLY(topic_removal, apply_topic_removal(image, &decoded, change))
+    case RECORD_METADATA_PARTITION: APPLY(partition, image_apply_partition(image, &decoded, change))
+    case RECORD_METADATA_PARTITION_CHANGE:
+        APPLY(partition_change, image_apply_partition_change(image, &decoded, change))
+    case RECORD_METADATA_CONFIG: APPLY(config, apply_config(image, &decoded, change))
+    case RECORD_METADATA_PRODUCER_IDS: APPLY(producer_ids, apply_producer_ids(image, &decoded))
+    case RECORD_METADATA_WISH: APPLY(wish, apply_wish(image, &decoded, change))
+    case RECORD_METADATA_WISH_WINDOW: APPLY(wish_window, apply_wish_window(image, &decoded))
     default: return APPLY_MALFORMED;
     }
 }

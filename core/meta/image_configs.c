@@ -99,12 +99,28 @@ int64_t topic_config_int(const struct image *image, uint32_t topic, enum config_
     return topic_config(image, topic, id).value;
 }
 
-uint8_t partition_min_isr(const struct image *image, uint32_t partition)
-{
-    const struct image_partition *found = image_partition(image, partition);
-    const int64_t wanted = topic_config_int(image, found->topic, CONFIG_MIN_INSYNC_REPLICAS);
+/* ---- the same for the whole cluster ---- */
 
-    return (uint8_t)MIN(wanted, (int64_t)found->replica_count);
+/* What the topic says, or all brokers, or nobody; but nothing that one broker says for itself: images would differ. */
+static int64_t cluster_wide(const struct image *image, uint32_t topic, enum config_id id)
+{
+    const struct image_topic *owner = image_topic(image, topic);
+    int64_t value;
+
+    if ((owner->configs_set >> id & 1) != 0) return image->topic_values[(size_t)topic * TOPIC_CONFIG_COUNT + id];
+    if (find(&image->all_brokers, config_info(id)->broker_id, &value)) return value;
+    if (id == CONFIG_MIN_INSYNC_REPLICAS && owner->replica_target >= REPLICAS_OF_MIN_ISR) return MIN_ISR_OF_THREE;
+    return config_info(id)->value;
+}
+
+int64_t topic_min_isr(const struct image *image, uint32_t topic)
+{
+    return cluster_wide(image, topic, CONFIG_MIN_INSYNC_REPLICAS);
+}
+
+bool topic_elects_uncleanly(const struct image *image, uint32_t topic)
+{
+    return cluster_wide(image, topic, CONFIG_UNCLEAN_LEADER_ELECTION_ENABLE) != 0;
 }
 
 struct log_rules topic_log_rules(const struct image *image, uint32_t topic)

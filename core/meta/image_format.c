@@ -11,6 +11,13 @@ static void put_ids(const char *name, const int32_t *ids, uint32_t count, struct
     }
 }
 
+static void put_set(const char *name, const struct image_partition *partition, replica_set set, struct text *text)
+{
+    int32_t ids[REPLICAS_MAX];
+
+    put_ids(name, ids, image_partition_brokers(partition, set, ids), text);
+}
+
 static void put_number(const char *name, int64_t number, struct text *text)
 {
     text_add(text, name);
@@ -41,6 +48,8 @@ static void put_broker(const struct image *image, uint32_t slot, struct text *te
     put_number("broker ", broker->id, text);
     put_number(" epoch=", broker->epoch, text);
     if (broker->fenced) text_add(text, " fenced");
+    if (broker->in_controlled_shutdown) text_add(text, " shutting down");
+    if (broker->leaving) text_add(text, " leaving");
     if (broker->wishes.floor > 1) put_number(" wishes<", (int64_t)broker->wishes.floor, text);
     if (broker->wishes.applied != 0) put_number("+", __builtin_popcountll(broker->wishes.applied), text);
     if (broker->rack_size > 0) {
@@ -55,6 +64,24 @@ static void put_broker(const struct image *image, uint32_t slot, struct text *te
     }
     text_add(text, "\n");
     put_broker_settings(&image->settings[slot], text);
+}
+
+static void put_partition(const struct image_partition *partition, struct text *text)
+{
+    put_number("  ", partition->index, text);
+    put_number(" leader=", partition->leader, text);
+    put_number(" epoch=", partition->leader_epoch, text);
+    put_number("/", partition->partition_epoch, text);
+    put_set(" isr=", partition, partition->isr, text);
+    if (partition->elr != 0) put_set(" elr=", partition, partition->elr, text);
+    put_ids(" replicas=", partition->replicas, partition->replica_count, text);
+    if (partition->adding != 0) put_set(" adding=", partition, partition->adding, text);
+    if (partition->removing != 0) put_set(" removing=", partition, partition->removing, text);
+    if (partition->last_leader != partition->leader) put_number(" last_leader=", partition->last_leader, text);
+    if (partition->last_unclean_leader_epoch != 0) {
+        put_number(" unclean=", partition->last_unclean_leader_epoch, text);
+    }
+    text_add(text, partition->recovering ? " recovering\n" : "\n");
 }
 
 static void put_topic(const struct image *image, uint32_t slot, struct text *text)
@@ -74,14 +101,7 @@ static void put_topic(const struct image *image, uint32_t slot, struct text *tex
         put_setting((enum config_id)i, image->topic_values[(size_t)slot * TOPIC_CONFIG_COUNT + i], text);
     }
     for (uint32_t at = topic->first_partition; at != SLOT_NONE; at = image->partitions[at].next_partition) {
-        const struct image_partition *partition = image_partition(image, at);
-        put_number("  ", partition->index, text);
-        put_number(" leader=", partition->leader, text);
-        put_number(" epoch=", partition->leader_epoch, text);
-        put_number("/", partition->partition_epoch, text);
-        put_ids(" isr=", partition->isr, partition->isr_count, text);
-        put_ids(" replicas=", partition->replicas, partition->replica_count, text);
-        text_add(text, "\n");
+        put_partition(image_partition(image, at), text);
     }
 }
 

@@ -6,12 +6,29 @@
 #include "base/map.h"
 #include "base/pool.h"
 #include "meta/image.h"
+#include "meta/partition_rules.h"
 #include "meta/records.h"
 
 /* What is set for one broker, or for all, or by the node's own configuration. */
 struct broker_settings {
     uint64_t set; /* bit id - TOPIC_CONFIG_COUNT */
     int64_t values[BROKER_CONFIG_COUNT];
+};
+
+/* What a record left to be done in steps. */
+enum drain_kind {
+    DRAIN_NOTHING,
+    DRAIN_TOPIC,      /* `topic` is removed: its slots are given back */
+    DRAIN_PARTITIONS, /* partitions from `partition` on, of `topic` and perhaps of those after it, are settled anew */
+};
+
+struct drain {
+    enum drain_kind kind;
+    uint32_t topic;
+    uint32_t partition;
+    bool all_topics;
+    struct partition_fact fact; /* of one broker: only partitions that it has a replica of */
+    bool counts;                /* it was unknown, and what it has is counted on the way */
 };
 
 struct image {
@@ -25,7 +42,8 @@ struct image {
     struct map topics_by_id;
     uint32_t first_topic;
     uint32_t last_topic;
-    uint32_t draining; /* a removed topic whose slots are not all given back, or SLOT_NONE */
+    struct drain drain;
+    bool converging; /* led to a snapshot: what follows from what is in it is in it */
 
     struct image_partition *partitions; /* [partitions_max] */
     struct pool partition_slots;
@@ -43,15 +61,6 @@ struct image {
     struct arena arena; /* for decoding one record */
 };
 
-/* image_apply.c: what a record makes, without the links that its place in the image gives it. False: no record that
- * could have been written. */
-bool image_read_partition(const struct metadata_partition_record *record, struct image_partition *made);
-bool image_read_broker(const struct metadata_broker_record *record, uint64_t index, struct image_broker *made);
-
-/* image_apply.c: what a removal does behind its guard, and nothing that follows from it for others. */
-void image_remove_topic(struct image *image, uint32_t topic, struct image_change *change);
-void image_remove_broker(struct image *image, uint32_t broker, struct image_change *change);
-
 /* snapshot.c: the record that makes it. */
 void image_add_partition(const struct image *image, uint32_t partition, struct proposal *records);
 void image_add_broker(const struct image *image, uint32_t broker, struct proposal *records);
@@ -62,6 +71,54 @@ struct folded_name {
     uint8_t size;
 };
 struct folded_name image_fold(struct bytes name);
+
+#define NO_CHANGE ((struct image_change){ CHANGE_NOTHING, SLOT_NONE, SLOT_NONE, SLOT_NONE })
+
+/* ---- image_partitions.c ---- */
+
+/* What a record makes, but for the links that its place in the image gives it; of a topic that may be SLOT_NONE.
+ * False: no record that could have been written. */
+bool image_read_partition(const struct image *image, uint32_t topic, const struct metadata_partition_record *record,
+                          struct image_partition *made);
+
+/* What brokers have is counted: all by this partition, or one broker's; sign -1 takes it back. */
+void image_count_partition(struct image *image, const struct image_partition *partition, int sign);
+void image_count_replicas(struct image *image, const struct image_partition *partition, int32_t broker_id, int sign);
+void image_change_partition(struct image *image, uint32_t slot, const struct image_partition *after);
+
+enum apply_verdict image_apply_partition(struct image *image, const struct metadata_partition_record *record,
+                                         struct image_change *change);
+enum apply_verdict image_apply_partition_change(struct image *image,
+                                                const struct metadata_partition_change_record *record,
+                                                struct image_change *change);
+
+/* ---- image_brokers.c ---- */
+
+bool image_read_broker(const struct metadata_broker_record *record, uint64_t index, struct image_broker *made);
+
+/* In the place of one of the same id. */
+void image_replace_broker(struct image *image, uint32_t broker, const struct image_broker *made);
+
+enum apply_verdict image_apply_broker(struct image *image, uint64_t index, const struct metadata_broker_record *record,
+                                      struct image_change *change);
+enum apply_verdict image_apply_broker_change(struct image *image, const struct metadata_broker_change_record *record,
+                                             struct image_change *change);
+enum apply_verdict image_apply_broker_removal(struct image *image, const struct metadata_broker_removal_record *record,
+                                              struct image_change *change);
+
+/* ---- what a removal does behind its guard, and nothing that follows from it for others ---- */
+
+void image_remove_topic(struct image *image, uint32_t topic, struct image_change *change);
+void image_remove_broker(struct image *image, uint32_t broker, struct image_change *change);
+
+/* ---- image_drain.c: what a record leaves to be done; while converging, nothing but counting ---- */
+
+void image_drain_topic(struct image *image, uint32_t topic);
+void image_settle_topic(struct image *image, uint32_t topic);
+void image_settle_all(struct image *image);
+
+/* Partitions that the fact's broker is a replica of; `counts`: it was unknown, and what it has is counted. */
+void image_settle_broker(struct image *image, const struct partition_fact *fact, bool counts);
 
 static inline struct bytes folded_bytes(const struct folded_name *name)
 {

@@ -1,12 +1,12 @@
 #include "meta/records.h"
 
 /* Begins a record's frame; its size is known when the fields are written. */
-static uint64_t begin(struct proposal *proposal, enum record_id id)
+static uint64_t begin(struct proposal *proposal, enum record_id id, uint8_t version)
 {
     const uint64_t position = writer_leave_int32(&proposal->writer);
 
     writer_uint8(&proposal->writer, (uint8_t)id);
-    writer_uint8(&proposal->writer, 0);
+    writer_uint8(&proposal->writer, version);
     return position;
 }
 
@@ -16,27 +16,27 @@ static void end(struct proposal *proposal, uint64_t position)
     proposal->record_count++;
 }
 
-#define ADD(name, ID)                                                                                                  \
+#define ADD(name, ID, version)                                                                                         \
     void proposal_add_##name(struct proposal *proposal, const struct metadata_##name##_record *record)                 \
     {                                                                                                                  \
-        const uint64_t position = begin(proposal, RECORD_METADATA_##ID);                                               \
-        metadata_##name##_record_write(&proposal->writer, 0, record);                                                  \
+        const uint64_t position = begin(proposal, RECORD_METADATA_##ID, version);                                      \
+        metadata_##name##_record_write(&proposal->writer, version, record);                                            \
         end(proposal, position);                                                                                       \
     }
 
-ADD(cluster, CLUSTER)
-ADD(feature, FEATURE)
-ADD(broker, BROKER)
-ADD(broker_change, BROKER_CHANGE)
-ADD(broker_removal, BROKER_REMOVAL)
-ADD(topic, TOPIC)
-ADD(topic_removal, TOPIC_REMOVAL)
-ADD(partition, PARTITION)
-ADD(partition_change, PARTITION_CHANGE)
-ADD(config, CONFIG)
-ADD(producer_ids, PRODUCER_IDS)
-ADD(wish, WISH)
-ADD(wish_window, WISH_WINDOW)
+ADD(cluster, CLUSTER, 0)
+ADD(feature, FEATURE, 0)
+ADD(broker, BROKER, 1)
+ADD(broker_change, BROKER_CHANGE, 0)
+ADD(broker_removal, BROKER_REMOVAL, 0)
+ADD(topic, TOPIC, 0)
+ADD(topic_removal, TOPIC_REMOVAL, 0)
+ADD(partition, PARTITION, 1)
+ADD(partition_change, PARTITION_CHANGE, 0)
+ADD(config, CONFIG, 0)
+ADD(producer_ids, PRODUCER_IDS, 0)
+ADD(wish, WISH, 0)
+ADD(wish_window, WISH_WINDOW, 0)
 
 bool proposal_next(struct bytes *rest, struct bytes *record)
 {

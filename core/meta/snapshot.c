@@ -15,10 +15,10 @@ enum {
 /* The largest records of each kind, frames included; test_snapshot.c makes one of each. */
 enum {
     CLUSTER_RECORDS_SIZE_MAX = 4096, /* cluster, feature, producer ids, and every setting of all brokers */
-    BROKER_RECORD_SIZE_MAX = 64 + RACK_SIZE_MAX + ENDPOINT_COUNT * (HOST_SIZE_MAX + 8),
+    BROKER_RECORD_SIZE_MAX = 80 + RACK_SIZE_MAX + ENDPOINT_COUNT * (HOST_SIZE_MAX + 8),
     WINDOW_RECORD_SIZE_MAX = 32,
     TOPIC_RECORD_SIZE_MAX = 32 + TOPIC_NAME_SIZE_MAX,
-    PARTITION_RECORD_SIZE_MAX = 56 + 2 * 4 * REPLICAS_MAX,
+    PARTITION_RECORD_SIZE_MAX = 64 + 3 * 4 * REPLICAS_MAX, /* nobody is in isr and elr, or adding and removing */
     SETTING_RECORD_SIZE_MAX = 128 + CONFIG_TEXT_SIZE_MAX,
 };
 
@@ -98,7 +98,12 @@ void image_add_broker(const struct image *image, uint32_t slot, struct proposal 
                                              .incarnation = broker->incarnation,
                                              .epoch = broker->epoch,
                                              .fenced = broker->fenced,
-                                             .endpoints = endpoints };
+                                             .endpoints = endpoints,
+                                             .in_controlled_shutdown = broker->in_controlled_shutdown,
+                                             .leaving = broker->leaving,
+                                             .unfenced_epoch = broker->unfenced_epoch,
+                                             .feature_level_min = broker->feature_level_min,
+                                             .feature_level_max = broker->feature_level_max };
 
     if (broker->rack_size > 0) record.rack = (struct bytes){ broker->rack, broker->rack_size };
     for (uint32_t kind = 0; kind < ENDPOINT_COUNT; kind++) {
@@ -129,26 +134,30 @@ void image_add_partition(const struct image *image, uint32_t slot, struct propos
 {
     const struct image_partition *partition = &image->partitions[slot];
     const struct image_topic *topic = &image->topics[partition->topic];
-    int32_t replicas[REPLICAS_MAX], isr[REPLICAS_MAX];
-    struct metadata_partition_record record = { .topic_id = topic->id,
-                                                .index = partition->index,
-                                                .replicas = replicas,
-                                                .replicas_count = partition->replica_count,
-                                                .isr = isr,
-                                                .isr_count = partition->isr_count,
-                                                .leader = partition->leader,
-                                                .leader_epoch = partition->leader_epoch,
-                                                .partition_epoch = partition->partition_epoch };
-    bool same = partition->isr_count == partition->replica_count;
+    int32_t isr[REPLICAS_MAX], elr[REPLICAS_MAX], adding[REPLICAS_MAX], removing[REPLICAS_MAX];
+    struct metadata_partition_record record = {
+        .topic_id = topic->id,
+        .index = partition->index,
+        .replicas = partition->replicas,
+        .replicas_count = partition->replica_count,
+        .leader = partition->leader,
+        .leader_epoch = partition->leader_epoch,
+        .partition_epoch = partition->partition_epoch,
+        .elr = elr,
+        .elr_count = image_partition_brokers(partition, partition->elr, elr),
+        .adding = adding,
+        .adding_count = image_partition_brokers(partition, partition->adding, adding),
+        .removing = removing,
+        .removing_count = image_partition_brokers(partition, partition->removing, removing),
+        .last_leader = partition->last_leader,
+        .last_unclean_leader_epoch = partition->last_unclean_leader_epoch,
+        .recovering = partition->recovering,
+        .replica_target = (int8_t)partition->replica_target,
+    };
 
-    for (uint32_t i = 0; i < partition->replica_count; i++) replicas[i] = partition->replicas[i];
-    for (uint32_t i = 0; i < partition->isr_count; i++) {
-        isr[i] = partition->isr[i];
-        if (isr[i] != replicas[i]) same = false;
-    }
-    if (same) { /* null: the replicas */
-        record.isr = NULL;
-        record.isr_count = 0;
+    if (partition->isr != replica_set_all(partition)) { /* null: the replicas */
+        record.isr = isr;
+        record.isr_count = image_partition_brokers(partition, partition->isr, isr);
     }
     proposal_add_partition(records, &record);
 }
@@ -324,6 +333,7 @@ enum snapshot_verdict snapshot_load(struct snapshot_loader *loader, struct image
         case APPLY_DONE: break;
         case APPLY_FULL: return SNAPSHOT_FULL;
         case APPLY_REFUSED:
+        case APPLY_SKIPPED:
         case APPLY_MALFORMED: return SNAPSHOT_CORRUPT;
         }
         if (image_is_draining(image)) return SNAPSHOT_CORRUPT; /* a snapshot takes nothing back */
