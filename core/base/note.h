@@ -17,6 +17,7 @@ enum note_level { NOTE_DEBUG, NOTE_INFO, NOTE_WARNING, NOTE_ERROR };
     X(STOPPING, NOTE_INFO, "stopping: finishing %d requests")                                                          \
     X(STOPPED, NOTE_INFO, "stopped; everything acknowledged is on disk")                                               \
     NOTES_WAL(X)                                                                                                       \
+    NOTES_PEER(X)                                                                                                      \
     NOTES_LOG(X)                                                                                                       \
     NOTES_META(X)                                                                                                      \
     NOTES_BROKER(X)
@@ -27,6 +28,17 @@ enum note_level { NOTE_DEBUG, NOTE_INFO, NOTE_WARNING, NOTE_ERROR };
     X(JOURNAL_FULL, NOTE_ERROR, "no space to write the journal: produces are refused until there is")                  \
     X(JOURNAL_RETRIED, NOTE_DEBUG, "journal round %d is written again")                                                \
     X(JOURNAL_CORRUPT, NOTE_ERROR, "journal file %d is corrupt at position %d: sequence %d was durable")
+
+#define NOTES_PEER(X)                                                                                                  \
+    X(PEER_UP, NOTE_INFO, "node %d is linked")                                                                         \
+    X(PEER_DOWN, NOTE_INFO, "the link to node %d is down: %s")                                                         \
+    X(PEER_DATA_UP, NOTE_DEBUG, "node %d is linked for data, outgoing: %d")                                            \
+    X(PEER_DATA_DOWN, NOTE_DEBUG, "a data link to node %d is down: %s")                                                \
+    X(PEER_BROKEN, NOTE_WARNING, "the link to node %d was closed: what it sent is no frame")                           \
+    X(PEER_UNREACHED, NOTE_WARNING, "node %d cannot be reached: %s")                                                   \
+    X(PEER_REFUSED_US, NOTE_WARNING, "node %d takes no link from this node: %s")                                       \
+    X(PEER_TURNED_AWAY, NOTE_WARNING, "node %d called, and was turned away: %s")                                       \
+    X(PEER_STRANGER, NOTE_WARNING, "connection from %s closed: who called is no node of a cluster")
 
 #define NOTES_LOG(X)                                                                                                   \
     X(SEGMENT_ROLLED, NOTE_DEBUG, "log %d rolls a new segment at offset %d")                                           \

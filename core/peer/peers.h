@@ -246,10 +246,10 @@ const struct peers_counters *peers_counters(const struct peers *peers);
 /* Whether a link is this room's. */
 bool peers_own(const struct peers *peers, uint32_t link);
 
-void peers_on_time(struct peers *peers, uint64_t mono_ns, struct effects *effects);
+void peers_on_time(struct peers *peers, uint64_t mono_ns);
 void peers_on_link_opened(struct peers *peers, const struct event_link_opened *opened);
 void peers_on_link_closed(struct peers *peers, const struct event_link_closed *closed);
-void peers_on_received(struct peers *peers, const struct event_received *received, struct effects *effects);
+void peers_on_received(struct peers *peers, const struct event_received *received);
 void peers_on_sent(struct peers *peers, const struct event_sent *sent);
 
 /* Last in every step: gives the orders that wait, as far as there is space. */
