@@ -178,6 +178,7 @@ static void halt(struct host *host, const struct effect_halt *order)
         [HALT_DISK_FULL] = "the disk is full: there is no room to recover in",
         [HALT_CORRUPT] = "durable data is not what was written: to go on would lose more",
         [HALT_FOREIGN] = "the data belongs to another node, cluster or format",
+        [HALT_REMOVED] = "this node was removed from its cluster; it may join again with an empty data directory",
     };
     const bool is_clean = order->reason == HALT_STOPPED;
 
@@ -374,6 +375,7 @@ static enum exit_code exit_code_of(enum halt_reason reason)
     case HALT_DISK_FULL: return EXIT_DISK_FULL;
     case HALT_CORRUPT: return EXIT_CORRUPT;
     case HALT_FOREIGN: return EXIT_FOREIGN;
+    case HALT_REMOVED: return EXIT_REMOVED;
     }
     CHECK(false);
     return EXIT_DISK_FAILED;

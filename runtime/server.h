@@ -13,6 +13,7 @@ enum exit_code {
     EXIT_DISK_FULL = 4,
     EXIT_CORRUPT = 5,
     EXIT_FOREIGN = 6,
+    EXIT_REMOVED = 7,
     EXIT_KILLED = 130, /* a second signal, while stopping */
 };
 

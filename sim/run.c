@@ -118,6 +118,7 @@ void run_on_halt(struct world *world, uint32_t number)
         world->ended = true;
         return;
     case HALT_FOREIGN: judge_violated(&run->judge, RULE_N, "its own data is foreign to it: %s", path); break;
+    case HALT_REMOVED: judge_violated(&run->judge, RULE_N, "nobody removed it: %s", path); break;
     }
     if (run->judge.broken != RULE_NONE) {
         world->ended = true;

@@ -15,6 +15,8 @@ TEST(halts_have_exit_codes)
           "the disk failed: nothing can be promised any more: here" },
         { "the disk is full", HALT_DISK_FULL, EXIT_DISK_FULL, "no room to recover in: here" },
         { "corrupt", HALT_CORRUPT, EXIT_CORRUPT, "to go on would lose more: here" },
+        { "removed", HALT_REMOVED, EXIT_REMOVED,
+          "removed from its cluster; it may join again with an empty data directory: here" },
         { "somebody else's", HALT_FOREIGN, EXIT_FOREIGN, "belongs to another node, cluster or format: here" },
     };
     FOR_EACH(row, row, rows) {

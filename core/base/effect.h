@@ -144,6 +144,7 @@ enum halt_reason {
     HALT_DISK_FULL,   /* no room to recover in */
     HALT_CORRUPT,     /* durable data is not what we wrote; going on would lose more */
     HALT_FOREIGN,     /* the data belongs to another node, cluster or format */
+    HALT_REMOVED,     /* the cluster has removed this node; only with an empty data directory it may come back */
 };
 
 struct effect_halt {

@@ -48,6 +48,22 @@ enum note_level { NOTE_DEBUG, NOTE_INFO, NOTE_WARNING, NOTE_ERROR };
 
 #define NOTES_META(X)                                                                                                  \
     X(BECAME_LEADER, NOTE_INFO, "metadata leader in term %d at index %d, voters: %d")                                  \
+    X(RAFT_FOLLOWING, NOTE_INFO, "metadata leader is node %d, in term %d")                                             \
+    X(RAFT_LEADER_LOST, NOTE_INFO, "metadata leader node %d of term %d is lost")                                       \
+    X(RAFT_CANDIDATE, NOTE_INFO, "stands for metadata leader in term %d")                                              \
+    X(RAFT_VOTED, NOTE_DEBUG, "votes for node %d as metadata leader of term %d")                                       \
+    X(RAFT_STEPPED_DOWN, NOTE_INFO, "no metadata leader any more: term %d is over")                                    \
+    X(RAFT_QUORUM_LOST, NOTE_WARNING, "too few voters answer the metadata leader of term %d: it gives up")             \
+    X(RAFT_MEMBERS, NOTE_INFO, "the member list at metadata index %d holds: %d nodes")                                 \
+    X(RAFT_TRUNCATED, NOTE_DEBUG, "metadata entries %d to %d were never committed, and are dropped")                   \
+    X(RAFT_SNAPSHOT_SENDING, NOTE_INFO, "metadata snapshot at index %d goes to node %d, which was left behind")        \
+    X(RAFT_SNAPSHOT_INSTALLED, NOTE_INFO, "metadata snapshot at index %d came from node %d")                           \
+    X(RAFT_SNAPSHOT_REFUSED, NOTE_WARNING, "metadata snapshot at index %d from node %d came damaged")                  \
+    X(RAFT_SNAPSHOT_TOO_LARGE, NOTE_ERROR, "metadata snapshot at index %d has %d bytes: more than this node's limits") \
+    X(RAFT_TRANSFER, NOTE_INFO, "metadata leadership is handed to node %d in term %d")                                 \
+    X(RAFT_TRANSFER_FAILED, NOTE_WARNING, "node %d did not take over metadata leadership of term %d")                  \
+    X(RAFT_IMPOSSIBLE, NOTE_WARNING, "node %d says what cannot be, in a metadata message of kind %d")                  \
+    X(RAFT_TRAIL_FULL, NOTE_WARNING, "no room for metadata entry %d until a snapshot is taken")                        \
     X(META_SNAPSHOT, NOTE_DEBUG, "metadata snapshot at index %d: %d bytes")                                            \
     X(CLUSTER_CREATED, NOTE_INFO, "new cluster, node %d is its only voter")                                            \
     X(TOPIC_CREATED, NOTE_INFO, "topic created: %s, partitions: %d")                                                   \

@@ -91,6 +91,7 @@ static struct metadata_log_config log_config(const struct controller_config *con
         .node_id = config->node_id,
         .seed = config->seed[0] ^ config->seed[1],
         .journal_id = hash_mix(config->seed[0], config->seed[1]),
+        .founds = true,
         .image = config->image,
         .journal_file_size = config->journal_file_size,
         .snapshot_entries = config->snapshot_entries,
@@ -287,6 +288,7 @@ static bool apply(struct controller *controller, struct image_change *change, st
             note_created(controller, entry.index, effects);
             on_entry(controller, &entry);
             break;
+        case APPLIED_SNAPSHOT: on_entry(controller, &entry); break; /* whose entries nobody here waits for */
         }
         if (!controller->loaded) return true; /* perhaps that was the last of what was there before */
     }

@@ -1,5 +1,4 @@
-/* metadata_log.c -- entries: proposed, stored, committed, applied. metadata_open.c begins it, metadata_snapshot.c cuts
- * it. */
+/* metadata_log.c -- proposing, applying, facts, questions. metadata_log_state.h says which file does the rest. */
 #include "base/check.h"
 #include "controller/metadata_log_state.h"
 
@@ -7,19 +6,19 @@ enum {
     PROPOSAL_SIZE_MAX = 512 << 10,
     PROPOSAL_SIZE_MIN = 2048, /* below it not even a topic fits */
     ENTRIES_MIN = 64,
-    ADDRESS_SIZE_MAX = RAFT_ADDRESS_SIZE_MAX + 10, /* of one member in a list */
-    OWN_WRITES_SIZE = 256,                         /* hard state, truncation and no-op, with their heads */
-    OWN_PIECES = 4,
-    MEMORY_PROPOSALS = 32, /* of the largest size that fit into memory; a quarter of it is for large ones */
+    MEMBER_SIZE_MAX = RAFT_ADDRESS_SIZE_MAX + 10, /* of one member in a list */
+    MEMBER_SIZE_USUAL = 64,
+    LIST_SIZE_ANY = 16 << 10,   /* up to here every address may be of the largest size */
+    OWN_WRITES_SIZE_MAX = 1024, /* of one call of Raft, apart from a list; with heads and an entry's */
+    MEMORY_PROPOSALS = 32,      /* of the largest size that fit into memory; a quarter of it is for large ones */
     UNIT_SIZE_MAX = 64 << 10,
     UNIT_SIZE_MIN = 4 << 10,
+    CHUNK_SIZE_MAX = 128 << 10,
+    CHUNK_SIZE_MIN = 512,
+    TIME_CALLS_MAX = 4, /* of Raft in one step: with a thousand members a heartbeat takes many */
     FILES_MIN = 4,
     FILES_RESERVED = 8, /* proposals leave them to what starts write: a vote, an entry without records */
 };
-
-/* Single-voter groups need no timers; these are for the others, and those of docs/replication.md. */
-#define ELECTION_TIMEOUT_NS (500 * (uint64_t)1000000)
-#define HEARTBEAT_NS (100 * (uint64_t)1000000)
 
 /* ---- memory ---- */
 
@@ -27,9 +26,9 @@ struct parts {
     struct tail_config tail;
     struct journal_config journal;
     struct raft_config raft;
-    uint32_t reserve_size;
     uint64_t journal_shared_size;
     uint32_t entries_max;
+    uint32_t chunk_size;
     uint64_t buffer_size;
 };
 
@@ -38,14 +37,22 @@ static size_t rounded(size_t size)
     return (size + 63) / 64 * 64;
 }
 
-static uint32_t configuration_size_max(const struct metadata_log_config *config)
+static uint32_t members_max(const struct metadata_log_config *config)
 {
-    return 8 + config->members_max * ADDRESS_SIZE_MAX;
+    return MAX(config->members_max, (uint32_t)RAFT_VOTERS_MAX);
+}
+
+/* A small group may have any addresses; in a large one they are not all of the largest size. */
+static uint32_t list_size_max(const struct metadata_log_config *config)
+{
+    const uint32_t count = members_max(config);
+
+    return 8 + MIN(count * MEMBER_SIZE_MAX, MAX(count * MEMBER_SIZE_USUAL, (uint32_t)LIST_SIZE_ANY));
 }
 
 static uint32_t reserve_size(const struct metadata_log_config *config)
 {
-    return configuration_size_max(config) + OWN_WRITES_SIZE;
+    return list_size_max(config) + OWN_WRITES_SIZE_MAX;
 }
 
 uint32_t metadata_log_proposal_size_max(const struct metadata_log_config *config)
@@ -54,6 +61,14 @@ uint32_t metadata_log_proposal_size_max(const struct metadata_log_config *config
 
     if (config->journal_file_size < 2 * taken) return 0;
     return MIN((config->journal_file_size - taken) / 2 / 64 * 64, (uint32_t)PROPOSAL_SIZE_MAX);
+}
+
+uint32_t metadata_log_frame_size_max(const struct metadata_log_config *config)
+{
+    const uint32_t payload_size =
+        MAX(MAX(metadata_log_proposal_size_max(config), list_size_max(config)), (uint32_t)CHUNK_SIZE_MAX);
+
+    return FRAME_HEAD_SIZE + RAFT_MESSAGE_HEAD_SIZE_MAX + payload_size;
 }
 
 static uint32_t power_of_two(uint32_t least)
@@ -67,8 +82,10 @@ static uint32_t power_of_two(uint32_t least)
 static struct parts parts_of(const struct metadata_log_config *config)
 {
     const uint32_t proposal_size = metadata_log_proposal_size_max(config);
+    /* What Raft writes by itself fits into a unit: a run of them may not be there when it must be. */
     const uint32_t unit_size =
-        MIN(MAX(power_of_two(proposal_size / 8), (uint32_t)UNIT_SIZE_MIN), (uint32_t)UNIT_SIZE_MAX);
+        MAX(MIN(MAX(power_of_two(proposal_size / 8), (uint32_t)UNIT_SIZE_MIN), (uint32_t)UNIT_SIZE_MAX),
+            power_of_two(reserve_size(config)));
     const uint64_t memory = (uint64_t)MEMORY_PROPOSALS * (proposal_size + unit_size) / unit_size * unit_size;
     const uint64_t entries_size = (uint64_t)config->snapshot_entries * JOURNAL_BLOCK_SIZE;
     const uint64_t files =
@@ -81,26 +98,25 @@ static struct parts parts_of(const struct metadata_log_config *config)
                      .file_size = config->journal_file_size,
                      .files_max = (uint32_t)files + FILES_RESERVED,
                      .round_size_max = config->journal_file_size },
-        .reserve_size = reserve_size(config),
         .journal_shared_size = files * config->journal_file_size,
         .entries_max = power_of_two(MAX(4 * config->snapshot_entries, (uint32_t)ENTRIES_MIN)),
-        .buffer_size = snapshot_size_max(&config->image, configuration_size_max(config)) + TRAILER_SIZE,
+        .chunk_size = MIN(MAX(proposal_size / 4, (uint32_t)CHUNK_SIZE_MIN), (uint32_t)CHUNK_SIZE_MAX),
+        .buffer_size = snapshot_size_max(&config->image, list_size_max(config)) + TRAILER_SIZE,
     };
     parts.raft = (struct raft_config){
-        .id = (uint64_t)config->node_id,
         .seed = config->seed,
         .election_timeout_ns = ELECTION_TIMEOUT_NS,
         .heartbeat_ns = HEARTBEAT_NS,
-        .members_max = MAX(config->members_max, (uint32_t)RAFT_VOTERS_MAX),
-        .configuration_size_max = configuration_size_max(config),
+        .members_max = members_max(config),
+        .configuration_size_max = list_size_max(config),
         .entries_max = parts.entries_max,
         .uncommitted_max = parts.entries_max / 4,
         .entry_size_max = proposal_size,
         .append_size_max = proposal_size,
         .inflight_size_max = 4 * proposal_size,
-        .chunk_size_max = DISK_STEP_SIZE,
+        .chunk_size_max = parts.chunk_size,
         .chunks_inflight_max = 2,
-        .reads_max = 64,
+        .reads_max = READS_MAX,
         .promote_lag_max = 64,
     };
     return parts;
@@ -115,7 +131,12 @@ size_t metadata_log_size(const struct metadata_log_config *config)
     if (parts.buffer_size > INT32_MAX) return 0; /* sizes of records are counted in 32 bits */
     return rounded(sizeof(struct metadata_log)) + rounded(tail_size(&parts.tail)) +
            rounded(journal_size(&parts.journal)) + rounded(raft_size(&parts.raft)) +
-           rounded(parts.entries_max * sizeof(struct kept_entry)) + rounded(LIST_SIZE) + rounded(parts.buffer_size);
+           rounded(parts.entries_max * sizeof(struct kept_entry)) + rounded(LIST_SIZE) +
+           2 * rounded(parts.buffer_size) + rounded((size_t)CHUNK_SLOTS * parts.chunk_size) +
+           rounded(raft_configuration_memory(parts.raft.members_max, parts.raft.configuration_size_max)) +
+           rounded((1 + RAFT_APPEND_ENTRIES_MAX) * sizeof(struct bytes)) +
+           rounded(FRAME_HEAD_SIZE + RAFT_MESSAGE_HEAD_SIZE_MAX) +
+           rounded(RAFT_APPEND_ENTRIES_MAX * sizeof(struct raft_entry));
 }
 
 static void *take(uint8_t **memory, size_t size)
@@ -136,8 +157,6 @@ void metadata_log_init(struct metadata_log *log, const struct metadata_log_confi
     *log = (struct metadata_log){ .config = *config, .image = image, .retry_ns = UINT64_MAX, .copy_chunk = CHUNK_NONE };
     log->tail_memory_size = parts.tail.memory_size;
     log->tail_unit_size = parts.tail.unit_size;
-    log->round_size_max = parts.journal.round_size_max;
-    log->reserve_size = parts.reserve_size;
     log->journal_shared_size = parts.journal_shared_size;
     log->entries_max = parts.entries_max;
     log->buffer_size = parts.buffer_size;
@@ -147,9 +166,21 @@ void metadata_log_init(struct metadata_log *log, const struct metadata_log_confi
     log->entries = take(&memory, parts.entries_max * sizeof(struct kept_entry));
     log->list = take(&memory, LIST_SIZE);
     log->buffer = take(&memory, parts.buffer_size);
+    log->install.memory = take(&memory, parts.buffer_size);
+    log->chunks.size_max = parts.chunk_size;
+    metadata_chunks_init(log, take(&memory, (size_t)CHUNK_SLOTS * parts.chunk_size));
+    raft_configuration_init(
+        &log->install.members,
+        take(&memory, raft_configuration_memory(parts.raft.members_max, parts.raft.configuration_size_max)),
+        parts.raft.members_max, parts.raft.configuration_size_max);
+    log->frame_parts = take(&memory, (1 + RAFT_APPEND_ENTRIES_MAX) * sizeof(struct bytes));
+    log->frame_head = take(&memory, FRAME_HEAD_SIZE + RAFT_MESSAGE_HEAD_SIZE_MAX);
+    log->frame_entries = take(&memory, RAFT_APPEND_ENTRIES_MAX * sizeof(struct raft_entry));
     tail_init(log->tail, &parts.tail);
     journal_init(log->journal, &parts.journal, log->tail);
-    raft_init(log->raft, &parts.raft);
+    log->raft_config = parts.raft;
+    log->raft_config.id = 1; /* until we know who we are it can be asked questions, and nothing else */
+    raft_init(log->raft, &log->raft_config);
 }
 
 void metadata_log_break(struct metadata_log *log, enum halt_reason reason, const char *path)
@@ -185,157 +216,26 @@ struct effect_halt metadata_log_halt(const struct metadata_log *log)
     return log->halt;
 }
 
-/* ---- entries in memory ---- */
+/* ---- who we are ---- */
 
-struct kept_entry *metadata_log_kept(struct metadata_log *log, uint64_t index)
+uint64_t metadata_log_member(const struct metadata_log *log)
 {
-    CHECK(log->kept_first <= index && index < log->kept_end);
-    return &log->entries[index & (log->entries_max - 1)];
+    return log->opening == OPENING_DONE ? log->member : 0;
 }
 
-void metadata_log_keep(struct metadata_log *log, uint64_t index, const struct kept_entry *entry)
+bool metadata_log_identity_is_durable(const struct metadata_log *log)
 {
-    CHECK(index == log->kept_end && index - log->kept_first < log->entries_max);
-    tail_pin(log->tail, entry->chunk);
-    log->entries[index & (log->entries_max - 1)] = *entry;
-    log->kept_end++;
+    return log->opening == OPENING_DONE && journal_durable_sequence(log->journal) >= log->identity_sequence;
 }
 
-void metadata_log_forget(struct metadata_log *log, uint64_t end)
+enum standing metadata_log_standing(const struct metadata_log *log)
 {
-    for (; log->kept_first < MIN(end, log->kept_end); log->kept_first++) {
-        tail_unpin(log->tail, metadata_log_kept(log, log->kept_first)->chunk);
-    }
-    log->kept_first = MAX(log->kept_first, end);
-    log->kept_end = MAX(log->kept_end, log->kept_first);
+    return log->opening == OPENING_DONE ? log->standing : STANDING_WAITS;
 }
 
-static void drop_from(struct metadata_log *log, uint64_t index)
+void metadata_log_on_removed(struct metadata_log *log)
 {
-    while (log->kept_end > MAX(index, log->kept_first)) {
-        tail_unpin(log->tail, metadata_log_kept(log, log->kept_end - 1)->chunk);
-        log->kept_end--;
-    }
-}
-
-/* ---- writing what Raft wants durable ---- */
-
-/* Memory in the open round. It is there: what is proposed was measured before, and for the rest there is a reserve. */
-static uint8_t *append(struct metadata_log *log, uint16_t kind, uint32_t size, uint32_t *chunk)
-{
-    struct round_fill *fill = &log->fill;
-    const uint64_t sequence = journal_open_sequence(log->journal);
-
-    if (fill->sequence != sequence) {
-        *fill = (struct round_fill){ .sequence = sequence, .size = JOURNAL_FRAME_HEAD_SIZE, .chunk = CHUNK_NONE };
-    }
-    uint8_t *to = journal_append(log->journal, kind, size, chunk);
-    CHECK(to != NULL);
-    fill->size += JOURNAL_ENTRY_HEAD_SIZE + (size + 7) / 8 * 8;
-    fill->pieces += fill->chunk != *chunk;
-    fill->chunk = *chunk;
-    return to;
-}
-
-/* Whether an entry of `size` bytes may be appended, and Raft's own writes after it. */
-static bool has_room(struct metadata_log *log, uint32_t size)
-{
-    const bool fresh = log->fill.sequence != journal_open_sequence(log->journal);
-    const uint64_t filled = fresh ? JOURNAL_FRAME_HEAD_SIZE : log->fill.size;
-    const uint32_t pieces = fresh ? 0 : log->fill.pieces;
-    const uint64_t wanted = JOURNAL_ENTRY_HEAD_SIZE + ENTRY_HEAD_SIZE + (uint64_t)size + 8;
-
-    if (filled + wanted + log->reserve_size > log->round_size_max) return false;
-    /* A full journal could not even begin a term, and without one nothing is applied that a snapshot could hold. */
-    if (journal_usage(log->journal).used_size > log->journal_shared_size) return false;
-    if (pieces + 1 + OWN_PIECES > JOURNAL_ROUND_PIECES_MAX) return false;
-    /* Large ones come from a quarter of the memory, small ones from the rest, of which the last part stays free. */
-    if (tail_used_size(log->tail) + OWN_PIECES * (uint64_t)log->tail_unit_size > log->tail_memory_size / 2) {
-        return false;
-    }
-    const uint32_t chunk = tail_take(log->tail, (uint32_t)wanted + JOURNAL_FRAME_HEAD_SIZE);
-    if (chunk == CHUNK_NONE) return false;
-    tail_unpin(log->tail, chunk);
-    return true;
-}
-
-static void write_hard_state(struct metadata_log *log, const struct raft_write *write)
-{
-    uint32_t chunk;
-    uint8_t *to = append(log, JOURNAL_KIND_HARD_STATE, 16, &chunk);
-
-    store_u64(to, write->term);
-    store_u64(to + 8, write->vote);
-    log->term = write->term;
-    log->vote = write->vote;
-}
-
-static void write_truncation(struct metadata_log *log, uint64_t from)
-{
-    uint32_t chunk;
-
-    store_u64(append(log, JOURNAL_KIND_TRUNCATION, 8, &chunk), from);
-    drop_from(log, from);
-}
-
-static void write_entry(struct metadata_log *log, uint64_t index, struct bytes payload)
-{
-    const struct raft_entry entry = raft_entry(log->raft, index);
-    struct kept_entry kept = { .size = payload.size, .sequence = journal_open_sequence(log->journal) };
-    uint8_t *to = append(log, JOURNAL_KIND_ENTRY, ENTRY_HEAD_SIZE + payload.size, &kept.chunk);
-
-    CHECK(entry.size == payload.size);
-    store_u64(to, index);
-    store_u64(to + 8, entry.term);
-    to[16] = entry.kind;
-    if (payload.size > 0) memcpy(to + ENTRY_HEAD_SIZE, payload.data, payload.size);
-    kept.payload = to + ENTRY_HEAD_SIZE;
-    metadata_log_keep(log, index, &kept);
-}
-
-static void write_out(struct metadata_log *log, const struct raft_write *write, struct bytes proposal)
-{
-    const uint64_t sequence = journal_open_sequence(log->journal);
-
-    if (write->hard_state && !MUTANT(meta_forgets_votes)) write_hard_state(log, write);
-    if (write->truncate_from != 0) write_truncation(log, write->truncate_from);
-    for (uint32_t i = 0; i < write->entry_count; i++) {
-        const uint64_t index = write->first_index + i;
-        switch ((enum raft_entry_kind)raft_entry(log->raft, index).kind) {
-        case RAFT_ENTRY_DATA: write_entry(log, index, proposal); break;
-        case RAFT_ENTRY_NOOP: write_entry(log, index, (struct bytes){ 0 }); break;
-        case RAFT_ENTRY_CONFIGURATION: write_entry(log, index, write->own_payload); break;
-        }
-    }
-    struct awaited_write *awaited = &log->awaited[sequence % 2];
-    CHECK(awaited->sequence == sequence || awaited->sequence <= journal_durable_sequence(log->journal));
-    *awaited = (struct awaited_write){ sequence, write->ticket };
-}
-
-void metadata_log_act(struct metadata_log *log, struct bytes proposal)
-{
-    const struct raft_output *output = &log->output;
-
-    CHECK(output->message_count == 0 && output->chunk.size == 0); /* a sole voter talks to nobody */
-    if (output->write.ticket.sequence != 0) write_out(log, &output->write, proposal);
-    if (output->commit_index > log->commit_index) log->commit_index = output->commit_index;
-}
-
-/* A round is durable: what waited for it is told, and may lead to more writes. */
-static void on_durable(struct metadata_log *log)
-{
-    const uint64_t durable = journal_durable_sequence(log->journal);
-    struct raft_ticket newest = { 0 };
-
-    for (uint32_t i = 0; i < COUNT_OF(log->awaited); i++) {
-        struct awaited_write *awaited = &log->awaited[i];
-        if (awaited->sequence == 0 || awaited->sequence > durable) continue;
-        if (awaited->ticket.sequence > newest.sequence) newest = awaited->ticket;
-        awaited->sequence = 0;
-    }
-    if (newest.sequence == 0) return;
-    raft_on_stored(log->raft, log->mono_ns, newest, &log->output);
-    metadata_log_act(log, (struct bytes){ 0 });
+    log->removed = true;
 }
 
 /* ---- facts ---- */
@@ -346,9 +246,16 @@ void metadata_log_on_time(struct metadata_log *log, uint64_t mono_ns)
     log->mono_ns = mono_ns;
     log->applying.entries_left = APPLY_STEP_ENTRIES;
     log->applying.drains_left = APPLY_STEP_DRAINS;
-    if (log->opening != OPENING_DONE || raft_deadline_ns(log->raft) > mono_ns) return;
-    raft_on_time(log->raft, mono_ns, &log->output);
-    metadata_log_act(log, (struct bytes){ 0 });
+    log->applying.records_left = CONVERGE_STEP_RECORDS;
+    if (log->opening != OPENING_DONE) return;
+    log->cramped = false;
+    for (uint32_t i = 0; i < TIME_CALLS_MAX && raft_deadline_ns(log->raft) <= mono_ns; i++) {
+        if (OUTBOX_MAX - log->outbox.count < RAFT_MESSAGES_MAX) return;
+        log->cramped = !metadata_write_reserve(log, 0);
+        if (log->cramped) return;
+        raft_on_time(log->raft, mono_ns, &log->output);
+        metadata_log_act(log, &(struct entry_source){ .message = NULL });
+    }
 }
 
 static void on_journal(struct metadata_log *log, const struct event *event, struct effects *effects)
@@ -359,7 +266,7 @@ static void on_journal(struct metadata_log *log, const struct event *event, stru
     case JOURNAL_KEPT: break;
     case JOURNAL_DURABLE:
         log->disk_full = false;
-        on_durable(log);
+        metadata_on_round_durable(log);
         break;
     case JOURNAL_STALLED:
         log->disk_full = true;
@@ -381,6 +288,9 @@ void metadata_log_on_disk(struct metadata_log *log, const struct event *event, s
     switch ((enum meta_op)(event->disk.op & 0xff)) {
     case META_OP_OPEN: metadata_open_on_disk(log, &event->disk, effects); break;
     case META_OP_SNAPSHOT: metadata_snapshot_on_disk(log, &event->disk, effects); break;
+    case META_OP_INSTALL: metadata_install_on_disk(log, &event->disk, effects); break;
+    case META_OP_SWEEP: metadata_sweep_on_disk(log, &event->disk); break;
+    case META_OP_CHUNK: metadata_chunks_on_disk(log, &event->disk); break;
     }
 }
 
@@ -392,20 +302,28 @@ static void nudge(struct metadata_log *log)
     const bool idle = image_view(log->image).applied_index == raft_last_index(log->raft);
 
     if (!log->proposer_waits || !idle || !metadata_log_leads(log)) return;
-    if (has_room(log, log->round_size_max / 4)) metadata_log_propose(log, (struct bytes){ 0 }, &index);
+    const uint32_t usual_size = metadata_log_proposal_size_max(&log->config) / 2;
+    const bool room = metadata_entries_fit(log) && metadata_write_reserve(log, metadata_entry_weight(usual_size));
+    if (room) metadata_log_propose(log, (struct bytes){ 0 }, &index);
 }
 
 void metadata_log_commit(struct metadata_log *log, struct effects *effects)
 {
     if (metadata_open_is_due(log)) metadata_open_go_on(log, effects);
     if (log->opening != OPENING_DONE) return;
+    metadata_tell_stored(log);
+    metadata_judge_standing(log);
     metadata_snapshot_go_on(log, effects);
+    metadata_install_go_on(log, effects);
     nudge(log);
     if (log->retry_ns <= log->mono_ns && effects_space(effects) >= 2) {
         log->retry_ns = UINT64_MAX; /* until the answer says that it is still full */
         journal_retry(log->journal, effects);
     }
     journal_commit(log->journal, effects);
+    metadata_tell_stored(log); /* which found no room in the round that has gone now */
+    metadata_chunks_go_on(log, effects);
+    metadata_tell_notes(log, effects);
     metadata_log_check(log);
 }
 
@@ -420,7 +338,11 @@ uint64_t metadata_log_deadline_ns(const struct metadata_log *log, bool applies)
     if (log->opening != OPENING_DONE) return UINT64_MAX;
     const bool more = log->applying.active || image_view(log->image).applied_index < log->commit_index;
     if (more && applies && may_apply(log)) return log->mono_ns;
-    return MIN(MIN(log->retry_ns, raft_deadline_ns(log->raft)), metadata_snapshot_deadline_ns(log));
+    uint64_t deadline_ns = raft_deadline_ns(log->raft);
+    /* Room comes with an answer of the disk, mostly. */
+    if (log->cramped) deadline_ns = MAX(deadline_ns, log->mono_ns + HEARTBEAT_NS);
+    deadline_ns = MIN(deadline_ns, MIN(metadata_snapshot_deadline_ns(log), metadata_install_deadline_ns(log)));
+    return MIN(deadline_ns, log->retry_ns);
 }
 
 /* ---- applying ---- */
@@ -430,7 +352,8 @@ static bool begin_entry(struct metadata_log *log)
     struct applying *applying = &log->applying;
     const uint64_t index = image_view(log->image).applied_index + 1;
 
-    if (!may_apply(log) || index > log->commit_index || applying->entries_left == 0) return false;
+    const uint64_t last = MUTANT(M64) ? raft_last_index(log->raft) : log->commit_index;
+    if (!may_apply(log) || index > last || applying->entries_left == 0) return false;
     applying->entries_left--;
     applying->active = true;
     applying->refused = false;
@@ -469,6 +392,9 @@ enum applied metadata_log_apply(struct metadata_log *log, struct image_change *c
 {
     struct applying *applying = &log->applying;
 
+    if (log->opening == OPENING_DONE && log->install.state == INSTALL_CONVERGING) {
+        return may_apply(log) ? metadata_install_converge(log, change, entry) : APPLIED_NOTHING;
+    }
     while (log->opening == OPENING_DONE) {
         if (image_is_draining(log->image)) {
             if (applying->drains_left == 0) return APPLIED_NOTHING;
@@ -478,10 +404,11 @@ enum applied metadata_log_apply(struct metadata_log *log, struct image_change *c
             if (!begin_entry(log)) return APPLIED_NOTHING;
             continue;
         } else if (applying->rest.size == 0) {
-            image_advance(log->image, applying->index, raft_entry(log->raft, applying->index).term);
+            const uint64_t term = raft_entry(log->raft, applying->index).term;
+            image_advance(log->image, applying->index, term);
             applying->active = false;
             log->proposer_waits = false;
-            *entry = (struct applied_entry){ applying->index, applying->refused };
+            *entry = (struct applied_entry){ applying->index, term, applying->refused };
             return APPLIED_ENTRY;
         } else {
             apply_record(log, change);
@@ -504,14 +431,26 @@ bool metadata_log_leads(const struct metadata_log *log)
     return image_view(log->image).applied_term == raft_term(log->raft);
 }
 
+uint64_t metadata_log_generation(const struct metadata_log *log)
+{
+    return metadata_log_leads(log) ? raft_term(log->raft) : 0;
+}
+
+uint64_t metadata_log_leader(const struct metadata_log *log)
+{
+    return raft_leader(log->raft);
+}
+
 enum metadata_log_verdict metadata_log_propose(struct metadata_log *log, struct bytes records, uint64_t *index)
 {
     CHECK(records.size <= metadata_log_proposal_size_max(&log->config));
     const uint32_t size = records.size;
 
+    if (log->opening != OPENING_DONE || raft_role(log->raft) != RAFT_LEADER) return METADATA_LOG_WAITS;
     log->proposer_waits = true;
-    if (log->opening != OPENING_DONE || !has_room(log, size)) return METADATA_LOG_WAITS;
-    if (raft_last_index(log->raft) + 1 - log->kept_first >= log->entries_max) return METADATA_LOG_WAITS;
+    if (!metadata_entries_fit(log) || !metadata_write_reserve(log, metadata_entry_weight(size))) {
+        return METADATA_LOG_WAITS;
+    }
     switch (raft_propose(log->raft, log->mono_ns, &size, 1, &log->output)) {
     case RAFT_ACCEPTED: break;
     case RAFT_NOT_LEADER:
@@ -527,9 +466,66 @@ enum metadata_log_verdict metadata_log_propose(struct metadata_log *log, struct 
     case RAFT_CORRUPT: CHECK(false);
     }
     *index = log->output.write.first_index;
-    metadata_log_act(log, records);
+    metadata_log_act(log, &(struct entry_source){ .proposal = records });
     log->proposer_waits = false;
     return METADATA_LOG_TAKEN;
+}
+
+/* ---- reading ---- */
+
+bool metadata_log_read_barrier(struct metadata_log *log, uint64_t token)
+{
+    if (log->opening != OPENING_DONE || log->reads_open == READS_MAX) return false;
+    if (raft_leader(log->raft) == 0 || !metadata_write_reserve(log, 0)) return false;
+    const enum raft_verdict verdict = raft_read(log->raft, log->mono_ns, token, &log->output);
+    log->reads_open += verdict == RAFT_ACCEPTED;
+    metadata_log_act(log, &(struct entry_source){ .message = NULL });
+    return verdict == RAFT_ACCEPTED;
+}
+
+bool metadata_log_next_read(struct metadata_log *log, struct metadata_read *read)
+{
+    if (log->read_count == 0) return false;
+    *read = log->reads[log->read_first];
+    log->read_first = (log->read_first + 1) % READS_MAX;
+    log->read_count--;
+    log->reads_open--;
+    return true;
+}
+
+/* ---- members ---- */
+
+const struct raft *metadata_log_raft(const struct metadata_log *log)
+{
+    return log->raft;
+}
+
+enum raft_verdict metadata_log_change(struct metadata_log *log, const struct raft_change *changes, uint32_t count)
+{
+    if (log->opening != OPENING_DONE) return RAFT_NOT_LEADER;
+    if (!metadata_write_reserve(log, metadata_entry_weight(log->raft_config.configuration_size_max))) return RAFT_FULL;
+    const enum raft_verdict verdict = raft_change(log->raft, log->mono_ns, changes, count, &log->output);
+    metadata_log_act(log, &(struct entry_source){ .message = NULL });
+    return verdict;
+}
+
+enum raft_verdict metadata_log_transfer(struct metadata_log *log, uint64_t to)
+{
+    if (log->opening != OPENING_DONE) return RAFT_NOT_LEADER;
+    if (!metadata_write_reserve(log, 0)) return RAFT_FULL;
+    const enum raft_verdict verdict = raft_transfer(log->raft, log->mono_ns, to, &log->output);
+    metadata_log_act(log, &(struct entry_source){ .message = NULL });
+    return verdict;
+}
+
+/* ---- for status and metrics ---- */
+
+static uint32_t voter_count(const struct raft_configuration *list)
+{
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < list->count; i++) count += (list->members[i].flags & RAFT_VOTER) != 0;
+    return count;
 }
 
 struct metadata_log_view metadata_log_view(const struct metadata_log *log)
@@ -545,7 +541,11 @@ struct metadata_log_view metadata_log_view(const struct metadata_log *log)
         .snapshots = log->snapshots,
         .journal_used = usage.used_size,
         .journal_max = usage.size_max,
+        .leader = raft_leader(log->raft),
+        .voters = voter_count(raft_configuration(log->raft)),
+        .members = raft_configuration(log->raft)->count,
         .leads = metadata_log_leads(log),
+        .counters = log->counters,
         .disk_full = log->disk_full || journal_is_stalled(log->journal),
     };
 }
@@ -557,9 +557,11 @@ void metadata_log_check(const struct metadata_log *log)
     if (log->opening != OPENING_DONE) return;
     CHECK(applied <= log->commit_index);                                /* (1) */
     CHECK(log->commit_index <= raft_last_index(log->raft));             /* (1) */
+    CHECK(log->kept_first == raft_first_index(log->raft));              /* (2) */
     CHECK(log->kept_first <= log->snapshot_index + 1);                  /* (2) */
     CHECK(log->kept_end == raft_last_index(log->raft) + 1);             /* (2) */
     CHECK(log->kept_end - log->kept_first <= log->entries_max);         /* (2) */
     CHECK(log->snapshot != SNAPSHOT_ENCODING || !log->applying.active); /* (3) */
-    CHECK(log->snapshot_index <= applied);
+    CHECK(log->snapshot_index <= applied || log->install.state == INSTALL_CONVERGING);
+    CHECK(log->read_count <= log->reads_open && log->reads_open <= READS_MAX);
 }

@@ -85,6 +85,7 @@ static bool visit_meta(struct metadata_log *log, struct bytes name, uint64_t fil
 
     if (index != 0) remember(log, index, file_size);
     if (bytes_equal(name, BYTES_LITERAL("snapshot.tmp"))) log->found_temporary = true;
+    if (bytes_equal(name, BYTES_LITERAL("received.tmp"))) log->found_received = true;
     return false;
 }
 
@@ -146,7 +147,20 @@ static bool trailer_read(struct metadata_log *log, const uint8_t *from)
     log->sequence_min = load_u64(from + 8);
     log->term = load_u64(from + 16);
     log->vote = load_u64(from + 24);
-    return true;
+    log->member = load_u64(from + 32);
+    log->standing = (enum standing)from[40];
+    return from[40] >= STANDING_WAITS && from[40] <= STANDING_REMOVED;
+}
+
+/* A group that does not know us never elects us, and one that removed us knows us no more. */
+static bool is_ours(struct metadata_log *log)
+{
+    if (member_node(log->member) != log->config.node_id) {
+        metadata_log_break(log, HALT_FOREIGN, META_DIRECTORY);
+    } else if (log->standing == STANDING_REMOVED) {
+        metadata_log_break(log, HALT_REMOVED, META_DIRECTORY);
+    }
+    return log->opening != OPENING_BROKEN;
 }
 
 /* The file is in memory: is it whole, and does Raft take it? */
@@ -165,6 +179,8 @@ static void begin_load(struct metadata_log *log, struct effects *effects)
         try_older(log, effects);
         return;
     }
+    if (!is_ours(log)) return;
+    metadata_begin_raft(log);
     if (raft_restore_snapshot(log->raft, head->index, head->term, head->size, log->loader.configuration) !=
             RAFT_ACCEPTED ||
         raft_restore_hard_state(log->raft, log->term, log->vote) != RAFT_ACCEPTED) {
@@ -224,14 +240,6 @@ static enum raft_verdict replay_hard_state(struct metadata_log *log, struct byte
     return raft_restore_hard_state(log->raft, term, vote);
 }
 
-static void drop_replayed(struct metadata_log *log, uint64_t from)
-{
-    while (log->kept_end > MAX(from, log->kept_first)) {
-        tail_unpin(log->tail, metadata_log_kept(log, log->kept_end - 1)->chunk);
-        log->kept_end--;
-    }
-}
-
 static enum raft_verdict replay_entry(struct metadata_log *log, const struct journal_entry *entry)
 {
     const uint64_t index = load_u64(entry->payload.data);
@@ -245,17 +253,48 @@ static enum raft_verdict replay_entry(struct metadata_log *log, const struct jou
     return keep_copy(log, index, entry->sequence, payload) ? RAFT_ACCEPTED : RAFT_FULL;
 }
 
+static enum raft_verdict replay_truncation(struct metadata_log *log, uint64_t from)
+{
+    metadata_log_drop_from(log, from);
+    return raft_restore_truncate(log->raft, from);
+}
+
+/* A snapshot replaced the log here. Over an older one than that, what follows is not what it seems to follow. */
+static enum raft_verdict replay_replacement(struct metadata_log *log, uint64_t index)
+{
+    if (index > log->snapshot_index || index >= RAFT_NUMBER_MAX) return RAFT_CORRUPT;
+    return replay_truncation(log, index + 1);
+}
+
+/* Who we are comes first of all. What it says of us may be older than the snapshot, which then knows better. */
+static enum raft_verdict replay_identity(struct metadata_log *log, struct bytes payload)
+{
+    const uint64_t member = load_u64(payload.data);
+    const bool known = payload.data[8] >= STANDING_WAITS && payload.data[8] <= STANDING_REMOVED;
+
+    if (!known || (log->member != 0 && log->member != member)) return RAFT_CORRUPT;
+    log->standing = (enum standing)MAX((uint32_t)log->standing, (uint32_t)payload.data[8]);
+    if (log->member != 0) return RAFT_ACCEPTED;
+    log->member = member;
+    metadata_begin_raft(log);
+    return RAFT_ACCEPTED;
+}
+
 static enum raft_verdict replay_one(struct metadata_log *log, const struct journal_entry *entry)
 {
     const uint32_t size = entry->payload.size;
 
+    if (entry->kind == JOURNAL_KIND_IDENTITY) {
+        return size == IDENTITY_SIZE ? replay_identity(log, entry->payload) : RAFT_CORRUPT;
+    }
+    if (log->member == 0) return RAFT_CORRUPT;
     log->replayed_any = true;
     switch (entry->kind) {
     case JOURNAL_KIND_HARD_STATE: return size == 16 ? replay_hard_state(log, entry->payload) : RAFT_CORRUPT;
     case JOURNAL_KIND_TRUNCATION:
-        if (size != 8) return RAFT_CORRUPT;
-        drop_replayed(log, load_u64(entry->payload.data));
-        return raft_restore_truncate(log->raft, load_u64(entry->payload.data));
+        return size == 8 ? replay_truncation(log, load_u64(entry->payload.data)) : RAFT_CORRUPT;
+    case JOURNAL_KIND_REPLACEMENT:
+        return size == 8 ? replay_replacement(log, load_u64(entry->payload.data)) : RAFT_CORRUPT;
     case JOURNAL_KIND_ENTRY: return size >= ENTRY_HEAD_SIZE ? replay_entry(log, entry) : RAFT_CORRUPT;
     default: return RAFT_CORRUPT;
     }
@@ -271,7 +310,16 @@ static void begin_life(struct metadata_log *log)
     journal_release(log->journal, MAX(log->sequence_min, (uint64_t)1));
     log->opening = OPENING_DONE;
     raft_start(log->raft, log->mono_ns, &log->output);
-    metadata_log_act(log, (struct bytes){ 0 });
+    metadata_log_act(log, &(struct entry_source){ .message = NULL });
+}
+
+/* Where nothing is, and nothing was ever heard from others, a group is founded by those who are to; others wait. */
+static void found_or_wait(struct metadata_log *log)
+{
+    const struct raft_change founder = { RAFT_ADD, log->member, log->config.address };
+
+    if (log->config.founds) CHECK(raft_found(log->raft, &founder, 1) == RAFT_ACCEPTED);
+    begin_life(log);
 }
 
 /* Topic directories without metadata: the directory is not ours, or it lost what says what it holds. A new cluster
@@ -283,12 +331,10 @@ static bool visit_wal(struct metadata_log *log, struct bytes name, uint64_t file
     return name.size < 2 || name.data[0] != '_' || name.data[1] != '_';
 }
 
-static void found(struct metadata_log *log)
+static void begin_anew(struct metadata_log *log)
 {
-    const struct raft_change founder = { RAFT_ADD, (uint64_t)log->config.node_id, log->config.address };
-
-    CHECK(raft_found(log->raft, &founder, 1) == RAFT_ACCEPTED);
-    begin_life(log);
+    metadata_write_identity(log, STANDING_WAITS);
+    found_or_wait(log);
 }
 
 static void on_searched(struct metadata_log *log, const struct event_disk *disk, struct effects *effects)
@@ -298,25 +344,22 @@ static void on_searched(struct metadata_log *log, const struct event_disk *disk,
     } else if (disk->more) {
         order_list(log, OPENING_SEARCHING, "wal", effects);
     } else {
-        found(log);
+        begin_anew(log);
     }
 }
 
 static void on_replayed(struct metadata_log *log, struct effects *effects)
 {
-    const struct raft_configuration *members = raft_configuration(log->raft);
-
-    /* A group that does not know us never elects us: the directory is another node's. */
-    if (members->count > 0 && raft_configuration_find(members, (uint64_t)log->config.node_id) == NULL) {
-        metadata_log_break(log, HALT_FOREIGN, META_DIRECTORY);
+    if (log->member == 0) {
+        log->last_name[0] = 0;
+        order_list(log, OPENING_SEARCHING, "wal", effects);
+    } else if (!is_ours(log)) {
         return;
-    }
-    if (log->snapshot_index != 0 || log->replayed_any) {
+    } else if (log->snapshot_index != 0 || log->replayed_any) {
         begin_life(log);
-        return;
+    } else {
+        found_or_wait(log);
     }
-    log->last_name[0] = 0;
-    order_list(log, OPENING_SEARCHING, "wal", effects);
 }
 
 static void go_on_replaying(struct metadata_log *log, struct effects *effects)
@@ -361,12 +404,24 @@ static void begin_reading(struct metadata_log *log, struct effects *effects)
     read_newest(log, effects);
 }
 
+static void unlink_temporaries(struct metadata_log *log, struct effects *effects)
+{
+    if (log->found_temporary) {
+        log->found_temporary = false;
+        order_file(log, OPENING_UNLINKING, FILE_UNLINK, META_TEMPORARY, effects);
+    } else if (log->found_received) {
+        log->found_received = false;
+        order_file(log, OPENING_UNLINKING, FILE_UNLINK, META_RECEIVED, effects);
+    } else {
+        begin_reading(log, effects);
+    }
+}
+
 static void on_listed(struct metadata_log *log, const struct event_disk *disk, struct effects *effects)
 {
     each_name(log, disk->size, visit_meta);
     if (disk->more) order_list(log, OPENING_LISTING, META_DIRECTORY, effects);
-    else if (log->found_temporary) order_file(log, OPENING_UNLINKING, FILE_UNLINK, META_TEMPORARY, effects);
-    else begin_reading(log, effects);
+    else unlink_temporaries(log, effects);
 }
 
 static void on_read(struct metadata_log *log, const struct event_disk *disk, struct effects *effects)
@@ -395,7 +450,7 @@ void metadata_open_on_disk(struct metadata_log *log, const struct event_disk *di
     case OPENING_SYNCING_ROOT: order_file(log, OPENING_SYNCING_WAL, FILE_SYNC_DIRECTORY, "wal", effects); break;
     case OPENING_SYNCING_WAL: order_list(log, OPENING_LISTING, META_DIRECTORY, effects); break;
     case OPENING_LISTING: on_listed(log, disk, effects); break;
-    case OPENING_UNLINKING: begin_reading(log, effects); break;
+    case OPENING_UNLINKING: unlink_temporaries(log, effects); break;
     case OPENING_READING: on_read(log, disk, effects); break;
     case OPENING_SEARCHING: on_searched(log, disk, effects); break;
     case OPENING_NOT:

@@ -1,4 +1,4 @@
-/* metadata_snapshot.c -- snapshots on this node's disk: encoded, written, named, and the older ones removed. */
+/* metadata_snapshot.c -- snapshots of our own image: encoded, written, named; and the removal of older ones. */
 #include "base/check.h"
 #include "base/crc32c.h"
 #include "controller/metadata_log_state.h"
@@ -27,12 +27,15 @@ static uint64_t sequence_needed(struct metadata_log *log, uint64_t index)
     return MIN(metadata_log_kept(log, index + 1)->sequence, undurable);
 }
 
-uint32_t metadata_snapshot_trailer(struct metadata_log *log, uint8_t *to)
+uint32_t metadata_snapshot_trailer(const struct metadata_log *log, uint64_t journal_sequence, uint8_t *to)
 {
+    memset(to, 0, TRAILER_SIZE);
     store_u32(to, TRAILER_MAGIC);
-    store_u64(to + 8, log->snapshot_sequence);
+    store_u64(to + 8, journal_sequence);
     store_u64(to + 16, log->term);
     store_u64(to + 24, log->vote);
+    store_u64(to + 32, log->member);
+    to[40] = (uint8_t)log->standing;
     store_u32(to + 4, crc32c(0, to + 8, TRAILER_SIZE - 8));
     return TRAILER_SIZE;
 }
@@ -81,8 +84,9 @@ static void encode(struct metadata_log *log, struct effects *effects)
 {
     if (!snapshot_write(&log->writer, log->image, ENCODE_STEP_SIZE)) return;
     const struct bytes snapshot = snapshot_written(&log->writer);
+    uint8_t *trailer = log->buffer + snapshot.size;
     log->snapshot_sequence = sequence_needed(log, image_view(log->image).applied_index);
-    log->file_size = snapshot.size + metadata_snapshot_trailer(log, log->buffer + snapshot.size);
+    log->file_size = snapshot.size + metadata_snapshot_trailer(log, log->snapshot_sequence, trailer);
     log->written_size = 0;
     log->snapshot = SNAPSHOT_WRITING;
     if (MUTANT(meta_releases_early)) journal_release(log->journal, log->snapshot_sequence);
@@ -95,11 +99,72 @@ uint64_t metadata_snapshot_deadline_ns(const struct metadata_log *log)
     return log->snapshot_retry_ns > log->mono_ns ? log->snapshot_retry_ns : UINT64_MAX;
 }
 
+/* ---- what of the log stays in memory ---- */
+
+/* Followers that are a little behind get entries; only those further behind get the whole state. */
+void metadata_snapshot_compact(struct metadata_log *log)
+{
+    const uint64_t kept = raft_last_index(log->raft) + 1 - raft_first_index(log->raft);
+    const bool alone = raft_configuration(log->raft)->count <= 1;
+    const bool scarce =
+        log->proposer_waits || kept > log->entries_max / 4 * 3 || tail_used_size(log->tail) > log->tail_memory_size / 4;
+    const uint64_t trailing = alone || scarce ? 0 : log->config.snapshot_entries;
+    const uint64_t index = log->snapshot_index > trailing ? log->snapshot_index - trailing : 0;
+
+    if (index < raft_first_index(log->raft)) return;
+    raft_compact(log->raft, index);
+    metadata_log_forget(log, index + 1);
+}
+
+/* ---- older files ---- */
+
+void metadata_snapshot_remember_old(struct metadata_log *log, uint64_t index)
+{
+    if (log->old_count == OLD_SNAPSHOTS_MAX) return; /* left there: the next start finds it */
+    log->old[log->old_count++] = index;
+}
+
+/* Whether somebody is being sent it. One behind which the log has a gap is sent no more: Raft takes a newer one. */
+static bool is_sent(const struct metadata_log *log, uint64_t index)
+{
+    return index + 1 >= raft_first_index(log->raft) && raft_snapshot_needed(log->raft, index);
+}
+
+/* The next of the older files goes, when a newer one is durable and nobody is being sent it. */
+static void sweep(struct metadata_log *log, struct effects *effects)
+{
+    const bool naming = log->snapshot >= SNAPSHOT_RENAMING || log->install.state >= INSTALL_RENAMING;
+
+    if (!log->sweeps || log->sweep_waits || naming || effects_space(effects) == 0) return;
+    for (uint32_t i = log->old_count; i > 0; i--) {
+        const uint64_t index = log->old[i - 1];
+        const bool taken = index == log->snapshot_index; /* was not good, and the new one has taken its name */
+        if (!taken && is_sent(log, index)) continue;
+        log->old_count--;
+        memmove(&log->old[i - 1], &log->old[i], (log->old_count - (i - 1)) * sizeof log->old[0]);
+        if (taken) continue;
+        metadata_snapshot_path(log->sweep_path, index);
+        log->sweep_waits = true;
+        effects_add(effects, EFFECT_FILE)->file = (struct effect_file){ .op = op_make(OP_META, META_OP_SWEEP),
+                                                                        .action = FILE_UNLINK,
+                                                                        .path = log->sweep_path };
+        return;
+    }
+}
+
+void metadata_sweep_on_disk(struct metadata_log *log, const struct event_disk *disk)
+{
+    log->sweep_waits = false;
+    if (disk->result == DISK_FAILED) metadata_log_break(log, HALT_DISK_FAILED, META_DIRECTORY);
+}
+
 void metadata_snapshot_go_on(struct metadata_log *log, struct effects *effects)
 {
     if (effects_space(effects) == 0) return;
-    if (is_wanted(log)) begin(log);
+    if (log->proposer_waits || !metadata_entries_fit(log)) metadata_snapshot_compact(log);
+    if (log->install.state != INSTALL_CONVERGING && is_wanted(log)) begin(log);
     if (log->snapshot == SNAPSHOT_ENCODING) encode(log, effects);
+    sweep(log, effects);
 }
 
 /* ---- on the disk ---- */
@@ -131,37 +196,26 @@ static void order_rename(struct metadata_log *log, struct effects *effects)
     };
 }
 
-/* The next of the older files goes; without one all is done. */
-static void order_unlink(struct metadata_log *log, struct effects *effects)
-{
-    while (log->old_count > 0) {
-        const uint64_t index = log->old[--log->old_count];
-        if (index == log->snapshot_index) continue; /* was not good, and the new one has taken its name */
-        metadata_snapshot_path(log->path, index);
-        order(log, SNAPSHOT_UNLINKING, FILE_UNLINK, log->path, effects);
-        return;
-    }
-    log->snapshot = SNAPSHOT_IDLE;
-}
-
 /* It is durable, under its name: what came before may go. */
 static void on_durable(struct metadata_log *log, struct effects *effects)
 {
     struct snapshot_head head;
 
     CHECK(snapshot_head_read((struct bytes){ log->buffer, SNAPSHOT_HEAD_SIZE }, &head));
-    if (log->snapshot_index != 0 && log->old_count < OLD_SNAPSHOTS_MAX) {
-        log->old[log->old_count++] = log->snapshot_index;
+    log->snapshot = SNAPSHOT_IDLE;
+    if (head.index <= log->snapshot_index) { /* one that came from the leader went past it */
+        if (head.index < log->snapshot_index) metadata_snapshot_remember_old(log, head.index);
+        return;
     }
+    if (log->snapshot_index != 0) metadata_snapshot_remember_old(log, log->snapshot_index);
     log->snapshot_index = head.index;
     log->snapshot_file_size = log->file_size;
     log->snapshots++;
+    log->sweeps = true;
     raft_on_snapshot_taken(log->raft, head.index, head.size);
-    raft_compact(log->raft, head.index);
-    metadata_log_forget(log, head.index + 1);
+    metadata_snapshot_compact(log);
     journal_release(log->journal, log->snapshot_sequence);
     NOTE(effects, META_SNAPSHOT, (int64_t)head.index, (int64_t)log->file_size);
-    order_unlink(log, effects);
 }
 
 static void on_done(struct metadata_log *log, struct effects *effects)
@@ -179,7 +233,6 @@ static void on_done(struct metadata_log *log, struct effects *effects)
         else order(log, SNAPSHOT_SYNCING_DIRECTORY, FILE_SYNC_DIRECTORY, META_DIRECTORY, effects);
         break;
     case SNAPSHOT_SYNCING_DIRECTORY: on_durable(log, effects); break;
-    case SNAPSHOT_UNLINKING: order_unlink(log, effects); break;
     case SNAPSHOT_DISCARDING: log->snapshot = SNAPSHOT_IDLE; break;
     case SNAPSHOT_IDLE:
     case SNAPSHOT_ENCODING: CHECK(false);
@@ -188,8 +241,7 @@ static void on_done(struct metadata_log *log, struct effects *effects)
 
 void metadata_snapshot_on_disk(struct metadata_log *log, const struct event_disk *disk, struct effects *effects)
 {
-    const bool gone =
-        disk->result == DISK_NOT_FOUND && (log->snapshot == SNAPSHOT_UNLINKING || log->snapshot == SNAPSHOT_DISCARDING);
+    const bool gone = disk->result == DISK_NOT_FOUND && log->snapshot == SNAPSHOT_DISCARDING;
 
     if (disk->result == DISK_DONE || gone) {
         on_done(log, effects);

@@ -108,24 +108,39 @@ static struct journal_round *sent_round(struct journal *journal)
     return &journal->rounds[1 - journal->open];
 }
 
-/* Makes the next `size` bytes of the round contiguous, in the current chunk or a new one. NULL: no memory. */
+/* Whether what is appended next goes into the round's last piece. */
+static bool adjoins(struct journal *journal)
+{
+    const struct journal_round *round = open_round(journal);
+
+    return round->piece_count > 0 && round->chunks[round->piece_count - 1] == journal->chunk;
+}
+
+/* Sees to it that the current chunk has `size` bytes left and the round a piece for them. False: no memory. */
+static bool make_room(struct journal *journal, uint32_t size)
+{
+    const bool full = open_round(journal)->piece_count == JOURNAL_ROUND_PIECES_MAX;
+
+    if (journal->chunk != CHUNK_NONE && tail_chunk_size(journal->tail, journal->chunk) - journal->chunk_used >= size) {
+        return !full || adjoins(journal);
+    }
+    if (full) return false;
+    const uint32_t chunk = tail_take(journal->tail, size);
+    if (chunk == CHUNK_NONE) return false;
+    if (journal->chunk != CHUNK_NONE) tail_unpin(journal->tail, journal->chunk);
+    journal->chunk = chunk;
+    journal->chunk_used = 0;
+    return true;
+}
+
+/* The next `size` bytes of the round, contiguous. NULL: no memory. */
 static uint8_t *extend(struct journal *journal, uint32_t size)
 {
     struct journal_round *round = open_round(journal);
-    bool adjoins = round->piece_count > 0 && round->chunks[round->piece_count - 1] == journal->chunk;
 
-    if (journal->chunk == CHUNK_NONE || tail_chunk_size(journal->tail, journal->chunk) - journal->chunk_used < size) {
-        if (round->piece_count == JOURNAL_ROUND_PIECES_MAX) return NULL;
-        const uint32_t chunk = tail_take(journal->tail, size);
-        if (chunk == CHUNK_NONE) return NULL;
-        if (journal->chunk != CHUNK_NONE) tail_unpin(journal->tail, journal->chunk);
-        journal->chunk = chunk;
-        journal->chunk_used = 0;
-        adjoins = false;
-    }
-    if (!adjoins && round->piece_count == JOURNAL_ROUND_PIECES_MAX) return NULL;
+    if (!make_room(journal, size)) return NULL;
     uint8_t *memory = tail_data(journal->tail, journal->chunk) + journal->chunk_used;
-    if (adjoins) {
+    if (adjoins(journal)) {
         round->pieces[round->piece_count - 1].size += size;
     } else {
         tail_pin(journal->tail, journal->chunk);
@@ -159,9 +174,25 @@ uint8_t *journal_append(struct journal *journal, uint16_t kind, uint32_t size, u
     return memory;
 }
 
+bool journal_reserve(struct journal *journal, uint32_t size)
+{
+    CHECK(journal->opening.state == OPEN_DONE);
+    const struct journal_round *round = open_round(journal);
+    const uint64_t wanted = (uint64_t)size + (round->entry_count == 0 ? JOURNAL_FRAME_HEAD_SIZE : 0);
+
+    return round->size + wanted <= journal->config.round_size_max && make_room(journal, (uint32_t)wanted);
+}
+
 uint64_t journal_open_sequence(const struct journal *journal)
 {
     return journal->rounds[journal->open].sequence;
+}
+
+uint64_t journal_last_sequence(const struct journal *journal)
+{
+    const struct journal_round *round = &journal->rounds[journal->open];
+
+    return round->entry_count > 0 ? round->sequence : round->sequence - 1;
 }
 
 uint64_t journal_durable_sequence(const struct journal *journal)

@@ -91,8 +91,16 @@ struct effect_halt journal_opening_halt(const struct journal *journal);
  * full and waits (journal_has_room again after a round is durable or pins were dropped). */
 uint8_t *journal_append(struct journal *journal, uint16_t kind, uint32_t size, uint32_t *chunk);
 
+/* Makes room in the open round, and memory, for entries that take `size` bytes in all, each with its head and padded to
+ * a multiple of 8: the appends that follow, up to that much and until the round is closed, do not fail. False: as
+ * above, and nothing was set aside. */
+bool journal_reserve(struct journal *journal, uint32_t size);
+
 /* The sequence that entries appended now will become durable with. */
 uint64_t journal_open_sequence(const struct journal *journal);
+
+/* The round that the newest entry is in; 0: there was none yet. */
+uint64_t journal_last_sequence(const struct journal *journal);
 
 /* Every round up to this one is durable. */
 uint64_t journal_durable_sequence(const struct journal *journal);
