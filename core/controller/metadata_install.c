@@ -212,8 +212,9 @@ enum applied metadata_install_converge(struct metadata_log *log, struct image_ch
 {
     struct install *install = &log->install;
 
-    while (log->applying.records_left > 0) {
-        log->applying.records_left--;
+    while (log->applying.records_left > 0 && log->applying.drains_left > 0) {
+        if (image_is_draining(log->image)) log->applying.drains_left--;
+        else log->applying.records_left--;
         switch (image_converge_step(&install->converge, log->image, change)) {
         case CONVERGE_GOES_ON:
             if (change->kind != CHANGE_NOTHING) return APPLIED_CHANGE;
