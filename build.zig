@@ -90,7 +90,10 @@ pub fn build(b: *Build) void {
     const hunt: Strings = if (args.len > 0) args else &.{ "--seeds", "1..1000", "--jobs", p.cpus() };
     p.command("seeds", "A long hunt: seeds -- --seeds 1..100000 --jobs 8", sim, hunt);
     const mutants = p.with(.{ .optimize = p.v.optimize, .mutants = true }).program("sim", "chronik-sim-mutants", .sim);
-    p.command("mutants", "The mutation bench: every known bug must be caught", mutants, &.{"--mutants"});
+    p.commands("mutants", "The mutation bench: every known bug must be caught", mutants, &.{
+        &.{"--mutants"},
+        &.{ "--raft", "ours", "--mutants" },
+    });
     p.bench(b.step("bench", "Throughput, latency, memory; always ReleaseFast"), args);
     p.fuzz(b.step("fuzz", "Fuzz for -Dfuzz-time seconds each: fuzz -- TARGET [libFuzzer options]"), fuzz_time, args);
     const fmt = b.addSystemCommand(&.{ "sh", "tests/lint/format.sh", "--fix", b.graph.zig_exe });
@@ -352,13 +355,23 @@ const Project = struct {
     }
 
     fn command(p: Project, name: []const u8, text: []const u8, bin: ?LazyPath, args: Strings) void {
+        p.commands(name, text, bin, &.{args});
+    }
+
+    /// One after the other.
+    fn commands(p: Project, name: []const u8, text: []const u8, bin: ?LazyPath, each: []const Strings) void {
         const step = p.b.step(name, text);
-        const run = Run.create(p.b, name);
-        run.addFileArg(bin orelse return step.dependOn(&p.b.addFail(p.b.fmt("{s}: no main.c for it", .{name})).step));
-        run.addArgs(args);
-        run.stdio = .inherit;
-        run.setCwd(.{ .cwd_relative = "." });
-        step.dependOn(&run.step);
+        var before: ?*Build.Step = null;
+        for (each) |args| {
+            const run = Run.create(p.b, name);
+            run.addFileArg(bin orelse return step.dependOn(&p.b.addFail(p.b.fmt("{s}: no main.c", .{name})).step));
+            run.addArgs(args);
+            run.stdio = .inherit;
+            run.setCwd(.{ .cwd_relative = "." });
+            if (before) |first| run.step.dependOn(first);
+            before = &run.step;
+        }
+        if (before) |last| step.dependOn(last);
     }
 
     /// tests/bench/bench_*.c are programs, each with the other files there. tests/bench/run, if it exists, drives them.
@@ -578,6 +591,23 @@ const Suite = struct {
         s.job("sim: mutants", 300, .alone);
         s.run.addFileArg(mutants.?);
         s.run.addArg("--mutants");
+        s.raft(bin, mutants.?, seeds);
+    }
+
+    /// Members of a Raft group, with either engine.
+    fn raft(s: Suite, sim: LazyPath, mutants: LazyPath, seeds: u32) void {
+        const b = s.p.b;
+        s.raftJob("raft: seeds", sim, &.{ "--seeds", b.fmt("1..{d}", .{seeds}), "--jobs", s.p.cpus() });
+        s.raftJob("raft: peers that lie", sim, &.{ "--lies", "--seeds", "1..60", "--jobs", s.p.cpus() });
+        s.raftJob("raft: each seed twice, call by call", sim, &.{ "--check", "--seeds", "1..20" });
+        s.raftJob("raft: mutants", mutants, &.{ "--mutants", "--jobs", s.p.cpus() });
+    }
+
+    fn raftJob(s: Suite, name: []const u8, bin: LazyPath, args: Strings) void {
+        s.job(name, 180, .alone);
+        s.run.addFileArg(bin);
+        s.run.addArgs(&.{ "--raft", "ours" });
+        s.run.addArgs(args);
     }
 
     /// The same seeds through other compilers and levels.

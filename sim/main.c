@@ -1,6 +1,7 @@
 /* main.c -- the command: one seed and its story, or many seeds and those that fail. */
 #include "base/check.h"
 #include "sim/mutants.h"
+#include "sim/raft_main.h"
 #include "sim/run.h"
 
 #include <errno.h>
@@ -39,6 +40,7 @@ static const char usage[] =
     "  --schedule FILE      these faults instead of those the seed would draw\n"
     "  --save-schedule FILE writes the faults of --seed\n"
     "  --mutant NAME        with a known bug (chronik-sim-mutants only)\n"
+    "  --raft ENGINE        members of one Raft group instead of a node; --raft ours --help\n"
     "  --mutants            every known bug, and the seeds it takes to find it (chronik-sim-mutants only)\n"
     "\n"
     "exit: 0 passed, 2 usage, 127 crash, 128 no rest, 129 wrong, 130 not deterministic\n";
@@ -49,7 +51,8 @@ static const char *program = "chronik-sim";
 _Noreturn void check_failed(const char *file, int line, const char *what)
 {
     fflush(stdout);
-    fprintf(stderr, "%s:%d: CHECK(%s)\nreplay: %s --seed %" PRIu64 "\n", file, line, what, program, running_seed);
+    fprintf(stderr, "%s:%d: CHECK(%s)\n", file, line, what);
+    if (!raft_main_replay()) fprintf(stderr, "replay: %s --seed %" PRIu64 "\n", program, running_seed);
     if (getenv("CHRONIK_SIM_ABORT") != NULL) abort();
     _exit(OUTCOME_CRASH);
 }
@@ -423,6 +426,7 @@ int main(int argc, char **argv)
         fputs(usage, argc == 1 ? stderr : stdout);
         return argc == 1 ? 2 : 0;
     }
+    if (raft_main_is_asked(argc, argv)) return raft_main(argc, argv);
     const char *odd;
     if (!parse(argc, argv, &options, &odd)) {
         fprintf(stderr, "%s: %s: this, or what follows it, is not understood; --help lists all flags\n", program, odd);

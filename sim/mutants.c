@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <string.h>
 
-/* X(name, bug, fate). Mutants of what one node does not reach are tried where they are: tests/test_raft_chaos.c. */
+/* X(name, bug, fate). Those of the Raft engine are in raft_mutants.c. */
 /* clang-format off */
 #define EACH_MUTANT(X) \
     X(broker_ack_before_durable, "acks=1 and acks=all are answered before the record is durable", DIES) \
@@ -71,6 +71,9 @@ bool mutant_choose(const char *name)
     chosen = NULL;
     for (uint32_t i = 0; name != NULL && i < mutant_count; i++) {
         if (strcmp(mutants[i].name, name) == 0) chosen = mutants[i].name;
+    }
+    for (uint32_t i = 0; name != NULL && i < raft_mutant_count; i++) {
+        if (strcmp(raft_mutants[i].name, name) == 0) chosen = raft_mutants[i].name;
     }
     return name == NULL || chosen != NULL;
 }

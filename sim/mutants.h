@@ -22,6 +22,17 @@ struct mutant {
 extern const struct mutant mutants[];
 extern const uint32_t mutant_count;
 
+/* Of the Raft engine: they are tried by the Raft profile. raft_mutants.c */
+struct raft_mutant {
+    const char *name;
+    const char *bug;
+    enum mutant_fate fate;
+    uint32_t seeds_max; /* by then it must be found */
+};
+
+extern const struct raft_mutant raft_mutants[];
+extern const uint32_t raft_mutant_count;
+
 /* NULL switches all off. False: there is none of that name. */
 bool mutant_choose(const char *name);
 

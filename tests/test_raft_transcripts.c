@@ -2,7 +2,10 @@
  * RAFT_REWRITE=1 it is written anew, and the difference is what gets reviewed.
  *
  *   [ms] node < a message it gets        [ms] node   what it notes */
-#include "raft_world.h"
+#include "sim/raft_world.h"
+#include "t.h"
+
+#include <stdlib.h>
 
 enum { TEXT_SIZE = 1 << 16 };
 static char said[TEXT_SIZE], wanted[TEXT_SIZE];
@@ -18,17 +21,22 @@ static void keep(const char *line)
     said[said_size] = 0;
 }
 
-static struct world *calm(uint32_t voters, uint32_t nodes)
+static struct raft_world *calm(uint32_t voters, uint32_t nodes)
 {
-    const struct world_config config = {
-        .seed = 1, .voters = voters, .nodes = nodes, .delay_ns = MS / 2, .disk_ns = MS, .ordered = true, .print = keep
-    };
+    const struct raft_world_config config = { .engine = &raft_engine_ours,
+                                              .seed = 1,
+                                              .voters = voters,
+                                              .nodes = nodes,
+                                              .delay_ns = MS / 2,
+                                              .disk_ns = MS,
+                                              .ordered = true,
+                                              .print = keep };
     said_size = 0;
     said[0] = 0;
-    return world_new(&config);
+    return raft_world_new(&config);
 }
 
-static void compare(const char *name, struct world *world)
+static void compare(const char *name, struct raft_world *world)
 {
     char path[100];
     snprintf(path, sizeof path, "tests/transcripts/raft_%s.txt", name);
@@ -41,82 +49,82 @@ static void compare(const char *name, struct world *world)
     fclose(file);
     if (!rewrite) EXPECT_TEXT(path, wanted, said);
     EXPECT_TEXT(path, "", world->violation);
-    world_free(world);
+    raft_world_free(world);
 }
 
 /* Runs on without a word. */
-static void quietly(struct world *world, uint64_t ms)
+static void quietly(struct raft_world *world, uint64_t ms)
 {
     world->config.print = NULL;
-    world_run(world, world->now_ns + ms * MS);
+    raft_world_run(world, world->now_ns + ms * MS);
     world->config.print = keep;
 }
 
 TEST(alone)
 {
-    struct world *world = calm(1, 1);
-    world_run(world, 50 * MS);
+    struct raft_world *world = calm(1, 1);
+    raft_world_run(world, 50 * MS);
     keep("propose 2");
-    world_propose(world, &world->nodes[0], 2);
-    world_run(world, 1000 * MS);
+    raft_world_propose(world, &world->nodes[0], 2);
+    raft_world_run(world, 1000 * MS);
     keep("crash; restart");
-    world_crash(world, &world->nodes[0]);
-    world_restart(world, &world->nodes[0]);
-    world_run(world, 2000 * MS);
+    raft_world_crash(world, &world->nodes[0]);
+    raft_world_restart(world, &world->nodes[0]);
+    raft_world_run(world, 2000 * MS);
     compare("alone", world);
 }
 
 TEST(election)
 {
-    struct world *world = calm(3, 3);
-    while (world_leader(world) == NULL) world_run(world, world->now_ns + MS);
-    world_run(world, world->now_ns + 20 * MS);
+    struct raft_world *world = calm(3, 3);
+    while (raft_world_leader(world) == NULL) raft_world_run(world, world->now_ns + MS);
+    raft_world_run(world, world->now_ns + 20 * MS);
     compare("election", world);
 }
 
 TEST(failover)
 {
-    struct world *world = calm(3, 3);
+    struct raft_world *world = calm(3, 3);
     quietly(world, 600);
-    struct node *leader = world_leader(world);
+    struct raft_node *leader = raft_world_leader(world);
     keep("the leader crashes in the middle of a proposal");
-    world_propose(world, leader, 1);
-    world_run(world, world->now_ns + MS / 2);
-    world_crash(world, leader);
-    while (world_leader(world) == NULL) world_run(world, world->now_ns + MS);
-    world_run(world, world->now_ns + 10 * MS);
+    raft_world_propose(world, leader, 1);
+    raft_world_run(world, world->now_ns + MS / 2);
+    raft_world_crash(world, leader);
+    while (raft_world_leader(world) == NULL) raft_world_run(world, world->now_ns + MS);
+    raft_world_run(world, world->now_ns + 10 * MS);
     keep("it comes back");
-    world_restart(world, leader);
-    world_run(world, world->now_ns + 40 * MS);
+    raft_world_restart(world, leader);
+    raft_world_run(world, world->now_ns + 40 * MS);
     compare("failover", world);
 }
 
 TEST(one_to_three)
 {
-    struct world *world = calm(1, 3);
+    struct raft_world *world = calm(1, 3);
     struct raft_change changes[2] = { { RAFT_ADD, 2, BYTES_LITERAL("b") }, { RAFT_ADD, 3, BYTES_LITERAL("c") } };
     quietly(world, 20);
     keep("two learners join");
-    world_change(world, &world->nodes[0], changes, 2);
-    world_run(world, world->now_ns + 20 * MS);
+    raft_world_change(world, &world->nodes[0], changes, 2);
+    raft_world_run(world, world->now_ns + 20 * MS);
     keep("both become voters");
     changes[0].kind = RAFT_PROMOTE;
     changes[1].kind = RAFT_PROMOTE;
-    world_change(world, &world->nodes[0], changes, 2);
-    world_run(world, world->now_ns + 15 * MS);
+    raft_world_change(world, &world->nodes[0], changes, 2);
+    raft_world_run(world, world->now_ns + 15 * MS);
     compare("one_to_three", world);
 }
 
 TEST(snapshot)
 {
-    struct world *world = calm(1, 2);
+    struct raft_world *world = calm(1, 2);
     const struct raft_change change = { RAFT_ADD, 2, BYTES_LITERAL("b") };
     world->config.snapshot_entries = 10;
     quietly(world, 20);
-    world_propose(world, &world->nodes[0], 12);
+    raft_world_propose(world, &world->nodes[0], 12);
     quietly(world, 20);
     keep("a learner joins after the log's beginning is gone");
-    world_change(world, &world->nodes[0], &change, 1);
-    world_run(world, world->now_ns + 300 * MS);
+    raft_world_change(world, &world->nodes[0], &change, 1);
+    raft_world_run(world, world->now_ns + 300 * MS);
     compare("snapshot", world);
 }

@@ -68,8 +68,10 @@ struct raft_write {
     uint64_t truncate_from; /* first drop this entry and all behind it; 0: none */
     uint64_t first_index;   /* then append entry_count entries; raft_entry() tells term, kind and size of each */
     uint32_t entry_count;
-    struct bytes own_payload; /* of an entry the engine made itself (at most one per write), in its own memory, until
+    struct bytes own_payload;  /* of an entry the engine made itself (at most one per write), in its own memory, until
                                  the next call. Otherwise the bytes are in the proposal or message of this call */
+    struct bytes held_payload; /* of all its entries, one behind the other, where the message that brought them came in
+                                  an earlier call: in the engine's memory, until the next. Ours holds no message back */
 };
 
 /* A chunk of a snapshot arrived: keep the message's payload at `offset` of a file that nobody reads yet. */
