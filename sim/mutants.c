@@ -22,8 +22,10 @@
     X(checkpoint_has_producers_of_tomorrow, "a checkpoint holds producer state from beyond its offsets", DIES) \
     X(checkpoint_lacks_producers, "a checkpoint does not hold producer state", DIES) \
     X(checkpoint_not_synced, "a checkpoint is renamed without a sync (KAFKA-16541)", DIES) \
+    X(copy_is_not_checked, "a follower takes batches whose checksum is wrong", OPEN) \
     X(directories_not_synced, "names of new segments are not synced (KAFKA-3968)", DIES) \
     X(duplicate_has_new_offset, "a duplicate is answered with an offset that is not its own", DIES) \
+    X(epoch_start_not_written, "a new leader writes down no epoch start before its first append (KAFKA-7415)", OPEN) \
     X(flush_takes_what_is_not_durable, "segments get what the journal has not made durable", DIES) \
     X(index_names_next_offset, "index entries are off by one", DIES) \
     X(journal_durable_when_written, "a round is called durable before its sync", DIES) \

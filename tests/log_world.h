@@ -31,6 +31,8 @@ struct kept_log {
     int64_t trimmed;
     uint64_t trim_sequence; /* `trimmed` is durable with it */
     int32_t epoch;
+    bool replicated;
+    int64_t high_watermark; /* as it was told */
 };
 
 struct kept_read {
@@ -60,12 +62,13 @@ struct world {
     uint64_t next_waiter;
     uint32_t topics_made;
     bool halted;
-    bool faults; /* this life has some */
+    bool faults;     /* this life has some */
+    bool replicates; /* some logs have other replicas */
     uint64_t flips, fills, files_judged;
     struct effect_halt halt;
     /* what happened, so that a test can see that it did */
     uint64_t appends, duplicates, refusals, reads_done, reads_waited, file_reads, recoveries, times, times_found;
-    uint64_t deleted, trims, small_file_reads;
+    uint64_t deleted, trims, small_file_reads, copies, bad_copies;
 };
 
 static const char *world_why = "";
@@ -239,6 +242,8 @@ static void world_check_time(struct world *world, const struct kept_read *read, 
         }
         /* Where the log begins within a batch or a segment, the youngest record may not be known to be it. */
         if (offsets.log_start_offset > 0) return;
+        /* Where it is not committed, no other is looked for. */
+        if (offsets.high_watermark < offsets.log_end_offset && kept->replicated) return;
     }
     for (uint32_t i = 0; i < kept->count; i++) {
         const struct kept_batch *batch = &kept->batches[i];
@@ -481,12 +486,85 @@ static void world_append_as(struct world *world, uint32_t log, int64_t producer_
     world_keep(world, log, &batch, &answer, kept->epoch);
 }
 
+/* What a leader sends: whole batches behind each other, at times with a hole where compaction took something. */
+static void world_copy(struct world *world, uint32_t log)
+{
+    static uint8_t sent[8 * BATCH_MAX];
+    struct kept_log *kept = &world->kept[log];
+    struct record_batch batches[8];
+    struct log_copy copy = { .from = world_end(kept), .batches = { sent, 0 } };
+    const uint32_t count = 1 + (uint32_t)world_below(world, 8);
+    const bool bad = world_chance(world, 1, 20);
+
+    if (world_chance(world, 1, 50)) kept->epoch++;
+    copy.to = copy.from;
+    for (uint32_t i = 0; i < count; i++) {
+        uint8_t *to = sent + copy.batches.size;
+        const int64_t base_offset = copy.to + (world_chance(world, 1, 10) ? (int64_t)world_below(world, 5) : 0);
+        const struct bytes bytes = world_build(world, to, -1, 0, -1, 1 + (uint32_t)world_below(world, 4));
+        WORLD_CHECK(record_batch_read(bytes, &batches[i]) == RECORD_BATCH_WHOLE);
+        record_batch_stamp(to, &batches[i], base_offset, kept->epoch, -1);
+        WORLD_CHECK(record_batch_read(bytes, &batches[i]) == RECORD_BATCH_WHOLE);
+        copy.batches.size += bytes.size;
+        copy.to = record_batch_last_offset(&batches[i]) + 1;
+    }
+    copy.leader_epoch = kept->epoch;
+    if (bad) sent[RECORD_BATCH_CRC_BEGIN + world_below(world, copy.batches.size - RECORD_BATCH_CRC_BEGIN)] ^= 4;
+    const enum copy_verdict verdict = logs_append_copy(world->logs, log, &copy, world->wall_ms);
+    const int64_t end_offset = log_offsets(world->logs, log).log_end_offset;
+    if (bad) {
+        /* Of a batch behind the first, the flipped bit may lie in a field that is judged by its value alone: an offset
+         * or an epoch that could be. */
+        world->bad_copies += verdict == COPY_INVALID;
+        WORLD_CHECK(verdict != COPY_OK || count > 1);
+        if (verdict == COPY_INVALID) WORLD_CHECK(end_offset == copy.from);
+        if (verdict == COPY_INVALID) return;
+        for (uint32_t i = 0, at = 0; i < count; at += batches[i++].bytes.size) {
+            WORLD_CHECK(record_batch_read((struct bytes){ sent + at, batches[i].bytes.size }, &batches[i]) ==
+                        RECORD_BATCH_WHOLE);
+        }
+    }
+    WORLD_CHECK(verdict == COPY_OK || verdict == COPY_NO_MEMORY || verdict == COPY_DISK_FULL);
+    if (verdict != COPY_OK) world->refusals++;
+    for (uint32_t i = 0; i < count && record_batch_last_offset(&batches[i]) < end_offset; i++) {
+        const struct append_answer answer = { batches[i].base_offset, record_batch_last_offset(&batches[i]), -1 };
+        world_keep(world, log, &batches[i], &answer, batches[i].leader_epoch);
+        kept->epoch = MAX(kept->epoch, batches[i].leader_epoch);
+        world->copies++;
+    }
+    WORLD_CHECK(world_end(kept) == end_offset);
+}
+
 static void world_append(struct world *world)
 {
     const uint32_t log = (uint32_t)world_below(world, WORLD_LOGS);
 
     if (!world->kept[log].open || !logs_has_room(world->logs)) return;
+    if (world->kept[log].replicated && world_chance(world, 1, 3)) {
+        world_copy(world, log);
+        return;
+    }
     world_append_as(world, log, world_chance(world, 1, 2) ? (int64_t)world_below(world, WORLD_PRODUCERS) : -1);
+}
+
+/* Others hold what is durable here, or not yet. */
+static void world_raise(struct world *world)
+{
+    const uint32_t log = (uint32_t)world_below(world, WORLD_LOGS);
+    struct kept_log *kept = &world->kept[log];
+
+    if (!kept->open || !kept->replicated) return;
+    const struct log_offsets offsets = log_offsets(world->logs, log);
+    const int64_t span = offsets.durable_offset - offsets.high_watermark;
+    if (span <= 0) return;
+    kept->high_watermark = offsets.durable_offset;
+    if (world_chance(world, 1, 2)) {
+        kept->high_watermark -= (int64_t)world_below(world, (uint64_t)span);
+        kept->high_watermark = world_batch_at(kept, kept->high_watermark - 1)->last_offset + 1;
+    }
+    logs_set_high_watermark(world->logs, log, kept->high_watermark);
+    logs_set_high_watermark(world->logs, log, offsets.high_watermark); /* old news */
+    WORLD_CHECK(log_offsets(world->logs, log).high_watermark == kept->high_watermark);
 }
 
 static void world_trim(struct world *world)
@@ -515,6 +593,7 @@ static void world_open_log(struct world *world, uint32_t log)
     WORLD_CHECK(logs_open(world->logs, log, &kept->topic_id,
                           (struct bytes){ (const uint8_t *)kept->topic, (uint32_t)strlen(kept->topic) },
                           kept->partition, &world->rules));
+    if (kept->replicated) logs_set_replicated(world->logs, log, true);
 }
 
 static void world_create_log(struct world *world, uint32_t log)
@@ -528,6 +607,7 @@ static void world_create_log(struct world *world, uint32_t log)
     const bool shares = neighbour != NULL && neighbour->open && !uuid_equal(&neighbour->topic_id, &kept->topic_id);
     const uint32_t topic = shares ? 0 : ++world->topics_made;
     *kept = (struct kept_log){ .open = true, .partition = (int32_t)(log % 2) };
+    kept->replicated = world->replicates && world_chance(world, 1, 2);
     kept->batches = malloc(WORLD_BATCHES * sizeof *kept->batches);
     if (topic == 0) {
         kept->topic_id = world->kept[log - 1].topic_id;
@@ -596,6 +676,9 @@ static void world_judge_log(struct world *world, uint32_t log)
     WORLD_CHECK(offsets.log_end_offset >= kept->durable_offset);
     WORLD_CHECK(offsets.durable_offset == offsets.log_end_offset);
     WORLD_CHECK(offsets.log_start_offset >= kept->start_seen && offsets.log_start_offset <= kept->start_asked);
+    WORLD_CHECK(offsets.high_watermark >= offsets.log_start_offset);
+    if (kept->replicated) WORLD_CHECK(offsets.high_watermark <= MAX(kept->high_watermark, offsets.log_start_offset));
+    else WORLD_CHECK(offsets.high_watermark == offsets.durable_offset);
     /* What was not durable may be there or not, but nothing else. */
     while (kept->count > 0 && kept->batches[kept->count - 1].base_offset >= offsets.log_end_offset) {
         free(kept->batches[--kept->count].bytes);

@@ -154,7 +154,7 @@ static const struct epoch_row {
     { "the newest ends with the log", 6, 6, 30 },
     { "one that was followed ends where the next began", 2, 2, 20 },
     { "one between two is the older", 3, 2, 20 },
-    { "an empty one", 5, 5, 20 },
+    { "one in which nothing was appended is no epoch of this log", 5, 2, 20 },
     { "older than all: what it has ends before the first that is known", 1, 1, 10 },
     { "newer than all is unknown", 7, -1, -1 },
     { "none is unknown", -1, -1, -1 },
@@ -188,6 +188,82 @@ TEST(epochs_end_as_in_kip_101)
     EXPECT_EQ("and the newest stay", 199, list.newest.epoch);
     epochs_clear(&epochs, &list);
     EXPECT_EQ("all come back to the pool", 0, epochs.pool.taken_count);
+}
+
+static const struct floor_row {
+    const char *why;
+    int32_t asked;
+    int64_t log_start_offset;
+    bool known;
+    int32_t epoch;
+    int64_t end_offset;
+} floor_rows[] = {
+    /* epochs 3 from 10, 5 from 20, 8 from 25; log end 30 */
+    { "the newest ends with the log", 8, 10, true, 8, 30 },
+    { "a newer one can have nothing that this log has not got in its newest", 9, 10, true, 8, 30 },
+    { "one between two is the older", 7, 10, true, 5, 25 },
+    { "the first", 3, 10, true, 3, 20 },
+    { "an older one ended before the log began", 2, 10, true, 2, 10 },
+    { "also where the log begins in the middle of an epoch", 2, 15, true, 2, 10 },
+    { "what lies before the first that is known, nobody knows", 2, 9, false, -1, 9 },
+    { "no epoch", -1, 10, false, -1, 10 },
+};
+
+TEST(epoch_floors_never_guess)
+{
+    static _Alignas(64) uint8_t memory[8192];
+    struct epochs epochs;
+    struct epoch_list list;
+
+    epochs_init(&epochs, memory, 16);
+    epoch_list_init(&list);
+    EXPECT("a log that never had one", !epochs_floor(&epochs, &list, 3, 0, 0).known);
+    epochs_add(&epochs, &list, 3, 10);
+    epochs_add(&epochs, &list, 5, 20);
+    epochs_add(&epochs, &list, 8, 25);
+    FOR_EACH(floor_row, row, floor_rows) {
+        const struct epoch_floor floor = epochs_floor(&epochs, &list, row->asked, row->log_start_offset, 30);
+        EXPECT_EQ(row->why, row->known, floor.known);
+        EXPECT_EQ(row->why, row->epoch, floor.epoch);
+        EXPECT_EQ(row->why, row->end_offset, floor.end_offset);
+    }
+}
+
+static const struct cut_row {
+    const char *why;
+    int64_t end_offset;
+    uint32_t count;
+    int32_t newest;
+} cut_rows[] = {
+    /* epochs 3 from 10, 5 from 20, 8 from 25 */
+    { "nothing begins there", 30, 3, 8 },
+    { "the last begins where the log ends now: it has no record any more", 25, 2, 5 },
+    { "in the middle of one", 24, 2, 5 },
+    { "two of them", 20, 1, 3 },
+    { "all", 10, 0, -1 },
+    { "before all", 0, 0, -1 },
+};
+
+TEST(epochs_are_cut_off_with_their_records)
+{
+    static _Alignas(64) uint8_t memory[8192];
+    struct epochs epochs;
+    struct epoch_list list;
+
+    FOR_EACH(cut_row, row, cut_rows) {
+        epochs_init(&epochs, memory, 16);
+        epoch_list_init(&list);
+        epochs_add(&epochs, &list, 3, 10);
+        epochs_add(&epochs, &list, 5, 20);
+        epochs_add(&epochs, &list, 8, 25);
+        epochs_truncate(&epochs, &list, row->end_offset);
+        epochs_check(&epochs, &list);
+        EXPECT_EQ(row->why, row->count, list.count);
+        EXPECT_EQ(row->why, row->newest, list.newest.epoch);
+        EXPECT_EQ("what went is free", row->count == 0 ? 0 : row->count - 1, epochs.pool.taken_count);
+        epochs_add(&epochs, &list, 9, row->end_offset);
+        EXPECT_EQ("and it goes on", 9, list.newest.epoch);
+    }
 }
 
 /* ---- producers ---- */
@@ -289,7 +365,7 @@ TEST(producers_restored_twice_are_the_same)
     struct producer_batch found;
 
     producers_begin(4);
-    EXPECT("from a checkpoint", producers_restore(&producers, 1, 9, 0, &batch));
+    EXPECT("from a checkpoint", producers_restore(&producers, 1, 9, 0, false, &batch));
     record(9, 2, 5, 5, 50, 0); /* the same batch, met again in the journal */
     EXPECT_EQ("one batch", 1, producers.producers[producers_first_of_log(&producers, 1)].batch_count);
     EXPECT_EQ("which is known", PRODUCER_DUPLICATE, judge(9, 2, 5, 5, 0, &found));
@@ -316,7 +392,7 @@ TEST(entries_are_found_whatever_was_evicted)
     for (int step = 0; step < 20000; step++) {
         random = random * 1664525 + 1013904223;
         const uint32_t log = random >> 16 & 1 ? random >> 20 & 1 : 2;
-        const bool adds = entries_have_room(&entries) && (random >> 24 & 3) != 0;
+        const bool adds = entries_have_room(&entries, 1) && (random >> 24 & 3) != 0;
         if (adds) {
             const uint32_t last_delta = random >> 26 & 7;
             entries_add(&entries, &lists[log],
@@ -359,10 +435,10 @@ TEST(checkpoint_records_are_read_as_written)
 {
     const struct checkpoint_record records[] = {
         { .kind = CHECKPOINT_HEAD, .head = { true, 77, 1700000000000 } },
-        { .kind = CHECKPOINT_LOG, .log = { { { 1, 2, 3 } }, 7, 100, 90, 200 } },
+        { .kind = CHECKPOINT_LOG, .log = { { { 1, 2, 3 } }, 7, 100, 90, 200, 3, true } },
         { .kind = CHECKPOINT_SEGMENT, .segment = { 90, 5, 6, { 200, 9, 150, 8, 1000, 16, 24, 33 } } },
         { .kind = CHECKPOINT_EPOCH, .epoch = { 4, 90 } },
-        { .kind = CHECKPOINT_PRODUCER, .producer = { { { 1, 2, 3 } }, 7, 55, 66 } },
+        { .kind = CHECKPOINT_PRODUCER, .producer = { { { 1, 2, 3 } }, 7, 55, 66, true } },
         { .kind = CHECKPOINT_BATCH, .batch = { 120, -1, 5, 9, -3 } },
         { .kind = CHECKPOINT_END, .end = { 6, 0xdeadbeef } },
     };

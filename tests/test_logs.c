@@ -47,6 +47,7 @@ static void live(uint64_t steps)
         if (what < 35) world_append(&world);
         else if (what < 55) world_read(&world);
         else if (what == 55 && world_chance(&world, 1, 4)) world_trim(&world);
+        else if (what >= 61 && what < 66) world_raise(&world);
         else if (what == 56 && world_chance(&world, 1, 20)) logs_retain(world.logs, world.wall_ms);
         else if (what == 57 && world_chance(&world, 1, 30)) world_pass(&world, 2 * NS_PER_SECOND);
         else if (what == 59 && world.faults && world_chance(&world, 1, 20)) flip_index_bit();
@@ -72,6 +73,7 @@ static void chaos(uint64_t seed, uint32_t lives)
     snprintf(why, sizeof why, "seed %llu", (unsigned long long)seed);
     world_why = why;
     world_init(&world, seed);
+    world.replicates = true;
     if (world_chance(&world, 1, 3)) world_config_tight(&world);
     world.rules.retention_size = world_chance(&world, 1, 2) ? 150000 : -1;
     world.rules.retention_ms = world_chance(&world, 1, 2) ? 20000 : -1;
@@ -104,6 +106,7 @@ static void chaos(uint64_t seed, uint32_t lives)
 TEST(logs_survive_anything)
 {
     uint64_t appends = 0, duplicates = 0, refusals = 0, files = 0, reads = 0, file_reads = 0, recoveries = 0, times = 0;
+    uint64_t copies = 0, bad_copies = 0;
     const char *from = getenv("LOG_SEED"), *count = getenv("LOG_SEEDS");
     const uint64_t first = from == NULL ? 1 : strtoull(from, NULL, 10);
     const uint64_t seeds = count == NULL ? 12 : strtoull(count, NULL, 10);
@@ -118,6 +121,8 @@ TEST(logs_survive_anything)
         file_reads += world.file_reads;
         recoveries += world.recoveries;
         times += world.times_found;
+        copies += world.copies;
+        bad_copies += world.bad_copies;
         world_free(&world);
     }
     EXPECT("batches were appended", appends > 1000 * seeds);
@@ -127,6 +132,8 @@ TEST(logs_survive_anything)
     EXPECT("some by time", times > 10 * seeds);
     EXPECT("some had to wait", refusals > 5 * seeds);
     EXPECT("files were looked at", files > seeds);
+    EXPECT("some were copied", copies > 500 * seeds);
+    EXPECT("and bad ones refused", bad_copies > 5 * seeds);
     EXPECT("nodes started again", recoveries > seeds);
 }
 

@@ -1,7 +1,8 @@
 /* append.c -- how does a batch get into a log? Judge, copy, stamp, remember; the journal makes it durable. */
+#include "log/append.h"
+
 #include "log/flush.h"
 #include "log/remove.h"
-#include "log/state.h"
 
 static void mark_round(struct logs *logs)
 {
@@ -17,8 +18,15 @@ static void mark_round(struct logs *logs)
     last->end = logs->entries.end;
 }
 
-/* Memory for a journal entry, if need be after evicting what is written; NULL: not now. */
-static uint8_t *take_memory(struct logs *logs, enum entry_kind kind, uint32_t size, uint32_t *chunk)
+static void payload_head_write(uint8_t *payload, const struct logs *logs, const struct log *log)
+{
+    memcpy(payload, logs->topics[log->topic].id.bytes, sizeof(struct uuid));
+    store_u32(payload + 16, (uint32_t)log->partition);
+    store_u32(payload + 20, log->era);
+}
+
+uint8_t *append_take(struct logs *logs, const struct log *log, enum entry_kind kind, uint32_t size, uint32_t batches,
+                     uint32_t *chunk)
 {
     const uint64_t memory_size = tail_memory_size(logs->tail);
     /* Large entries have a part of the memory to themselves; that it is full shows little in the sum. */
@@ -26,12 +34,15 @@ static uint8_t *take_memory(struct logs *logs, enum entry_kind kind, uint32_t si
     bool evicted = false;
 
     for (uint32_t tries = 0; tries < 16; tries++) {
-        if (entries_have_room(&logs->entries)) {
-            uint8_t *memory = journal_append(logs->journal, (uint16_t)kind, size, chunk);
-            if (memory != NULL) return memory;
+        const bool room = entries_have_room(&logs->entries, batches);
+        if (room) {
+            uint8_t *payload = journal_append(logs->journal, (uint16_t)kind, PAYLOAD_HEAD_SIZE + size, chunk);
+            if (payload != NULL) {
+                payload_head_write(payload, logs, log);
+                return payload + PAYLOAD_HEAD_SIZE;
+            }
         }
-        const uint64_t used_max = entries_have_room(&logs->entries) ? used_min : 0;
-        if (!flush_evict(logs, used_max, 64)) break;
+        if (!flush_evict(logs, room ? used_min : 0, 64)) break;
         evicted = true;
     }
     /* Where something was evicted, the next try may find more; otherwise something under way will tell. */
@@ -40,18 +51,11 @@ static uint8_t *take_memory(struct logs *logs, enum entry_kind kind, uint32_t si
     return NULL;
 }
 
-static void payload_head_write(uint8_t *payload, const struct logs *logs, const struct log *log)
-{
-    memcpy(payload, logs->topics[log->topic].id.bytes, sizeof(struct uuid));
-    store_u32(payload + 16, (uint32_t)log->partition);
-    store_u32(payload + 20, 0);
-}
-
 static enum append_verdict judge(struct logs *logs, uint32_t number, const struct record_batch *batch, int64_t wall_ms,
                                  struct append_answer *answer)
 {
     const struct producer_stamp stamp = { batch->producer_id, batch->producer_epoch, batch->base_sequence,
-                                          batch->record_count };
+                                          batch->last_offset_delta + 1 };
     struct producer_batch known;
     if (!record_batch_has_producer(batch)) return APPEND_OK;
 
@@ -70,14 +74,61 @@ static enum append_verdict judge(struct logs *logs, uint32_t number, const struc
     return APPEND_OK;
 }
 
-static void record_producer(struct logs *logs, uint32_t number, const struct record_batch *batch, int64_t base_offset,
-                            int64_t log_append_time, int64_t wall_ms)
+void append_producer(struct logs *logs, uint32_t number, const struct record_batch *batch, int64_t wall_ms)
 {
+    /* What the batch stands for, whether those records are left or not: a compacted one keeps its sequences. */
     const struct producer_stamp stamp = { batch->producer_id, batch->producer_epoch, batch->base_sequence,
-                                          batch->record_count };
+                                          batch->last_offset_delta + 1 };
+    const bool append_time = (batch->attributes & RECORD_BATCH_LOG_APPEND_TIME) != 0;
 
-    if (!record_batch_has_producer(batch)) return;
-    CHECK(producers_record(&logs->producers, number, &stamp, base_offset, log_append_time, wall_ms));
+    if (!record_batch_has_producer(batch) || batch->base_sequence < 0) return;
+    /* A table that is smaller than another node's, or than it was, has to forget; then any sequence is accepted, as
+     * from a new producer. Of our own appends none is made without room for it. */
+    MAYBE(!producers_record(&logs->producers, number, &stamp, batch->base_offset,
+                            append_time ? batch->max_timestamp : -1, wall_ms));
+}
+
+void append_end_moved(struct logs *logs, uint32_t number)
+{
+    struct log *log = &logs->logs[number];
+
+    if (!log->replicated || log->end_queued) return;
+    log->end_queued = true;
+    log->next_end = LOG_NONE;
+    if (logs->end_last == LOG_NONE) logs->end_first = number;
+    else logs->logs[logs->end_last].next_end = number;
+    logs->end_last = number;
+}
+
+void append_entry(struct logs *logs, uint32_t number, const struct record_batch *batch, const uint8_t *copy,
+                  uint32_t chunk)
+{
+    struct log *log = &logs->logs[number];
+
+    tail_pin(logs->tail, chunk);
+    entries_add(&logs->entries, &log->entries,
+                &(struct entry){ .base_offset = batch->base_offset,
+                                 .max_timestamp = batch->max_timestamp,
+                                 .position = log->end_position,
+                                 .last_delta = (uint32_t)batch->last_offset_delta,
+                                 .log = number,
+                                 .size = batch->bytes.size,
+                                 .chunk = chunk,
+                                 .chunk_at = (uint32_t)(copy - tail_data(logs->tail, chunk)) });
+    log->log_end_offset = record_batch_last_offset(batch) + 1;
+    log->end_position += batch->bytes.size;
+    logs->pending_size += batch->bytes.size;
+    log->tail_timestamp = MAX(log->tail_timestamp, batch->max_timestamp);
+    epochs_add(&logs->epochs, &log->epochs, batch->leader_epoch, batch->base_offset);
+}
+
+void append_batch(struct logs *logs, uint32_t number, const struct record_batch *batch, const uint8_t *copy,
+                  uint32_t chunk)
+{
+    append_entry(logs, number, batch, copy, chunk);
+    mark_round(logs);
+    logs->checkpoint.activity = true;
+    append_end_moved(logs, number);
 }
 
 enum append_verdict logs_append(struct logs *logs, uint32_t number, const struct record_batch *batch,
@@ -95,38 +146,43 @@ enum append_verdict logs_append(struct logs *logs, uint32_t number, const struct
     if (verdict != APPEND_OK) return verdict;
     if (logs->journal_full || logs->segments_full) return APPEND_DISK_FULL;
 
-    const int64_t base_offset = log->log_end_offset;
-    if (MUTANT(producer_recorded_before_append)) {
-        record_producer(logs, number, batch, base_offset, log_append_time, wall_ms);
+    struct record_batch stamped = *batch;
+    stamped.base_offset = log->log_end_offset;
+    stamped.leader_epoch = leader_epoch;
+    if (log_append_time >= 0) {
+        stamped.max_timestamp = log_append_time;
+        stamped.attributes |= RECORD_BATCH_LOG_APPEND_TIME;
     }
-    uint8_t *payload = take_memory(logs, ENTRY_APPEND, PAYLOAD_HEAD_SIZE + size, &chunk);
-    if (payload == NULL) return APPEND_NO_MEMORY;
-    payload_head_write(payload, logs, log);
-    uint8_t *copy = payload + PAYLOAD_HEAD_SIZE;
+    if (MUTANT(producer_recorded_before_append)) append_producer(logs, number, &stamped, wall_ms);
+    uint8_t *copy = append_take(logs, log, ENTRY_APPEND, size, 1, &chunk);
+    if (copy == NULL) return APPEND_NO_MEMORY;
     memcpy(copy, batch->bytes.data, size);
-    record_batch_stamp(copy, batch, base_offset, leader_epoch, log_append_time);
-
-    tail_pin(logs->tail, chunk);
-    entries_add(&logs->entries, &log->entries,
-                &(struct entry){ .base_offset = base_offset,
-                                 .max_timestamp = log_append_time >= 0 ? log_append_time : batch->max_timestamp,
-                                 .position = log->end_position,
-                                 .last_delta = (uint32_t)batch->last_offset_delta,
-                                 .log = number,
-                                 .size = size,
-                                 .chunk = chunk,
-                                 .chunk_at = (uint32_t)(copy - tail_data(logs->tail, chunk)) });
-    mark_round(logs);
-    log->log_end_offset = base_offset + batch->last_offset_delta + 1;
-    log->end_position += size;
-    logs->pending_size += size;
-    logs->checkpoint.activity = true;
-    log->tail_timestamp = MAX(log->tail_timestamp, log_append_time >= 0 ? log_append_time : batch->max_timestamp);
-    epochs_add(&logs->epochs, &log->epochs, leader_epoch, base_offset);
-    record_producer(logs, number, batch, base_offset, log_append_time, wall_ms);
-    *answer = (struct append_answer){ base_offset, log->log_end_offset - 1, log_append_time };
+    record_batch_stamp(copy, batch, stamped.base_offset, leader_epoch, log_append_time);
+    append_batch(logs, number, &stamped, copy, chunk);
+    append_producer(logs, number, &stamped, wall_ms);
+    *answer = (struct append_answer){ stamped.base_offset, log->log_end_offset - 1, log_append_time };
     log_check(logs, number);
     return APPEND_OK;
+}
+
+uint64_t logs_begin_epoch(struct logs *logs, uint32_t number, int32_t leader_epoch)
+{
+    struct log *log = log_at(logs, number);
+    uint32_t chunk;
+
+    CHECK(logs->state == LOGS_OPEN);
+    CHECK(log->epochs.count == 0 || leader_epoch >= log->epochs.newest.epoch);
+    if (log->epochs.count > 0 && leader_epoch == log->epochs.newest.epoch) return MAX(log->epoch_sequence, 1U);
+    if (MUTANT(epoch_start_not_written)) return 1;
+    uint8_t *said = append_take(logs, log, ENTRY_EPOCH, EPOCH_ENTRY_SIZE, 0, &chunk);
+    if (said == NULL) return 0;
+    store_u32(said, (uint32_t)leader_epoch);
+    store_u64(said + 4, (uint64_t)log->log_end_offset);
+    epochs_add(&logs->epochs, &log->epochs, leader_epoch, log->log_end_offset);
+    log->begun_epoch = leader_epoch;
+    log->epoch_sequence = journal_open_sequence(logs->journal);
+    logs->checkpoint.activity = true;
+    return log->epoch_sequence;
 }
 
 bool logs_has_room(const struct logs *logs)
@@ -144,10 +200,9 @@ uint64_t logs_advance_start(struct logs *logs, uint32_t number, int64_t log_star
         log_start_offset = log->high_watermark;
     }
     if (log_start_offset <= log->next_start_offset) return MAX(log->start_sequence, 1U);
-    uint8_t *payload = take_memory(logs, ENTRY_START_OFFSET, PAYLOAD_HEAD_SIZE + 8, &chunk);
-    if (payload == NULL) return 0;
-    payload_head_write(payload, logs, log);
-    store_u64(payload + PAYLOAD_HEAD_SIZE, (uint64_t)log_start_offset);
+    uint8_t *said = append_take(logs, log, ENTRY_START_OFFSET, 8, 0, &chunk);
+    if (said == NULL) return 0;
+    store_u64(said, (uint64_t)log_start_offset);
     if (log->start_sequence < journal_open_sequence(logs->journal)) {
         log->sent_start_offset = log->next_start_offset;
         log->sent_sequence = log->start_sequence;

@@ -45,7 +45,7 @@ static bool add_log(struct logs *logs, struct checkpoint *checkpoint)
                             .kind = CHECKPOINT_LOG,
                             .log = { logs->topics[log->topic].id, log->partition, log->log_start_offset,
                                      first == SEGMENT_NONE ? log->written_offset : logs->segments[first].base_offset,
-                                     log->high_watermark } });
+                                     MIN(log->high_watermark, log->durable_offset), log->era, false } });
         checkpoint->segment = first;
         checkpoint->step = CHECKPOINT_STEP_SEGMENT;
         log->frozen = true;
@@ -58,7 +58,7 @@ static bool add_log(struct logs *logs, struct checkpoint *checkpoint)
 static void end_segments(struct logs *logs, struct checkpoint *checkpoint, int64_t end_offset)
 {
     struct log *log = &logs->logs[checkpoint->log];
-    const uint32_t at = entries_find(&logs->entries, &log->entries, end_offset);
+    const uint32_t at = log_entry_find(logs, log, end_offset);
 
     /* Written and evicted since: then it was appended since, for what was there before is synced. */
     MAYBE(at == ENTRY_NONE && end_offset < log->log_end_offset);
@@ -92,13 +92,21 @@ static void add_segment(struct logs *logs, struct checkpoint *checkpoint)
     checkpoint->segment = segment->next;
 }
 
+/* Whether a crash could not take it back: it has a durable record, or its begin is one. */
+static bool epoch_is_durable(const struct logs *logs, const struct log *log, const struct epoch *epoch)
+{
+    if (epoch->start_offset < log->durable_offset) return true;
+    return epoch->start_offset == log->durable_offset && epoch->epoch == log->begun_epoch &&
+           logs_is_durable(logs, log->epoch_sequence);
+}
+
 static void add_epochs(struct logs *logs, struct checkpoint *checkpoint)
 {
     const struct log *log = &logs->logs[checkpoint->log];
 
     for (uint32_t age = log->epochs.count; age > 0; age--) {
         const struct epoch *epoch = epochs_at(&logs->epochs, &log->epochs, age - 1);
-        if (epoch->start_offset >= log->durable_offset) break;
+        if (!epoch_is_durable(logs, log, epoch)) break;
         add(checkpoint,
             &(struct checkpoint_record){ .kind = CHECKPOINT_EPOCH, .epoch = { epoch->epoch, epoch->start_offset } });
     }
@@ -110,6 +118,7 @@ static void add_epochs(struct logs *logs, struct checkpoint *checkpoint)
 static void add_producer(struct logs *logs, struct checkpoint *checkpoint, const struct producer *producer)
 {
     const struct log *log = log_at(logs, producer->log);
+    const bool older_lost = producer->older_lost;
     bool begun = false;
 
     for (uint32_t age = producer->batch_count; age > 0; age--) {
@@ -118,7 +127,7 @@ static void add_producer(struct logs *logs, struct checkpoint *checkpoint, const
         if (!begun) {
             add(checkpoint, &(struct checkpoint_record){ .kind = CHECKPOINT_PRODUCER,
                                                          .producer = { logs->topics[log->topic].id, log->partition,
-                                                                       producer->id, producer->used_ms } });
+                                                                       producer->id, producer->used_ms, older_lost } });
         }
         begun = true;
         add(checkpoint, &(struct checkpoint_record){ .kind = CHECKPOINT_BATCH, .batch = *batch });

@@ -74,6 +74,8 @@ uint32_t checkpoint_record_write(uint8_t *to, const struct checkpoint_record *re
         to = put_i64(to, record->log.log_start_offset);
         to = put_i64(to, record->log.begin_offset);
         to = put_i64(to, record->log.high_watermark);
+        to = put_u32(to, record->log.era);
+        *to++ = record->log.producers_unknown ? 1 : 0;
         break;
     case CHECKPOINT_SEGMENT: to = put_segment(to, record); break;
     case CHECKPOINT_EPOCH:
@@ -84,6 +86,7 @@ uint32_t checkpoint_record_write(uint8_t *to, const struct checkpoint_record *re
         to = put_id(to, &record->producer.topic_id, record->producer.partition);
         to = put_i64(to, record->producer.id);
         to = put_i64(to, record->producer.used_ms);
+        *to++ = record->producer.older_lost ? 1 : 0;
         break;
     case CHECKPOINT_BATCH: to = put_batch(to, &record->batch); break;
     case CHECKPOINT_END:
@@ -122,8 +125,10 @@ static bool get_log(const uint8_t *from, struct checkpoint_record *record)
     record->log.log_start_offset = get_i64(from + 20);
     record->log.begin_offset = get_i64(from + 28);
     record->log.high_watermark = get_i64(from + 36);
+    record->log.era = load_u32(from + 44);
+    record->log.producers_unknown = from[48] == 1;
     return record->log.partition >= 0 && record->log.log_start_offset >= 0 && record->log.begin_offset >= 0 &&
-           record->log.high_watermark >= 0;
+           record->log.high_watermark >= 0 && from[48] <= 1;
 }
 
 static bool get_segment(const uint8_t *from, struct checkpoint_record *record)
@@ -202,7 +207,8 @@ uint32_t checkpoint_record_read(struct bytes bytes, bool first, struct checkpoin
         record->producer.partition = get_i32(from + 16);
         record->producer.id = get_i64(from + 20);
         record->producer.used_ms = get_i64(from + 28);
-        valid = record->producer.partition >= 0 && record->producer.id >= 0;
+        record->producer.older_lost = from[36] == 1;
+        valid = record->producer.partition >= 0 && record->producer.id >= 0 && from[36] <= 1;
         break;
     case CHECKPOINT_BATCH: valid = get_batch(from, record); break;
     case CHECKPOINT_END:

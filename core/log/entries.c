@@ -54,7 +54,7 @@ static void skip_none(struct entries *entries)
 
 void entries_add(struct entries *entries, struct entry_list *list, const struct entry *entry)
 {
-    CHECK(entries_have_room(entries));
+    CHECK(entries_have_room(entries, 1));
     skip_none(entries);
     const uint32_t number = entries->end++;
     struct entry *added = entry_at(entries, number);

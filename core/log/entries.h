@@ -92,9 +92,9 @@ static inline int64_t entry_last_offset(const struct entry *entry)
     return entry->base_offset + entry->last_delta;
 }
 
-static inline bool entries_have_room(const struct entries *entries)
+static inline bool entries_have_room(const struct entries *entries, uint32_t count)
 {
-    return entries->end - entries->first < entries->entries_max - 1; /* one number may be skipped */
+    return count < entries->entries_max - (entries->end - entries->first); /* one number may be skipped */
 }
 
 /* Adds a log's next batch: the fields up to chunk_at are the caller's. */

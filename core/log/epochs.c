@@ -46,6 +46,11 @@ void epochs_add(struct epochs *epochs, struct epoch_list *list, int32_t epoch, i
     if (epoch < 0 || epoch <= list->newest.epoch) return;
     uint32_t older = POOL_NONE;
 
+    CHECK(list->count == 0 || start_offset >= list->newest.start_offset);
+    if (list->count > 0 && start_offset == list->newest.start_offset) {
+        list->newest.epoch = epoch; /* nothing was appended in the one before */
+        return;
+    }
     if (list->count == EPOCHS_OF_LOG_MAX) cut(epochs, list, EPOCHS_OF_LOG_MAX - 1);
     if (list->count > 0) {
         older = pool_take(&epochs->pool);
@@ -71,6 +76,20 @@ void epochs_trim(struct epochs *epochs, struct epoch_list *list, int64_t log_sta
         keep++;
     }
     cut(epochs, list, keep);
+}
+
+void epochs_truncate(struct epochs *epochs, struct epoch_list *list, int64_t end_offset)
+{
+    while (list->count > 0 && list->newest.start_offset >= end_offset) {
+        const uint32_t older = list->newest.older;
+        if (older == POOL_NONE) {
+            epoch_list_init(list);
+            return;
+        }
+        list->newest = epochs->epochs[older];
+        list->count--;
+        pool_give(&epochs->pool, older);
+    }
 }
 
 void epochs_clear(struct epochs *epochs, struct epoch_list *list)
@@ -105,6 +124,22 @@ struct epoch_answer epochs_end(const struct epochs *epochs, const struct epoch_l
     return (struct epoch_answer){ epoch, end_offset };
 }
 
+struct epoch_floor epochs_floor(const struct epochs *epochs, const struct epoch_list *list, int32_t epoch,
+                                int64_t log_start_offset, int64_t log_end_offset)
+{
+    int64_t end_offset = log_end_offset;
+
+    if (list->count == 0 || epoch < 0) return (struct epoch_floor){ false, -1, log_start_offset };
+    for (const struct epoch *at = &list->newest;; at = &epochs->epochs[at->older]) {
+        if (at->epoch <= epoch) return (struct epoch_floor){ true, at->epoch, end_offset };
+        end_offset = at->start_offset;
+        if (at->older == POOL_NONE) break;
+    }
+    /* All records of that epoch are gone, unless older entries were forgotten. */
+    const bool known = end_offset <= log_start_offset;
+    return (struct epoch_floor){ known, known ? epoch : -1, known ? end_offset : log_start_offset };
+}
+
 void epochs_check(const struct epochs *epochs, const struct epoch_list *list)
 {
     const struct epoch *epoch = &list->newest;
@@ -113,7 +148,7 @@ void epochs_check(const struct epochs *epochs, const struct epoch_list *list)
     CHECK(list->count <= EPOCHS_OF_LOG_MAX);
     for (; epoch->older != POOL_NONE; count++) {
         const struct epoch *older = &epochs->epochs[epoch->older];
-        CHECK(older->epoch < epoch->epoch && older->start_offset <= epoch->start_offset); /* (1) */
+        CHECK(older->epoch < epoch->epoch && older->start_offset < epoch->start_offset); /* (1) */
         epoch = older;
     }
     CHECK(count == list->count);

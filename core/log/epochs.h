@@ -1,11 +1,12 @@
 /* epochs.h -- where did each leader epoch of a log begin?
  *
- * The leader epoch cache of KIP-101: per log a list of (epoch, start offset), both rising. An entry is made when the
- * first batch of an epoch is appended, and dropped when the log start offset has passed its end. The newest entry of
- * every log always has room; older ones share a pool, and when that is used up a log forgets its oldest: its answers
- * about that epoch become those of Kafka about one it never knew.
+ * The leader epoch cache of KIP-101: per log a list of (epoch, start offset), both rising. An entry is made when a
+ * leader begins an epoch or when its first batch is copied, and dropped when the log start offset has passed its end,
+ * or when the log is cut off before it. An epoch in which nothing was appended gives way to the one after it. The
+ * newest entry of every log always has room; older ones share a pool, and when that is used up, or a log has very many,
+ * it forgets its oldest: then it does not know the epochs of its first records any more, and says so (epochs_floor).
  *
- * Invariant, as in epochs_check(): (1) newer entries have larger epochs and no smaller start offsets. */
+ * Invariant, as in epochs_check(): (1) newer entries have larger epochs and larger start offsets. */
 #ifndef CHRONIK_LOG_EPOCHS_H
 #define CHRONIK_LOG_EPOCHS_H
 
@@ -42,6 +43,9 @@ void epochs_add(struct epochs *epochs, struct epoch_list *list, int32_t epoch, i
 /* Drops what lies wholly below the log start offset. */
 void epochs_trim(struct epochs *epochs, struct epoch_list *list, int64_t log_start_offset);
 
+/* The log ends at `end_offset`: epochs that begin there or behind it are none of its. */
+void epochs_truncate(struct epochs *epochs, struct epoch_list *list, int64_t end_offset);
+
 void epochs_clear(struct epochs *epochs, struct epoch_list *list);
 
 /* The entry `age` entries older than the newest, or NULL. */
@@ -55,6 +59,16 @@ struct epoch_answer {
 /* The largest epoch <= the asked one, and where it ends, as Kafka's LeaderEpochFileCache.endOffsetFor. */
 struct epoch_answer epochs_end(const struct epochs *epochs, const struct epoch_list *list, int32_t epoch,
                                int64_t log_end_offset);
+
+/* The largest epoch <= the asked one of which the log may hold records, and where those end; for the comparison of two
+ * logs, so it never guesses. Of an epoch from before the log's first record, that record's offset is the end. */
+struct epoch_floor {
+    bool known; /* false: nothing is known of the epochs up to the asked one */
+    int32_t epoch;
+    int64_t end_offset;
+};
+struct epoch_floor epochs_floor(const struct epochs *epochs, const struct epoch_list *list, int32_t epoch,
+                                int64_t log_start_offset, int64_t log_end_offset);
 
 void epochs_check(const struct epochs *epochs, const struct epoch_list *list);
 

@@ -60,13 +60,16 @@ bool logs_open(struct logs *logs, uint32_t number, const struct uuid *topic_id, 
         .partition = partition,
         .rules = *rules,
         .tail_timestamp = -1,
+        .begun_epoch = -1,
         .first_segment = SEGMENT_NONE,
         .last_segment = SEGMENT_NONE,
         .flush = SLOT_FREE,
         .next_flush = LOG_NONE,
         .next_durable = LOG_NONE,
         .next_trim = LOG_NONE,
+        .next_end = LOG_NONE,
     };
+    if (logs->state == LOGS_OPEN) log->era = ++logs->era; /* what an earlier life of it left in the journal is older */
     entry_list_init(&log->entries);
     epoch_list_init(&log->epochs);
     if (logs->logs_end <= number) logs->logs_end = number + 1;
@@ -110,6 +113,9 @@ static void unlink_log(struct logs *logs, uint32_t number)
     }
     if (log->trim_queued) {
         unlink_queued(logs, number, &logs->trim_first, &logs->trim_last, offsetof(struct log, next_trim));
+    }
+    if (log->end_queued) {
+        unlink_queued(logs, number, &logs->end_first, &logs->end_last, offsetof(struct log, next_end));
     }
 }
 
@@ -158,6 +164,60 @@ struct epoch_end log_epoch_end(const struct logs *logs, uint32_t number, int32_t
     return (struct epoch_end){ answer.epoch, answer.end_offset };
 }
 
+/* logs_next_durable will name it. */
+static void queue_durable(struct logs *logs, uint32_t number)
+{
+    struct log *log = &logs->logs[number];
+
+    if (log->durable_queued) return;
+    log->durable_queued = true;
+    log->next_durable = LOG_NONE;
+    if (logs->durable_last == LOG_NONE) logs->durable_first = number;
+    else logs->logs[logs->durable_last].next_durable = number;
+    logs->durable_last = number;
+}
+
+struct epoch_bound log_epoch_bound(const struct logs *logs, uint32_t number, int32_t leader_epoch)
+{
+    const struct log *log = log_at(logs, number);
+    const struct epoch_floor floor =
+        epochs_floor(&logs->epochs, &log->epochs, leader_epoch, log->log_start_offset, log->log_end_offset);
+
+    return (struct epoch_bound){ floor.known, floor.epoch, floor.end_offset };
+}
+
+void logs_set_replicated(struct logs *logs, uint32_t number, bool replicated)
+{
+    struct log *log = log_at(logs, number);
+
+    log->replicated = replicated;
+    if (replicated || log->high_watermark >= log->durable_offset) return;
+    log->high_watermark = log->durable_offset;
+    queue_durable(logs, number);
+}
+
+void logs_set_high_watermark(struct logs *logs, uint32_t number, int64_t high_watermark)
+{
+    struct log *log = log_at(logs, number);
+
+    CHECK(log->replicated && high_watermark <= log->log_end_offset);
+    if (high_watermark <= log->high_watermark) return;
+    log->high_watermark = high_watermark;
+    logs->checkpoint.activity = true;
+}
+
+uint32_t logs_next_end(struct logs *logs)
+{
+    const uint32_t number = logs->end_first;
+    if (number == LOG_NONE) return LOG_NONE;
+    struct log *log = &logs->logs[number];
+
+    logs->end_first = log->next_end;
+    if (log->next_end == LOG_NONE) logs->end_last = LOG_NONE;
+    log->end_queued = false;
+    return number;
+}
+
 /* ---- durability ---- */
 
 static void entry_is_safe(struct logs *logs, const struct entry *entry)
@@ -167,13 +227,8 @@ static void entry_is_safe(struct logs *logs, const struct entry *entry)
 
     log->durable_offset = entry_last_offset(entry) + 1;
     log->durable_position = entry->position + entry->size;
-    log->high_watermark = log->durable_offset; /* the only replica is this one */
-    if (log->durable_queued) return;
-    log->durable_queued = true;
-    log->next_durable = LOG_NONE;
-    if (logs->durable_last == LOG_NONE) logs->durable_first = entry->log;
-    else logs->logs[logs->durable_last].next_durable = entry->log;
-    logs->durable_last = entry->log;
+    if (!log->replicated) log->high_watermark = log->durable_offset; /* the only replica is this one */
+    queue_durable(logs, entry->log);
 }
 
 static void rounds_are_durable(struct logs *logs)
@@ -372,17 +427,18 @@ void log_check(const struct logs *logs, uint32_t number)
     const struct log *log = log_at(logs, number);
 
     CHECK(log->log_start_offset <= log->high_watermark || logs->state == LOGS_RECOVERING ||
-          MUTANT(start_beyond_high_watermark));                                                   /* (1) */
-    CHECK(log->log_start_offset <= log->next_start_offset);                                       /* (1) */
-    CHECK(log->high_watermark <= log->durable_offset);                                            /* (1) */
+          MUTANT(start_beyond_high_watermark));             /* (1) */
+    CHECK(log->log_start_offset <= log->next_start_offset); /* (1) */
+    CHECK(log->high_watermark <= (log->replicated ? log->log_end_offset : log->durable_offset) ||
+          logs->state == LOGS_RECOVERING);                                                        /* (1) */
     CHECK(log->durable_offset <= log->log_end_offset);                                            /* (1) */
     CHECK(log->written_offset <= log->durable_offset || MUTANT(flush_takes_what_is_not_durable)); /* (2) */
     CHECK(log->written_position <= log->end_position);
     if (log->entries.first != ENTRY_NONE) {
         const struct entry *first = entry_at(&logs->entries, log->entries.first);
-        CHECK(first->log == number && first->base_offset <= log->written_offset); /* (2) */
+        CHECK(first->log == number && first->position <= log->written_position); /* (2) */
     } else {
-        CHECK(log->written_offset == log->log_end_offset); /* (2) */
+        CHECK(log->written_position == log->end_position); /* (2) */
     }
     if (log->flush != SLOT_FREE) CHECK(logs->flushes[log->flush].log == number); /* (4) */
     if (log->last_segment != SEGMENT_NONE) {
@@ -401,7 +457,7 @@ static void segments_check(const struct logs *logs, const struct log *log)
         const uint32_t next = segment->next;
         CHECK(segment->synced.size <= segment->written.size);
         if (next != SEGMENT_NONE) {
-            CHECK(segment->written.end_offset == logs->segments[next].base_offset); /* (3) */
+            CHECK(segment->written.end_offset <= logs->segments[next].base_offset); /* (3) */
             CHECK((segment->flags & SEGMENT_SEALED) != 0);                          /* (3) */
         }
         size += segment->written.size;

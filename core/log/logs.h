@@ -19,6 +19,8 @@
 #include "base/uuid.h"
 #include "codec/record_batch.h"
 
+enum { LOG_NONE = UINT32_MAX };
+
 struct logs_config {
     uint32_t logs_max;
     uint32_t segments_max;
@@ -85,11 +87,20 @@ struct log_offsets {
     int64_t log_start_offset;
     int64_t durable_offset; /* every record below it is durable here */
     int64_t log_end_offset; /* next to be given */
-    int64_t high_watermark; /* every record below it is committed; with one replica, the durable offset */
-    int32_t leader_epoch;   /* of the last batch, -1 if none */
+    int64_t high_watermark; /* every record below it is committed; without other replicas, the durable offset */
+    int32_t leader_epoch;   /* the newest that is known: of the last batch, or begun behind it; -1 if none */
     uint64_t size;          /* bytes in segments and tail */
 };
 struct log_offsets log_offsets(const struct logs *logs, uint32_t log);
+
+/* Whether others have to hold a record before it is committed: then the high watermark is what is said below, and only
+ * rises; after a restart it is at least what a checkpoint has seen. Otherwise it follows the durable offset. That is so
+ * until this is called: before logs_recover, then, or at once for a log that is new. */
+void logs_set_replicated(struct logs *logs, uint32_t log, bool replicated);
+void logs_set_high_watermark(struct logs *logs, uint32_t log, int64_t high_watermark);
+
+/* The next replicated log whose end moved since it was last named here; LOG_NONE when all were. */
+uint32_t logs_next_end(struct logs *logs);
 
 /* ---- appending ---- */
 
@@ -118,6 +129,29 @@ enum append_verdict logs_append(struct logs *logs, uint32_t log, const struct re
 
 /* Whether an append that was told APPEND_NO_MEMORY may be tried again. */
 bool logs_has_room(const struct logs *logs);
+
+/* This node leads the log from now on, in this epoch: it begins where the log ends. The record of that is durable before
+ * any append behind it is, with the sequence that is returned. 0: nothing was changed, there is no memory; try again
+ * when logs_has_room. The epoch is at least as new as all that the log has. */
+uint64_t logs_begin_epoch(struct logs *logs, uint32_t log, int32_t leader_epoch);
+
+/* Batches of a leader's log, byte for byte, from where this one ends. */
+struct log_copy {
+    int64_t from;
+    int64_t to; /* behind the last record; holes before that are what compaction left */
+    int32_t leader_epoch;
+    struct bytes batches; /* none: nothing but the two offsets is looked at */
+};
+
+enum copy_verdict {
+    COPY_OK,
+    COPY_NOT_NEXT,  /* `from` is not where the log ends */
+    COPY_INVALID,   /* checksum, offsets or leader epochs are not what can follow here: nothing was appended */
+    COPY_TOO_LARGE, /* a batch is larger than any that this node has room for */
+    COPY_NO_MEMORY, /* the first batches may have been appended; the log's end says how far it got */
+    COPY_DISK_FULL,
+};
+enum copy_verdict logs_append_copy(struct logs *logs, uint32_t log, const struct log_copy *copy, int64_t wall_ms);
 
 /* DeleteRecords: moves the log start offset up (never past the high watermark). Durable like an append: wait for the
  * sequence with logs_is_durable. 0: nothing was changed, there is no memory; try again when logs_has_room. */
@@ -161,7 +195,8 @@ struct time_answer {
     int32_t leader_epoch;
 };
 
-/* The first record with a timestamp of at least `timestamp`; or, for LOOKUP_MAX_TIMESTAMP, the one with the largest. */
+/* The first record with a timestamp of at least `timestamp`; or, for LOOKUP_MAX_TIMESTAMP, the one with the largest. None,
+ * if that one is not below the high watermark. */
 enum { LOOKUP_MAX_TIMESTAMP = -3 };
 enum read_verdict logs_find_time(struct logs *logs, uint32_t log, int64_t timestamp, uint64_t waiter,
                                  struct time_answer *answer, struct effects *effects);
@@ -173,6 +208,16 @@ struct epoch_end {
 };
 struct epoch_end log_epoch_end(const struct logs *logs, uint32_t log, int32_t leader_epoch);
 
+/* For the comparison of two replicas' logs (KIP-101, KIP-279): the largest epoch <= the asked one of which this log may
+ * hold records, and where they end. It never guesses: without `known`, nothing can be said, and the end is the log's
+ * start. An epoch from before the log's first record ended there. */
+struct epoch_bound {
+    bool known;
+    int32_t leader_epoch;
+    int64_t end_offset;
+};
+struct epoch_bound log_epoch_bound(const struct logs *logs, uint32_t log, int32_t leader_epoch);
+
 /* ---- the step's end, the disk, time ---- */
 
 /* Closes the commit round, flushes, checkpoints, deletes: whatever is due and fits into `effects`. */
@@ -182,8 +227,6 @@ void logs_commit(struct logs *logs, uint64_t mono_ns, int64_t wall_ms, struct ef
 void logs_on_disk(struct logs *logs, const struct event *event, struct effects *effects);
 
 uint64_t logs_deadline_ns(const struct logs *logs);
-
-enum { LOG_NONE = UINT32_MAX };
 
 /* The next log whose durable offset rose since it was last named here; LOG_NONE when all were. */
 uint32_t logs_next_durable(struct logs *logs);

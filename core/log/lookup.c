@@ -226,7 +226,7 @@ bool lookup_offset(struct logs *logs, uint32_t number, uint32_t segment, int64_t
 
     CHECK(offset < lookup->mark.end_offset);
     lookup->asked = offset;
-    lookup->offset = offset;
+    lookup->offset = MAX(offset, logs->segments[segment].base_offset); /* it may lie in a hole before the segment */
     lookup->time_found = (struct time_index_entry){ -1, -1 };
     search_offset(logs, lookup, effects);
     return true;

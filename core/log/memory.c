@@ -15,9 +15,10 @@ static uint32_t entries_max_of(const struct logs_config *config)
     return entries_max;
 }
 
+/* Room for all that a log may have: what it forgets sooner, a follower from long ago would have to copy anew. */
 static uint32_t epochs_max_of(const struct logs_config *config)
 {
-    return config->logs_max + 1024;
+    return config->logs_max * (EPOCHS_OF_LOG_MAX - 1);
 }
 
 /* Logs that are open and deleted ones whose files are still there, together. */
@@ -178,6 +179,8 @@ void logs_init(struct logs *logs, const struct logs_config *config)
         .durable_last = LOG_NONE,
         .trim_first = LOG_NONE,
         .trim_last = LOG_NONE,
+        .end_first = LOG_NONE,
+        .end_last = LOG_NONE,
         .doomed_first = DOOMED_NONE,
         .doomed_last = DOOMED_NONE,
         .retain_log = LOG_NONE,

@@ -180,6 +180,7 @@ static bool add_batch(struct producers *producers, uint32_t log, int64_t id, int
     if (last != NULL && last->base_offset >= batch->base_offset) return true; /* a checkpoint knew it already */
     producer->batches[producer->batch_end++ % PRODUCER_BATCHES_KEPT] = *batch;
     if (producer->batch_count < PRODUCER_BATCHES_KEPT) producer->batch_count++;
+    else producer->older_lost = true;
     producer->used_ms = used_ms;
     age_unlink(producers, slot);
     age_append(producers, slot);
@@ -196,11 +197,42 @@ bool producers_record(struct producers *producers, uint32_t log, const struct pr
     return make_room(producers, wall_ms) && add_batch(producers, log, stamp->id, wall_ms, &batch);
 }
 
-bool producers_restore(struct producers *producers, uint32_t log, int64_t id, int64_t used_ms,
+bool producers_restore(struct producers *producers, uint32_t log, int64_t id, int64_t used_ms, bool older_lost,
                        const struct producer_batch *batch)
 {
     CHECK(log < producers->logs_max);
-    return add_batch(producers, log, id, used_ms, batch);
+    if (!add_batch(producers, log, id, used_ms, batch)) return false;
+    producers->producers[find(producers, log, id)].older_lost |= older_lost;
+    return true;
+}
+
+/* ---- taking back ---- */
+
+/* False: what is left does not tell all that a log with these records would know. */
+static bool take_back(struct producers *producers, uint32_t slot, int64_t end_offset)
+{
+    struct producer *producer = &producers->producers[slot];
+
+    while (producer->batch_count > 0 && producer_batch(producer, 0)->base_offset >= end_offset) {
+        producer->batch_count--;
+        producer->batch_end--;
+    }
+    if (producer->older_lost && producer->batch_count < PRODUCER_BATCHES_JUDGED) return false;
+    if (producer->batch_count == 0) forget(producers, slot);
+    return true;
+}
+
+bool producers_truncate(struct producers *producers, uint32_t log, int64_t end_offset)
+{
+    uint32_t next;
+
+    for (uint32_t slot = producers_first_of_log(producers, log); slot != PRODUCER_NONE; slot = next) {
+        next = producers->producers[slot].next_of_log;
+        if (take_back(producers, slot, end_offset)) continue;
+        producers_forget_log(producers, log);
+        return false;
+    }
+    return true;
 }
 
 /* ---- forgetting ---- */

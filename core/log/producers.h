@@ -43,6 +43,7 @@ struct producer {
     uint32_t older; /* used before it */
     uint32_t newer;
     uint32_t batch_count; /* at most KEPT */
+    bool older_lost;      /* it appended batches before those that are kept */
     uint64_t batch_end;   /* batches ever recorded; the newest is at (batch_end - 1) % KEPT */
     struct producer_batch batches[PRODUCER_BATCHES_KEPT];
 };
@@ -91,9 +92,13 @@ enum producer_verdict producers_judge(struct producers *producers, uint32_t log,
 bool producers_record(struct producers *producers, uint32_t log, const struct producer_stamp *stamp,
                       int64_t base_offset, int64_t timestamp, int64_t wall_ms);
 
-/* A batch from a checkpoint, oldest first. */
-bool producers_restore(struct producers *producers, uint32_t log, int64_t id, int64_t used_ms,
+/* A batch from a checkpoint, oldest first; `older_lost` as it was. */
+bool producers_restore(struct producers *producers, uint32_t log, int64_t id, int64_t used_ms, bool older_lost,
                        const struct producer_batch *batch);
+
+/* The log ends at `end_offset`: what its producers did from there on has not happened. False: of some, too few of the
+ * batches before it are kept to judge by. Then the log's producers are forgotten, to be learnt from its batches. */
+bool producers_truncate(struct producers *producers, uint32_t log, int64_t end_offset);
 
 /* Forgets some of those that expired; true if there are more. */
 bool producers_expire(struct producers *producers, int64_t wall_ms, uint32_t count_max);

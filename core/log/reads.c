@@ -154,7 +154,7 @@ static enum read_verdict find_limit(struct logs *logs, uint32_t number, uint32_t
 
     *limit = segment->written.size;
     if (end_offset >= segment->written.end_offset || MUTANT(read_passes_high_watermark)) return READ_OK;
-    const uint32_t at = entries_find(&logs->entries, &log->entries, end_offset);
+    const uint32_t at = log_entry_find(logs, log, end_offset);
     if (at != ENTRY_NONE) {
         *limit = (uint32_t)(entry_at(&logs->entries, at)->position - segment->begin_position);
         return READ_OK;
@@ -206,7 +206,7 @@ enum read_verdict logs_read(struct logs *logs, uint32_t number, int64_t offset, 
     if (offset < log->log_start_offset || offset > log->log_end_offset) return READ_OUT_OF_RANGE;
     end_offset = MIN(end_offset, log->log_end_offset);
     if (offset >= end_offset) return READ_OK;
-    const uint32_t at = entries_find(&logs->entries, &log->entries, offset);
+    const uint32_t at = log_entry_find(logs, log, offset);
     if (at != ENTRY_NONE) {
         if (read_small(logs, log, at, end_offset, size_max, read)) return READ_OK;
         read_memory(logs, at, end_offset, size_max, first_whole, read);
@@ -236,7 +236,7 @@ void logs_unpin(struct logs *logs, const struct log_read *read)
 static uint64_t position_of(const struct logs *logs, const struct log *log, int64_t offset)
 {
     if (offset >= log->log_end_offset) return log->end_position;
-    const uint32_t at = entries_find(&logs->entries, &log->entries, offset);
+    const uint32_t at = log_entry_find(logs, log, offset);
     if (at != ENTRY_NONE) return entry_at(&logs->entries, at)->position;
     const uint32_t number = segment_find(logs, log, offset);
     if (number == SEGMENT_NONE) return log->written_position;

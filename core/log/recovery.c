@@ -54,7 +54,9 @@ static bool take_log(struct logs *logs, const struct checkpoint_record *record)
     log->written_offset = record->log.begin_offset;
     log->durable_offset = record->log.begin_offset;
     log->log_end_offset = record->log.begin_offset;
-    log->high_watermark = record->log.begin_offset;
+    log->high_watermark = record->log.high_watermark;
+    log->era = record->log.era;
+    logs->era = MAX(logs->era, record->log.era);
     return true;
 }
 
@@ -62,7 +64,7 @@ static bool take_segment(struct logs *logs, const struct checkpoint_record *reco
 {
     if (logs->recovery.log == LOG_NONE) return true;
     struct log *log = &logs->logs[logs->recovery.log];
-    if (record->segment.base_offset != log->written_offset) return false;
+    if (record->segment.base_offset < log->written_offset) return false;
     if (log->last_segment != SEGMENT_NONE) logs->segments[log->last_segment].flags |= SEGMENT_SEALED;
     const uint32_t number = segment_add(logs, logs->recovery.log, record->segment.base_offset, log->written_position);
     if (number == SEGMENT_NONE) return false; /* segments_max is less than it was */
@@ -78,7 +80,6 @@ static bool take_segment(struct logs *logs, const struct checkpoint_record *reco
     log->written_offset = segment->written.end_offset;
     log->durable_offset = log->written_offset;
     log->log_end_offset = log->written_offset;
-    log->high_watermark = log->written_offset;
     return true;
 }
 
@@ -87,9 +88,10 @@ static bool take_epoch(struct logs *logs, const struct checkpoint_record *record
     if (logs->recovery.log == LOG_NONE) return true;
     struct epoch_list *list = &logs->logs[logs->recovery.log].epochs;
     const bool rises =
-        record->epoch.epoch > list->newest.epoch && record->epoch.start_offset >= list->newest.start_offset;
-    if (!rises) return false;
+        record->epoch.epoch > list->newest.epoch && record->epoch.start_offset > list->newest.start_offset;
+    if (list->count > 0 && !rises) return false;
     epochs_add(&logs->epochs, list, record->epoch.epoch, record->epoch.start_offset);
+    logs->logs[logs->recovery.log].begun_epoch = record->epoch.epoch;
     return true;
 }
 
@@ -100,7 +102,7 @@ static bool take_batch(struct logs *logs, const struct checkpoint_record *record
     if (recovery->log == LOG_NONE) return true;
     /* False only where the table is smaller than it was. */
     MAYBE(!producers_restore(&logs->producers, recovery->log, recovery->producer_id, recovery->producer_used_ms,
-                             &record->batch));
+                             recovery->producer_older_lost, &record->batch));
     return true;
 }
 
@@ -122,6 +124,7 @@ static bool take_record(struct logs *logs, const struct checkpoint_record *recor
                 &recovery->log);
         recovery->producer_id = record->producer.id;
         recovery->producer_used_ms = record->producer.used_ms;
+        recovery->producer_older_lost = record->producer.older_lost;
         return true;
     case CHECKPOINT_BATCH: return take_batch(logs, record);
     case CHECKPOINT_END: break;
@@ -207,6 +210,16 @@ static void on_listed(struct logs *logs, const struct event_disk *disk, struct e
 
 /* ---- the journal ---- */
 
+/* What was committed is not known exactly, but what is below the log start offset was. */
+static void open_log(struct logs *logs, uint32_t number)
+{
+    struct log *log = &logs->logs[number];
+
+    log->high_watermark = MIN(MAX(log->high_watermark, log->log_start_offset), log->log_end_offset);
+    if (!log->replicated) log->high_watermark = log->durable_offset;
+    if (log->log_start_offset > 0) remove_when_durable(logs, number);
+}
+
 static void open_logs(struct logs *logs, struct effects *effects)
 {
     struct recovery *recovery = &logs->recovery;
@@ -217,7 +230,7 @@ static void open_logs(struct logs *logs, struct effects *effects)
     logs->checkpoint.due_ns = logs->mono_ns + CHECKPOINT_AGE_NS;
     logs->checkpoint.activity |= recovery->batches > 0;
     for (uint32_t number = 0; number < logs->logs_end; number++) {
-        if (logs->logs[number].open && logs->logs[number].log_start_offset > 0) remove_when_durable(logs, number);
+        if (logs->logs[number].open) open_log(logs, number);
     }
     logs->due = true;
     NOTE(effects, RECOVERED, (int64_t)recovery->rounds, (int64_t)recovery->batches,

@@ -1,13 +1,16 @@
 #include "log/replay.h"
 
+#include "log/append.h"
 #include "log/flush.h"
 
-/* Room for a batch, pinned once more for its entry; false: none until something is flushed. */
-static bool take_memory(struct logs *logs, uint32_t size, uint32_t *chunk, uint32_t *chunk_at)
+/* Room for bytes of so many batches, pinned until the next such call; false: none until something is flushed. */
+static bool take_memory(struct logs *logs, uint32_t size, uint32_t batches, uint32_t *chunk, uint32_t *chunk_at)
 {
     struct recovery *recovery = &logs->recovery;
 
-    if (!entries_have_room(&logs->entries) && !flush_evict(logs, 0, 64)) return false;
+    for (uint32_t tries = 0; !entries_have_room(&logs->entries, batches); tries++) {
+        if (tries == 16 || !flush_evict(logs, 0, 64)) return false;
+    }
     if (recovery->chunk == CHUNK_NONE || tail_chunk_size(logs->tail, recovery->chunk) - recovery->chunk_used < size) {
         uint32_t taken = tail_take(logs->tail, size);
         for (uint32_t tries = 0; taken == CHUNK_NONE && tries < 16 && flush_evict(logs, 0, 64); tries++) {
@@ -18,7 +21,6 @@ static bool take_memory(struct logs *logs, uint32_t size, uint32_t *chunk, uint3
         recovery->chunk = taken;
         recovery->chunk_used = 0;
     }
-    tail_pin(logs->tail, recovery->chunk);
     *chunk = recovery->chunk;
     *chunk_at = recovery->chunk_used;
     recovery->chunk_used += (size + 7) / 8 * 8;
@@ -28,17 +30,25 @@ static bool take_memory(struct logs *logs, uint32_t size, uint32_t *chunk, uint3
     return true;
 }
 
-static void remember(struct logs *logs, uint32_t number, const struct record_batch *batch)
+static bool is_sound(const struct record_batch *batch)
 {
-    const struct producer_stamp stamp = { batch->producer_id, batch->producer_epoch, batch->base_sequence,
-                                          batch->record_count };
-    const bool append_time = (batch->attributes & RECORD_BATCH_LOG_APPEND_TIME) != 0;
+    return batch->base_offset >= 0 && batch->last_offset_delta >= 0 && batch->last_offset_delta < INT32_MAX &&
+           batch->base_offset <= INT64_MAX - 1 - batch->last_offset_delta;
+}
 
-    epochs_add(&logs->epochs, &logs->logs[number].epochs, batch->leader_epoch, batch->base_offset);
-    if (!record_batch_has_producer(batch) || batch->base_sequence < 0 || MUTANT(replay_forgets_producers)) return;
-    /* A table that is smaller than it was has to forget; then any sequence is accepted, as from a new producer. */
-    MAYBE(!producers_record(&logs->producers, number, &stamp, batch->base_offset,
-                            append_time ? batch->max_timestamp : -1, logs->wall_ms));
+/* The journal has it: that is where it comes from. */
+static void take_batch(struct logs *logs, uint32_t number, const struct record_batch *batch, const uint8_t *copy,
+                       uint32_t chunk)
+{
+    struct log *log = &logs->logs[number];
+
+    append_entry(logs, number, batch, copy, chunk);
+    logs->entries.durable_end = logs->entries.end;
+    log->durable_position = log->end_position;
+    log->durable_offset = log->log_end_offset;
+    if (!log->replicated) log->high_watermark = log->durable_offset;
+    if (!MUTANT(replay_forgets_producers)) append_producer(logs, number, batch, logs->wall_ms);
+    logs->recovery.batches++;
 }
 
 static enum replay_verdict replay_append(struct logs *logs, uint32_t number, struct bytes bytes)
@@ -48,36 +58,17 @@ static enum replay_verdict replay_append(struct logs *logs, uint32_t number, str
     uint32_t chunk, chunk_at;
 
     if (record_batch_read(bytes, &batch) != RECORD_BATCH_WHOLE || batch.bytes.size != bytes.size) return REPLAY_CORRUPT;
-    if (batch.base_offset < 0 || batch.last_offset_delta < 0 || batch.record_count < 1) return REPLAY_CORRUPT;
-    if (batch.base_offset > INT64_MAX - 1 - batch.last_offset_delta) return REPLAY_CORRUPT;
-    const int64_t last_offset = record_batch_last_offset(&batch);
-    if (last_offset < log->log_end_offset) return REPLAY_DONE; /* the checkpoint has it */
+    if (!is_sound(&batch) || batch.record_count < 1) return REPLAY_CORRUPT;
+    if (record_batch_last_offset(&batch) < log->log_end_offset) return REPLAY_DONE; /* the checkpoint has it */
     if (batch.base_offset != log->log_end_offset) return REPLAY_CORRUPT;
-    if (!take_memory(logs, bytes.size, &chunk, &chunk_at)) {
+    if (!take_memory(logs, bytes.size, 1, &chunk, &chunk_at)) {
         logs->starved = true;
         return REPLAY_WAITS;
     }
-    memcpy(tail_data(logs->tail, chunk) + chunk_at, bytes.data, bytes.size);
-    entries_add(&logs->entries, &log->entries,
-                &(struct entry){ .base_offset = batch.base_offset,
-                                 .max_timestamp = batch.max_timestamp,
-                                 .position = log->end_position,
-                                 .last_delta = (uint32_t)batch.last_offset_delta,
-                                 .log = number,
-                                 .size = bytes.size,
-                                 .chunk = chunk,
-                                 .chunk_at = chunk_at });
-    logs->entries.durable_end = logs->entries.end; /* the journal has it: that is where it comes from */
-    log->end_position += bytes.size;
-    log->durable_position = log->end_position;
-    logs->pending_size += bytes.size;
-    log->log_end_offset = last_offset + 1;
-    log->durable_offset = log->log_end_offset;
-    log->high_watermark = log->durable_offset;
-    log->tail_timestamp = MAX(log->tail_timestamp, batch.max_timestamp);
-    remember(logs, number, &batch);
+    uint8_t *copy = tail_data(logs->tail, chunk) + chunk_at;
+    memcpy(copy, bytes.data, bytes.size);
+    take_batch(logs, number, &batch, copy, chunk);
     flush_if_much(logs, number);
-    logs->recovery.batches++;
     return REPLAY_DONE;
 }
 
@@ -95,20 +86,98 @@ static enum replay_verdict replay_start_offset(struct logs *logs, uint32_t numbe
     return REPLAY_DONE;
 }
 
+/* The batches of a copy that are not in the log yet: a checkpoint may have the first of them, as segments have them,
+ * whole. False: they do not continue it. */
+static bool find_new(const struct log *log, struct bytes copied, int64_t from, int64_t to, struct bytes *fresh,
+                     uint32_t *batches)
+{
+    const bool empty = log->log_start_offset == log->log_end_offset;
+    int64_t end_offset = from;
+    struct record_batch batch;
+
+    *batches = 0;
+    for (; copied.size > 0; copied.data += batch.bytes.size, copied.size -= batch.bytes.size) {
+        if (record_batch_read(copied, &batch) != RECORD_BATCH_WHOLE || !is_sound(&batch)) return false;
+        const bool follows = batch.base_offset >= MAX(end_offset, log->log_end_offset);
+        end_offset = record_batch_last_offset(&batch) + 1;
+        if (end_offset <= log->log_end_offset) continue;
+        if (!follows && !(empty && *batches == 0)) return false;
+        if ((*batches)++ == 0) *fresh = copied;
+    }
+    return end_offset == to && from <= log->log_end_offset;
+}
+
+static enum replay_verdict replay_copy(struct logs *logs, uint32_t number, struct bytes bytes)
+{
+    struct log *log = &logs->logs[number];
+    struct record_batch batch;
+    struct bytes fresh;
+    uint32_t chunk, chunk_at, batches;
+
+    if (bytes.size <= COPY_HEAD_SIZE) return REPLAY_CORRUPT;
+    const int64_t from = (int64_t)load_u64(bytes.data), to = (int64_t)load_u64(bytes.data + 8);
+    if (to <= log->log_end_offset) return REPLAY_DONE; /* the checkpoint has it */
+    const struct bytes copied = { bytes.data + COPY_HEAD_SIZE, bytes.size - COPY_HEAD_SIZE };
+    if (!find_new(log, copied, from, to, &fresh, &batches)) return REPLAY_CORRUPT;
+    if (!take_memory(logs, fresh.size, batches, &chunk, &chunk_at)) {
+        logs->starved = true;
+        return REPLAY_WAITS;
+    }
+    const uint8_t *copy = memcpy(tail_data(logs->tail, chunk) + chunk_at, fresh.data, fresh.size);
+    for (uint32_t at = 0; at < fresh.size; at += batch.bytes.size) {
+        CHECK(record_batch_read((struct bytes){ copy + at, fresh.size - at }, &batch) == RECORD_BATCH_WHOLE);
+        take_batch(logs, number, &batch, copy + at, chunk);
+    }
+    flush_if_much(logs, number);
+    return REPLAY_DONE;
+}
+
+static enum replay_verdict replay_epoch(struct logs *logs, uint32_t number, struct bytes bytes)
+{
+    struct log *log = &logs->logs[number];
+
+    if (bytes.size != EPOCH_ENTRY_SIZE) return REPLAY_CORRUPT;
+    const int32_t epoch = (int32_t)load_u32(bytes.data);
+    const int64_t start_offset = (int64_t)load_u64(bytes.data + 4);
+    if (epoch < 0 || start_offset < 0) return REPLAY_CORRUPT;
+    if (epoch <= log->epochs.newest.epoch) return REPLAY_DONE; /* the checkpoint has it */
+    if (start_offset != log->log_end_offset) return REPLAY_CORRUPT;
+    epochs_add(&logs->epochs, &log->epochs, epoch, start_offset);
+    log->begun_epoch = epoch;
+    return REPLAY_DONE;
+}
+
+static enum replay_verdict replay_kind(struct logs *logs, uint32_t number, uint16_t kind, struct bytes said)
+{
+    switch ((enum entry_kind)kind) {
+    case ENTRY_APPEND: return replay_append(logs, number, said);
+    case ENTRY_START_OFFSET: return replay_start_offset(logs, number, said);
+    case ENTRY_COPY: return replay_copy(logs, number, said);
+    case ENTRY_EPOCH: return replay_epoch(logs, number, said);
+    }
+    return REPLAY_CORRUPT;
+}
+
 enum replay_verdict replay_entry(struct logs *logs, const struct journal_entry *entry)
 {
-    struct bytes payload = entry->payload;
+    struct bytes said = entry->payload;
     struct uuid topic_id;
     uint32_t number;
 
-    if (payload.size < PAYLOAD_HEAD_SIZE) return REPLAY_CORRUPT;
-    memcpy(topic_id.bytes, payload.data, sizeof topic_id.bytes);
-    const uint32_t partition = load_u32(payload.data + 16);
-    payload.data += PAYLOAD_HEAD_SIZE;
-    payload.size -= PAYLOAD_HEAD_SIZE;
-    if (entry->kind != ENTRY_APPEND && entry->kind != ENTRY_START_OFFSET) return REPLAY_CORRUPT;
+    if (said.size < PAYLOAD_HEAD_SIZE) return REPLAY_CORRUPT;
+    memcpy(topic_id.bytes, said.data, sizeof topic_id.bytes);
+    const uint32_t partition = load_u32(said.data + 16), era = load_u32(said.data + 20);
+    said.data += PAYLOAD_HEAD_SIZE;
+    said.size -= PAYLOAD_HEAD_SIZE;
     if (partition > INT32_MAX) return REPLAY_CORRUPT;
+    logs->era = MAX(logs->era, era);
     if (!map_get(&logs->names, map_key_id(&topic_id, partition), &number)) return REPLAY_DONE; /* deleted since */
-    if (entry->kind == ENTRY_APPEND) return replay_append(logs, number, payload);
-    return replay_start_offset(logs, number, payload);
+    struct log *log = &logs->logs[number];
+    if (era < log->era) return REPLAY_DONE; /* of what was cut off since, as the checkpoint has it */
+    if (era > log->era) {
+        /* The log is new in that era: whatever cuts off an older one says so itself. */
+        if (log->log_end_offset > 0 || log->epochs.count > 0) return REPLAY_CORRUPT;
+        log->era = era;
+    }
+    return replay_kind(logs, number, entry->kind, said);
 }

@@ -56,8 +56,9 @@ uint32_t segment_find(const struct logs *logs, const struct log *log, int64_t of
 {
     uint32_t at = log->last_segment;
 
-    if (at == SEGMENT_NONE || logs->segments[log->first_segment].base_offset > offset) return SEGMENT_NONE;
+    if (at == SEGMENT_NONE) return SEGMENT_NONE;
     const int64_t oldest = logs->segments[log->first_segment].base_offset;
+    if (offset < oldest) return log->first_segment;
     while (logs->segments[at].base_offset > offset) {
         const struct segment *segment = &logs->segments[at];
         const bool jumps = segment->jump != SEGMENT_NONE && segment->jump_base >= oldest && segment->jump_base > offset;

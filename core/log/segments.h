@@ -10,8 +10,7 @@
 /* Adds an empty segment behind the newest, which begins after so many bytes of the log; SEGMENT_NONE: segments_max. */
 uint32_t segment_add(struct logs *logs, uint32_t log, int64_t base_offset, uint64_t begin_position);
 
-/* The segment that contains the offset or is the first behind it; SEGMENT_NONE: below the first or beyond what is
- * written. */
+/* The segment that contains the offset or is the first behind it; SEGMENT_NONE: beyond what is written. */
 uint32_t segment_find(const struct logs *logs, const struct log *log, int64_t offset);
 
 /* Takes the log's oldest segment off its list; it becomes SEGMENT_DYING and keeps its slot. */

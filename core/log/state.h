@@ -3,17 +3,23 @@
  *
  * How a batch travels:
  *
- *     logs.c     append -> journal round, entry in the ring                            (entries.h)
+ *     append.c   append -> journal round, entry in the ring                            (entries.h)
+ *     copy.c     the same for batches of a leader
  *     logs.c     round durable -> durable offset rises
  *     flush.c    entries of one log -> one write to its active segment, and its index   (index.h, segments.h)
  *     sync.c     dirty segments are synced, and the directories that hold new names
  *     checkpoint.c  says so in wal/__checkpoint; the journal may reuse its space
  *     reads.c    serves from entries, else from files at positions that lookup.c finds
  *
+ * An era of a log ends when something is taken back that the journal has: its end is cut off, or it begins anew. Each
+ * journal entry says which era it belongs to, so that a recovery which begins with what a later era left does not
+ * meet the records of an earlier one again. Eras only rise, over all logs of a node.
+ *
  * Invariants, numbered as in logs_check() and log_check():
- *   (1) log_start_offset <= high_watermark <= durable_offset <= log_end_offset.
+ *   (1) log_start_offset <= high_watermark <= log_end_offset, durable_offset <= log_end_offset; the high watermark of
+ *       a log that is not replicated is not above its durable offset.
  *   (2) Every offset from log_start_offset on lies in a written part of a segment or in an entry in memory.
- *   (3) Segments of a log are contiguous; only the last one may be written.
+ *   (3) Segments of a log follow each other, with holes only where compaction left them; only the last is written.
  *   (4) A log has at most one flush under way. */
 #ifndef CHRONIK_LOG_STATE_H
 #define CHRONIK_LOG_STATE_H
@@ -62,11 +68,14 @@ enum {
 #define FOUND_TIME_AGE_NS NS_PER_SECOND
 #define CHECKPOINT_AGE_NS (60 * NS_PER_SECOND) /* bounds what a start has to replay */
 
-/* Kinds of journal entries. Payloads begin with topic id (16), partition (i32), zero (u32). */
+/* Kinds of journal entries. Payloads begin with topic id (16), partition (i32), the log's era (u32). */
 enum entry_kind {
-    ENTRY_APPEND = 1,       /* the batch */
+    ENTRY_APPEND = 1,       /* a batch of our own making: it follows the log's end without a gap */
     ENTRY_START_OFFSET = 2, /* i64 log start offset */
+    ENTRY_COPY = 3,         /* i64 from | i64 to | batches as their leader has them */
+    ENTRY_EPOCH = 4,        /* i32 leader epoch | i64 where it begins */
 };
+enum { COPY_HEAD_SIZE = 16, EPOCH_ENTRY_SIZE = 12 };
 
 struct log_topic {
     struct uuid id;
@@ -84,8 +93,11 @@ struct log {
     bool flush_queued;
     bool durable_queued;
     bool trim_queued;
+    bool end_queued;
     bool frozen;         /* the checkpoint is in the middle of its segments: no roll, no removal */
+    bool replicated;     /* its high watermark is told, not known from its own disk */
     uint32_t generation; /* tells this log from an earlier one in its slot */
+    uint32_t era;        /* tells journal entries about what it is from those about what was cut off */
     uint32_t topic;
     int32_t partition;
     struct log_rules rules;
@@ -103,6 +115,8 @@ struct log {
     uint64_t durable_position;
     uint64_t start_sequence; /* journal rounds that make the log start offset durable */
     uint64_t sent_sequence;
+    uint64_t epoch_sequence; /* the round that says where begun_epoch began; 0: it did before this start */
+    int32_t begun_epoch;     /* a leader epoch that is known without a record of it; -1: none */
     uint64_t segments_size;
     struct entry_list entries;
     struct epoch_list epochs;
@@ -113,6 +127,7 @@ struct log {
     uint32_t next_flush;
     uint32_t next_durable;
     uint32_t next_trim;
+    uint32_t next_end;
     int64_t hidden_offset; /* of the segment that this offset lies in, the youngest record was deleted */
     int64_t missing_end;   /* recovery: files below this offset are not there */
 };
@@ -352,6 +367,7 @@ struct recovery {
     uint32_t log; /* records that follow are of this one, LOG_NONE: of one that is not open */
     int64_t producer_id;
     int64_t producer_used_ms;
+    bool producer_older_lost;
     uint32_t next_compare; /* logs below it were compared, or are */
     bool entry_waits;      /* `entry` could not be applied yet */
     struct journal_entry entry;
@@ -464,6 +480,9 @@ struct logs {
     uint32_t durable_last;
     uint32_t trim_first; /* logs whose start offset moved */
     uint32_t trim_last;
+    uint32_t end_first; /* logs whose end moved, of those that are replicated */
+    uint32_t end_last;
+    uint32_t era; /* the highest that was ever given to a log, as far as the disk remembers */
 
     struct cursor *cursors;
     struct found_time found_times[FOUND_TIMES_MAX];
@@ -531,6 +550,16 @@ static inline struct log *log_at(const struct logs *logs, uint32_t log)
 {
     CHECK(log < logs->config.logs_max && logs->logs[log].open);
     return &logs->logs[log];
+}
+
+/* The log's entry in memory that contains the offset or is the first behind it; ENTRY_NONE: there is none, or only a
+ * segment knows. */
+static inline uint32_t log_entry_find(const struct logs *logs, const struct log *log, int64_t offset)
+{
+    const uint32_t at = entries_find(&logs->entries, &log->entries, offset);
+
+    /* Between what is written and what is not, there may be a hole. */
+    return at == ENTRY_NONE && offset >= log->written_offset && offset < log->log_end_offset ? log->entries.first : at;
 }
 
 static inline struct log_place log_place(const struct logs *logs, const struct log *log)

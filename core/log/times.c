@@ -47,7 +47,7 @@ enum times_verdict times_in_memory(struct logs *logs, const struct log *log, int
                                    struct time_answer *answer)
 {
     if (timestamp > log->tail_timestamp) return TIMES_NOT_FOUND;
-    for (uint32_t at = entries_find(&logs->entries, &log->entries, log->written_offset); at != ENTRY_NONE;) {
+    for (uint32_t at = log_entry_find(logs, log, log->written_offset); at != ENTRY_NONE;) {
         const struct entry *entry = entry_at(&logs->entries, at);
         if (entry_last_offset(entry) >= log->high_watermark) break;
         at = entry->next;
@@ -71,7 +71,7 @@ static int64_t largest_timestamp(const struct logs *logs, const struct log *log)
         if (logs->segments[number].base_offset < log->hidden_offset) continue;
         largest = MAX(largest, mark->largest_timestamp);
     }
-    for (uint32_t at = entries_find(&logs->entries, &log->entries, log->written_offset); at != ENTRY_NONE;) {
+    for (uint32_t at = log_entry_find(logs, log, log->written_offset); at != ENTRY_NONE;) {
         const struct entry *entry = entry_at(&logs->entries, at);
         if (entry_last_offset(entry) >= log->high_watermark) break;
         largest = MAX(largest, entry->max_timestamp);
@@ -80,14 +80,13 @@ static int64_t largest_timestamp(const struct logs *logs, const struct log *log)
     return largest;
 }
 
-enum read_verdict logs_find_time(struct logs *logs, uint32_t number, int64_t timestamp, uint64_t waiter,
-                                 struct time_answer *answer, struct effects *effects)
+static enum read_verdict find_time(struct logs *logs, uint32_t number, int64_t timestamp, uint64_t waiter,
+                                   struct time_answer *answer, struct effects *effects)
 {
     struct log *log = log_at(logs, number);
     int64_t wanted = timestamp == LOOKUP_MAX_TIMESTAMP ? largest_timestamp(logs, log) : timestamp;
     struct found_time found;
 
-    CHECK(waiter != 0);
     *answer = (struct time_answer){ -1, -1, -1 };
     if (lookup_take_time(logs, number, timestamp, &found)) {
         if (found.corrupt) return READ_CORRUPT;
@@ -116,4 +115,17 @@ enum read_verdict logs_find_time(struct logs *logs, uint32_t number, int64_t tim
     if (lookup_time(logs, number, segment, timestamp, wanted, waiter, effects)) return READ_WAITS;
     reads_wait(logs, waiter);
     return READ_BUSY;
+}
+
+enum read_verdict logs_find_time(struct logs *logs, uint32_t number, int64_t timestamp, uint64_t waiter,
+                                 struct time_answer *answer, struct effects *effects)
+{
+    CHECK(waiter != 0);
+    const enum read_verdict verdict = find_time(logs, number, timestamp, waiter, answer, effects);
+
+    /* Segments hold what is durable here, committed or not. Where the first such record is not, none is. */
+    if (verdict == READ_OK && answer->offset >= log_at(logs, number)->high_watermark) {
+        *answer = (struct time_answer){ -1, -1, -1 };
+    }
+    return verdict;
 }
