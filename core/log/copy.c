@@ -1,5 +1,5 @@
-/* copy.c -- how do a leader's batches get into a follower's log? As they are, after they were judged: what a peer sends is
- * believed no more than what a client sends, and one bad batch must not stay. */
+/* copy.c -- how do a leader's batches get into a follower's log? As they are, after they were judged: what a peer sends
+ * is believed no more than what a client sends, and one bad batch must not stay. */
 #include "log/append.h"
 
 enum {

@@ -130,9 +130,9 @@ enum append_verdict logs_append(struct logs *logs, uint32_t log, const struct re
 /* Whether an append that was told APPEND_NO_MEMORY may be tried again. */
 bool logs_has_room(const struct logs *logs);
 
-/* This node leads the log from now on, in this epoch: it begins where the log ends. The record of that is durable before
- * any append behind it is, with the sequence that is returned. 0: nothing was changed, there is no memory; try again
- * when logs_has_room. The epoch is at least as new as all that the log has. */
+/* This node leads the log from now on, in this epoch, which begins where the log ends. The record of that is durable
+ * with the sequence that is returned, before any append behind it is. 0: nothing was changed, there is no memory; try
+ * again when logs_has_room. The epoch is at least as new as all that the log has. */
 uint64_t logs_begin_epoch(struct logs *logs, uint32_t log, int32_t leader_epoch);
 
 /* Batches of a leader's log, byte for byte, from where this one ends. */
@@ -195,8 +195,8 @@ struct time_answer {
     int32_t leader_epoch;
 };
 
-/* The first record with a timestamp of at least `timestamp`; or, for LOOKUP_MAX_TIMESTAMP, the one with the largest. None,
- * if that one is not below the high watermark. */
+/* The first record with a timestamp of at least `timestamp`; or, for LOOKUP_MAX_TIMESTAMP, the one with the largest.
+ * None, if that one is not below the high watermark. */
 enum { LOOKUP_MAX_TIMESTAMP = -3 };
 enum read_verdict logs_find_time(struct logs *logs, uint32_t log, int64_t timestamp, uint64_t waiter,
                                  struct time_answer *answer, struct effects *effects);

@@ -1,0 +1,381 @@
+/* log_model.h -- the logs of a node over a disk that forgets, and what must be read from them: every batch that was
+ * appended, byte for byte. log_world.h has what happens to them. */
+#ifndef CHRONIK_TESTS_LOG_MODEL_H
+#define CHRONIK_TESTS_LOG_MODEL_H
+
+#include "codec/record_batch_builder.h"
+#include "disk_model.h"
+#include "log/state.h"
+
+enum { WORLD_LOGS = 6, WORLD_BATCHES = 60000, WORLD_PRODUCERS = 3, BATCH_MAX = 6000, WORLD_READS = 16 };
+
+struct kept_batch {
+    int64_t base_offset, last_offset, first_timestamp, max_timestamp;
+    int64_t producer_id; /* -1: none */
+    int32_t sequence, epoch;
+    uint32_t size;
+    uint8_t *bytes;
+};
+
+struct kept_log {
+    bool open;
+    struct uuid topic_id;
+    char topic[32];
+    int32_t partition;
+    uint32_t count; /* batches appended */
+    struct kept_batch *batches;
+    int64_t durable_offset;
+    int64_t start_seen, start_asked; /* the log start offset as it was shown, and what it may become */
+    int64_t trimmed;
+    uint64_t trim_sequence; /* `trimmed` is durable with it */
+    int32_t epoch;
+    bool replicated;
+    int64_t high_watermark; /* as it was told */
+};
+
+struct kept_read {
+    uint64_t waiter;
+    uint32_t log;
+    uint32_t life; /* of the log */
+    int64_t offset, end_offset;
+    uint32_t size_max;
+    bool by_time;
+    bool pinned;
+    struct log_read read;
+};
+
+struct world {
+    struct prng prng;
+    struct disk disk;
+    struct logs_config config;
+    struct log_rules rules;
+    struct logs *logs;
+    void *memory;
+    struct effects effects;
+    uint64_t mono_ns;
+    int64_t wall_ms;
+    struct kept_log kept[WORLD_LOGS];
+    uint32_t life[WORLD_LOGS];
+    struct kept_read reads[WORLD_READS];
+    uint64_t next_waiter;
+    uint32_t topics_made;
+    bool halted;
+    bool faults;     /* this life has some */
+    bool replicates; /* some logs have other replicas */
+    uint64_t flips, fills, files_judged;
+    struct effect_halt halt;
+    /* what happened, so that a test can see that it did */
+    uint64_t appends, duplicates, refusals, reads_done, reads_waited, file_reads, recoveries, times, times_found;
+    uint64_t deleted, trims, small_file_reads, copies, bad_copies;
+};
+
+static const char *world_why = "";
+
+#define WORLD_CHECK(condition)                                                                                         \
+    do {                                                                                                               \
+        if (!(condition)) {                                                                                            \
+            fprintf(stderr, "%s: %s:%d: %s\n", world_why, __FILE__, __LINE__, #condition);                             \
+            abort();                                                                                                   \
+        }                                                                                                              \
+    } while (0)
+
+static void world_config(struct world *world)
+{
+    world->config = (struct logs_config){
+        .logs_max = WORLD_LOGS,
+        .segments_max = 4096,
+        .producers_max = 64,
+        .journal_id = 77,
+        .tail_unit_size = 16 * 1024,
+        .tail_memory_size = 256 * 1024,
+        .journal_file_size = 64 * 1024,
+        .journal_files_max = 4,
+        .hash_seed = 5,
+        .producer_id_expiration_ms = 1000 * 1000 * 1000,
+        .waiters_max = 64,
+    };
+    world->rules = (struct log_rules){
+        .retention_ms = -1,
+        .retention_size = -1,
+        .segment_size = 20000,
+        .segment_ms = 1000 * 1000,
+        .index_interval_size = 700,
+        .segment_index_size = 4096,
+        .file_delete_delay_ms = 50,
+        .deletes = true,
+    };
+}
+
+static void world_init(struct world *world, uint64_t seed)
+{
+    memset(world, 0, sizeof *world);
+    prng_init(&world->prng, seed, 1);
+    prng_init(&world->disk.prng, seed, 2);
+    world_config(world);
+    world->mono_ns = 1000;
+    world->wall_ms = 1700000000000;
+    world->next_waiter = 1;
+    world->disk.inode_count = 1;
+}
+
+static void world_free(struct world *world)
+{
+    for (uint32_t log = 0; log < WORLD_LOGS; log++) {
+        struct kept_log *kept = &world->kept[log];
+        for (uint32_t i = 0; i < kept->count; i++) free(kept->batches[i].bytes);
+        free(kept->batches);
+    }
+    free(world->memory);
+    disk_free(&world->disk);
+}
+
+static uint64_t world_below(struct world *world, uint64_t bound)
+{
+    return prng_below(&world->prng, bound);
+}
+
+static bool world_chance(struct world *world, uint32_t numerator, uint32_t denominator)
+{
+    return prng_chance(&world->prng, numerator, denominator);
+}
+
+/* ---- steps ---- */
+
+static void world_commit(struct world *world)
+{
+    logs_commit(world->logs, world->mono_ns, world->wall_ms, &world->effects);
+    WORLD_CHECK(world->effects.count <= EFFECTS_MAX);
+    disk_take_orders(&world->disk, &world->effects);
+    world->effects.count = 0;
+    if (logs_state(world->logs) == LOGS_BROKEN) {
+        world->halted = true;
+        world->halt = logs_halt(world->logs);
+    }
+}
+
+static void world_pass(struct world *world, uint64_t ns)
+{
+    world->mono_ns += ns;
+    world->wall_ms = 1700000000000 + (int64_t)(world->mono_ns / 1000000);
+}
+
+/* One answer of the disk, if one is due; false: nothing is under way. */
+static bool world_answer(struct world *world)
+{
+    struct event event = { .mono_ns = world->mono_ns, .wall_ms = world->wall_ms };
+
+    if (!disk_step(&world->disk, &event)) return false;
+    logs_on_disk(world->logs, &event, &world->effects);
+    world_commit(world);
+    return true;
+}
+
+static struct kept_batch *world_batch_at(struct kept_log *kept, int64_t offset)
+{
+    uint32_t low = 0, high = kept->count;
+
+    while (low < high) {
+        const uint32_t middle = (low + high) / 2;
+        if (kept->batches[middle].last_offset < offset) low = middle + 1;
+        else high = middle;
+    }
+    return low < kept->count ? &kept->batches[low] : NULL;
+}
+
+static int64_t world_end(const struct kept_log *kept)
+{
+    return kept->count == 0 ? 0 : kept->batches[kept->count - 1].last_offset + 1;
+}
+
+/* ---- reads ---- */
+
+static void world_check_bytes(struct world *world, struct kept_read *read)
+{
+    struct kept_log *kept = &world->kept[read->log];
+    const struct log_read *got = &read->read;
+    uint8_t *bytes = malloc(got->size + 1);
+    uint32_t size = 0;
+
+    for (uint32_t i = 0; i < got->piece_count; i++) {
+        const struct piece *piece = &got->pieces[i];
+        if (piece->data != NULL) {
+            memcpy(bytes + size, piece->data, piece->size);
+        } else {
+            const uint32_t inode = disk_inode_of(&world->disk, piece->path);
+            WORLD_CHECK(inode != 0);
+            WORLD_CHECK(piece->position + piece->size <= world->disk.inodes[inode].now_size);
+            memcpy(bytes + size, world->disk.inodes[inode].now + piece->position, piece->size);
+            world->file_reads++;
+        }
+        size += piece->size;
+    }
+    WORLD_CHECK(size == got->size);
+    const struct kept_batch *batch = world_batch_at(kept, read->offset);
+    for (uint32_t at = 0; at < size;) {
+        WORLD_CHECK(batch != NULL && batch < kept->batches + kept->count);
+        const uint32_t left = MIN(batch->size, size - at);
+        WORLD_CHECK(at > 0 || left == batch->size);
+        WORLD_CHECK(batch->last_offset < read->end_offset);
+        WORLD_CHECK(memcmp(bytes + at, batch->bytes, left) == 0);
+        at += left;
+        batch++;
+    }
+    free(bytes);
+}
+
+static void world_check_time(struct world *world, const struct kept_read *read, const struct time_answer *answer)
+{
+    const struct kept_log *kept = &world->kept[read->log];
+    const struct log_offsets offsets = log_offsets(world->logs, read->log);
+    int64_t wanted = read->offset;
+
+    world->times++;
+    if (wanted == LOOKUP_MAX_TIMESTAMP) {
+        wanted = -1;
+        for (uint32_t i = 0; i < kept->count; i++) {
+            if (kept->batches[i].base_offset < offsets.log_start_offset) continue;
+            if (kept->batches[i].last_offset < offsets.high_watermark) {
+                wanted = MAX(wanted, kept->batches[i].max_timestamp);
+            }
+        }
+        /* Where the log begins within a batch or a segment, the youngest record may not be known to be it. */
+        if (offsets.log_start_offset > 0) return;
+        /* Where it is not committed, no other is looked for. */
+        if (offsets.high_watermark < offsets.log_end_offset && kept->replicated) return;
+    }
+    for (uint32_t i = 0; i < kept->count; i++) {
+        const struct kept_batch *batch = &kept->batches[i];
+        if (batch->last_offset >= offsets.high_watermark) break;
+        if (batch->last_offset < offsets.log_start_offset || batch->max_timestamp < wanted) continue;
+        /* Records of a batch are one millisecond apart. */
+        int64_t offset = batch->base_offset;
+        if (wanted > batch->first_timestamp) offset += wanted - batch->first_timestamp;
+        offset = MAX(offset, offsets.log_start_offset);
+        WORLD_CHECK(wanted >= 0);
+        WORLD_CHECK(answer->offset == offset);
+        WORLD_CHECK(answer->timestamp == batch->first_timestamp + (offset - batch->base_offset));
+        world->times_found++;
+        return;
+    }
+    WORLD_CHECK(answer->offset == -1);
+}
+
+/* Asks, or asks again. */
+static void world_ask(struct world *world, struct kept_read *read)
+{
+    struct time_answer answer;
+    enum read_verdict verdict;
+
+    if (read->by_time) {
+        verdict = logs_find_time(world->logs, read->log, read->offset, read->waiter, &answer, &world->effects);
+    } else {
+        verdict = logs_read(world->logs, read->log, read->offset, read->end_offset, read->size_max, true, read->waiter,
+                            &read->read, &world->effects);
+    }
+    switch (verdict) {
+    case READ_OK:
+        world->reads_done++;
+        if (read->by_time) {
+            world_check_time(world, read, &answer);
+        } else {
+            const struct kept_batch *first = world_batch_at(&world->kept[read->log], read->offset);
+            const bool some = read->offset < read->end_offset && first != NULL && first->last_offset < read->end_offset;
+            WORLD_CHECK(some == (read->read.piece_count > 0));
+            world_check_bytes(world, read);
+            if (read->read.piece_count > 0) {
+                read->pinned = true;
+                return; /* given back later */
+            }
+        }
+        read->waiter = 0;
+        return;
+    case READ_WAITS:
+    case READ_BUSY: world->reads_waited++; return;
+    case READ_OUT_OF_RANGE:
+        WORLD_CHECK(read->offset < log_offsets(world->logs, read->log).log_start_offset);
+        read->waiter = 0;
+        return;
+    case READ_CORRUPT: WORLD_CHECK(false); return;
+    }
+}
+
+static void world_ready(struct world *world)
+{
+    for (uint64_t waiter; (waiter = logs_next_ready(world->logs)) != 0;) {
+        for (uint32_t i = 0; i < WORLD_READS; i++) {
+            struct kept_read *read = &world->reads[i];
+            if (read->waiter != waiter) continue;
+            if (read->life == world->life[read->log]) world_ask(world, read);
+            else read->waiter = 0;
+        }
+    }
+}
+
+static void world_read(struct world *world)
+{
+    const uint32_t log = (uint32_t)world_below(world, WORLD_LOGS);
+    struct kept_read *read = &world->reads[world_below(world, WORLD_READS)];
+
+    if (read->pinned) {
+        /* What was promised to stay is still there. */
+        if (read->life == world->life[read->log]) world_check_bytes(world, read);
+        for (uint32_t i = 0; i < read->read.piece_count; i++) {
+            const char *path = read->read.pieces[i].path;
+            WORLD_CHECK(path == NULL || disk_inode_of(&world->disk, path) != 0);
+        }
+        logs_unpin(world->logs, &read->read);
+        read->pinned = false;
+        read->waiter = 0;
+        return;
+    }
+    if (read->waiter != 0 || !world->kept[log].open) return;
+    const struct log_offsets offsets = log_offsets(world->logs, log);
+    *read = (struct kept_read){ .waiter = world->next_waiter++, .log = log, .life = world->life[log] };
+    read->by_time = world_chance(world, 1, 4);
+    if (read->by_time) {
+        const struct kept_log *kept = &world->kept[log];
+        read->offset =
+            world_chance(world, 1, 5) ? LOOKUP_MAX_TIMESTAMP : world->wall_ms + 100 - (int64_t)world_below(world, 5000);
+        if (kept->count > 0 && world_chance(world, 1, 2)) {
+            read->offset =
+                kept->batches[world_below(world, kept->count)].max_timestamp - 1 + (int64_t)world_below(world, 3);
+        }
+        if (read->offset < 0) read->offset = LOOKUP_MAX_TIMESTAMP;
+    } else {
+        const uint64_t span = (uint64_t)(offsets.durable_offset - offsets.log_start_offset);
+        read->offset = offsets.log_start_offset + (int64_t)(span == 0 ? 0 : world_below(world, span + 1));
+        read->end_offset = offsets.high_watermark;
+        if (world_chance(world, 1, 4) && read->end_offset > read->offset) { /* a high watermark that lags */
+            const struct kept_batch *batch =
+                world_batch_at(&world->kept[log],
+                               read->offset + (int64_t)world_below(world, (uint64_t)(read->end_offset - read->offset)));
+            read->end_offset = batch->base_offset;
+        }
+        read->size_max = 1 + (uint32_t)world_below(world, world_chance(world, 1, 2) ? 3000 : 60000);
+    }
+    world_ask(world, read);
+}
+
+/* What became durable is never lost from now on. */
+static void world_settle(struct world *world)
+{
+    for (uint32_t log; (log = logs_next_durable(world->logs)) != LOG_NONE;) {
+        WORLD_CHECK(world->kept[log].open);
+        const struct log_offsets offsets = log_offsets(world->logs, log);
+        WORLD_CHECK(offsets.durable_offset > world->kept[log].durable_offset);
+        WORLD_CHECK(offsets.durable_offset <= world_end(&world->kept[log]));
+        world->kept[log].durable_offset = offsets.durable_offset;
+    }
+    for (uint32_t log = 0; log < WORLD_LOGS; log++) {
+        struct kept_log *kept = &world->kept[log];
+        if (!kept->open) continue;
+        const int64_t start = log_offsets(world->logs, log).log_start_offset;
+        WORLD_CHECK(start >= kept->start_seen);
+        WORLD_CHECK(start >= kept->trimmed || !logs_is_durable(world->logs, kept->trim_sequence));
+        kept->start_seen = start;
+        kept->start_asked = MAX(kept->start_asked, world->logs->logs[log].next_start_offset);
+    }
+    world_ready(world);
+}
+
+#endif
