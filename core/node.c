@@ -513,12 +513,25 @@ static void broker_status(const struct node *node, struct node_status *status)
     status->links_opened = counters->links_opened;
 }
 
+const struct raft *node_raft(const struct node *node)
+{
+    return controller_raft(node->controller);
+}
+
+const struct image *node_image(const struct node *node)
+{
+    return controller_image(node->controller);
+}
+
+enum node_state node_state(const struct node *node)
+{
+    if (node->phase < PHASE_SERVING) return NODE_STARTING;
+    return node->phase == PHASE_SERVING ? NODE_SERVING : NODE_STOPPING;
+}
+
 void node_status(const struct node *node, struct node_status *status)
 {
-    *status = (struct node_status){ .node_id = node->config.node_id };
-    status->state = node->phase < PHASE_SERVING    ? NODE_STARTING
-                    : node->phase == PHASE_SERVING ? NODE_SERVING
-                                                   : NODE_STOPPING;
+    *status = (struct node_status){ .node_id = node->config.node_id, .state = node_state(node) };
     broker_status(node, status);
     if (node->phase < PHASE_REGISTERING) return;
     metadata_status(node, status);

@@ -73,4 +73,11 @@ struct node;
 /* Bounded and cheap; leaves nothing unset. May be asked between any two steps. */
 void node_status(const struct node *node, struct node_status *status);
 
+/* For a judge, who may know everything and change nothing: what raft/raft.h and meta/image.h can be asked. */
+struct raft;
+struct image;
+const struct raft *node_raft(const struct node *node);
+const struct image *node_image(const struct node *node);
+enum node_state node_state(const struct node *node);
+
 #endif

@@ -30,7 +30,7 @@ static void own_topic(const struct client *client, char name[32])
     snprintf(name, 32, "own-%u-%u", client->number, client->administration.made);
 }
 
-static void create_topic(struct run *run, struct client *client)
+static void create_topic(struct run *run, struct client *client, struct session *session)
 {
     char name[32];
     struct create_topics_request request = create_topics_request_default;
@@ -44,11 +44,11 @@ static void create_topic(struct run *run, struct client *client)
     request.topics = &topic;
     request.topics_count = 1;
     request.timeout_ms = 5000;
-    create_topics_request_write(session_begin(&client->session, API_CREATE_TOPICS, 7), 7, &request);
-    session_end(&client->session, &run->world, COOKIE_CREATE, true);
+    create_topics_request_write(session_begin(session, API_CREATE_TOPICS, 7), 7, &request);
+    session_end(session, &run->world, COOKIE_CREATE, true);
 }
 
-static void delete_topic(struct run *run, struct client *client)
+static void delete_topic(struct run *run, struct client *client, struct session *session)
 {
     struct delete_topics_request request = delete_topics_request_default;
     struct delete_topics_request_topic topic = delete_topics_request_topic_default;
@@ -58,11 +58,11 @@ static void delete_topic(struct run *run, struct client *client)
     request.topics_count = 1;
     request.timeout_ms = 5000;
     judge_on_topic_deleting(&run->judge, &topic.topic_id);
-    delete_topics_request_write(session_begin(&client->session, API_DELETE_TOPICS, 6), 6, &request);
-    session_end(&client->session, &run->world, COOKIE_DELETE, true);
+    delete_topics_request_write(session_begin(session, API_DELETE_TOPICS, 6), 6, &request);
+    session_end(session, &run->world, COOKIE_DELETE, true);
 }
 
-static void add_partition(struct run *run, struct client *client)
+static void add_partition(struct run *run, struct client *client, struct session *session)
 {
     struct create_partitions_request request = create_partitions_request_default;
     struct create_partitions_request_topic topic = create_partitions_request_topic_default;
@@ -79,8 +79,17 @@ static void add_partition(struct run *run, struct client *client)
     request.topics = &topic;
     request.topics_count = 1;
     request.timeout_ms = 5000;
-    create_partitions_request_write(session_begin(&client->session, API_CREATE_PARTITIONS, 3), 3, &request);
-    session_end(&client->session, &run->world, COOKIE_PARTITIONS, true);
+    create_partitions_request_write(session_begin(session, API_CREATE_PARTITIONS, 3), 3, &request);
+    session_end(session, &run->world, COOKIE_PARTITIONS, true);
+}
+
+/* A partition drawn at random, and the connection to its leader; NULL: there is none just now. */
+static struct session *draw_target(struct run *run, struct client *client)
+{
+    if (client->target_count == 0) return NULL;
+    client->administration.target = (uint32_t)prng_below(&client->prng, client->target_count);
+    const struct target *target = &client->targets[client->administration.target];
+    return target->leader == MACHINE_NONE ? NULL : client_session(run, client, target->leader);
 }
 
 static void delete_records(struct run *run, struct client *client)
@@ -91,8 +100,8 @@ static void delete_records(struct run *run, struct client *client)
     struct delete_records_request_partition partition = delete_records_request_partition_default;
     char name[32];
 
-    if (client->target_count == 0) return;
-    administration->target = (uint32_t)prng_below(&client->prng, client->target_count);
+    struct session *session = draw_target(run, client);
+    if (session == NULL) return;
     struct target *target = &client->targets[administration->target];
     /* A little of what was seen, so that much is left to be lost. */
     administration->wanted_start =
@@ -111,8 +120,8 @@ static void delete_records(struct run *run, struct client *client)
     request.topics = &topic;
     request.topics_count = 1;
     request.timeout_ms = 5000;
-    delete_records_request_write(session_begin(&client->session, API_DELETE_RECORDS, 2), 2, &request);
-    session_end(&client->session, &run->world, COOKIE_RECORDS, true);
+    delete_records_request_write(session_begin(session, API_DELETE_RECORDS, 2), 2, &request);
+    session_end(session, &run->world, COOKIE_RECORDS, true);
 }
 
 /* What no log can have: nothing may move. */
@@ -123,8 +132,9 @@ static void delete_too_much(struct run *run, struct client *client)
     struct delete_records_request_partition partition = delete_records_request_partition_default;
     char name[32];
 
-    if (client->target_count == 0) return;
-    const struct target *target = &client->targets[prng_below(&client->prng, client->target_count)];
+    struct session *session = draw_target(run, client);
+    if (session == NULL) return;
+    const struct target *target = &client->targets[client->administration.target];
     topic_name(target->topic, name);
     partition.index = target->index;
     partition.offset = target->judged->high_watermark_seen + 1000 * 1000;
@@ -134,11 +144,11 @@ static void delete_too_much(struct run *run, struct client *client)
     request.topics = &topic;
     request.topics_count = 1;
     request.timeout_ms = 5000;
-    delete_records_request_write(session_begin(&client->session, API_DELETE_RECORDS, 2), 2, &request);
-    session_end(&client->session, &run->world, COOKIE_TOO_MUCH, true);
+    delete_records_request_write(session_begin(session, API_DELETE_RECORDS, 2), 2, &request);
+    session_end(session, &run->world, COOKIE_TOO_MUCH, true);
 }
 
-static void alter_config(struct run *run, struct client *client)
+static void alter_config(struct run *run, struct client *client, struct session *session)
 {
     const uint32_t number = client->administration.config;
     const struct judged_config *known = &run->judge.configs[number];
@@ -162,9 +172,8 @@ static void alter_config(struct run *run, struct client *client)
     resource.configs_count = 1;
     request.resources = &resource;
     request.resources_count = 1;
-    incremental_alter_configs_request_write(session_begin(&client->session, API_INCREMENTAL_ALTER_CONFIGS, 1), 1,
-                                            &request);
-    session_end(&client->session, &run->world, COOKIE_ALTER, true);
+    incremental_alter_configs_request_write(session_begin(session, API_INCREMENTAL_ALTER_CONFIGS, 1), 1, &request);
+    session_end(session, &run->world, COOKIE_ALTER, true);
 }
 
 void describe_config(struct run *run, struct client *client, uint32_t config)
@@ -172,8 +181,10 @@ void describe_config(struct run *run, struct client *client, uint32_t config)
     struct describe_configs_request request = describe_configs_request_default;
     struct describe_configs_request_resource resource = describe_configs_request_resource_default;
     struct bytes key = text("max.message.bytes");
+    struct session *session = client_any_session(run, client);
     char name[32];
 
+    if (session == NULL) return;
     topic_name(config, name);
     resource.resource_type = 2;
     resource.resource_name = text(name);
@@ -181,8 +192,8 @@ void describe_config(struct run *run, struct client *client, uint32_t config)
     resource.configuration_keys_count = 1;
     request.resources = &resource;
     request.resources_count = 1;
-    describe_configs_request_write(session_begin(&client->session, API_DESCRIBE_CONFIGS, 4), 4, &request);
-    session_end(&client->session, &run->world, COOKIE_CONFIGS + config, true);
+    describe_configs_request_write(session_begin(session, API_DESCRIBE_CONFIGS, 4), 4, &request);
+    session_end(session, &run->world, COOKIE_CONFIGS + config, true);
 }
 
 static void list_offsets(struct run *run, struct client *client)
@@ -192,13 +203,13 @@ static void list_offsets(struct run *run, struct client *client)
     struct list_offsets_request_partition partition = list_offsets_request_partition_default;
     char name[32];
 
-    if (client->target_count == 0) return;
-    client->administration.target = (uint32_t)prng_below(&client->prng, client->target_count);
+    struct session *session = draw_target(run, client);
+    if (session == NULL) return;
     struct target *target = &client->targets[client->administration.target];
     target->floor = judge_floor(target->judged);
     topic_name(target->topic, name);
     partition.index = target->index;
-    const int64_t now_ms = run->world.wall_base_ms + (int64_t)(run->world.now_ns / 1000000);
+    const int64_t now_ms = world_wall_ms(&run->world);
     const int64_t asked[] = { -1, -1, -2, -3, now_ms - (int64_t)prng_below(&client->prng, 3000) };
     partition.timestamp = asked[prng_below(&client->prng, COUNT_OF(asked))];
     topic.name = text(name);
@@ -206,41 +217,45 @@ static void list_offsets(struct run *run, struct client *client)
     topic.partitions_count = 1;
     request.topics = &topic;
     request.topics_count = 1;
-    list_offsets_request_write(session_begin(&client->session, API_LIST_OFFSETS, 7), 7, &request);
-    session_end(&client->session, &run->world, partition.timestamp == -1 ? COOKIE_LATEST : COOKIE_OFFSETS, true);
+    list_offsets_request_write(session_begin(session, API_LIST_OFFSETS, 7), 7, &request);
+    session_end(session, &run->world, partition.timestamp == -1 ? COOKIE_LATEST : COOKIE_OFFSETS, true);
 }
 
-static void ask_versions(struct run *run, struct client *client)
+static void ask_versions(struct run *run, struct session *session)
 {
     struct api_versions_request request = api_versions_request_default;
 
     request.client_software_name = text("sim");
     request.client_software_version = text("1.0");
-    api_versions_request_write(session_begin(&client->session, API_API_VERSIONS, 3), 3, &request);
-    session_end(&client->session, &run->world, COOKIE_VERSIONS, true);
+    api_versions_request_write(session_begin(session, API_API_VERSIONS, 3), 3, &request);
+    session_end(session, &run->world, COOKIE_VERSIONS, true);
 }
 
 void administrator_work(struct run *run, struct client *client)
 {
-    if (run->phase != PHASE_CHAOS || client->session.pending_count > 0) return;
+    if (run->phase != PHASE_CHAOS || client_pending(client) > 0) return;
+    struct session *session = client_any_session(run, client);
+    if (session == NULL) return;
     switch (prng_below(&client->prng, 10)) {
     case 0:
     case 1:
-        if (client->administration.has_topic) delete_topic(run, client);
-        else create_topic(run, client);
+        if (client->administration.has_topic) delete_topic(run, client, session);
+        else create_topic(run, client, session);
         break;
-    case 2: add_partition(run, client); break;
+    case 2: add_partition(run, client, session); break;
     case 3:
         if (prng_chance(&client->prng, 1, 3)) delete_too_much(run, client);
         else delete_records(run, client);
         break;
-    case 4: alter_config(run, client); break;
+    case 4: alter_config(run, client, session); break;
     case 5:
     case 6: describe_config(run, client, (uint32_t)prng_below(&client->prng, run->knobs.topics)); break;
     case 7:
     case 8: list_offsets(run, client); break;
-    case 9: ask_versions(run, client); break;
+    case 9: ask_versions(run, session); break;
     }
+    if (client_pending(client) == 0)
+        client_wake(run, client, 1 + prng_below(&client->prng, run->knobs.administration_ns));
 }
 
 static bool garbled(struct run *run, const char *what, bool was_read)
@@ -313,7 +328,7 @@ void on_described(struct run *run, struct response *response)
     const struct bytes told = described.resources[0].configs[0].value;
     if (told.size >= sizeof value) return;
     memcpy(value, told.data, told.size);
-    judge_on_config_seen(&run->judge, config, atoi(value));
+    judge_on_config_seen(&run->judge, config, atoi(value), &response->asked);
 }
 
 static void on_altered(struct run *run, struct client *client, struct response *response)

@@ -24,8 +24,13 @@ static bool verifying(const struct run *run)
     return run->phase == PHASE_VERIFY || run->phase == PHASE_REVERIFY;
 }
 
-/* Asks where the partitions begin whose offset was out of range. False: there are none. */
-static bool ask_starts(struct run *run, struct client *client)
+static bool is_to_read(const struct run *run, const struct target *target)
+{
+    return !target->judged->gone && !(verifying(run) && target->end >= 0);
+}
+
+/* Asks a node where those of its partitions begin whose offset was out of range. False: there are none. */
+static bool ask_starts(struct run *run, struct client *client, struct session *session)
 {
     struct list_offsets_request_partition partitions[TARGETS_MAX];
     struct list_offsets_request_topic topics[TARGETS_MAX];
@@ -35,7 +40,7 @@ static bool ask_starts(struct run *run, struct client *client)
 
     for (uint32_t i = 0; i < client->target_count; i++) {
         struct target *target = &client->targets[i];
-        if (!target->start_wanted || target->judged->gone) continue;
+        if (!target->start_wanted || target->judged->gone || target->leader != session->machine) continue;
         target->floor = judge_floor(target->judged);
         topic_name(target->topic, names[wanted]);
         partitions[wanted] = list_offsets_request_partition_default;
@@ -50,12 +55,12 @@ static bool ask_starts(struct run *run, struct client *client)
     if (wanted == 0) return false;
     request.topics = topics;
     request.topics_count = wanted;
-    list_offsets_request_write(session_begin(&client->session, API_LIST_OFFSETS, 5), 5, &request);
-    session_end(&client->session, &run->world, COOKIE_START, true);
+    list_offsets_request_write(session_begin(session, API_LIST_OFFSETS, 5), 5, &request);
+    session_end(session, &run->world, COOKIE_START, true);
     return true;
 }
 
-void consumer_work(struct run *run, struct client *client)
+static void fetch(struct run *run, struct client *client, struct session *session)
 {
     struct fetch_request_partition partitions[TARGETS_MAX];
     struct fetch_request_topic topics[TARGETS_MAX];
@@ -63,20 +68,11 @@ void consumer_work(struct run *run, struct client *client)
     struct fetch_request request = fetch_request_default;
     struct prng *prng = &client->prng;
     uint32_t wanted = 0;
-
-    if (client->done || client->target_count == 0 || client->session.pending_count > 0) return;
-    if (ask_starts(run, client)) return;
-    if (verifying(run) && !client->listed) {
-        client->listed = true;
-        list_topics(run, client);
-        for (uint32_t i = 0; i < MIN(run->knobs.administrators, run->knobs.topics); i++)
-            describe_config(run, client, i);
-        return;
-    }
     const int16_t version = (int16_t)(4 + prng_below(prng, 14));
+
     for (uint32_t i = 0; i < client->target_count; i++) {
         struct target *target = &client->targets[i];
-        if (target->judged->gone || (verifying(run) && target->end >= 0)) continue;
+        if (!is_to_read(run, target) || target->leader != session->machine) continue;
         if (!verifying(run) && prng_chance(prng, 1, 50)) target->position = target->judged->log_start_seen;
         target->floor = judge_floor(target->judged);
         partitions[wanted] = fetch_request_partition_default;
@@ -85,18 +81,13 @@ void consumer_work(struct run *run, struct client *client)
         partitions[wanted].partition_max_bytes = client->tiny > 0 ? client->tiny : 1 + (int32_t)prng_below(prng, 20000);
         topics[wanted] = fetch_request_topic_default;
         topic_name(target->topic, names[wanted]);
-        uint32_t size = 0;
-        while (names[wanted][size] != 0) size++;
-        topics[wanted].name = (struct bytes){ (const uint8_t *)names[wanted], size };
+        topics[wanted].name = (struct bytes){ (const uint8_t *)names[wanted], (uint32_t)strlen(names[wanted]) };
         topics[wanted].topic_id = target->topic_id;
         topics[wanted].partitions = &partitions[wanted];
         topics[wanted].partitions_count = 1;
         wanted++;
     }
-    if (wanted == 0) {
-        client->done = true;
-        return;
-    }
+    if (wanted == 0) return;
     request.replica_id = -1;
     request.max_wait_ms = (int32_t)prng_below(prng, 500);
     request.min_bytes = (int32_t)prng_below(prng, 3);
@@ -104,8 +95,33 @@ void consumer_work(struct run *run, struct client *client)
     request.isolation_level = (int8_t)prng_below(prng, 2);
     request.topics = topics;
     request.topics_count = wanted;
-    fetch_request_write(session_begin(&client->session, API_FETCH, version), version, &request);
-    session_end(&client->session, &run->world, COOKIE_FETCH, true);
+    fetch_request_write(session_begin(session, API_FETCH, version), version, &request);
+    session_end(session, &run->world, COOKIE_FETCH, true);
+}
+
+/* Each node that leads something is asked for all of it at once, and nothing more before it has answered. */
+void consumer_work(struct run *run, struct client *client)
+{
+    bool left = false;
+
+    if (client->done || client->target_count == 0) return;
+    if (verifying(run) && !client->listed && client_pending(client) == 0) {
+        client->listed = true;
+        list_topics(run, client);
+        for (uint32_t i = 0; i < MIN(run->knobs.administrators, run->knobs.topics); i++)
+            describe_config(run, client, i);
+        return;
+    }
+    for (uint32_t i = 0; i < client->target_count; i++) {
+        const struct target *target = &client->targets[i];
+        if (!is_to_read(run, target)) continue;
+        left = true;
+        if (target->leader == MACHINE_NONE) continue;
+        struct session *session = client_session(run, client, target->leader);
+        if (session == NULL || session->pending_count > 0) continue;
+        if (!ask_starts(run, client, session)) fetch(run, client, session);
+    }
+    if (!left && client_pending(client) == 0) client->done = true;
 }
 
 static void on_records(struct run *run, struct client *client, struct target *target, struct bytes bytes,
@@ -186,6 +202,7 @@ static void on_partition(struct run *run, struct client *client, struct target *
         target->start_wanted = true;
         return;
     }
+    client->stale |= partition->error_code == ERROR_NOT_LEADER_OR_FOLLOWER;
     if (partition->error_code != ERROR_NONE) {
         if (run->damaged) target->end = target->position; /* it says that it cannot: that is all we may ask */
         return;

@@ -2,10 +2,45 @@
 #include "sim/run.h"
 
 #include "base/check.h"
+#include "raft/raft.h"
+#include "status.h"
 
 #include <string.h>
 
 enum { AIM_RETRY_NS = 20 * 1000, AIM_PATIENCE_NS = 300 * 1000 * 1000 };
+
+/* ---- whom ---- */
+
+/* The machine a role means now; MACHINE_NONE: there is none. */
+static uint32_t machine_in_role(const struct run *run, const struct fault *fault)
+{
+    const struct world *world = &run->world;
+    const uint32_t leader = run->group.leader;
+    const uint32_t from = (uint32_t)(fault->time_us % world->machine_count);
+
+    if (fault->machines.role == ROLE_LEADER) return leader < world->machine_count ? leader : 0;
+    for (uint32_t i = 0; i < world->machine_count; i++) {
+        const uint32_t machine = (from + i) % world->machine_count;
+        if (machine != leader) return machine;
+    }
+    return MACHINE_NONE;
+}
+
+/* The first machine at or behind *at that the fault is for; MACHINE_NONE at the end. */
+static uint32_t next_target(const struct run *run, const struct fault *fault, uint32_t *at)
+{
+    if (fault->machines.role != ROLE_ANY) {
+        const bool first = *at == 0;
+        *at = UINT32_MAX;
+        return first ? machine_in_role(run, fault) : MACHINE_NONE;
+    }
+    for (; *at < run->world.machine_count; ++*at) {
+        if (machine_set_has(&fault->machines, *at)) return (*at)++;
+    }
+    return MACHINE_NONE;
+}
+
+/* ---- when ---- */
 
 /* Is an order of this sort under way? */
 static bool under_way(const struct machine *machine, enum aim aim)
@@ -27,99 +62,235 @@ static bool under_way(const struct machine *machine, enum aim aim)
 
 static bool moment_is_here(const struct run *run, const struct fault *fault)
 {
-    const struct machine *machine = &run->world.machines[fault->machine];
-    const enum aim aim = (enum aim)(fault->argument >> AIM_SHIFT);
+    enum { NEW_LEADER_NS = 20 * 1000 * 1000 };
+    uint32_t at = 0;
 
-    if (aim == AIM_NONE) return true;
-    if (run->world.now_ns > fault->time_us * 1000 + AIM_PATIENCE_NS) return true;
-    if (aim == AIM_RECOVERY) return machine->state == PROCESS_UP && machine->steps - machine->steps_at_start < 40;
-    return under_way(machine, aim);
-}
-
-/* All connections to a machine break, whatever is on its way. */
-static void break_wires(struct run *run, uint32_t machine)
-{
-    for (uint32_t i = 0; i < WIRES_MAX; i++) {
-        const struct wire *wire = &run->world.wires[i];
-        if (wire->used && wire->client_open && wire->machine == machine) {
-            client_reconnect(run, &run->clients[wire->client]);
-        }
+    if (fault->aim == AIM_NONE || run->world.now_ns > fault->time_us * 1000 + AIM_PATIENCE_NS) return true;
+    const uint32_t number = next_target(run, fault, &at);
+    if (number == MACHINE_NONE) return true;
+    const struct machine *machine = run->world.machines[number];
+    const struct raft *raft = node_raft(machine->node);
+    switch (fault->aim) {
+    case AIM_RECOVERY: return machine->state == PROCESS_UP && machine->steps - machine->steps_at_start < 40;
+    case AIM_ELECTION:
+        return raft_role(raft) == RAFT_CANDIDATE || run->world.now_ns - run->group.leader_since_ns < NEW_LEADER_NS;
+    case AIM_SNAPSHOT: return raft_snapshot_is_arriving(raft);
+    default: return under_way(machine, fault->aim);
     }
 }
 
-static void on_wires(struct run *run, const struct fault *fault)
+/* ---- connections ---- */
+
+/* Of one machine's connections on these channels, one in so many. */
+static bool on_connections(struct run *run, const struct fault *fault, uint32_t machine)
 {
-    for (uint32_t i = 0; i < WIRES_MAX; i++) {
-        struct wire *wire = &run->world.wires[i];
-        if (!wire->used || !wire->client_open || wire->machine != fault->machine) continue;
-        if (prng_below(&run->world.net_prng, MAX(fault->argument & 0xffff, 1U)) != 0) continue;
-        if (fault->kind == FAULT_RESET) client_reconnect(run, &run->clients[wire->client]);
-        else wire->clogged_until_ms = (uint32_t)((run->world.now_ns / 1000 + fault->duration_us) / 1000) + 1;
+    struct net *net = &run->world.net;
+    const uint32_t one_of = MAX((uint32_t)fault->values[0], 1U);
+    const uint32_t channels = fault->values[1] == 0 ? CHANNELS_ALL : (uint32_t)fault->values[1];
+    uint32_t at = 0, end;
+    bool met = false;
+
+    while ((end = links_next(&run->world, machine, &at)) != LINK_NONE) {
+        struct connection *connection = net_connection(net, end / 2);
+        if ((channels & 1U << connection->listener) == 0) continue;
+        if (prng_below(&connection->flows[0].prng, one_of) != 0) continue;
+        met = true;
+        if (fault->kind == FAULT_RESET) net_reset(net, end / 2);
+        else if (fault->kind == FAULT_MUTE) connection->mute = true;
+        else net_clog(net, end / 2, run->world.now_ns + fault->duration_us * 1000);
     }
+    return met;
+}
+
+static enum node_condition condition_of(const struct machine *machine)
+{
+    if (machine->state != PROCESS_UP) return CONDITION_DOWN;
+    switch (node_state(machine->node)) {
+    case NODE_STARTING: return CONDITION_STARTING;
+    case NODE_SERVING: return CONDITION_SERVING;
+    case NODE_STOPPING: return CONDITION_STOPPING;
+    }
+    return CONDITION_DOWN;
+}
+
+static void note_hit(struct run *run, const struct fault *fault, uint32_t number)
+{
+    const struct machine *machine = run->world.machines[number];
+    report_on_hit(&run->report, fault->kind, condition_of(machine), node_raft(machine->node));
+}
+
+/* One obstacle around all of the set. */
+static bool cut_off(struct run *run, uint32_t entry)
+{
+    const struct fault *fault = &run->schedule.list[entry];
+    struct routes *routes = &run->world.net.routes;
+    const uint64_t duration_ns = fault->duration_us * 1000;
+    const uint8_t ways = fault->values[0] == 0 ? WAYS_BOTH : (uint8_t)fault->values[0];
+    const uint8_t channels = fault->values[1] == 0 ? CHANNELS_ALL : (uint8_t)fault->values[1];
+    const uint32_t obstacle = routes_block(routes, ways, channels, run->world.now_ns + duration_ns);
+    uint32_t at = 0, machine;
+
+    if (obstacle == OBSTACLE_NONE) return false;
+    while ((machine = next_target(run, fault, &at)) != MACHINE_NONE) {
+        note_hit(run, fault, machine);
+        routes_join(routes, obstacle, machine);
+    }
+    world_after(&run->world, duration_ns, HAPPENS_FAULT_END, MACHINE_NONE, entry, obstacle);
+    return true;
+}
+
+/* Each machine of the set gets an obstacle of its own, one after the other; they go in another order. */
+static bool swizzle(struct run *run, uint32_t entry)
+{
+    const struct fault *fault = &run->schedule.list[entry];
+    struct routes *routes = &run->world.net.routes;
+    const uint64_t step_ns = (uint64_t)fault->values[0] * 1000;
+    const uint8_t channels = fault->values[1] == 0 ? CHANNELS_ALL : (uint8_t)fault->values[1];
+    uint32_t at = 0, machine, count = 0;
+
+    while ((machine = next_target(run, fault, &at)) != MACHINE_NONE && count < OBSTACLES_MAX / 2) {
+        const uint64_t ends_ns = fault->duration_us * 1000 + step_ns * (1 + count * 7 % 5);
+        const uint32_t obstacle = routes_block(routes, WAYS_BOTH, channels, run->world.now_ns + ends_ns);
+        if (obstacle == OBSTACLE_NONE) break;
+        note_hit(run, fault, machine);
+        routes_join(routes, obstacle, machine);
+        world_after(&run->world, ends_ns, HAPPENS_FAULT_END, MACHINE_NONE, entry, obstacle);
+        count++;
+    }
+    return count > 0;
+}
+
+/* ---- one fault at one machine ---- */
+
+static void breaks(struct run *run, uint32_t machine)
+{
+    uint32_t at = 0, end;
+    while ((end = links_next(&run->world, machine, &at)) != LINK_NONE) net_reset(&run->world.net, end / 2);
+}
+
+/* To a process. */
+static bool hit_process(struct run *run, const struct fault *fault, uint32_t number, bool *ends)
+{
+    struct world *world = &run->world;
+    struct machine *machine = world->machines[number];
+
+    if (machine->state != PROCESS_UP) return false;
+    *ends = true;
+    switch (fault->kind) {
+    case FAULT_POWER_LOSS:
+        world_lose_power(world, number, (enum loss)((uint32_t)fault->values[0] % LOSS_COUNT), fault->values[1] != 0);
+        break;
+    case FAULT_KILL: world_kill(world, number); break;
+    case FAULT_STOP:
+        *ends = false; /* run_on_halt starts it again */
+        if (fault->values[0] != 0) breaks(run, number);
+        if (!machine->stop_asked) world_ask_stop(world, number);
+        break;
+    case FAULT_PAUSE:
+        *ends = false;
+        machine->paused_until_ns = world->now_ns + fault->duration_us * 1000;
+        break;
+    default: CHECK(false);
+    }
+    return true;
+}
+
+/* To a disk. */
+static bool hit_disk(struct run *run, const struct fault *fault, uint32_t number, bool *ends)
+{
+    struct disk *disk = &run->world.machines[number]->disk;
+    bool met = true;
+
+    *ends = true;
+    switch (fault->kind) {
+    case FAULT_STALL:
+        disk->latency_factor = (uint32_t)MAX(fault->values[0], 1);
+        disk->stalled = (enum stalled)((uint32_t)fault->values[1] % STALLED_COUNT);
+        break;
+    case FAULT_FULL: disk->full = run->disk_was_full = true; break;
+    case FAULT_READ_FAILS: disk->reads_fail = run->disk_failed = true; break;
+    case FAULT_SYNC_FAILS:
+        *ends = false;
+        disk->sync_fails_in = (uint32_t)MAX(fault->values[0], 1);
+        disk->failing = (enum stalled)((uint32_t)fault->values[1] % STALLED_COUNT);
+        run->disk_failed = true;
+        break;
+    case FAULT_FLIP:
+        *ends = false;
+        met = disk_flip(disk, "");
+        run->damaged |= met;
+        run->judge.forgives_loss |= met;
+        break;
+    default: CHECK(false);
+    }
+    return met;
+}
+
+static bool hit(struct run *run, uint32_t entry, uint32_t number)
+{
+    const struct fault *fault = &run->schedule.list[entry];
+    struct world *world = &run->world;
+    struct machine *machine = world->machines[number];
+    struct place *place = &world->net.routes.places[number];
+    bool met = true, ends = false;
+
+    switch (fault->kind) {
+    case FAULT_POWER_LOSS:
+    case FAULT_KILL:
+    case FAULT_STOP:
+    case FAULT_PAUSE: met = hit_process(run, fault, number, &ends); break;
+    case FAULT_STALL:
+    case FAULT_FULL:
+    case FAULT_SYNC_FAILS:
+    case FAULT_READ_FAILS:
+    case FAULT_FLIP: met = hit_disk(run, fault, number, &ends); break;
+    case FAULT_RESET:
+    case FAULT_CLOG:
+    case FAULT_MUTE: met = on_connections(run, fault, number); break;
+    case FAULT_SLOW:
+        place->slow_factor = (uint32_t)MAX(fault->values[0], 1);
+        ends = true;
+        break;
+    case FAULT_REFUSE: place->refuses_until_ns = world->now_ns + fault->duration_us * 1000; break;
+    case FAULT_CLOCK_STEP: machine->wall_offset_ms = (int64_t)fault->values[0] * 1000; break;
+    case FAULT_WIPE:
+    case FAULT_JOIN:
+    case FAULT_REMOVE:
+    case FAULT_TRANSFER: met = false; break; /* nobody knows how, yet */
+    case FAULT_PARTITION:
+    case FAULT_SWIZZLE:
+    case FAULT_COUNT: CHECK(false);
+    }
+    if (ends && met) {
+        world_after(world, fault->duration_us * 1000, HAPPENS_FAULT_END, number, entry, machine->starts);
+    }
+    return met;
 }
 
 /* A second crash of a machine that is down, or a fault that has no object, is nothing. */
 static void carry_out(struct run *run, uint32_t entry)
 {
     const struct fault *fault = &run->schedule.list[entry];
-    struct world *world = &run->world;
-    struct machine *machine = &world->machines[fault->machine];
-    const bool up = machine->state == PROCESS_UP;
-    bool met = up, ends = false;
+    char text[200];
+    bool met = false;
 
-    switch (fault->kind) {
-    case FAULT_POWER_LOSS:
-        if (up) world_lose_power(world, fault->machine, (enum loss)((fault->argument & 0xffff) % LOSS_COUNT));
-        ends = up;
-        break;
-    case FAULT_KILL:
-        if (up) world_kill(world, fault->machine);
-        ends = up;
-        break;
-    case FAULT_STOP:
-        if (up && (fault->argument & 1) != 0) break_wires(run, fault->machine);
-        if (up && !machine->stop_asked) world_ask_stop(world, fault->machine);
-        break; /* run_on_halt starts it again */
-    case FAULT_STALL:
-        machine->disk.latency_factor = MAX(fault->argument & 0xfff, 1U);
-        machine->disk.stalled = (enum stalled)((fault->argument >> 12 & 0xf) % STALLED_COUNT);
-        met = ends = true;
-        break;
-    case FAULT_FULL:
-        machine->disk.full = met = ends = true;
-        run->disk_was_full = true;
-        break;
-    case FAULT_SYNC_FAILS:
-        machine->disk.sync_fails_in = MAX(fault->argument & 0xfff, 1U);
-        machine->disk.failing = (enum stalled)((fault->argument >> 12 & 0xf) % STALLED_COUNT);
-        run->disk_failed = met = true;
-        break;
-    case FAULT_READ_FAILS:
-        machine->disk.reads_fail = met = ends = true;
-        run->disk_failed = true;
-        break;
-    case FAULT_FLIP:
-        met = disk_flip(&machine->disk, "");
-        run->damaged |= met;
-        run->judge.forgives_loss |= met;
-        break;
-    case FAULT_RESET:
-    case FAULT_CLOG: on_wires(run, fault); break;
-    case FAULT_CLOCK_STEP:
-        world->wall_base_ms = world->wall_true_ms + (int64_t)(int16_t)(fault->argument & 0xffff) * 1000;
-        met = true;
-        break;
-    case FAULT_PAUSE:
-        if (up) machine->paused_until_ns = world->now_ns + fault->duration_us * 1000;
-        break;
-    case FAULT_COUNT: CHECK(false);
+    if (fault->kind == FAULT_PARTITION) {
+        met = cut_off(run, entry);
+    } else if (fault->kind == FAULT_SWIZZLE) {
+        met = swizzle(run, entry);
+    } else {
+        uint32_t at = 0, machine;
+        while ((machine = next_target(run, fault, &at)) != MACHINE_NONE) {
+            const struct report before = run->report;
+            note_hit(run, fault, machine);
+            if (hit(run, entry, machine)) met = true;
+            else run->report = before; /* it had no object */
+        }
     }
-    run->faults_met[fault->kind] += met;
-    if (run->trace != NULL && met) {
-        fprintf(run->trace, "[%12.6f] ! %s %u\n", (double)world->now_ns / 1e9, fault_name(fault->kind),
-                fault->argument & 0xffff);
-    }
-    if (ends) world_after(world, fault->duration_us * 1000, HAPPENS_FAULT_END, fault->machine, entry, machine->starts);
+    run->report.met[fault->kind] += met;
+    if (run->trace == NULL || !met) return;
+    fault_format(fault, text, sizeof text);
+    fprintf(run->trace, "[%12.6f] ! %s\n", (double)run->world.now_ns / 1e9, strchr(text, ' ') + 1);
 }
 
 void run_on_fault(struct world *world, uint32_t entry)
@@ -128,26 +299,31 @@ void run_on_fault(struct world *world, uint32_t entry)
 
     if (run->phase != PHASE_CHAOS) return;
     if (!moment_is_here(run, &run->schedule.list[entry])) {
-        world_after(world, AIM_RETRY_NS, HAPPENS_FAULT, 0, entry, 0);
+        world_after(world, AIM_RETRY_NS, HAPPENS_FAULT, MACHINE_NONE, entry, 0);
         return;
     }
     carry_out(run, entry);
 }
 
-void run_on_fault_end(struct world *world, uint32_t entry)
+void run_on_fault_end(struct world *world, uint32_t entry, uint32_t number, uint32_t detail)
 {
     struct run *run = world->run;
     const struct fault *fault = &run->schedule.list[entry];
-    struct machine *machine = &world->machines[fault->machine];
+    struct machine *machine = number == MACHINE_NONE ? NULL : world->machines[number];
 
     switch (fault->kind) {
     case FAULT_POWER_LOSS:
     case FAULT_KILL:
-        if (machine->state == PROCESS_DOWN) world_start(world, fault->machine);
+        if (machine->state == PROCESS_DOWN && machine->wanted) world_start(world, number);
         break;
     case FAULT_STALL: machine->disk.latency_factor = 1; break;
     case FAULT_FULL: machine->disk.full = false; break;
     case FAULT_READ_FAILS: machine->disk.reads_fail = false; break;
+    case FAULT_SLOW: world->net.routes.places[number].slow_factor = 1; break;
+    case FAULT_PARTITION:
+    case FAULT_SWIZZLE:
+        if (run->phase == PHASE_CHAOS) routes_unblock(&world->net.routes, detail);
+        break;
     default: break;
     }
 }
@@ -159,19 +335,25 @@ void faults_begin(struct run *run)
         schedule_draw(&run->schedule, run->world.seed, &run->knobs.rates, run->world.machine_count, 50 * 1000,
                       run->knobs.chaos_us);
     for (uint32_t i = 0; i < run->schedule.count; i++) {
-        world_after(&run->world, run->schedule.list[i].time_us * 1000, HAPPENS_FAULT, 0, i, 0);
+        world_after(&run->world, run->schedule.list[i].time_us * 1000, HAPPENS_FAULT, MACHINE_NONE, i, 0);
     }
 }
 
 void faults_end(struct run *run)
 {
-    for (uint32_t i = 0; i < run->world.machine_count; i++) {
-        struct machine *machine = &run->world.machines[i];
+    struct world *world = &run->world;
+
+    for (uint32_t i = 0; i < world->machine_count; i++) {
+        struct machine *machine = world->machines[i];
+        struct place *place = &world->net.routes.places[i];
         machine->disk.latency_factor = 1;
         machine->disk.full = machine->disk.reads_fail = false;
         machine->disk.sync_fails_in = 0;
         machine->paused_until_ns = 0;
-        if (machine->state != PROCESS_UP) world_start(&run->world, i);
+        place->slow_factor = 1;
+        place->refuses_until_ns = 0;
+        if (machine->wanted && machine->state == PROCESS_DOWN) world_start(world, i);
     }
-    for (uint32_t i = 0; i < WIRES_MAX; i++) run->world.wires[i].clogged_until_ms = 0;
+    routes_unblock_all(&world->net.routes);
+    net_resume(&world->net);
 }

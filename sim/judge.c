@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { LEADER_EPOCHS_MAX = 1 << 20 };
+
 void judge_init(struct judge *judge)
 {
     memset(judge, 0, sizeof *judge);
@@ -14,13 +16,16 @@ void judge_init(struct judge *judge)
 
 void judge_free(struct judge *judge)
 {
-    for (uint32_t i = 0; i < judge->partition_count; i++) free(judge->partitions[i].records);
+    for (uint32_t i = 0; i < judge->partition_count; i++) {
+        free(judge->partitions[i].records);
+        free(judge->partitions[i].leaders);
+    }
 }
 
 const char *rule_name(enum rule rule)
 {
-    static const char *const names[RULE_COUNT] = { "none", "O1",  "O2",  "O3", "O6", "O8",
-                                                   "O11",  "O12", "O13", "F",  "L",  "N" };
+    static const char *const names[RULE_COUNT] = { "none", "O1",  "O2",  "O3",  "O4", "O5", "O6", "O8",
+                                                   "O11",  "O12", "O13", "O14", "F",  "L",  "N" };
     return names[rule];
 }
 
@@ -77,6 +82,7 @@ static struct judged_record *one_value(struct judge *judge, struct judged_partit
         record->digest = made->digest;
         record->producer = made->producer;
         record->number = (uint32_t)made->number;
+        record->sitting = (uint16_t)made->sitting;
     } else if (record->digest != made->digest) {
         judge_violated(judge, record->acked ? RULE_O1 : RULE_O2,
                        "partition %d offset %lld: %s record %llu of producer %u, but it was record %u of producer %u",
@@ -141,7 +147,38 @@ void judge_on_step(struct judge *judge, struct judged_partition *partition, int6
                    (long long)wanted, (long long)given);
 }
 
+/* ---- leaders ---- */
+
+void judge_on_leader(struct judge *judge, const struct uuid *topic_id, int32_t index, int32_t leader_epoch,
+                     int32_t broker)
+{
+    struct judged_partition *partition = judge_partition(judge, topic_id, index);
+
+    if (leader_epoch < 0 || leader_epoch >= LEADER_EPOCHS_MAX || broker < 0) return;
+    if (leader_epoch >= partition->leader_max) {
+        const int32_t before = partition->leader_max;
+        partition->leader_max = MAX(8, (leader_epoch + 1) * 2);
+        partition->leaders = realloc(partition->leaders, (size_t)partition->leader_max * sizeof *partition->leaders);
+        memset(partition->leaders + before, 0, (size_t)(partition->leader_max - before) * sizeof *partition->leaders);
+    }
+    if (partition->leaders[leader_epoch] == 0) partition->leaders[leader_epoch] = broker + 1;
+    if (partition->leaders[leader_epoch] == broker + 1) return;
+    judge_violated(judge, RULE_O4, "partition %d: broker %d leads in epoch %d, and so did broker %d", index, broker,
+                   leader_epoch, partition->leaders[leader_epoch] - 1);
+}
+
 /* ---- topics ---- */
+
+static struct asked now(const struct judge *judge)
+{
+    return (struct asked){ judge->now_ns, judge->index };
+}
+
+/* Whether whom we asked had to know of something that was acknowledged then. */
+static bool had_to_know(const struct asked *asked, const struct asked *acked)
+{
+    return acked->ns < asked->ns && acked->index <= asked->index;
+}
 
 static struct judged_topic *topic_of(struct judge *judge, const struct uuid *id)
 {
@@ -157,7 +194,7 @@ void judge_on_topic(struct judge *judge, const struct uuid *id, const char *name
 
     if (topic == NULL && judge->topic_count < JUDGED_TOPICS_MAX) {
         topic = &judge->topics[judge->topic_count++];
-        *topic = (struct judged_topic){ .id = *id, .acked_ns = judge->now_ns };
+        *topic = (struct judged_topic){ .id = *id, .acked = now(judge) };
         snprintf(topic->name, sizeof topic->name, "%s", name);
     }
     if (topic == NULL) return;
@@ -166,7 +203,7 @@ void judge_on_topic(struct judge *judge, const struct uuid *id, const char *name
     }
     if (topic->partitions < partitions) {
         topic->partitions = partitions;
-        topic->partitions_ns = judge->now_ns;
+        topic->partitions_since = now(judge);
     }
 }
 
@@ -182,30 +219,30 @@ void judge_on_topic_deleting(struct judge *judge, const struct uuid *id)
 void judge_on_topic_deleted(struct judge *judge, const struct uuid *id)
 {
     struct judged_topic *topic = topic_of(judge, id);
-    if (topic != NULL && topic->deleted_ns == 0) topic->deleted_ns = judge->now_ns;
+    if (topic != NULL && topic->deleted.ns == 0) topic->deleted = now(judge);
 }
 
 void judge_on_topic_seen(struct judge *judge, const struct uuid *id, const char *name, int32_t partitions,
-                         uint64_t asked_ns)
+                         const struct asked *asked)
 {
     const struct judged_topic *topic = topic_of(judge, id);
     const int32_t had = topic == NULL ? 0 : topic->partitions;
 
-    if (topic != NULL && topic->deleted_ns != 0 && topic->deleted_ns < asked_ns) {
+    if (topic != NULL && topic->deleted.ns != 0 && had_to_know(asked, &topic->deleted)) {
         judge_violated(judge, RULE_O6, "topic %s is there again after its deletion was acknowledged", name);
     }
     judge_on_topic(judge, id, name, partitions);
     if (topic_of(judge, id) != NULL) topic_of(judge, id)->listing = judge->listings;
-    if (partitions < had && asked_ns > topic->partitions_ns) {
+    if (partitions < had && had_to_know(asked, &topic->partitions_since)) {
         judge_violated(judge, RULE_O6, "topic %s has %d partitions, and had %d", name, partitions, had);
     }
 }
 
-void judge_on_topic_absent(struct judge *judge, const char *name, uint64_t asked_ns)
+void judge_on_topic_absent(struct judge *judge, const char *name, const struct asked *asked)
 {
     for (uint32_t i = 0; i < judge->topic_count; i++) {
         const struct judged_topic *topic = &judge->topics[i];
-        if (topic->may_be_deleted || topic->acked_ns >= asked_ns || strcmp(topic->name, name) != 0) continue;
+        if (topic->may_be_deleted || !had_to_know(asked, &topic->acked) || strcmp(topic->name, name) != 0) continue;
         judge_violated(judge, RULE_O6, "topic %s was acknowledged, and is not there", name);
     }
 }
@@ -215,11 +252,11 @@ void judge_on_listing(struct judge *judge)
     judge->listings++;
 }
 
-void judge_on_listed(struct judge *judge, uint64_t asked_ns)
+void judge_on_listed(struct judge *judge, const struct asked *asked)
 {
     for (uint32_t i = 0; i < judge->topic_count; i++) {
         const struct judged_topic *topic = &judge->topics[i];
-        if (topic->listing != judge->listings) judge_on_topic_absent(judge, topic->name, asked_ns);
+        if (topic->listing != judge->listings) judge_on_topic_absent(judge, topic->name, asked);
     }
 }
 
@@ -233,15 +270,16 @@ void judge_on_config_acked(struct judge *judge, uint32_t config)
 {
     judge->configs[config].value = judge->configs[config].asked;
     judge->configs[config].in_doubt = false;
+    judge->configs[config].acked = now(judge);
 }
 
-void judge_on_config_seen(struct judge *judge, uint32_t config, int32_t value)
+void judge_on_config_seen(struct judge *judge, uint32_t config, int32_t value, const struct asked *asked)
 {
     const struct judged_config *known = &judge->configs[config];
 
     if (known->in_doubt && value == known->asked) {
         judge_on_config_acked(judge, config); /* whoever has seen it may rely on it */
-    } else if (known->value != 0 && value != known->value) {
+    } else if (known->value != 0 && value != known->value && had_to_know(asked, &known->acked)) {
         judge_violated(judge, RULE_O6, "a config of topic %u was acknowledged as %d and is %d", config, known->value,
                        value);
     }
@@ -249,28 +287,58 @@ void judge_on_config_seen(struct judge *judge, uint32_t config, int32_t value)
 
 /* ---- the end ---- */
 
-/* O8: of one producer the numbers in a partition rise, so that nothing is there twice or out of order. */
+/* What comes next of a producer, in one partition. */
+struct judged_order {
+    uint64_t next; /* of an idempotent one; 0: nothing was there yet */
+    struct {
+        uint32_t sitting;
+        uint64_t next;
+    } sittings[JUDGED_SITTINGS_MAX];
+};
+
+/* An idempotent producer's numbers have no gap, whatever became of his connections. */
+static void judge_consecutive(struct judge *judge, const struct judged_partition *partition, int64_t offset,
+                              struct judged_order *order)
+{
+    const struct judged_record *record = &partition->records[offset];
+
+    if (order->next > 0 && record->number != order->next) {
+        judge_violated(judge, RULE_O8, "partition %d offset %lld: record %u of idempotent producer %u follows its %llu",
+                       partition->index, (long long)offset, record->number, record->producer,
+                       (unsigned long long)order->next - 1);
+    }
+    order->next = (uint64_t)record->number + 1;
+}
+
+/* What another one sent on one connection rises, so that nothing is there twice: none of them sends a record again. A
+ * connection that he gave up may still be read from, while he sends on another. */
+static void judge_rising(struct judge *judge, const struct judged_partition *partition, int64_t offset,
+                         struct judged_order *order)
+{
+    const struct judged_record *record = &partition->records[offset];
+    const uint32_t at = record->sitting % JUDGED_SITTINGS_MAX;
+
+    if (order->sittings[at].sitting == record->sitting && record->number < order->sittings[at].next) {
+        judge_violated(judge, RULE_O8, "partition %d offset %lld: record %u of producer %u comes after its record %llu",
+                       partition->index, (long long)offset, record->number, record->producer,
+                       (unsigned long long)order->sittings[at].next - 1);
+    }
+    order->sittings[at].sitting = record->sitting;
+    order->sittings[at].next = (uint64_t)record->number + 1;
+}
+
+/* O8: nothing of a producer is there twice, out of order or, if he is idempotent, missing. */
 static void judge_order(struct judge *judge, const struct judged_partition *partition)
 {
-    uint64_t next[JUDGED_PRODUCERS_MAX] = { 0 };
+    static struct judged_order orders[JUDGED_PRODUCERS_MAX];
 
+    memset(orders, 0, sizeof orders);
     for (int64_t offset = partition->log_start_seen; offset < partition->count; offset++) {
         const struct judged_record *record = &partition->records[offset];
         if (record->digest == 0 || record->producer >= JUDGED_PRODUCERS_MAX || !record->seen) continue;
-        if (record->number < next[record->producer]) {
-            judge_violated(judge, RULE_O8,
-                           "partition %d offset %lld: record %u of producer %u comes after its record %llu",
-                           partition->index, (long long)offset, record->number, record->producer,
-                           (unsigned long long)next[record->producer] - 1);
-        }
-        if (record->number > next[record->producer] && next[record->producer] > 0 &&
-            judge->consecutive[record->producer]) {
-            judge_violated(judge, RULE_O8,
-                           "partition %d offset %lld: record %u of idempotent producer %u follows its %llu",
-                           partition->index, (long long)offset, record->number, record->producer,
-                           (unsigned long long)next[record->producer] - 1);
-        }
-        next[record->producer] = (uint64_t)record->number + 1;
+        struct judged_order *order = &orders[record->producer];
+        if (judge->consecutive[record->producer]) judge_consecutive(judge, partition, offset, order);
+        else judge_rising(judge, partition, offset, order);
     }
 }
 

@@ -6,11 +6,14 @@
  *   O1   an acknowledged record is never lost or changed
  *   O2   one value per (topic id, partition, offset), over all time
  *   O3   the high watermark and the log start offset never step back, as seen by any client
- *   O6   committed metadata is never lost or changed
+ *   O4   one leader per (partition, leader epoch), and per term of the metadata group (group.h)
+ *   O5   the metadata logs of all nodes match (group.h)
+ *   O6   committed metadata is never lost or changed, and the same on all nodes
  *   O8   idempotent producers: no record twice, none missing, none out of order; no spurious fatal error
  *   O11  consumers skip nothing
  *   O12  nothing is acknowledged that the disk could still lose
  *   O13  a crash during recovery changes nothing
+ *   O14  what the metadata group commits is durable on a majority of its voters (group.h)
  *   F    files of a node that stopped cleanly are what Kafka's own tools would take them for
  *   L    after the faults end, everything comes to rest
  *   N    the node stops by itself only for a reason that was given to it */
@@ -25,20 +28,25 @@ enum rule {
     RULE_O1,
     RULE_O2,
     RULE_O3,
+    RULE_O4,
+    RULE_O5,
     RULE_O6,
     RULE_O8,
     RULE_O11,
     RULE_O12,
     RULE_O13,
+    RULE_O14,
     RULE_F,
     RULE_L,
     RULE_N,
     RULE_COUNT
 };
 
-/* A record as its producer made it: who, and the how-manieth of his. Its digest covers key, value and headers. */
+/* A record as its producer made it: who, on which of his connections, and the how-manieth of his. Its digest covers
+ * key, value and headers. */
 struct made {
     uint32_t producer;
+    uint32_t sitting;
     uint64_t number;
     uint64_t digest;
 };
@@ -47,6 +55,7 @@ struct judged_record {
     uint64_t digest; /* 0: nothing known of this offset */
     uint32_t producer;
     uint32_t number;
+    uint16_t sitting;
     bool acked;
     bool seen;
 };
@@ -63,15 +72,24 @@ struct judged_partition {
     int64_t acked_end; /* one past the last acknowledged offset */
     struct judged_record *records;
     int64_t count, max;
+    int32_t *leaders; /* by leader epoch: broker + 1; 0: nobody was seen to lead it */
+    int32_t leader_max;
+};
+
+/* What a question was asked with: when, and how much metadata the node had applied that it went to. A node that has not
+ * applied something yet cannot tell of it. `index` UINT64_MAX: whom we asked knew everything. */
+struct asked {
+    uint64_t ns;
+    uint64_t index;
 };
 
 struct judged_topic {
     struct uuid id;
     char name[64];
-    int32_t partitions;     /* at least so many were acknowledged */
-    uint64_t partitions_ns; /* since when */
-    uint64_t acked_ns;      /* when it was first known to be there */
-    uint64_t deleted_ns;    /* when its deletion was acknowledged; 0: it was not */
+    int32_t partitions; /* at least so many were acknowledged */
+    struct asked partitions_since;
+    struct asked acked;   /* when it was first known to be there */
+    struct asked deleted; /* when its deletion was acknowledged; 0: it was not */
     bool may_be_deleted;
     uint64_t listing; /* the last whole list that named it */
 };
@@ -81,6 +99,7 @@ struct judged_config {
     int32_t value; /* acknowledged; 0: none was */
     int32_t asked; /* and perhaps there, while it is in doubt */
     bool in_doubt;
+    struct asked acked; /* since when */
 };
 
 enum {
@@ -88,6 +107,7 @@ enum {
     JUDGED_TOPICS_MAX = 256,
     JUDGED_PRODUCERS_MAX = 64,
     JUDGED_CONFIGS_MAX = 4,
+    JUDGED_SITTINGS_MAX = 8, /* of one producer, that may still be read from at a time */
     STORY_SIZE = 512
 };
 
@@ -95,6 +115,7 @@ struct judge {
     enum rule broken; /* the first one */
     char story[STORY_SIZE];
     uint64_t now_ns;
+    uint64_t index;     /* the highest that any node has applied: what is acknowledged now lies at or below it */
     bool forgives_loss; /* the fault budget was exceeded on purpose: durable bytes were damaged */
     struct judged_partition partitions[JUDGED_PARTITIONS_MAX];
     uint32_t partition_count;
@@ -140,16 +161,20 @@ void judge_on_topic_deleted(struct judge *judge, const struct uuid *id);
 
 /* A metadata answer says that this topic exists so, or that there is none of this name. */
 void judge_on_topic_seen(struct judge *judge, const struct uuid *id, const char *name, int32_t partitions,
-                         uint64_t asked_ns);
-void judge_on_topic_absent(struct judge *judge, const char *name, uint64_t asked_ns);
+                         const struct asked *asked);
+void judge_on_topic_absent(struct judge *judge, const char *name, const struct asked *asked);
+
+/* A metadata answer says that the broker leads the partition in that epoch; -1: nobody does. */
+void judge_on_leader(struct judge *judge, const struct uuid *topic_id, int32_t index, int32_t leader_epoch,
+                     int32_t broker);
 
 /* A list of all topics begins; each is told with judge_on_topic_seen. At its end: which is missing? */
 void judge_on_listing(struct judge *judge);
-void judge_on_listed(struct judge *judge, uint64_t asked_ns);
+void judge_on_listed(struct judge *judge, const struct asked *asked);
 
 void judge_on_config_asked(struct judge *judge, uint32_t config, int32_t value);
 void judge_on_config_acked(struct judge *judge, uint32_t config);
-void judge_on_config_seen(struct judge *judge, uint32_t config, int32_t value);
+void judge_on_config_seen(struct judge *judge, uint32_t config, int32_t value, const struct asked *asked);
 
 /* Everything was read from the start to the high watermark after all came to rest: what is still missing is lost. */
 void judge_on_end(struct judge *judge);

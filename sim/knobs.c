@@ -2,16 +2,18 @@
  * most runs (swarm testing): a wrap, a roll, a full queue happens every few events instead of once a year. */
 #include "sim/run.h"
 
+#include <string.h>
+
 static uint64_t between(struct prng *prng, uint64_t low, uint64_t high)
 {
     return low + prng_below(prng, high - low + 1);
 }
 
+/* ---- what the nodes are told ---- */
+
 static void draw_config(struct config *config, struct prng *prng)
 {
     config_init(config);
-    config->node_id = 1;
-    config->advertised_kafka = (struct address){ "node1.sim", 9092 };
     config->links_max = 64;
     config->topics_max = 64;
     config->partitions_max = 128;
@@ -34,31 +36,105 @@ static void draw_config(struct config *config, struct prng *prng)
     if (prng_chance(prng, 1, 4)) config->log_roll_ms = (int64_t)between(prng, 100, 5000);
 }
 
-static void draw_rates(struct fault_rates *rates, struct prng *prng)
+static void set_address(struct address *address, uint32_t number, uint16_t port)
 {
-    static const uint32_t usual[FAULT_COUNT] = {
-        [FAULT_POWER_LOSS] = 300, [FAULT_KILL] = 200,      [FAULT_STOP] = 120,      [FAULT_STALL] = 120,
-        [FAULT_FULL] = 40,        [FAULT_SYNC_FAILS] = 60, [FAULT_READ_FAILS] = 20, [FAULT_FLIP] = 20,
-        [FAULT_RESET] = 200,      [FAULT_CLOG] = 60,       [FAULT_CLOCK_STEP] = 60, [FAULT_PAUSE] = 60,
-    };
+    snprintf(address->host, sizeof address->host, "n%u", number + 1);
+    address->port = port;
+}
+
+void knobs_config(const struct knobs *knobs, const struct config *common, uint32_t number, struct config *config)
+{
+    *config = *common;
+    config->node_id = (int32_t)number + 1;
+    set_address(&config->advertised_kafka, number, 9092);
+    if (knobs->nodes + knobs->joiners == 1) return;
+    config->cluster_enabled = true;
+    config->peer_links_max = knobs->peer_links;
+    config->voters_target = knobs->voters;
+    set_address(&config->node_address, number, 9093);
+    set_address(&config->wal_address, number, 9291);
+    snprintf(config->rack, sizeof config->rack, "zone-%u", number % knobs->zones);
+    /* The first one founds; everybody else asks the first few. */
+    config->seed_count = number == 0 ? 0 : MIN(number, 3U);
+    for (uint32_t i = 0; i < config->seed_count; i++) {
+        config->seeds[i].node_id = (int32_t)i + 1;
+        set_address(&config->seeds[i].address, i, 9093);
+    }
+}
+
+/* ---- what goes wrong ---- */
+
+/* Per 100 seconds where one machine is all there is, and how likely the kind is in a run, in 100ths. */
+static const struct usual {
+    uint32_t rate, chance;
+    bool needs_others; /* it means nothing to a machine that is alone */
+} usual[FAULT_COUNT] = {
+    [FAULT_POWER_LOSS] = { 300, 75, false }, [FAULT_KILL] = { 200, 75, false }, [FAULT_STOP] = { 120, 30, false },
+    [FAULT_STALL] = { 120, 30, false },      [FAULT_FULL] = { 40, 30, false },  [FAULT_SYNC_FAILS] = { 60, 30, false },
+    [FAULT_READ_FAILS] = { 20, 30, false },  [FAULT_FLIP] = { 20, 4, false },   [FAULT_RESET] = { 200, 30, false },
+    [FAULT_CLOG] = { 60, 30, false },        [FAULT_MUTE] = { 30, 20, false },  [FAULT_PARTITION] = { 60, 50, true },
+    [FAULT_SWIZZLE] = { 20, 25, true },      [FAULT_SLOW] = { 30, 25, true },   [FAULT_REFUSE] = { 40, 20, false },
+    [FAULT_CLOCK_STEP] = { 60, 30, false },  [FAULT_PAUSE] = { 60, 30, false }, [FAULT_WIPE] = { 15, 25, true },
+    [FAULT_JOIN] = { 20, 50, true },         [FAULT_REMOVE] = { 15, 30, true }, [FAULT_TRANSFER] = { 40, 30, true },
+};
+
+/* Crashes in most runs, the rest in some; damage in few, since it forgives so much. */
+static void draw_rates(struct fault_rates *rates, struct prng *prng, const struct knobs *knobs)
+{
     for (enum fault_kind kind = 0; kind < FAULT_COUNT; kind++) {
-        /* Crashes in most runs, the rest in some; damage in few, since it forgives so much. */
-        const bool crash = kind == FAULT_POWER_LOSS || kind == FAULT_KILL;
-        const uint32_t chance = crash ? 75 : kind == FAULT_FLIP ? 4 : 30;
-        const bool on = prng_chance(prng, chance, 100);
-        const uint32_t rate = usual[kind] / 2 + (uint32_t)prng_below(prng, usual[kind]);
-        rates->per_100_s[kind] = on ? rate : 0;
+        const bool on = prng_chance(prng, usual[kind].chance, 100);
+        uint32_t rate = usual[kind].rate / 2 + (uint32_t)prng_below(prng, usual[kind].rate);
+        if (knobs->nodes > 1) rate = rate * MIN(knobs->nodes + 2, 12U) / 4;
+        if (knobs->nodes == 1 && usual[kind].needs_others) rate = 0;
+        if (knobs->nodes > 1 && kind == FAULT_FLIP) rate = 0; /* one damaged node of many is for another day */
+        rates->per_100_s[kind] = on && knobs->profile != PROFILE_CALM ? rate : 0;
     }
     rates->aimed = prng_chance(prng, 3, 4);
 }
 
-void knobs_draw(struct knobs *knobs, struct config *config, uint64_t seed)
+/* ---- what there is ---- */
+
+static uint32_t draw_nodes(struct prng *prng, const struct wishes *wishes)
+{
+    static const uint32_t some[] = { 1 };
+    const uint32_t drawn = some[prng_below(prng, COUNT_OF(some))];
+
+    if (wishes->nodes != 0) return wishes->nodes;
+    if (wishes->profile == PROFILE_LITE) return 3;
+    if (wishes->profile == PROFILE_CALM) return 5;
+    return wishes->profile == PROFILE_SCALE ? 1000 : drawn;
+}
+
+static void draw_times(struct knobs *knobs, struct prng *prng)
+{
+    knobs->chaos_us = between(prng, 1000, 8000) * 1000;
+    knobs->network_latency_ns = between(prng, 10, 1000) * 1000;
+    knobs->write_latency_ns = between(prng, 2, 100) * 1000;
+    knobs->sync_latency_ns = between(prng, 50, 3000) * 1000;
+    knobs->impatience = prng_chance(prng, 1, 2) ? (uint32_t)between(prng, 1, 40) : 0;
+    knobs->patience_ns = between(prng, 400, prng_chance(prng, 1, 2) ? 3000 : 20000) * 1000 * 1000;
+    knobs->producer_pause_ns = prng_chance(prng, 1, 3) ? between(prng, 10, 1000) * 1000 : 20 * 1000 * 1000;
+    knobs->administration_ns = between(prng, 2, 60) * 1000 * 1000;
+    knobs->checks = prng_chance(prng, 1, 8) ? 1 : (uint32_t)between(prng, 20, 100);
+    knobs->shadows = (uint32_t)between(prng, 0, 12);
+    knobs->clock_drift = prng_chance(prng, 1, 3) ? (uint32_t)between(prng, 1, 50) : 0;
+    knobs->zones = prng_chance(prng, 1, 3) ? (uint32_t)between(prng, 2, 3) : 1;
+    knobs->zone_factor = (uint32_t)between(prng, 2, 20);
+    knobs->bytes_per_ms = prng_chance(prng, 1, 3) ? between(prng, 2000, 200000) : 0;
+    knobs->window_size = 1024u << prng_below(prng, 9);
+    knobs->rolling = prng_chance(prng, 1, 2);
+}
+
+void knobs_draw(struct knobs *knobs, struct config *config, uint64_t seed, const struct wishes *wishes)
 {
     struct prng prng;
 
     prng_init(&prng, seed, STREAM_KNOBS);
     draw_config(config, &prng);
     *knobs = (struct knobs){
+        .profile = wishes->profile,
+        .nodes = draw_nodes(&prng, wishes),
+        .voters = wishes->voters != 0 ? wishes->voters : 1 + 2 * (uint32_t)prng_below(&prng, 3),
         .producers = (uint32_t)between(&prng, 1, 4),
         .idempotent_producers = (uint32_t)between(&prng, 1, 4),
         .consumers = (uint32_t)between(&prng, 1, 3),
@@ -68,17 +144,11 @@ void knobs_draw(struct knobs *knobs, struct config *config, uint64_t seed)
         .records = (uint32_t)between(&prng, 100, 1500),
         .batch_records_max = (uint32_t)between(&prng, 1, 30),
         .value_size_max = (uint32_t)between(&prng, 1, 900),
-        .chaos_us = between(&prng, 1000, 8000) * 1000,
-        .network_latency_ns = between(&prng, 10, 1000) * 1000,
-        .write_latency_ns = between(&prng, 2, 100) * 1000,
-        .sync_latency_ns = between(&prng, 50, 3000) * 1000,
-        .impatience = prng_chance(&prng, 1, 2) ? (uint32_t)between(&prng, 1, 40) : 0,
-        .producer_pause_ns = prng_chance(&prng, 1, 3) ? between(&prng, 10, 1000) * 1000 : 20 * 1000 * 1000,
-        .administration_ns = between(&prng, 2, 60) * 1000 * 1000,
-        .checks = prng_chance(&prng, 1, 8) ? 1 : (uint32_t)between(&prng, 20, 100),
-        .shadows = (uint32_t)between(&prng, 0, 12),
         .retention = prng_chance(&prng, 1, 4),
+        .images = 1,
+        .peer_links = 64,
     };
+    draw_times(knobs, &prng);
     if (prng_chance(&prng, 1, 3)) { /* large records: memory runs short */
         knobs->value_size_max = (uint32_t)between(&prng, 1000, 4000);
         knobs->batch_records_max = (uint32_t)between(&prng, 1, 14);
@@ -91,5 +161,5 @@ void knobs_draw(struct knobs *knobs, struct config *config, uint64_t seed)
         config->log_retention_ms = (int64_t)between(&prng, 200, 20000);
         config->log_retention_size = (int64_t)between(&prng, 4, 200) * 1024;
     }
-    draw_rates(&knobs->rates, &prng);
+    draw_rates(&knobs->rates, &prng, knobs);
 }

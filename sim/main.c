@@ -1,8 +1,9 @@
 /* main.c -- the command: one seed and its story, or many seeds and those that fail. */
 #include "base/check.h"
 #include "sim/mutants.h"
+#include "sim/options.h"
 #include "sim/raft_main.h"
-#include "sim/run.h"
+#include "sim/report.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,44 +16,17 @@
 #include <time.h>
 #include <unistd.h>
 
-struct options {
-    uint64_t seed_first, seed_last; /* both included */
-    bool many;
-    uint32_t jobs;
-    bool check;
-    bool keep_going;
-    uint64_t seconds_max;
-    const char *trace, *schedule, *save_schedule, *mutant;
-    bool mutants;
-    bool quiet;
-};
-
-static const char usage[] =
-    "chronik-sim: runs the core of chronik-server against a simulated disk, network and clock\n"
-    "\n"
-    "  --seed N             one run, with its story if it fails\n"
-    "  --seeds A..B         many runs; stops at the first that fails\n"
-    "  --jobs J             so many at once (1)\n"
-    "  --keep-going         counts failures instead of stopping\n"
-    "  --time-budget S      ends after S seconds\n"
-    "  --check              runs each seed twice and compares event by event\n"
-    "  --trace FILE         one line per event and order ('-': standard output)\n"
-    "  --schedule FILE      these faults instead of those the seed would draw\n"
-    "  --save-schedule FILE writes the faults of --seed\n"
-    "  --mutant NAME        with a known bug (chronik-sim-mutants only)\n"
-    "  --raft ENGINE        members of one Raft group instead of a node; --raft ours --help\n"
-    "  --mutants            every known bug, and the seeds it takes to find it (chronik-sim-mutants only)\n"
-    "\n"
-    "exit: 0 passed, 2 usage, 127 crash, 128 no rest, 129 wrong, 130 not deterministic\n";
-
 static uint64_t running_seed;
+static char running_wishes[160]; /* to be said again when it is replayed */
 static const char *program = "chronik-sim";
 
 _Noreturn void check_failed(const char *file, int line, const char *what)
 {
     fflush(stdout);
     fprintf(stderr, "%s:%d: CHECK(%s)\n", file, line, what);
-    if (!raft_main_replay()) fprintf(stderr, "replay: %s --seed %" PRIu64 "\n", program, running_seed);
+    if (!raft_main_replay()) {
+        fprintf(stderr, "replay: %s --seed %" PRIu64 "%s\n", program, running_seed, running_wishes);
+    }
     if (getenv("CHRONIK_SIM_ABORT") != NULL) abort();
     _exit(OUTCOME_CRASH);
 }
@@ -69,7 +43,7 @@ static double seconds_now(void)
 struct result {
     enum outcome outcome;
     uint64_t seed, digest, events, sim_ns, reached, acked, seen, shadows;
-    uint64_t faults[FAULT_COUNT];
+    struct report report;
     char rule[8];
     char story[STORY_SIZE];
 };
@@ -103,6 +77,7 @@ static bool run_one(const struct options *options, uint64_t seed, FILE *digests,
     *result = (struct result){ .seed = seed };
     if (!prepare(run, options, &schedule)) return false;
     run->world.digests = digests;
+    run->wishes = options->wishes;
     result->outcome = run_seed(run, seed);
     result->digest = run->world.digest;
     result->events = run->world.events;
@@ -111,7 +86,7 @@ static bool run_one(const struct options *options, uint64_t seed, FILE *digests,
     result->acked = run->judge.acked;
     result->seen = run->judge.seen;
     result->shadows = run->shadows;
-    memcpy(result->faults, run->faults_met, sizeof result->faults);
+    result->report = run->report;
     snprintf(result->rule, sizeof result->rule, "%s", rule_name(run->judge.broken));
     memcpy(result->story, run->judge.story, sizeof result->story);
     if (options->save_schedule != NULL && !schedule_write(&run->schedule, options->save_schedule)) {
@@ -125,8 +100,8 @@ static bool run_one(const struct options *options, uint64_t seed, FILE *digests,
 
 static void print_failure(const struct result *result)
 {
-    fprintf(stderr, "seed %" PRIu64 " breaks %s at %.6f s: %s\nreplay: %s --seed %" PRIu64 "\n", result->seed,
-            result->rule, (double)result->sim_ns / 1e9, result->story, program, result->seed);
+    fprintf(stderr, "seed %" PRIu64 " breaks %s at %.6f s: %s\nreplay: %s --seed %" PRIu64 "%s\n", result->seed,
+            result->rule, (double)result->sim_ns / 1e9, result->story, program, result->seed, running_wishes);
 }
 
 static void print_figures(const struct result *result, double seconds)
@@ -226,12 +201,10 @@ static enum outcome check_seed(const struct options *options, uint64_t seed)
 
 /* ---- many seeds ---- */
 
-enum { JOBS_MAX = 64 };
-
 struct hunt {
     uint64_t done, failed, events, sim_ns;
     uint64_t reached; /* seeds that asked for the mutant where it makes a difference */
-    uint64_t faults[FAULT_COUNT];
+    struct report report;
     struct result first; /* the failure with the smallest seed that was seen */
     double began;
 };
@@ -242,7 +215,7 @@ static void add_result(struct hunt *hunt, const struct result *result)
     hunt->events += result->events;
     hunt->sim_ns += result->sim_ns;
     hunt->reached += result->reached > 0;
-    for (uint32_t i = 0; i < FAULT_COUNT; i++) hunt->faults[i] += result->faults[i];
+    report_add(&hunt->report, &result->report);
     if (result->outcome == OUTCOME_PASSED) return;
     if (hunt->failed++ == 0 || result->seed < hunt->first.seed) hunt->first = *result;
 }
@@ -303,9 +276,8 @@ static enum outcome run_many(const struct options *options)
     }
     hunt_seeds(options, &hunt);
     const double seconds = seconds_now() - hunt.began;
-    printf("faults:");
-    for (uint32_t i = 0; i < FAULT_COUNT; i++) printf(" %s=%" PRIu64, fault_name(i), hunt.faults[i]);
-    printf("\nseeds=%" PRIu64 " failed=%" PRIu64 " events=%" PRIu64 " events/s=%.0f seeds/s=%.1f sim:wall=%.0f\n",
+    if (options->report) report_print(&hunt.report, stdout);
+    printf("seeds=%" PRIu64 " failed=%" PRIu64 " events=%" PRIu64 " events/s=%.0f seeds/s=%.1f sim:wall=%.0f\n",
            hunt.done, hunt.failed, hunt.events, (double)hunt.events / seconds, (double)hunt.done / seconds,
            (double)hunt.sim_ns / 1e9 / seconds);
     return hunt.failed == 0 ? OUTCOME_PASSED : hunt.first.outcome;
@@ -341,81 +313,6 @@ static bool mutant_bench(const struct options *options)
     return wrong == 0;
 }
 
-/* ---- the command line ---- */
-
-static bool number(const char *text, uint64_t *value)
-{
-    char *end;
-    errno = 0;
-    *value = strtoull(text, &end, 10);
-    return errno == 0 && end != text && *end == 0;
-}
-
-static bool range(const char *text, struct options *options)
-{
-    char first[32];
-    const char *dots = strstr(text, "..");
-    if (dots == NULL || (size_t)(dots - text) >= sizeof first) return false;
-    memcpy(first, text, (size_t)(dots - text));
-    first[dots - text] = 0;
-    options->many = true;
-    return number(first, &options->seed_first) && number(dots + 2, &options->seed_last) &&
-           options->seed_first <= options->seed_last;
-}
-
-/* A seed is a number, or a commit's 40 hexadecimal digits. */
-static bool seed_of(const char *text, uint64_t *seed)
-{
-    if (strlen(text) == 40 && strspn(text, "0123456789abcdef") == 40) {
-        *seed = 0;
-        for (int i = 0; i < 40; i++) *seed = *seed * 31 + (uint64_t)text[i];
-        return true;
-    }
-    return number(text, seed);
-}
-
-/* False: *odd is the word that is not understood, or has none or a wrong one behind it. */
-static bool parse(int argc, char **argv, struct options *options, const char **odd)
-{
-    uint64_t value;
-
-    *options = (struct options){ .jobs = 1, .seed_first = 1, .seed_last = 1 };
-    for (int i = 1; i < argc; i++) {
-        const char *name = argv[i];
-        *odd = name;
-        if (strcmp(name, "--check") == 0) {
-            options->check = true;
-        } else if (strcmp(name, "--keep-going") == 0) {
-            options->keep_going = true;
-        } else if (strcmp(name, "--mutants") == 0) {
-            options->mutants = true;
-        } else if (i + 1 == argc) {
-            return false;
-        } else if (strcmp(name, "--seed") == 0) {
-            if (!seed_of(argv[++i], &options->seed_first)) return false;
-            options->seed_last = options->seed_first;
-        } else if (strcmp(name, "--seeds") == 0) {
-            if (!range(argv[++i], options)) return false;
-        } else if (strcmp(name, "--jobs") == 0) {
-            if (!number(argv[++i], &value) || value == 0 || value > JOBS_MAX) return false;
-            options->jobs = (uint32_t)value;
-        } else if (strcmp(name, "--time-budget") == 0) {
-            if (!number(argv[++i], &options->seconds_max)) return false;
-        } else if (strcmp(name, "--trace") == 0) {
-            options->trace = argv[++i];
-        } else if (strcmp(name, "--schedule") == 0) {
-            options->schedule = argv[++i];
-        } else if (strcmp(name, "--save-schedule") == 0) {
-            options->save_schedule = argv[++i];
-        } else if (strcmp(name, "--mutant") == 0) {
-            options->mutant = argv[++i];
-        } else {
-            return false;
-        }
-    }
-    return true;
-}
-
 int main(int argc, char **argv)
 {
     struct options options;
@@ -423,15 +320,16 @@ int main(int argc, char **argv)
 
     program = argv[0];
     if (argc == 1 || strcmp(argv[1], "--help") == 0) {
-        fputs(usage, argc == 1 ? stderr : stdout);
+        fputs(options_usage, argc == 1 ? stderr : stdout);
         return argc == 1 ? 2 : 0;
     }
     if (raft_main_is_asked(argc, argv)) return raft_main(argc, argv);
     const char *odd;
-    if (!parse(argc, argv, &options, &odd)) {
+    if (!options_parse(argc, argv, &options, &odd)) {
         fprintf(stderr, "%s: %s: this, or what follows it, is not understood; --help lists all flags\n", program, odd);
         return 2;
     }
+    options_format_wishes(&options.wishes, running_wishes, sizeof running_wishes);
     if (options.mutants) {
         if (!options.many) options.seed_last = 150;
         return mutant_bench(&options) ? 0 : 1;
@@ -444,6 +342,7 @@ int main(int argc, char **argv)
     const double began = seconds_now();
     if (!run_one(&options, options.seed_first, NULL, &result)) return 2;
     if (result.outcome != OUTCOME_PASSED) print_failure(&result);
+    if (options.report) report_print(&result.report, stdout);
     print_figures(&result, seconds_now() - began);
     return (int)result.outcome;
 }

@@ -21,14 +21,20 @@ static void forget(struct client *client, uint32_t at)
             (client->outstanding_count - at) * sizeof client->outstanding[0]);
 }
 
-void producer_on_lost(struct client *client)
+void producer_on_lost(struct client *client, uint32_t machine)
 {
-    if (client->idempotent) return;
-    while (client->outstanding_count > 0) forget(client, 0);
+    client->id_asked = false;
+    for (uint32_t at = client->outstanding_count; at > 0; at--) {
+        struct outstanding *batch = &client->outstanding[at - 1];
+        if (!batch->in_flight || batch->machine != machine) continue;
+        if (client->idempotent) batch->in_flight = false;
+        else forget(client, at - 1);
+    }
 }
 
-/* One request with all these batches; no two are for one partition. */
-static void send_batches(struct run *run, struct client *client, struct outstanding **batches, uint32_t count)
+/* One request with all these batches, for partitions that one node leads; no two are for one partition. */
+static void send_batches(struct run *run, struct client *client, struct session *session, struct outstanding **batches,
+                         uint32_t count)
 {
     const int16_t version = (int16_t)(3 + prng_below(&client->prng, 9));
     struct produce_request_partition partitions[OUTSTANDING_MAX];
@@ -40,6 +46,8 @@ static void send_batches(struct run *run, struct client *client, struct outstand
     for (uint32_t i = 0; i < count; i++) {
         const struct target *target = &client->targets[batches[i]->target];
         batches[i]->request = client->next_request;
+        batches[i]->in_flight = true;
+        batches[i]->machine = session->machine;
         topic_name(target->topic, names[i]);
         partitions[i] = (struct produce_request_partition){ .index = target->index,
                                                             .records = { batches[i]->bytes, batches[i]->size } };
@@ -51,42 +59,80 @@ static void send_batches(struct run *run, struct client *client, struct outstand
     request.timeout_ms = prng_chance(&client->prng, 1, 4) ? 1 + (int32_t)prng_below(&client->prng, 100) : 5000;
     request.topics = topics;
     request.topics_count = count;
-    produce_request_write(session_begin(&client->session, API_PRODUCE, version), version, &request);
-    session_end(&client->session, &run->world, COOKIE_BATCHES + client->next_request, client->acks != 0);
+    produce_request_write(session_begin(session, API_PRODUCE, version), version, &request);
+    session_end(session, &run->world, COOKIE_BATCHES + client->next_request, client->acks != 0);
 }
 
-void producer_on_connected(struct run *run, struct client *client)
+/* False: it has no producer id, and has asked for one, perhaps. */
+static bool has_producer_id(struct run *run, struct client *client)
 {
-    if (client->idempotent && client->producer_id < 0) {
-        struct init_producer_id_request request = init_producer_id_request_default;
-        request.transaction_timeout_ms = 60000;
-        init_producer_id_request_write(session_begin(&client->session, API_INIT_PRODUCER_ID, 4), 4, &request);
-        session_end(&client->session, &run->world, COOKIE_INIT, true);
-        return;
+    struct init_producer_id_request request = init_producer_id_request_default;
+
+    if (!client->idempotent || client->producer_id >= 0) return true;
+    if (client->id_asked) return false;
+    struct session *session = client_any_session(run, client);
+    if (session == NULL) return false;
+    request.transaction_timeout_ms = 60000;
+    init_producer_id_request_write(session_begin(session, API_INIT_PRODUCER_ID, 4), 4, &request);
+    session_end(session, &run->world, COOKIE_INIT, true);
+    client->id_asked = true;
+    return false;
+}
+
+/* Whether a batch for the partition may go to its leader: what was sent to another one before must be settled first, or
+ * the two could overtake each other. */
+static bool may_send(const struct client *client, uint32_t target)
+{
+    const uint32_t leader = client->targets[target].leader;
+
+    if (leader == MACHINE_NONE) return false;
+    for (uint32_t i = 0; i < client->outstanding_count && client->idempotent; i++) {
+        const struct outstanding *batch = &client->outstanding[i];
+        if (batch->target == target && (!batch->in_flight || batch->machine != leader)) return false;
     }
+    return true;
+}
+
+/* What has no final answer and is on no way is sent again, in order. Only idempotent producers have such batches. */
+static void send_again(struct run *run, struct client *client)
+{
+    uint64_t blocked = 0; /* targets, as bits: an earlier batch could not be sent */
+
     for (uint32_t i = 0; i < client->outstanding_count; i++) {
         struct outstanding *batch = &client->outstanding[i];
+        const uint32_t leader = client->targets[batch->target].leader;
+        struct session *session = NULL;
+        if (batch->in_flight && batch->machine != leader) blocked |= 1ull << batch->target;
+        if (batch->in_flight || (blocked & 1ull << batch->target) != 0) continue;
+        if (leader != MACHINE_NONE) session = client_session(run, client, leader);
+        if (session == NULL) {
+            blocked |= 1ull << batch->target;
+            continue;
+        }
         batch->sent_again = true;
-        send_batches(run, client, &batch, 1);
+        send_batches(run, client, session, &batch, 1);
     }
 }
 
-static void make_value(struct client *client, uint64_t number, uint8_t *value, uint32_t size)
+static void make_value(const struct client *client, uint32_t sitting, uint64_t number, uint8_t *value, uint32_t size)
 {
     store_u32(value, 0x53494d31);
     store_u32(value + 4, client->number);
-    store_u64(value + 8, number);
+    store_u32(value + 8, sitting);
+    store_u32(value + 12, (uint32_t)number);
     for (uint32_t i = 20; i < size; i++) value[i] = (uint8_t)(number * 31 + i);
     store_u32(value + 16, crc32c(client->number, value + 20, size - 20));
 }
 
-static void make_batch(struct run *run, struct client *client, struct outstanding *batch, uint32_t number)
+static void make_batch(struct run *run, struct client *client, uint32_t sitting, struct outstanding *batch,
+                       uint32_t number)
 {
     static uint8_t memory[1 << 20];
     uint8_t value[4096];
     struct record_batch_builder builder;
 
     batch->target = number;
+    batch->sitting = sitting;
     batch->sent_again = false;
     struct target *target = &client->targets[batch->target];
     batch->first_number = target->next_number;
@@ -96,9 +142,9 @@ static void make_batch(struct run *run, struct client *client, struct outstandin
     for (uint32_t i = 0; i < wanted && i < COUNT_OF(batch->digests) && client->to_make > 0; i++) {
         const uint32_t size = 20 + (uint32_t)prng_below(&client->prng, run->knobs.value_size_max);
         struct made made;
-        make_value(client, target->next_number, value, size);
+        make_value(client, sitting, target->next_number, value, size);
         const struct record_input record = {
-            .timestamp = run->world.wall_base_ms + (int64_t)(run->world.now_ns / 1000000),
+            .timestamp = world_wall_ms(&run->world),
             .key = { prng_chance(&client->prng, 1, 3) ? NULL : value, prng_chance(&client->prng, 1, 2) ? 4 : 0 },
             .value = { value, size },
         };
@@ -123,25 +169,40 @@ static void make_batch(struct run *run, struct client *client, struct outstandin
     memcpy(batch->bytes, bytes.data, bytes.size);
 }
 
+/* Batches for one node, in one request. False: there is nothing that could go just now. */
+static bool send_new(struct run *run, struct client *client, uint32_t window)
+{
+    struct outstanding *batches[OUTSTANDING_MAX];
+    struct session *session = NULL;
+    uint32_t count = 0;
+    uint64_t partitions = 0; /* bits */
+
+    do {
+        struct outstanding *batch = &client->outstanding[client->outstanding_count];
+        const uint32_t target = (uint32_t)prng_below(&client->prng, client->target_count);
+        if (partitions & 1ull << target || !may_send(client, target)) break;
+        const uint32_t leader = client->targets[target].leader;
+        if (count > 0 && leader != session->machine) break;
+        if (count == 0) session = client_session(run, client, leader);
+        if (session == NULL) break;
+        partitions |= 1ull << target;
+        make_batch(run, client, session->sitting, batch, target);
+        client->outstanding_count++;
+        batches[count++] = batch;
+    } while (client->outstanding_count < window && client->to_make > 0 && prng_chance(&client->prng, 1, 3));
+    if (count == 0) return false;
+    send_batches(run, client, session, batches, count);
+    return true;
+}
+
 void producer_work(struct run *run, struct client *client)
 {
-    if (run->phase != PHASE_CHAOS || client->target_count == 0) return;
-    if (client->idempotent && client->producer_id < 0) return;
+    if (client->target_count == 0 || !has_producer_id(run, client)) return;
+    send_again(run, client);
+    if (run->phase != PHASE_CHAOS) return;
     const uint32_t window = client->idempotent ? 5 : OUTSTANDING_MAX;
-    while (client->outstanding_count < window && client->to_make > 0 && client->session.wire != WIRE_NONE) {
-        struct outstanding *batches[OUTSTANDING_MAX];
-        uint32_t count = 0;
-        uint64_t partitions = 0; /* bits */
-        do {
-            struct outstanding *batch = &client->outstanding[client->outstanding_count];
-            const uint32_t target = (uint32_t)prng_below(&client->prng, client->target_count);
-            if (partitions & 1ull << target) break;
-            partitions |= 1ull << target;
-            make_batch(run, client, batch, target);
-            client->outstanding_count++;
-            batches[count++] = batch;
-        } while (client->outstanding_count < window && client->to_make > 0 && prng_chance(&client->prng, 1, 3));
-        send_batches(run, client, batches, count);
+    while (client->outstanding_count < window && client->to_make > 0) {
+        if (!send_new(run, client, window)) break;
         while (client->acks == 0 && client->outstanding_count > 0) forget(client, client->outstanding_count - 1);
         if (prng_chance(&client->prng, 1, 4)) break;
     }
@@ -155,7 +216,10 @@ static void on_acked(struct run *run, struct client *client, uint32_t at, int64_
     const bool sent_again = batch->sent_again;
 
     for (uint32_t i = 0; i < batch->count; i++) {
-        const struct made made = { client->number, batch->first_number + i, batch->digests[i] };
+        const struct made made = { .producer = client->number,
+                                   .sitting = batch->sitting,
+                                   .number = batch->first_number + i,
+                                   .digest = batch->digests[i] };
         judge_on_acked(&run->judge, target->judged, base_offset + i, &made);
     }
     forget(client, at);
@@ -178,15 +242,16 @@ static bool is_retriable(int16_t error)
     }
 }
 
-/* False: the producer has to begin anew, with what has no final answer. */
+/* False: the producer has to begin anew with this node, with what has no final answer. */
 static bool on_partition(struct run *run, struct client *client, uint64_t request, const char *topic,
                          const struct produce_response_partition *partition)
 {
     for (uint32_t at = 0; at < client->outstanding_count; at++) {
-        const struct outstanding *batch = &client->outstanding[at];
+        struct outstanding *batch = &client->outstanding[at];
         char name[32];
         topic_name(client->targets[batch->target].topic, name);
-        if (batch->request != request || client->targets[batch->target].index != partition->index) continue;
+        if (batch->request != request || !batch->in_flight || client->targets[batch->target].index != partition->index)
+            continue;
         if (strcmp(name, topic) != 0) continue;
         if (run->trace != NULL && partition->error_code != ERROR_NONE) {
             fprintf(run->trace, "[%12.6f]   producer %u is told %s for %s-%d\n", (double)run->world.now_ns / 1e9,
@@ -200,6 +265,7 @@ static bool on_partition(struct run *run, struct client *client, uint64_t reques
         } else if (client->idempotent) {
             return false;
         } else {
+            client->stale |= partition->error_code == ERROR_NOT_LEADER_OR_FOLLOWER;
             forget(client, at);
         }
         return true;
@@ -208,7 +274,7 @@ static bool on_partition(struct run *run, struct client *client, uint64_t reques
     return true;
 }
 
-static void on_produced(struct run *run, struct client *client, struct response *response)
+static void on_produced(struct run *run, struct client *client, struct session *session, struct response *response)
 {
     const uint64_t request = response->cookie - COOKIE_BATCHES;
     struct produce_response produced;
@@ -233,27 +299,29 @@ static void on_produced(struct run *run, struct client *client, struct response 
     /* The response's memory is everybody's: a shadow has responses of its own. */
     shadow_perhaps(run, client, client->shadow_weight);
     client->shadow_weight = 0;
-    if (goes_on) producer_work(run, client);
-    else client_reconnect(run, client);
+    if (!goes_on) client_drop(run, client, session);
+    else if (client->stale) client_wake(run, client, 1 + prng_below(&client->prng, 20 * 1000 * 1000));
+    else producer_work(run, client);
 }
 
-void producer_on_response(struct run *run, struct client *client, struct response *response)
+void producer_on_response(struct run *run, struct client *client, struct session *session, struct response *response)
 {
     if (response->api_key == API_PRODUCE) {
-        on_produced(run, client, response);
+        on_produced(run, client, session, response);
         return;
     }
+    client->id_asked = false;
     struct init_producer_id_response init;
     if (!init_producer_id_response_read(&response->body, response->version, response->arena, &init)) {
         judge_violated(&run->judge, RULE_N, "producer %u: an InitProducerId response cannot be read", client->number);
         return;
     }
     if (init.error_code != ERROR_NONE) {
-        client_reconnect(run, client);
+        client_drop(run, client, session);
         return;
     }
     for (uint32_t i = 0; i < run->client_count; i++) {
-        if (run->clients[i].kind == CLIENT_PRODUCER && run->clients[i].producer_id == init.producer_id) {
+        if (run->clients[i]->kind == CLIENT_PRODUCER && run->clients[i]->producer_id == init.producer_id) {
             judge_violated(&run->judge, RULE_O6, "producers %u and %u have the same id %lld", client->number, i,
                            (long long)init.producer_id);
         }

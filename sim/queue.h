@@ -8,18 +8,20 @@
 #include <stdint.h>
 
 enum happening_kind {
-    HAPPENS_DISK,     /* `a`: the order's slot, `b`: its generation */
-    HAPPENS_ARRIVAL,  /* bytes for the node on link `a`, link generation `b` */
-    HAPPENS_DELIVERY, /* bytes for the client of link `a`, generation `b` */
-    HAPPENS_SENT,     /* the node's SEND on link `a` is done, generation `b` */
-    HAPPENS_OPENED,   /* link `a` reaches the node, generation `b` */
-    HAPPENS_CLOSED,   /* link `a` is closed for the node, generation `b` */
-    HAPPENS_REFUSED,  /* nobody listens where link `a` was to go, in life `b` of the machine */
+    /* of connections: `a` is the connection's number * 2 + which end, `b` its generation (net.h) */
+    HAPPENS_KNOCK,   /* somebody dials: end 1 is where */
+    HAPPENS_OPENED,  /* the node of end 1 learns of it */
+    HAPPENS_DIALED,  /* end 0 learns what came of it */
+    HAPPENS_ARRIVAL, /* something may have come for the end */
+    HAPPENS_SENT,    /* the end's SEND may be done */
+    HAPPENS_CLOSED,  /* the end's CLOSE_LINK is done */
+
+    HAPPENS_DISK,     /* `a`: the order's slot, `b`: the life that gave it */
     HAPPENS_DEADLINE, /* `b`: the generation of the node's deadline */
+    HAPPENS_START,    /* the node's process begins, or is asked to stop */
     HAPPENS_CLIENT,   /* client `a` wakes up */
     HAPPENS_FAULT,    /* entry `a` of the schedule */
     HAPPENS_FAULT_END,
-    HAPPENS_START, /* the node's process begins */
     HAPPENS_PHASE, /* the run goes on to its next phase */
 };
 

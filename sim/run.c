@@ -1,8 +1,11 @@
 #include "sim/run.h"
 
 #include "base/check.h"
+#include "meta/image.h"
+#include "raft/raft.h"
 #include "sim/audit.h"
 #include "sim/trace.h"
+#include "status.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -10,14 +13,19 @@
 enum { PHASE_POLL_NS = 10 * 1000 * 1000 };
 static const uint64_t rest_ns_max = 120ull * 1000 * 1000 * 1000; /* after the faults, all comes to rest within this */
 
+struct client *run_add_client(struct run *run, enum client_kind kind)
+{
+    struct client *client = malloc(sizeof *client);
+
+    CHECK(run->client_count < run->client_max);
+    client_init(client, kind, run->client_count, run->world.seed);
+    run->clients[run->client_count++] = client;
+    return client;
+}
+
 static struct client *add_client(struct run *run, enum client_kind kind)
 {
-    struct client *client = &run->clients[run->client_count];
-    CHECK(run->client_count < CLIENTS_MAX);
-
-    *client = (struct client){ .kind = kind, .number = run->client_count++, .producer_id = -1 };
-    session_init(&client->session);
-    prng_init(&client->prng, run->world.seed, STREAM_CLIENT + client->number);
+    struct client *client = run_add_client(run, kind);
     client_wake(run, client, 1 + prng_below(&client->prng, 20 * 1000 * 1000));
     return client;
 }
@@ -26,6 +34,9 @@ static void add_clients(struct run *run)
 {
     static const int16_t kinds_of_acks[] = { -1, -1, 1, 0 };
 
+    run->client_max =
+        run->knobs.producers + run->knobs.idempotent_producers + run->knobs.consumers + run->knobs.administrators;
+    run->clients = calloc(run->client_max, sizeof *run->clients);
     for (uint32_t i = 0; i < run->knobs.producers; i++) {
         struct client *client = add_client(run, CLIENT_PRODUCER);
         client->acks = kinds_of_acks[prng_below(&client->prng, COUNT_OF(kinds_of_acks))];
@@ -45,34 +56,37 @@ static void add_clients(struct run *run)
 
 /* ---- what the world tells ---- */
 
+static void after_fact(struct run *run)
+{
+    if (run->judge.broken != RULE_NONE || (run->is_shadow && run->clients[0]->done)) run->world.ended = true;
+}
+
 void run_on_bytes(struct world *world, uint32_t client, uint32_t wire, const uint8_t *data, uint32_t size)
 {
     struct run *run = world->run;
-    if (run->clients[client].session.wire != wire) return;
-    client_on_bytes(run, &run->clients[client], data, size);
-    if (run->judge.broken != RULE_NONE || (run->is_shadow && run->clients[0].done)) world->ended = true;
+    client_on_bytes(run, run->clients[client], wire, data, size);
+    after_fact(run);
 }
 
 void run_on_hang_up(struct world *world, uint32_t client, uint32_t wire)
 {
     struct run *run = world->run;
-    if (run->clients[client].session.wire != wire) return;
-    client_on_hang_up(run, &run->clients[client]);
+    client_on_hang_up(run, run->clients[client], wire);
 }
 
 void run_on_client(struct world *world, uint32_t client)
 {
     struct run *run = world->run;
     run->judge.now_ns = world->now_ns;
-    client_on_wake(run, &run->clients[client]);
-    if (run->judge.broken != RULE_NONE) world->ended = true;
+    client_on_wake(run, run->clients[client]);
+    after_fact(run);
 }
 
 void run_on_step(struct world *world, uint32_t machine, const struct event *event)
 {
     struct run *run = world->run;
     run->judge.now_ns = world->now_ns;
-    if (run->trace != NULL) trace_event(run->trace, machine, event);
+    if (run->trace != NULL) trace_event(run->trace, world->now_ns, machine, event);
 }
 
 void run_on_orders(struct world *world, uint32_t machine, const struct effects *effects)
@@ -81,11 +95,27 @@ void run_on_orders(struct world *world, uint32_t machine, const struct effects *
     if (run->trace != NULL) trace_orders(run->trace, world->now_ns, machine, effects);
 }
 
+void run_on_stepped(struct world *world, uint32_t number)
+{
+    struct run *run = world->run;
+    const struct machine *machine = world->machines[number];
+    const struct group_look look = { .number = number,
+                                     .life = machine->starts,
+                                     .now_ns = world->now_ns,
+                                     .raft = node_raft(machine->node),
+                                     .image = node_image(machine->node),
+                                     .images = run->knobs.images };
+
+    group_on_step(&run->group, &run->judge, &look);
+    run->judge.index = run->group.applied_index;
+    if (run->judge.broken != RULE_NONE) world->ended = true;
+}
+
 /* A deadline that is due again and again, while nothing else happens: a host would burn a core. */
 void run_on_spin(struct world *world, uint32_t machine)
 {
     struct run *run = world->run;
-    judge_violated(&run->judge, RULE_L, "machine %u spins: %d steps in a row only because it asked for them", machine,
+    judge_violated(&run->judge, RULE_L, "node %u spins: %d steps in a row only because it asked for them", machine + 1,
                    IDLE_STEPS_MAX);
     world->ended = true;
 }
@@ -94,31 +124,36 @@ void run_on_spin(struct world *world, uint32_t machine)
 void run_on_halt(struct world *world, uint32_t number)
 {
     struct run *run = world->run;
-    struct machine *machine = &world->machines[number];
+    struct machine *machine = world->machines[number];
     const char *path = machine->halt.path == NULL ? "" : machine->halt.path;
 
     switch (machine->halt.reason) {
     case HALT_STOPPED:
-        if (!machine->stop_asked) judge_violated(&run->judge, RULE_N, "the node stopped, and nobody asked it to");
+        if (!machine->stop_asked)
+            judge_violated(&run->judge, RULE_N, "node %u stopped, and nobody asked it to", number + 1);
         if (!run->damaged && machine->has_answered) audit_files(&machine->disk, &run->judge);
         break;
     case HALT_DISK_FAILED:
-        if (!run->disk_failed) judge_violated(&run->judge, RULE_N, "a disk failure that was none: %s", path);
+        if (!run->disk_failed)
+            judge_violated(&run->judge, RULE_N, "node %u: a disk failure that was none: %s", number + 1, path);
         /* Half of the machines are power-cycled after that. */
         if (prng_chance(&world->host_prng, 1, 2)) disk_lose_power(&machine->disk, LOSS_MIXED);
         break;
     case HALT_DISK_FULL:
-        if (!run->disk_was_full) judge_violated(&run->judge, RULE_N, "a full disk that was none: %s", path);
+        if (!run->disk_was_full)
+            judge_violated(&run->judge, RULE_N, "node %u: a full disk that was none: %s", number + 1, path);
         break;
     case HALT_CORRUPT:
         if (!run->damaged) {
-            judge_violated(&run->judge, RULE_N, "undamaged data is taken for corrupt: %s", path);
+            judge_violated(&run->judge, RULE_N, "node %u: undamaged data is taken for corrupt: %s", number + 1, path);
         }
         run->phase = PHASE_DONE; /* found out and refused: that is all one may ask */
         world->ended = true;
         return;
-    case HALT_FOREIGN: judge_violated(&run->judge, RULE_N, "its own data is foreign to it: %s", path); break;
-    case HALT_REMOVED: judge_violated(&run->judge, RULE_N, "nobody removed it: %s", path); break;
+    case HALT_FOREIGN:
+        judge_violated(&run->judge, RULE_N, "node %u: its own data is foreign to it: %s", number + 1, path);
+        break;
+    case HALT_REMOVED: judge_violated(&run->judge, RULE_N, "node %u: nobody removed it: %s", number + 1, path); break;
     }
     if (run->judge.broken != RULE_NONE) {
         world->ended = true;
@@ -129,11 +164,30 @@ void run_on_halt(struct world *world, uint32_t number)
 
 /* ---- phases ---- */
 
-static bool all_done(const struct run *run)
+static bool serves(const struct machine *machine)
 {
-    if (run->world.machines[0].state != PROCESS_UP) return false;
+    return machine->state == PROCESS_UP && node_state(machine->node) == NODE_SERVING;
+}
+
+bool run_is_settled(const struct run *run)
+{
+    const struct world *world = &run->world;
+    uint32_t leaders = 0;
+
+    for (uint32_t i = 0; i < world->machine_count; i++) {
+        const struct machine *machine = world->machines[i];
+        if (!machine->wanted) continue;
+        if (!serves(machine) || machine->paused_until_ns > world->now_ns) return false;
+        if (image_view(node_image(machine->node)).applied_index < run->group.commit_index) return false;
+        leaders += raft_role(node_raft(machine->node)) == RAFT_LEADER;
+    }
+    return leaders == 1;
+}
+
+static bool clients_are_done(const struct run *run)
+{
     for (uint32_t i = 0; i < run->client_count; i++) {
-        if (!client_is_done(run, &run->clients[i])) return false;
+        if (!client_is_done(run, run->clients[i])) return false;
     }
     return true;
 }
@@ -144,25 +198,43 @@ static void begin_reading(struct run *run)
 
     judge_read_again(&run->judge);
     for (uint32_t i = 0; i < run->client_count; i++) {
-        struct client *client = &run->clients[i];
+        struct client *client = run->clients[i];
         if (client->kind != CLIENT_CONSUMER) continue;
         consumer_read_all(client);
         client->done = !first;
         first = false;
-        if (client->session.wire != WIRE_NONE) client_reconnect(run, client);
+        client_drop_all(run, client);
+        client_wake(run, client, 1 + prng_below(&client->prng, 20 * 1000 * 1000));
     }
+}
+
+/* Asks the next machine to stop, or all of them at once. */
+static void stop_nodes(struct run *run)
+{
+    struct world *world = &run->world;
+
+    do {
+        struct machine *machine = world->machines[run->stopping++];
+        if (machine->wanted && machine->state == PROCESS_UP) world_ask_stop(world, run->stopping - 1);
+    } while (!run->knobs.rolling && run->stopping < world->machine_count);
 }
 
 static void enter(struct run *run, enum phase phase)
 {
+    static const char *const names[] = { "chaos", "heal", "verify", "stop", "verify again", "done" };
+
     run->phase = phase;
     run->phase_began_ns = run->world.now_ns;
-    if (run->trace != NULL) fprintf(run->trace, "[%12.6f] phase %d\n", (double)run->world.now_ns / 1e9, (int)phase);
+    if (run->trace != NULL) fprintf(run->trace, "[%12.6f] == %s\n", (double)run->world.now_ns / 1e9, names[phase]);
+    run->world.settled = run->world.machine_count == 1 || phase == PHASE_VERIFY || phase == PHASE_REVERIFY;
     switch (phase) {
     case PHASE_CHAOS: faults_begin(run); break;
     case PHASE_HEAL: faults_end(run); break;
     case PHASE_VERIFY: begin_reading(run); break;
-    case PHASE_STOP: world_ask_stop(&run->world, 0); break;
+    case PHASE_STOP:
+        run->stopping = 0;
+        stop_nodes(run);
+        break;
     case PHASE_REVERIFY: begin_reading(run); break;
     case PHASE_DONE: run->world.ended = true; break;
     }
@@ -171,11 +243,20 @@ static void enter(struct run *run, enum phase phase)
 static void stuck(struct run *run)
 {
     static const char *const names[] = { "chaos", "healing", "verifying", "stopping", "verifying again", "done" };
-    uint32_t waiting = 0;
+    const struct world *world = &run->world;
+    char nodes[160] = "";
+    uint32_t waiting = 0, size = 0;
 
-    for (uint32_t i = 0; i < run->client_count; i++) waiting += !client_is_done(run, &run->clients[i]);
-    judge_violated(&run->judge, RULE_L, "nothing came to rest while %s: %u clients wait, the process is %s",
-                   names[run->phase], waiting, run->world.machines[0].state == PROCESS_UP ? "up" : "down");
+    for (uint32_t i = 0; i < run->client_count; i++) waiting += !client_is_done(run, run->clients[i]);
+    for (uint32_t i = 0; i < world->machine_count && size + 40 < sizeof nodes; i++) {
+        const struct machine *machine = world->machines[i];
+        const char *state = machine->state != PROCESS_UP ? "down" : serves(machine) ? "serves" : "starts";
+        size += (uint32_t)snprintf(nodes + size, sizeof nodes - size, " n%u %s at %llu%s", i + 1, state,
+                                   (unsigned long long)image_view(node_image(machine->node)).applied_index,
+                                   raft_role(node_raft(machine->node)) == RAFT_LEADER ? " leading" : "");
+    }
+    judge_violated(&run->judge, RULE_L, "nothing came to rest while %s: %u clients wait, committed %llu;%s",
+                   names[run->phase], waiting, (unsigned long long)run->group.commit_index, nodes);
     run->world.ended = true;
 }
 
@@ -186,69 +267,106 @@ static void end_reading(struct run *run, enum phase next)
     else enter(run, next);
 }
 
-void run_on_phase(struct world *world)
+static void on_shadow_phase(struct run *run)
 {
-    struct run *run = world->run;
-    const uint64_t spent_ns = world->now_ns - run->phase_began_ns;
-
-    if (run->is_shadow) { /* the time it had is over; who still reads something new is given more */
-        if (run->judge.seen > run->seen_before && !run->clients[0].done) {
-            run->seen_before = run->judge.seen;
-            world_after(world, SHADOW_PATIENCE_NS, HAPPENS_PHASE, 0, 0, 0);
-            return;
-        }
-        if (!run->clients[0].done) stuck(run);
-        world->ended = true;
+    /* The time it had is over; who still reads something new is given more. */
+    if (run->judge.seen > run->seen_before && !run->clients[0]->done) {
+        run->seen_before = run->judge.seen;
+        world_after(&run->world, SHADOW_PATIENCE_NS, HAPPENS_PHASE, MACHINE_NONE, 0, 0);
         return;
     }
+    if (!run->clients[0]->done) stuck(run);
+    run->world.ended = true;
+}
+
+static bool is_stopped(const struct run *run)
+{
+    for (uint32_t i = 0; i < run->world.machine_count; i++) {
+        if (run->world.machines[i]->stop_asked) return false;
+    }
+    return run_is_settled(run);
+}
+
+/* Goes on to the next phase when this one is over. */
+static void advance(struct run *run)
+{
     switch (run->phase) {
     case PHASE_CHAOS:
-        if (spent_ns >= run->knobs.chaos_us * 1000) enter(run, PHASE_HEAL);
+        if (run->world.now_ns - run->phase_began_ns >= run->knobs.chaos_us * 1000) enter(run, PHASE_HEAL);
         break;
     case PHASE_HEAL:
-        if (all_done(run)) enter(run, PHASE_VERIFY);
+        if (!run_is_settled(run) || !clients_are_done(run)) break;
+        run->settled_ns = run->world.now_ns - run->phase_began_ns;
+        enter(run, PHASE_VERIFY);
         break;
     case PHASE_VERIFY:
-        if (all_done(run)) end_reading(run, PHASE_STOP);
+        if (clients_are_done(run)) end_reading(run, PHASE_STOP);
         break;
     case PHASE_STOP:
-        if (!world->machines[0].stop_asked && world->machines[0].state == PROCESS_UP) enter(run, PHASE_REVERIFY);
+        if (!is_stopped(run)) break;
+        if (run->stopping < run->world.machine_count) stop_nodes(run);
+        else enter(run, PHASE_REVERIFY);
         break;
     case PHASE_REVERIFY:
-        if (all_done(run)) end_reading(run, PHASE_DONE);
+        if (clients_are_done(run)) end_reading(run, PHASE_DONE);
         break;
     case PHASE_DONE: break;
     }
-    if (run->phase != PHASE_CHAOS && run->phase != PHASE_DONE && spent_ns > rest_ns_max &&
-        world->now_ns - run->phase_began_ns > rest_ns_max) {
-        stuck(run);
+}
+
+void run_on_phase(struct world *world)
+{
+    struct run *run = world->run;
+
+    if (run->is_shadow) {
+        on_shadow_phase(run);
+        return;
     }
-    world_after(world, PHASE_POLL_NS, HAPPENS_PHASE, 0, 0, 0);
+    advance(run);
+    const bool rests = run->phase != PHASE_CHAOS && run->phase != PHASE_DONE;
+    if (rests && world->now_ns - run->phase_began_ns > rest_ns_max) stuck(run);
+    world_after(world, PHASE_POLL_NS, HAPPENS_PHASE, MACHINE_NONE, 0, 0);
 }
 
 /* ---- the run ---- */
 
+static void add_machines(struct run *run, const struct config *common)
+{
+    struct world *world = &run->world;
+
+    for (uint32_t i = 0; i < run->knobs.nodes; i++) {
+        struct config config;
+        knobs_config(&run->knobs, common, i, &config);
+        world_add_machine(world, &config, run->knobs.clock_drift);
+        struct machine *machine = world->machines[i];
+        machine->checks_every = run->knobs.checks;
+        machine->disk.write_latency_ns = machine->disk.read_latency_ns = run->knobs.write_latency_ns;
+        machine->disk.sync_latency_ns = run->knobs.sync_latency_ns;
+        machine->wanted = true;
+        world_start(world, i);
+    }
+}
+
 enum outcome run_seed(struct run *run, uint64_t seed)
 {
-    struct config config;
-
+    struct config common;
     FILE *digests = run->world.digests;
 
-    world_init(&run->world, seed);
+    knobs_draw(&run->knobs, &common, seed, &run->wishes);
+    world_init(&run->world, seed, run->knobs.network_latency_ns);
     run->world.run = run;
     run->world.digests = digests;
-    knobs_draw(&run->knobs, &config, seed);
+    struct routes *routes = &run->world.net.routes;
+    routes->zones = run->knobs.zones;
+    routes->zone_factor = run->knobs.zone_factor;
+    routes->bytes_per_ms = run->knobs.bytes_per_ms;
+    run->world.net.window_size = run->knobs.window_size;
     judge_init(&run->judge);
-    world_add_machine(&run->world, &config);
-    run->world.machines[0].checks_every = run->knobs.checks;
-    struct disk *disk = &run->world.machines[0].disk;
-    disk->write_latency_ns = disk->read_latency_ns = run->knobs.write_latency_ns;
-    disk->sync_latency_ns = run->knobs.sync_latency_ns;
-    run->world.latency_ns = run->knobs.network_latency_ns;
-    world_start(&run->world, 0);
+    group_init(&run->group);
+    add_machines(run, &common);
     add_clients(run);
     enter(run, PHASE_CHAOS);
-    world_after(&run->world, PHASE_POLL_NS, HAPPENS_PHASE, 0, 0, 0);
+    world_after(&run->world, PHASE_POLL_NS, HAPPENS_PHASE, MACHINE_NONE, 0, 0);
     world_run(&run->world);
     if (run->judge.broken == RULE_NONE && run->phase != PHASE_DONE) {
         judge_violated(&run->judge, RULE_L, "nothing happens any more");
@@ -260,10 +378,11 @@ enum outcome run_seed(struct run *run, uint64_t seed)
 void run_free(struct run *run)
 {
     for (uint32_t i = 0; i < run->client_count; i++) {
-        struct client *client = &run->clients[i];
-        session_free(&client->session);
-        for (uint32_t j = 0; j < client->outstanding_count; j++) free(client->outstanding[j].bytes);
+        client_free(run->clients[i]);
+        free(run->clients[i]);
     }
+    free(run->clients);
     judge_free(&run->judge);
+    group_free(&run->group);
     world_free(&run->world);
 }

@@ -1,58 +1,117 @@
 /* schedule.h -- what goes wrong, when: faults as data.
  *
  * A run is a function of its seed and its schedule. The seed draws one; a file may replace it, so that a failure stays
- * reproducible when the draws change, and can be cut down. One fault a line, times in microseconds:
+ * reproducible when the draws change, and can be cut down. The file begins with a line that names its version, then one
+ * fault a line, times in microseconds, whatever is left out being 0:
  *
- *     <time> <kind> <machine> <argument> <duration>
+ *     chronik-sim schedule 2
+ *     1250000 partition 1,4..5 ways=out channels=node+wal for=400000
+ *     1300000 power-loss leader loss=mixed aim=rename for=50000
  *
- * An aimed fault (argument bits above AIM_SHIFT) waits, from its time on, for a moment when it hurts. */
+ * Machines are numbered from 1, as their nodes are. "leader" is whoever leads the metadata group when the time comes,
+ * "others" is somebody who does not. An aimed fault waits, from its time on, for a moment when it hurts. */
 #ifndef CHRONIK_SIM_SCHEDULE_H
 #define CHRONIK_SIM_SCHEDULE_H
+
+#include "base/prng.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
-/* X(kind, text, what it does; argument; duration) */
-#define EACH_FAULT(X)                                                                                                  \
-    X(POWER_LOSS, "power-loss", "the machine loses power; how sectors are lost (enum loss); until it starts again")    \
-    X(KILL, "kill", "the process is killed; -; until it starts again")                                                 \
-    X(STOP, "stop", "the node is asked to stop; 1: and connections break; -")                                          \
-    X(STALL, "stall", "the disk is slower; by this factor + 4096 * which part (enum stalled); so long")                \
-    X(FULL, "full", "the disk is full; -; so long")                                                                    \
-    X(SYNC_FAILS, "sync-fails",                                                                                        \
-      "a sync fails, and marks clean what it did not write; which from now + 4096 * sort (enum stalled); -")           \
-    X(READ_FAILS, "read-fails", "one read in four fails; -; so long")                                                  \
-    X(FLIP, "flip", "one durable bit flips; -; -")                                                                     \
-    X(RESET, "reset", "connections break; one of how many; -")                                                         \
-    X(CLOG, "clog", "connections stand still; one of how many; so long")                                               \
-    X(CLOCK_STEP, "clock-step", "the wall clock is wrong; by this many seconds, signed, less than an hour; -")         \
-    X(PAUSE, "pause", "the process stands still while time goes on; -; so long")
+/* X(kind, text, first argument, second argument, what it does); arguments are of EACH_ARGUMENT */
+/* clang-format off */
+#define EACH_FAULT(X) \
+    X(POWER_LOSS, "power-loss", LOSS,    DARK,     "machines lose power, and start again after a while") \
+    X(KILL,       "kill",       NONE,    NONE,     "processes are killed, and start again after a while") \
+    X(STOP,       "stop",       BREAKS,  NONE,     "nodes are asked to stop, and start again") \
+    X(STALL,      "stall",      FACTOR,  SORT,     "disks are slower") \
+    X(FULL,       "full",       NONE,    NONE,     "disks are full") \
+    X(SYNC_FAILS, "sync-fails", NTH,     SORT,     "a sync fails, and marks clean what it did not write") \
+    X(READ_FAILS, "read-fails", NONE,    NONE,     "one read in four fails") \
+    X(FLIP,       "flip",       NONE,    NONE,     "one durable bit flips") \
+    X(WIPE,       "wipe",       NONE,    NONE,     "machines lose their disk, and come back under the same name") \
+    X(RESET,      "reset",      ONE_OF,  CHANNELS, "connections break") \
+    X(CLOG,       "clog",       ONE_OF,  CHANNELS, "connections stand still for a while") \
+    X(MUTE,       "mute",       ONE_OF,  CHANNELS, "connections go silent for good, and neither end is told") \
+    X(PARTITION,  "partition",  WAYS,    CHANNELS, "machines are cut off, or are not heard, or hear nobody") \
+    X(SWIZZLE,    "swizzle",    STEP,    CHANNELS, "machines are cut off one by one, and come back in another order") \
+    X(SLOW,       "slow",       FACTOR,  NONE,     "everything takes longer to and from machines") \
+    X(REFUSE,     "refuse",     NONE,    NONE,     "machines take no new connections") \
+    X(CLOCK_STEP, "clock-step", SECONDS, NONE,     "wall clocks are wrong") \
+    X(PAUSE,      "pause",      NONE,    NONE,     "processes stand still while time goes on") \
+    X(JOIN,       "join",       NONE,    NONE,     "machines that were never part of the cluster join it") \
+    X(REMOVE,     "remove",     NONE,    NONE,     "the cluster is asked to go on without nodes") \
+    X(TRANSFER,   "transfer",   NONE,    NONE,     "the metadata group is asked to take a node as its leader")
+
+/* X(argument, its name in a file, its words by value; bits are joined by '+'; none: a number) */
+#define EACH_ARGUMENT(X) \
+    X(NONE,     "",         "") \
+    X(LOSS,     "loss",     "all none mixed") \
+    X(DARK,     "dark",     "") \
+    X(BREAKS,   "breaks",   "") \
+    X(FACTOR,   "factor",   "") \
+    X(SORT,     "sort",     "all urgent others") \
+    X(NTH,      "nth",      "") \
+    X(ONE_OF,   "one-of",   "") \
+    X(CHANNELS, "channels", "+kafka+node+wal") \
+    X(WAYS,     "ways",     "+out+in") \
+    X(STEP,     "step",     "") \
+    X(SECONDS,  "seconds",  "")
+
+/* X(aim, text, the moment) */
+#define EACH_AIM(X) \
+    X(NONE,      "none",      "at once") \
+    X(WRITE,     "write",     "a write is under way") \
+    X(SYNC,      "sync",      "a sync is under way") \
+    X(RENAME,    "rename",    "a file is being renamed") \
+    X(UNLINK,    "unlink",    "or removed, or truncated") \
+    X(DIRECTORY, "directory", "names are being made durable") \
+    X(RECOVERY,  "recovery",  "the process has not served anybody yet") \
+    X(ELECTION,  "election",  "the metadata group has no leader, or a new one") \
+    X(SNAPSHOT,  "snapshot",  "a snapshot is on its way to the node")
+/* clang-format on */
 
 enum fault_kind {
-#define X(kind, text, what) FAULT_##kind,
+#define X(kind, text, first, second, what) FAULT_##kind,
     EACH_FAULT(X)
 #undef X
         FAULT_COUNT
 };
 
-/* Moments to wait for. */
-enum aim {
-    AIM_NONE,
-    AIM_WRITE,     /* a write is under way */
-    AIM_SYNC,      /* a sync is under way */
-    AIM_RENAME,    /* a file is being renamed */
-    AIM_UNLINK,    /* or removed, or truncated */
-    AIM_DIRECTORY, /* names are being made durable */
-    AIM_RECOVERY,  /* the process has not served anybody yet */
-    AIM_COUNT
+enum argument {
+#define X(argument, text, words) ARGUMENT_##argument,
+    EACH_ARGUMENT(X)
+#undef X
 };
-enum { AIM_SHIFT = 16, SCHEDULE_MAX = 256 };
+
+enum aim {
+#define X(aim, text, what) AIM_##aim,
+    EACH_AIM(X)
+#undef X
+        AIM_COUNT
+};
+
+enum { SCHEDULE_MAX = 1024, SET_RANGES_MAX = 8 };
+
+enum machine_role { ROLE_ANY, ROLE_LEADER, ROLE_OTHER };
+
+/* Machines, from 0 on: those in one of the ranges [first, last], or one of that role. */
+struct machine_set {
+    enum machine_role role;
+    uint32_t range_count;
+    struct {
+        uint32_t first, last;
+    } ranges[SET_RANGES_MAX];
+};
+
+bool machine_set_has(const struct machine_set *set, uint32_t machine);
 
 struct fault {
     uint64_t time_us;
     enum fault_kind kind;
-    uint32_t machine;
-    uint32_t argument; /* low 16 bits: the kind's own; above: enum aim */
+    enum aim aim;
+    struct machine_set machines;
+    int32_t values[2]; /* of the kind's arguments */
     uint64_t duration_us;
 };
 
@@ -74,6 +133,13 @@ void schedule_draw(struct schedule *schedule, uint64_t seed, const struct fault_
 bool schedule_read(struct schedule *schedule, const char *path, uint32_t *line);
 bool schedule_write(const struct schedule *schedule, const char *path);
 
+/* One fault as a line of the file, without its end. */
+void fault_format(const struct fault *fault, char *text, uint32_t size);
+bool fault_parse(const char *text, struct fault *fault);
+
 const char *fault_name(enum fault_kind kind);
+
+/* By time, and kinds of one time in their order. */
+void schedule_sort(struct schedule *schedule);
 
 #endif

@@ -6,7 +6,7 @@
 #include <string.h>
 
 /* One request is written and one response read at a time, whoever's it is. */
-static uint8_t frame[SESSION_FRAME_MAX];
+static uint8_t *frame;
 static struct writer writer;
 static int16_t writing_key, writing_version;
 static uint8_t *arena_memory;
@@ -22,13 +22,13 @@ void session_free(struct session *session)
     free(session->in);
 }
 
-bool session_connect(struct session *session, struct world *world, uint32_t client, uint32_t machine)
+void session_connect(struct session *session, struct world *world, uint32_t client, uint32_t machine)
 {
     CHECK(session->wire == WIRE_NONE);
     session->wire = world_connect(world, client, machine);
+    session->machine = machine;
     session->pending_first = session->pending_count = 0;
     session->in_size = 0;
-    return session->wire != WIRE_NONE;
 }
 
 void session_hang_up(struct session *session, struct world *world)
@@ -42,7 +42,8 @@ void session_hang_up(struct session *session, struct world *world)
 struct writer *session_begin(struct session *session, int16_t api_key, int16_t version)
 {
     CHECK(session->wire != WIRE_NONE && session->pending_count < SESSION_PENDING_MAX);
-    writer = writer_of(frame, sizeof frame);
+    if (frame == NULL) frame = malloc(SESSION_FRAME_MAX);
+    writer = writer_of(frame, SESSION_FRAME_MAX);
     writer_leave_int32(&writer);
     writing_key = api_key;
     writing_version = version;
@@ -60,7 +61,11 @@ void session_end(struct session *session, struct world *world, uint64_t cookie, 
     writer_patch_int32(&writer, 0, (int32_t)writer.size - 4);
     if (answered) {
         session->pending[(session->pending_first + session->pending_count++) % SESSION_PENDING_MAX] =
-            (struct pending){ writing_key, writing_version, session->correlation_id, cookie, world->now_ns };
+            (struct pending){ writing_key,
+                              writing_version,
+                              session->correlation_id,
+                              cookie,
+                              { world->now_ns, world_known_index(world, session->machine) } };
     }
     world_write(world, session->wire, frame, (uint32_t)writer.size);
 }
@@ -95,12 +100,17 @@ enum session_verdict session_next(struct session *session, struct response *resp
     const struct pending pending = session->pending[session->pending_first];
     session->pending_first = (session->pending_first + 1) % SESSION_PENDING_MAX;
     session->pending_count--;
+    if (session->in_size == 0) { /* idle: most are, most of the time */
+        free(session->in);
+        session->in = NULL;
+        session->in_max = 0;
+    }
     if (arena_memory == NULL) arena_memory = malloc(SESSION_ARENA_SIZE);
     arena_init(&arena, arena_memory, SESSION_ARENA_SIZE);
     *response = (struct response){ .api_key = pending.api_key,
                                    .version = pending.version,
                                    .cookie = pending.cookie,
-                                   .sent_ns = pending.sent_ns,
+                                   .asked = pending.asked,
                                    .body = reader_of((struct bytes){ body, size }),
                                    .arena = &arena };
     int32_t correlation_id;

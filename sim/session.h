@@ -6,6 +6,7 @@
 
 #include "codec/api.h"
 #include "codec/writer.h"
+#include "sim/judge.h"
 #include "sim/world.h"
 
 enum { SESSION_PENDING_MAX = 64, SESSION_FRAME_MAX = 1 << 20, SESSION_ARENA_SIZE = 1 << 20 };
@@ -14,11 +15,13 @@ struct pending {
     int16_t api_key, version;
     int32_t correlation_id;
     uint64_t cookie; /* the client's own */
-    uint64_t sent_ns;
+    struct asked asked;
 };
 
 struct session {
-    uint32_t wire; /* WIRE_NONE: not connected */
+    uint32_t wire;    /* WIRE_NONE: not connected */
+    uint32_t machine; /* whom it is, or was, connected to */
+    uint32_t sitting; /* the client's own number for this connection */
     struct pending pending[SESSION_PENDING_MAX];
     uint32_t pending_first, pending_count;
     int32_t correlation_id;
@@ -30,7 +33,7 @@ struct session {
 struct response {
     int16_t api_key, version;
     uint64_t cookie;
-    uint64_t sent_ns; /* of the request */
+    struct asked asked; /* when, and whom */
     struct reader body;
     struct arena *arena;
 };
@@ -43,7 +46,9 @@ enum session_verdict {
 
 void session_init(struct session *session);
 void session_free(struct session *session);
-bool session_connect(struct session *session, struct world *world, uint32_t client, uint32_t machine);
+
+/* What is sent before it is known whether anybody listens waits until then. */
+void session_connect(struct session *session, struct world *world, uint32_t client, uint32_t machine);
 void session_hang_up(struct session *session, struct world *world);
 
 /* Between these two the body is written. `answered` false: acks=0. */

@@ -18,6 +18,8 @@ static void copy_judge(const struct judge *judge, struct judge *copy)
         struct judged_partition *to = &copy->partitions[i];
         to->records = malloc(((size_t)to->max + 1) * sizeof *to->records);
         if (to->max > 0) memcpy(to->records, judge->partitions[i].records, (size_t)to->max * sizeof *to->records);
+        to->leaders = NULL; /* what happens in a shadow happened in no run: others lead in the same epochs */
+        to->leader_max = 0;
     }
     judge_read_again(copy);
 }
@@ -25,22 +27,22 @@ static void copy_judge(const struct judge *judge, struct judge *copy)
 /* A consumer that wants everything. */
 static void add_reader(struct run *shadow)
 {
-    struct client *reader = &shadow->clients[shadow->client_count++];
-
-    *reader = (struct client){ .kind = CLIENT_CONSUMER, .producer_id = -1 };
-    session_init(&reader->session);
-    prng_init(&reader->prng, shadow->world.seed, STREAM_CLIENT);
-    client_wake(shadow, reader, 1);
+    shadow->client_max = 1;
+    shadow->clients = calloc(1, sizeof *shadow->clients);
+    client_wake(shadow, run_add_client(shadow, CLIENT_CONSUMER), 1);
 }
 
+/* Power goes again, of one of them, before they have done much. */
 static void crash_while_recovering(struct run *shadow, struct prng *prng)
 {
-    shadow->world.events_max = shadow->world.events + 1 + prng_below(prng, 60);
+    const uint32_t victim = (uint32_t)prng_below(prng, shadow->world.machine_count);
+
+    shadow->world.events_max = shadow->world.events + 1 + prng_below(prng, 60 * shadow->world.machine_count);
     world_run(&shadow->world);
     shadow->world.events_max = UINT64_MAX;
-    if (shadow->world.machines[0].state != PROCESS_UP) return;
-    world_lose_power(&shadow->world, 0, (enum loss)prng_below(prng, LOSS_COUNT));
-    world_start(&shadow->world, 0);
+    if (shadow->world.machines[victim]->state != PROCESS_UP) return;
+    world_lose_power(&shadow->world, victim, (enum loss)prng_below(prng, LOSS_COUNT), false);
+    world_start(&shadow->world, victim);
 }
 
 void shadow_perhaps(struct run *run, struct client *client, uint32_t weight)
@@ -48,34 +50,50 @@ void shadow_perhaps(struct run *run, struct client *client, uint32_t weight)
     if (prng_chance(&client->prng, MIN(run->knobs.shadows * weight, 1000U), 1000)) shadow_check(run);
 }
 
+/* All machines, with what a power loss of all of them at once would leave on their disks. */
+static void add_copies(const struct run *run, struct run *shadow, struct prng *prng)
+{
+    for (uint32_t i = 0; i < run->world.machine_count; i++) {
+        const struct machine *machine = run->world.machines[i];
+        world_add_machine(&shadow->world, &machine->config, 0);
+        struct machine *copy = shadow->world.machines[i];
+        copy->wall_offset_ms = machine->wall_offset_ms;
+        copy->wanted = machine->wanted;
+        disk_free(&copy->disk);
+        disk_copy_after_loss(&machine->disk, &copy->disk, shadow->world.seed ^ i << 8,
+                             prng_chance(prng, 1, 2) ? LOSS_ALL : LOSS_MIXED);
+        if (copy->wanted) world_start(&shadow->world, i);
+    }
+}
+
 void shadow_check(struct run *run)
 {
-    struct machine *machine = &run->world.machines[0];
     struct prng prng;
 
-    if (run->damaged || machine->state != PROCESS_UP || run->phase == PHASE_DONE) return;
+    if (run->damaged || run->phase == PHASE_DONE) return;
+    for (uint32_t i = 0; i < run->world.machine_count; i++) {
+        if (run->world.machines[i]->state == PROCESS_HALTED) return;
+    }
     struct run *shadow = calloc(1, sizeof *shadow);
     const uint64_t seed = run->world.seed ^ ++run->shadows << 32;
     prng_init(&prng, seed, 0);
-    world_init(&shadow->world, seed);
+    world_init(&shadow->world, seed, run->knobs.network_latency_ns);
     shadow->world.run = shadow;
     shadow->world.now_ns = shadow->phase_began_ns = run->world.now_ns; /* what the judge knows has its times */
-    shadow->world.wall_base_ms = run->world.wall_base_ms;
+    shadow->world.net.now_ns = shadow->world.now_ns;
+    shadow->world.settled = run->world.machine_count == 1;
     shadow->knobs = run->knobs;
     shadow->phase = PHASE_VERIFY;
     shadow->is_shadow = true;
     shadow->trace = run->trace;
     if (run->trace != NULL) fprintf(run->trace, "--- shadow %u\n", (unsigned)run->shadows);
     copy_judge(&run->judge, &shadow->judge);
-    world_add_machine(&shadow->world, &machine->config);
-    disk_free(&shadow->world.machines[0].disk);
-    disk_copy_after_loss(&machine->disk, &shadow->world.machines[0].disk, seed,
-                         prng_chance(&prng, 1, 2) ? LOSS_ALL : LOSS_MIXED);
-    world_start(&shadow->world, 0);
+    group_init(&shadow->group);
+    add_copies(run, shadow, &prng);
     for (uint64_t crashes = prng_below(&prng, 4); crashes > 0; crashes--) crash_while_recovering(shadow, &prng);
     add_reader(shadow);
     shadow->seen_before = shadow->judge.seen;
-    world_after(&shadow->world, SHADOW_PATIENCE_NS, HAPPENS_PHASE, 0, 0, 0);
+    world_after(&shadow->world, SHADOW_PATIENCE_NS, HAPPENS_PHASE, MACHINE_NONE, 0, 0);
     world_run(&shadow->world);
     if (shadow->judge.broken == RULE_NONE) judge_on_end(&shadow->judge);
     if (shadow->judge.broken != RULE_NONE) {

@@ -37,9 +37,9 @@ static const char *answer_text(enum event_type type)
     }
 }
 
-void trace_event(FILE *file, uint32_t machine, const struct event *event)
+void trace_event(FILE *file, uint64_t now_ns, uint32_t machine, const struct event *event)
 {
-    begin(file, event->mono_ns, machine, "<");
+    begin(file, now_ns, machine, "<");
     switch (event->type) {
     case EVENT_STARTED: fprintf(file, "started\n"); break;
     case EVENT_TIME_PASSED: fprintf(file, "time passed\n"); break;

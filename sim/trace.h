@@ -6,7 +6,7 @@
 
 #include <stdio.h>
 
-void trace_event(FILE *file, uint32_t machine, const struct event *event);
+void trace_event(FILE *file, uint64_t now_ns, uint32_t machine, const struct event *event);
 void trace_orders(FILE *file, uint64_t now_ns, uint32_t machine, const struct effects *effects);
 
 #endif

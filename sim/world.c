@@ -1,8 +1,9 @@
 #include "sim/world.h"
 
 #include "base/check.h"
-#include "base/crc32c.h"
 #include "host.h"
+#include "meta/image.h"
+#include "status.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -12,40 +13,43 @@ struct host {
     struct world *world;
 };
 
-void world_init(struct world *world, uint64_t seed)
+void world_init(struct world *world, uint64_t seed, uint64_t latency_ns)
 {
     *world = (struct world){
         .seed = seed,
         .wall_true_ms = 1700000000000,
-        .wall_base_ms = 1700000000000,
-        .latency_ns = 100 * 1000,
         .events_max = UINT64_MAX,
         .digest = seed,
     };
     queue_init(&world->queue);
+    net_init(&world->net, &world->queue, seed, latency_ns);
     prng_init(&world->host_prng, seed, STREAM_HOST);
-    prng_init(&world->net_prng, seed, STREAM_NET);
+    prng_init(&world->clock_prng, seed, STREAM_CLOCK);
 }
 
 void world_free(struct world *world)
 {
     for (uint32_t i = 0; i < world->machine_count; i++) {
-        munmap(world->machines[i].node, world->machines[i].node_size);
-        free(world->machines[i].lent);
-        disk_free(&world->machines[i].disk);
+        struct machine *machine = world->machines[i];
+        munmap(machine->node, machine->node_size);
+        links_free(world, i);
+        free(machine->lent);
+        disk_free(&machine->disk);
+        free(machine);
     }
-    for (uint32_t i = 0; i < WIRES_MAX; i++) {
-        free(world->wires[i].to_node.data);
-        free(world->wires[i].to_client.data);
-    }
+    free(world->machines);
+    net_free(&world->net);
     queue_free(&world->queue);
 }
 
-uint32_t world_add_machine(struct world *world, const struct config *config)
+uint32_t world_add_machine(struct world *world, const struct config *config, uint32_t drift)
 {
-    CHECK(world->machine_count < MACHINES_MAX);
+    if (world->machine_count == world->machine_max) {
+        world->machine_max = world->machine_max == 0 ? 8 : world->machine_max * 2;
+        world->machines = realloc(world->machines, world->machine_max * sizeof *world->machines);
+    }
     const uint32_t number = world->machine_count++;
-    struct machine *machine = &world->machines[number];
+    struct machine *machine = world->machines[number] = calloc(1, sizeof *machine);
 
     machine->config = *config;
     machine->node_size = node_size(config);
@@ -53,7 +57,10 @@ uint32_t world_add_machine(struct world *world, const struct config *config)
     machine->node =
         mmap(NULL, machine->node_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     CHECK(machine->node != MAP_FAILED);
+    machine->clock_origin_ns = prng_below(&world->clock_prng, 1ull << 40);
+    machine->clock_drift = (int32_t)prng_below(&world->clock_prng, 2 * (uint64_t)drift + 1) - (int32_t)drift;
     disk_init(&machine->disk, world->seed, STREAM_DISK + number);
+    routes_add_place(&world->net.routes);
     return number;
 }
 
@@ -64,119 +71,61 @@ void world_after(struct world *world, uint64_t delay_ns, enum happening_kind kin
                                  .time_ns = world->now_ns + delay_ns, .kind = kind, .node = machine, .a = a, .b = b });
 }
 
-/* ---- bytes on their way ---- */
-
-static void flow_put(struct flow *flow, const void *data, uint32_t size)
+uint64_t world_known_index(const struct world *world, uint32_t number)
 {
-    if (flow->begin == flow->end) flow->begin = flow->end = 0;
-    if (flow->end + size > flow->capacity) {
-        if (flow->end > flow->begin) memmove(flow->data, flow->data + flow->begin, flow->end - flow->begin);
-        flow->end -= flow->begin;
-        flow->begin = 0;
-        while (flow->end + size > flow->capacity) flow->capacity = flow->capacity == 0 ? 4096 : flow->capacity * 2;
-        flow->data = realloc(flow->data, flow->capacity);
-    }
-    if (size > 0) memcpy(flow->data + flow->end, data, size);
-    flow->end += size;
+    const struct machine *machine = world->machines[number];
+
+    if (world->settled) return UINT64_MAX;
+    return machine->state == PROCESS_UP ? image_view(node_image(machine->node)).applied_index : 0;
 }
 
-static uint32_t flow_size(const struct flow *flow)
+/* ---- clocks ---- */
+
+int64_t world_wall_ms(const struct world *world)
 {
-    return flow->end - flow->begin;
+    return world->wall_true_ms + (int64_t)(world->now_ns / 1000000);
 }
 
-/* Mostly about the latency, now and then far longer: queues, retransmissions. */
-static uint64_t draw_latency(struct world *world)
+/* What the machine's monotonic clock shows. */
+static uint64_t clock_ns(const struct machine *machine, uint64_t now_ns)
 {
-    uint64_t delay = world->latency_ns / 2 + prng_below(&world->net_prng, world->latency_ns) + 1;
-    if (prng_chance(&world->net_prng, 1, 100)) delay += prng_below(&world->net_prng, world->latency_ns * 200);
-    return delay;
+    const uint64_t drifted = now_ns + (uint64_t)((int64_t)now_ns * machine->clock_drift / 1024);
+    return machine->clock_origin_ns + drifted;
 }
 
-static uint64_t after_flow(struct world *world, const struct wire *wire, struct flow *flow)
+/* When it will show that, in the world's time; not a nanosecond earlier. */
+static uint64_t when_clock_shows(const struct machine *machine, uint64_t shown_ns)
 {
-    uint64_t at = world->now_ns + draw_latency(world);
-    const uint64_t clogged = (uint64_t)wire->clogged_until_ms * 1000000;
-    if (at < clogged) at = clogged;
-    if (at <= flow->last_ns) at = flow->last_ns + 1;
-    flow->last_ns = at;
-    return at - world->now_ns;
+    if (shown_ns <= machine->clock_origin_ns) return 0;
+    uint64_t now_ns = (shown_ns - machine->clock_origin_ns) / (uint64_t)(1024 + machine->clock_drift) * 1024;
+    while (clock_ns(machine, now_ns) < shown_ns) now_ns += shown_ns - clock_ns(machine, now_ns);
+    return now_ns;
 }
 
-static void pump(struct world *world, uint32_t number)
-{
-    struct wire *wire = &world->wires[number];
-
-    if (wire->node_open && wire->receiving && flow_size(&wire->to_node) > 0 && !wire->arrival_queued) {
-        wire->arrival_queued = true;
-        world_after(world, after_flow(world, wire, &wire->to_node), HAPPENS_ARRIVAL, wire->machine, number,
-                    wire->generation);
-    }
-    if (wire->client_open && flow_size(&wire->to_client) > 0 && !wire->delivery_queued) {
-        wire->delivery_queued = true;
-        world_after(world, after_flow(world, wire, &wire->to_client), HAPPENS_DELIVERY, wire->machine, number,
-                    wire->generation);
-    }
-}
-
-static void release_wire(struct wire *wire)
-{
-    if (wire->node_open || wire->client_open) return;
-    wire->used = false;
-    wire->generation++;
-    wire->to_node.begin = wire->to_node.end = 0;
-    wire->to_client.begin = wire->to_client.end = 0;
-}
+/* ---- wires ---- */
 
 uint32_t world_connect(struct world *world, uint32_t client, uint32_t machine)
 {
-    if (world->machines[machine].state != PROCESS_UP) return WIRE_NONE;
-    for (uint32_t number = 0; number < world->machines[machine].config.links_max && number < WIRES_MAX; number++) {
-        struct wire *wire = &world->wires[number];
-        if (wire->used) continue;
-        const struct flow to_node = wire->to_node, to_client = wire->to_client;
-        *wire = (struct wire){ .used = true,
-                               .generation = wire->generation + 1,
-                               .machine = machine,
-                               .client = client,
-                               .client_open = true,
-                               .to_node = to_node,
-                               .to_client = to_client };
-        wire->to_node.last_ns = wire->to_client.last_ns = 0;
-        world_after(world, draw_latency(world), HAPPENS_OPENED, machine, number, wire->generation);
-        return number;
-    }
-    return WIRE_NONE;
+    const uint32_t wire = net_dial(&world->net, PLACE_CLIENT, machine, LISTENER_KAFKA);
+    net_connection(&world->net, wire)->ends[0].client = client;
+    return wire;
 }
 
-void world_write(struct world *world, uint32_t number, const void *data, uint32_t size)
+void world_write(struct world *world, uint32_t wire, const void *data, uint32_t size)
 {
-    struct wire *wire = &world->wires[number];
-    CHECK(wire->used && wire->client_open);
-    flow_put(&wire->to_node, data, size);
-    pump(world, number);
+    net_put(&world->net, wire, 0, data, size);
 }
 
-void world_hang_up(struct world *world, uint32_t number)
+void world_hang_up(struct world *world, uint32_t wire)
 {
-    struct wire *wire = &world->wires[number];
-    CHECK(wire->used && wire->client_open);
-    wire->client_open = false;
-    world_after(world, draw_latency(world), HAPPENS_CLOSED, wire->machine, number, wire->generation);
-}
-
-/* The node's side is over: what it had not taken or sent is gone. */
-static void node_side_ends(struct wire *wire)
-{
-    wire->node_open = wire->receiving = wire->sending = false;
-    wire->to_node.begin = wire->to_node.end = 0;
+    net_close(&world->net, wire, 0, false);
 }
 
 /* ---- processes ---- */
 
 void world_start(struct world *world, uint32_t number)
 {
-    struct machine *machine = &world->machines[number];
+    struct machine *machine = world->machines[number];
     CHECK(machine->state != PROCESS_UP);
     struct prng seed;
 
@@ -187,58 +136,49 @@ void world_start(struct world *world, uint32_t number)
     machine->stop_asked = machine->has_answered = false;
     machine->steps_at_start = machine->steps;
     machine->deadline_generation++;
-    machine->deadline_ns = UINT64_MAX;
-    prng_init(&seed, world->seed, STREAM_NODE + number);
-    for (uint32_t i = 0; i < machine->starts; i++) machine->config.seed[0] = prng_next(&seed);
+    machine->deadline_ns = machine->due_ns = UINT64_MAX;
+    world->net.routes.places[number].dark = false;
+    prng_init(&seed, world->seed ^ (uint64_t)machine->starts << 32, STREAM_NODE + number);
+    machine->config.seed[0] = prng_next(&seed);
     machine->config.seed[1] = prng_next(&seed);
     node_init(machine->node, &machine->config);
     world_after(world, 1000, HAPPENS_START, number, machine->starts, 0);
 }
 
-void world_kill(struct world *world, uint32_t number)
+static void end_process(struct world *world, uint32_t number, bool dark)
 {
-    struct machine *machine = &world->machines[number];
+    struct machine *machine = world->machines[number];
 
     if (machine->state == PROCESS_DOWN) return;
     machine->state = PROCESS_DOWN;
     machine->deadline_generation++;
     disk_kill(&machine->disk);
-    for (uint32_t i = 0; i < WIRES_MAX; i++) {
-        struct wire *wire = &world->wires[i];
-        if (!wire->used || wire->machine != number) continue;
-        node_side_ends(wire);
-        /* A connection that is reset forgets what its other end has not read yet. */
-        if (prng_chance(&world->net_prng, 1, 2)) wire->to_client.begin = wire->to_client.end = 0;
-        if (wire->client_open) {
-            world_after(world, draw_latency(world), HAPPENS_DELIVERY, number, i, wire->generation);
-            wire->delivery_queued = true;
-        }
-        release_wire(wire);
-    }
+    links_kill(world, number, dark);
 }
 
-void world_lose_power(struct world *world, uint32_t number, enum loss loss)
+void world_kill(struct world *world, uint32_t number)
 {
-    world_kill(world, number);
-    disk_lose_power(&world->machines[number].disk, loss);
+    end_process(world, number, false);
+}
+
+void world_lose_power(struct world *world, uint32_t number, enum loss loss, bool dark)
+{
+    end_process(world, number, dark);
+    world->net.routes.places[number].dark = dark;
+    disk_lose_power(&world->machines[number]->disk, loss);
 }
 
 void world_ask_stop(struct world *world, uint32_t number)
 {
-    world->machines[number].stop_asked = true;
-    world_after(world, 1, HAPPENS_START, number, world->machines[number].starts, 1);
+    world->machines[number]->stop_asked = true;
+    world_after(world, 1, HAPPENS_START, number, world->machines[number]->starts, 1);
 }
 
 /* ---- happenings to events ---- */
 
-static bool process_is_up(const struct world *world, uint32_t number)
-{
-    return world->machines[number].state == PROCESS_UP;
-}
-
-/* Bytes that the host lends lie in memory of their own, so that keeping a pointer into it is seen by the sanitizers,
- * and by everybody once it is overwritten. */
-static const uint8_t *lend(struct machine *machine, const uint8_t *data, uint32_t size)
+/* In memory of their own, so that keeping a pointer into it is seen by the sanitizers, and by everybody once it is
+ * overwritten. */
+const uint8_t *world_lend(struct machine *machine, const uint8_t *data, uint32_t size)
 {
     free(machine->lent);
     machine->lent = malloc(size);
@@ -247,209 +187,92 @@ static const uint8_t *lend(struct machine *machine, const uint8_t *data, uint32_
     return machine->lent;
 }
 
-static bool arrive(struct world *world, const struct happening *happening, struct event *event)
+static void poison(struct machine *machine)
 {
-    struct wire *wire = &world->wires[happening->a];
-    struct machine *machine = &world->machines[wire->machine];
-
-    if (wire->generation != happening->b) return false;
-    wire->arrival_queued = false;
-    if (!wire->node_open || !wire->receiving || flow_size(&wire->to_node) == 0) return false;
-    uint32_t size = flow_size(&wire->to_node);
-    if (size > wire->receive.size) size = wire->receive.size;
-    /* TCP knows no messages: now and then the bytes come in odd cuts. */
-    if (prng_chance(&world->host_prng, 1, 8)) size = 1 + (uint32_t)prng_below(&world->host_prng, size);
-    const uint8_t *data = wire->to_node.data + wire->to_node.begin;
-    if (wire->receive.into != NULL) {
-        memcpy(wire->receive.into, data, size);
-        data = wire->receive.into;
-    } else {
-        data = lend(machine, data, size);
-    }
-    wire->to_node.begin += size;
-    wire->receiving = false;
-    event->type = EVENT_RECEIVED;
-    event->received = (struct event_received){ .link = happening->a, .size = size, .data = data };
-    return true;
+    if (machine->lent == NULL) return;
+    memset(machine->lent, 0xdd, machine->lent_size);
+    free(machine->lent);
+    machine->lent = NULL;
 }
 
-static uint32_t piece_crc(const struct world *world, const struct wire *wire, uint8_t **copy, uint32_t *copy_size)
+/* A deadline that moved on since it was queued is queued anew: cheaper than to queue each of its moves. */
+static bool deadline_is_here(struct world *world, const struct happening *happening)
 {
-    const struct disk *disk = &world->machines[wire->machine].disk;
-    uint32_t crc = 0, total = 0;
+    struct machine *machine = world->machines[happening->node];
 
-    for (uint32_t i = 0; i < wire->send.piece_count; i++) total += wire->send.pieces[i].size;
-    uint8_t *bytes = malloc(total + 1);
-    uint32_t at = 0;
-    for (uint32_t i = 0; i < wire->send.piece_count; i++) {
-        const struct piece *piece = &wire->send.pieces[i];
-        if (piece->data != NULL) {
-            memcpy(bytes + at, piece->data, piece->size);
-            crc = crc32c(crc, bytes + at, piece->size);
-            at += piece->size;
-        } else {
-            at += disk_peek(disk, piece->path, piece->position, bytes + at, piece->size);
-        }
-    }
-    /* A file that is shorter than what was to be sent of it: the host can only end the link. */
-    *copy_size = at == total ? total : UINT32_MAX;
-    *copy = bytes;
-    return crc;
-}
-
-static bool send_is_done(struct world *world, const struct happening *happening, struct event *event)
-{
-    struct wire *wire = &world->wires[happening->a];
-    uint8_t *bytes;
-    uint32_t size;
-
-    if (wire->generation != happening->b || !wire->sending) return false;
-    const uint32_t crc = piece_crc(world, wire, &bytes, &size);
-    CHECK(crc == wire->send_crc); /* the loan law: what is being sent stays as it was */
-    wire->sending = false;
-    if (size == UINT32_MAX) {
-        free(bytes);
-        node_side_ends(wire);
-        event->type = EVENT_LINK_CLOSED;
-        event->link_closed.link = happening->a;
-        if (wire->client_open && !wire->delivery_queued) {
-            wire->delivery_queued = true;
-            world_after(world, draw_latency(world), HAPPENS_DELIVERY, wire->machine, happening->a, wire->generation);
-        }
-        release_wire(wire);
-        return true;
-    }
-    world_mix(world, crc32c(0, bytes, size));
-    if (wire->client_open) flow_put(&wire->to_client, bytes, size);
-    free(bytes);
-    pump(world, happening->a);
-    world->machines[wire->machine].has_answered = true;
-    event->type = EVENT_SENT;
-    event->sent.link = happening->a;
-    return true;
-}
-
-static void deliver(struct world *world, const struct happening *happening)
-{
-    struct wire *wire = &world->wires[happening->a];
-
-    if (wire->generation != happening->b || !wire->client_open) return;
-    wire->delivery_queued = false;
-    uint32_t size = flow_size(&wire->to_client);
-    if (size > 0) {
-        if (prng_chance(&world->host_prng, 1, 8)) size = 1 + (uint32_t)prng_below(&world->host_prng, size);
-        uint8_t *copy = malloc(size);
-        memcpy(copy, wire->to_client.data + wire->to_client.begin, size);
-        wire->to_client.begin += size;
-        run_on_bytes(world, wire->client, happening->a, copy, size);
-        free(copy);
-    }
-    if (wire->generation != happening->b || !wire->client_open) return;
-    if (flow_size(&wire->to_client) == 0 && !wire->node_open && wire->machine < world->machine_count) {
-        wire->client_open = false;
-        const uint32_t client = wire->client;
-        release_wire(wire);
-        run_on_hang_up(world, client, happening->a);
-        return;
-    }
-    pump(world, happening->a);
-}
-
-static bool open_link(struct world *world, const struct happening *happening, struct event *event)
-{
-    struct wire *wire = &world->wires[happening->a];
-
-    if (wire->generation != happening->b || !wire->used) return false;
-    if (!process_is_up(world, wire->machine)) {
-        wire->delivery_queued = true;
-        world_after(world, draw_latency(world), HAPPENS_DELIVERY, wire->machine, happening->a, wire->generation);
+    if (machine->state != PROCESS_UP || machine->deadline_generation != happening->b) return false;
+    machine->due_ns = UINT64_MAX;
+    if (machine->deadline_ns == UINT64_MAX) return false;
+    const uint64_t due_ns = when_clock_shows(machine, machine->deadline_ns);
+    if (due_ns > world->now_ns) {
+        machine->due_ns = due_ns;
+        world_after(world, due_ns - world->now_ns, HAPPENS_DEADLINE, happening->node, 0, happening->b);
         return false;
     }
-    wire->node_open = true;
-    event->type = EVENT_LINK_OPENED;
-    event->link_opened = (struct event_link_opened){ .link = happening->a, .peer = BYTES_LITERAL("client.sim:1") };
-    return true;
-}
-
-static bool close_link(struct world *world, const struct happening *happening, struct event *event)
-{
-    struct wire *wire = &world->wires[happening->a];
-
-    if (wire->generation != happening->b || !wire->used) return false;
-    if (!wire->node_open) { /* the node never knew, or knows already */
-        release_wire(wire);
-        return false;
-    }
-    node_side_ends(wire);
-    event->type = EVENT_LINK_CLOSED;
-    event->link_closed.link = happening->a;
-    if (wire->client_open && !wire->delivery_queued) {
-        wire->delivery_queued = true;
-        world_after(world, draw_latency(world), HAPPENS_DELIVERY, wire->machine, happening->a, wire->generation);
-    }
-    release_wire(wire);
+    machine->deadline_ns = UINT64_MAX;
     return true;
 }
 
 /* True if the happening is a fact for the node of machine `happening->node`. */
 static bool make_event(struct world *world, const struct happening *happening, struct event *event)
 {
-    struct machine *machine = &world->machines[happening->node];
+    struct machine *machine;
 
+    if (links_concern(happening->kind)) return links_event(world, happening, event);
     switch (happening->kind) {
     case HAPPENS_DISK:
-        if (!process_is_up(world, happening->node)) return false;
-        if (!machine->disk.orders[happening->a].used || happening->b != machine->starts) return false;
+        machine = world->machines[happening->node];
+        if (machine->state != PROCESS_UP || happening->b != machine->starts) return false;
+        if (!machine->disk.orders[happening->a].used) return false;
         disk_carry_out(&machine->disk, happening->a, event);
         return true;
-    case HAPPENS_ARRIVAL: return arrive(world, happening, event);
-    case HAPPENS_SENT: return send_is_done(world, happening, event);
-    case HAPPENS_OPENED: return open_link(world, happening, event);
-    case HAPPENS_CLOSED: return close_link(world, happening, event);
-    case HAPPENS_REFUSED:
-        if (!process_is_up(world, happening->node) || machine->starts != happening->b) return false;
-        event->type = EVENT_LINK_CLOSED;
-        event->link_closed = (struct event_link_closed){ .link = happening->a, .refused = true };
-        return true;
     case HAPPENS_DEADLINE:
-        if (!process_is_up(world, happening->node) || machine->deadline_generation != happening->b) return false;
-        machine->deadline_ns = UINT64_MAX;
+        if (!deadline_is_here(world, happening)) return false;
         event->type = EVENT_TIME_PASSED;
         return true;
     case HAPPENS_START:
-        if (!process_is_up(world, happening->node) || machine->starts != happening->a) return false;
+        machine = world->machines[happening->node];
+        if (machine->state != PROCESS_UP || machine->starts != happening->a) return false;
         event->type = happening->b == 0 ? EVENT_STARTED : EVENT_STOP_ASKED;
         return true;
-    case HAPPENS_DELIVERY: deliver(world, happening); return false;
     case HAPPENS_CLIENT: run_on_client(world, happening->a); return false;
     case HAPPENS_FAULT: run_on_fault(world, happening->a); return false;
-    case HAPPENS_FAULT_END: run_on_fault_end(world, happening->a); return false;
+    case HAPPENS_FAULT_END: run_on_fault_end(world, happening->a, happening->node, happening->b); return false;
     case HAPPENS_PHASE: run_on_phase(world); return false;
+    default: return false;
     }
-    return false;
 }
 
 /* A fact for a process that is paused waits until it goes on. */
 static bool postpone(struct world *world, const struct happening *happening)
 {
-    const struct machine *machine = &world->machines[happening->node];
-
-    switch (happening->kind) {
-    case HAPPENS_DISK:
-    case HAPPENS_ARRIVAL:
-    case HAPPENS_SENT:
-    case HAPPENS_OPENED:
-    case HAPPENS_CLOSED:
-    case HAPPENS_REFUSED:
-    case HAPPENS_DEADLINE:
-    case HAPPENS_START: break;
-    default: return false;
-    }
+    if (happening->kind > HAPPENS_START || happening->node == MACHINE_NONE) return false;
+    if (happening->kind == HAPPENS_KNOCK) return false; /* the kernel answers */
+    const struct machine *machine = world->machines[happening->node];
     if (world->now_ns >= machine->paused_until_ns) return false;
     struct happening later = *happening;
     later.time_ns = machine->paused_until_ns;
     queue_add(&world->queue, &later);
     return true;
+}
+
+static void begin_step(struct world *world, uint32_t number, struct event *event)
+{
+    struct machine *machine = world->machines[number];
+
+    event->mono_ns = clock_ns(machine, world->now_ns);
+    event->wall_ms = world_wall_ms(world) + machine->wall_offset_ms;
+    world->current = number;
+    machine->steps++;
+    world->events++;
+    world_mix(world, world->now_ns ^ (uint64_t)event->type << 56 ^ (uint64_t)number << 40);
+    if (event->type >= EVENT_WRITTEN && event->type <= EVENT_FILE_DONE) {
+        world_mix(world, event->disk.op ^ (uint64_t)event->disk.result << 40 ^ (uint64_t)event->disk.size << 8);
+    }
+    if (world->digests != NULL) fwrite(&world->digest, sizeof world->digest, 1, world->digests);
+    run_on_step(world, number, event);
+    machine->idle_steps = event->type == EVENT_TIME_PASSED ? machine->idle_steps + 1 : 0;
+    if (machine->idle_steps > IDLE_STEPS_MAX) run_on_spin(world, number);
 }
 
 struct node *host_wait(struct host *host, struct event *event)
@@ -458,71 +281,28 @@ struct node *host_wait(struct host *host, struct event *event)
     struct happening happening;
 
     while (!world->ended && world->events < world->events_max && queue_next(&world->queue, &happening)) {
-        world->now_ns = happening.time_ns;
+        world->now_ns = world->net.now_ns = happening.time_ns;
         if (postpone(world, &happening)) continue;
         *event = (struct event){ 0 };
         if (!make_event(world, &happening, event)) continue;
-        event->mono_ns = world->now_ns;
-        event->wall_ms = world->wall_base_ms + (int64_t)(world->now_ns / 1000000);
-        world->current = happening.node;
-        world->machines[happening.node].steps++;
-        world->events++;
-        world_mix(world, world->now_ns ^ (uint64_t)event->type << 56 ^ (uint64_t)happening.node << 48);
-        if (event->type >= EVENT_WRITTEN && event->type <= EVENT_FILE_DONE) {
-            world_mix(world, event->disk.op ^ (uint64_t)event->disk.result << 40 ^ (uint64_t)event->disk.size << 8);
-        }
-        if (world->digests != NULL) fwrite(&world->digest, sizeof world->digest, 1, world->digests);
-        run_on_step(world, happening.node, event);
-        struct machine *machine = &world->machines[happening.node];
-        machine->idle_steps = event->type == EVENT_TIME_PASSED ? machine->idle_steps + 1 : 0;
-        if (machine->idle_steps > IDLE_STEPS_MAX) run_on_spin(world, happening.node);
-        return world->machines[happening.node].node;
+        begin_step(world, happening.node, event);
+        return world->machines[happening.node]->node;
     }
     return NULL;
 }
 
 /* ---- orders to happenings ---- */
 
-static void order_send(struct world *world, const struct effect_send *send)
-{
-    struct wire *wire = &world->wires[send->link];
-    uint8_t *bytes;
-    uint32_t size;
-
-    CHECK(wire->used && wire->node_open && !wire->sending);
-    wire->sending = true;
-    wire->send = *send;
-    wire->send_crc = piece_crc(world, wire, &bytes, &size);
-    free(bytes);
-    world_after(world, after_flow(world, wire, &(struct flow){ 0 }) / 4 + 1, HAPPENS_SENT, wire->machine, send->link,
-                wire->generation);
-}
-
 static void order(struct world *world, uint32_t number, const struct effect *effect)
 {
-    struct machine *machine = &world->machines[number];
-    struct wire *wire;
+    struct machine *machine = world->machines[number];
     uint64_t delay_ns;
 
     switch (effect->type) {
-    case EFFECT_OPEN_LINK: /* no machine of this room listens to others */
-        world_after(world, draw_latency(world), HAPPENS_REFUSED, number, effect->open_link.link, machine->starts);
-        break;
+    case EFFECT_OPEN_LINK:
     case EFFECT_RECEIVE:
-        wire = &world->wires[effect->receive.link];
-        CHECK(wire->used && wire->node_open && !wire->receiving && effect->receive.size > 0);
-        wire->receiving = true;
-        wire->receive = effect->receive;
-        if (wire->receive.into != NULL) memset(wire->receive.into, 0xa5, MIN(wire->receive.size, 64U));
-        pump(world, effect->receive.link);
-        break;
-    case EFFECT_SEND: order_send(world, &effect->send); break;
-    case EFFECT_CLOSE_LINK:
-        wire = &world->wires[effect->close_link.link];
-        CHECK(wire->used && wire->node_open);
-        world_after(world, 1 + prng_below(&world->host_prng, 50000), HAPPENS_CLOSED, number, effect->close_link.link,
-                    wire->generation);
-        break;
+    case EFFECT_SEND:
+    case EFFECT_CLOSE_LINK: links_order(world, number, effect); break;
     case EFFECT_WRITE:
     case EFFECT_SYNC:
     case EFFECT_READ:
@@ -557,19 +337,25 @@ static void shuffle(struct world *world, struct effects *effects)
     }
 }
 
-static void poison(struct machine *machine)
+static void set_deadline(struct world *world, uint32_t number)
 {
-    if (machine->lent == NULL) return;
-    memset(machine->lent, 0xdd, machine->lent_size);
-    free(machine->lent);
-    machine->lent = NULL;
+    struct machine *machine = world->machines[number];
+
+    machine->deadline_ns = node_deadline_ns(machine->node);
+    if (machine->deadline_ns == UINT64_MAX) return;
+    uint64_t due_ns = when_clock_shows(machine, machine->deadline_ns);
+    if (due_ns <= world->now_ns) due_ns = world->now_ns + 1;
+    if (due_ns >= machine->due_ns) return; /* the one that is queued will see to it */
+    machine->due_ns = due_ns;
+    machine->deadline_generation++;
+    world_after(world, due_ns - world->now_ns, HAPPENS_DEADLINE, number, 0, machine->deadline_generation);
 }
 
 void host_do(struct host *host, struct effects *effects)
 {
     struct world *world = host->world;
     const uint32_t number = world->current;
-    struct machine *machine = &world->machines[number];
+    struct machine *machine = world->machines[number];
 
     run_on_orders(world, number, effects);
     poison(machine);
@@ -583,16 +369,10 @@ void host_do(struct host *host, struct effects *effects)
         run_on_halt(world, number);
         return;
     }
-    if (machine->checks_every > 0 && machine->steps % machine->checks_every == 0 && machine->state == PROCESS_UP) {
-        node_check(machine->node);
-    }
-    const uint64_t deadline_ns = node_deadline_ns(machine->node);
-    if (deadline_ns == machine->deadline_ns || machine->state != PROCESS_UP) return;
-    machine->deadline_ns = deadline_ns;
-    machine->deadline_generation++;
-    if (deadline_ns == UINT64_MAX) return;
-    const uint64_t delay = deadline_ns > world->now_ns ? deadline_ns - world->now_ns : 1;
-    world_after(world, delay, HAPPENS_DEADLINE, number, 0, machine->deadline_generation);
+    if (machine->state != PROCESS_UP) return;
+    if (machine->checks_every > 0 && machine->steps % machine->checks_every == 0) node_check(machine->node);
+    run_on_stepped(world, number);
+    set_deadline(world, number);
 }
 
 void world_run(struct world *world)

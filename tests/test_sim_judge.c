@@ -99,6 +99,45 @@ static void twice(void)
     judge_on_end(&judge);
 }
 
+static void read_sitting(int64_t offset, uint32_t sitting, uint64_t number)
+{
+    struct made record = made(number);
+    record.sitting = sitting;
+    judge_on_read(&judge, partition, offset, &record);
+}
+
+static void given_up_connection_is_read_late(void)
+{
+    read_sitting(0, 1, 0);
+    read_sitting(1, 2, 5);
+    read_sitting(2, 1, 1);
+    read_sitting(3, 2, 6);
+    judge_on_end(&judge);
+}
+
+static void one_connection_out_of_order(void)
+{
+    read_sitting(0, 2, 5);
+    read_sitting(1, 1, 1);
+    read_sitting(2, 2, 4);
+    judge_on_end(&judge);
+}
+
+static void two_leaders(void)
+{
+    judge_on_leader(&judge, &topic, 0, 4, 1);
+    judge_on_leader(&judge, &topic, 0, 5, 2);
+    judge_on_leader(&judge, &topic, 0, 4, 2);
+}
+
+static void leaders_change(void)
+{
+    judge_on_leader(&judge, &topic, 0, 4, 1);
+    judge_on_leader(&judge, &topic, 0, 5, -1);
+    judge_on_leader(&judge, &topic, 0, 6, 2);
+    judge_on_leader(&judge, &topic, 0, 4, 1);
+}
+
 static void gap(void)
 {
     judge.consecutive[3] = true;
@@ -116,14 +155,30 @@ static void topic_vanishes(void)
 {
     judge.now_ns = 10;
     judge_on_topic(&judge, &topic, "t", 1);
-    judge_on_topic_absent(&judge, "t", 20);
+    judge_on_topic_absent(&judge, "t", &(struct asked){ 20, 0 });
 }
 
 static void topic_asked_for_too_early(void)
 {
     judge.now_ns = 10;
     judge_on_topic(&judge, &topic, "t", 1);
-    judge_on_topic_absent(&judge, "t", 5);
+    judge_on_topic_absent(&judge, "t", &(struct asked){ 5, 0 });
+}
+
+static void node_is_behind(void)
+{
+    judge.now_ns = 10;
+    judge.index = 7;
+    judge_on_topic(&judge, &topic, "t", 1);
+    judge_on_topic_absent(&judge, "t", &(struct asked){ 20, 6 });
+}
+
+static void node_is_level(void)
+{
+    judge.now_ns = 10;
+    judge.index = 7;
+    judge_on_topic(&judge, &topic, "t", 1);
+    judge_on_topic_absent(&judge, "t", &(struct asked){ 20, 7 });
 }
 
 static void topic_comes_back(void)
@@ -132,7 +187,7 @@ static void topic_comes_back(void)
     judge_on_topic_deleting(&judge, &topic);
     judge.now_ns = 10;
     judge_on_topic_deleted(&judge, &topic);
-    judge_on_topic_seen(&judge, &topic, "t", 1, 20);
+    judge_on_topic_seen(&judge, &topic, "t", 1, &(struct asked){ 20, 0 });
 }
 
 static const struct rule_row {
@@ -150,11 +205,17 @@ static const struct rule_row {
     { "the start moves, and nobody deleted records", records_vanish, RULE_O1 },
     { "deleted records are back", deleted_and_back, RULE_O1 },
     { "a record is there twice", twice, RULE_O8 },
+    { "a connection that was given up is read late", given_up_connection_is_read_late, RULE_NONE },
+    { "one connection's records are out of order", one_connection_out_of_order, RULE_O8 },
     { "an idempotent producer's record is missing between two", gap, RULE_O8 },
     { "a consumer is given later records than it asked for", skipped, RULE_O11 },
     { "an acknowledged topic is not there", topic_vanishes, RULE_O6 },
     { "it was asked for before it was there", topic_asked_for_too_early, RULE_NONE },
+    { "a node that is behind does not know of it", node_is_behind, RULE_NONE },
+    { "a node that has applied as much has to", node_is_level, RULE_O6 },
     { "a deleted topic is there again", topic_comes_back, RULE_O6 },
+    { "two brokers lead in one epoch", two_leaders, RULE_O4 },
+    { "each epoch has a leader, or none", leaders_change, RULE_NONE },
 };
 
 TEST(rules)

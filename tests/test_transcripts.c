@@ -221,9 +221,14 @@ void run_on_fault(struct world *seen, uint32_t entry)
     (void)seen, (void)entry;
 }
 
-void run_on_fault_end(struct world *seen, uint32_t entry)
+void run_on_fault_end(struct world *seen, uint32_t entry, uint32_t machine, uint32_t detail)
 {
-    (void)seen, (void)entry;
+    (void)seen, (void)entry, (void)machine, (void)detail;
+}
+
+void run_on_stepped(struct world *seen, uint32_t machine)
+{
+    (void)seen, (void)machine;
 }
 
 void run_on_spin(struct world *seen, uint32_t machine)
@@ -253,9 +258,7 @@ static void await(void)
 
 static void connect_if_needed(void)
 {
-    if (session.wire == WIRE_NONE && !session_connect(&session, &world, 0, 0)) {
-        fprintf(out, "client: nobody listens\n");
-    }
+    if (session.wire == WIRE_NONE) session_connect(&session, &world, 0, 0);
 }
 
 static struct bytes text(const char *string)
@@ -294,7 +297,7 @@ static void produce(char **words, int count)
 
     record_batch_builder_init(&builder, last_batch, sizeof last_batch);
     for (int i = 4; i < count; i++) {
-        const struct record_input record = { .timestamp = world.wall_base_ms, .value = text(words[i]) };
+        const struct record_input record = { .timestamp = world.wall_true_ms, .value = text(words[i]) };
         CHECK(record_batch_builder_add(&builder, &record));
     }
     if (producer_id >= 0) {
@@ -378,7 +381,7 @@ static void ask_producer_id(void)
 /* True if it was one of the commands that concern machine and disk. */
 static bool machine_command(const char *command)
 {
-    struct disk *disk = &world.machines[0].disk;
+    struct disk *disk = &world.machines[0]->disk;
 
     if (strcmp(command, "start") == 0) {
         world_start(&world, 0);
@@ -390,7 +393,7 @@ static bool machine_command(const char *command)
         world_kill(&world, 0);
         pass(50);
     } else if (strcmp(command, "power-loss") == 0) {
-        world_lose_power(&world, 0, LOSS_ALL);
+        world_lose_power(&world, 0, LOSS_ALL, false);
         pass(50);
     } else if (strcmp(command, "sync-fails") == 0) {
         disk->sync_fails_in = 1;
@@ -449,8 +452,8 @@ static void begin_world(void)
     config.journal_files_max = 4;
     config.meta_journal_file_size = 64 * 1024;
     config.message_size_max = 64 * 1024;
-    world_init(&world, 1);
-    world_add_machine(&world, &config);
+    world_init(&world, 1, 100 * 1000);
+    world_add_machine(&world, &config, 0);
     session_init(&session);
     producer_id = -1;
 }

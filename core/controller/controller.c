@@ -584,6 +584,11 @@ bool controller_producer_id(struct controller *controller, int64_t *producer_id,
 
 /* ---- for status and metrics ---- */
 
+const struct raft *controller_raft(const struct controller *controller)
+{
+    return metadata_log_raft(controller->log);
+}
+
 struct controller_view controller_view(const struct controller *controller)
 {
     const struct metadata_log_view log = metadata_log_view(controller->log);

@@ -159,6 +159,10 @@ struct controller_view {
 };
 struct controller_view controller_view(const struct controller *controller);
 
+/* For a judge: all that raft/raft.h can be asked. */
+struct raft;
+const struct raft *controller_raft(const struct controller *controller);
+
 void controller_check(const struct controller *controller);
 
 #endif

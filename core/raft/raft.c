@@ -278,6 +278,21 @@ uint64_t raft_deadline_ns(const struct raft *raft)
     return MIN(deadline_ns, raft->election.deadline_ns);
 }
 
+uint64_t raft_id(const struct raft *raft)
+{
+    return raft->config.id;
+}
+
+bool raft_is_started(const struct raft *raft)
+{
+    return raft->started;
+}
+
+bool raft_snapshot_is_arriving(const struct raft *raft)
+{
+    return raft->receiving.from != 0;
+}
+
 enum raft_role raft_role(const struct raft *raft)
 {
     return raft->role;
@@ -301,6 +316,11 @@ uint64_t raft_leader(const struct raft *raft)
 uint64_t raft_commit_index(const struct raft *raft)
 {
     return raft->told_index;
+}
+
+uint64_t raft_stored_index(const struct raft *raft)
+{
+    return raft->storage.stored_index;
 }
 
 uint64_t raft_last_index(const struct raft *raft)

@@ -218,13 +218,16 @@ void raft_compact(struct raft *raft, uint64_t index);
 enum raft_role { RAFT_FOLLOWER, RAFT_PRE_CANDIDATE, RAFT_CANDIDATE, RAFT_LEADER };
 
 uint64_t raft_deadline_ns(const struct raft *raft); /* when to call raft_on_time next; RAFT_NEVER if nothing waits */
+uint64_t raft_id(const struct raft *raft);
+bool raft_is_started(const struct raft *raft); /* all that was on disk is restored */
 enum raft_role raft_role(const struct raft *raft);
 uint64_t raft_term(const struct raft *raft);
 uint64_t raft_vote(const struct raft *raft);         /* 0: nobody in this term */
 uint64_t raft_leader(const struct raft *raft);       /* 0: none known */
 uint64_t raft_commit_index(const struct raft *raft); /* as put out: committed and on our own disk */
 uint64_t raft_last_index(const struct raft *raft);
-uint64_t raft_first_index(const struct raft *raft); /* of the trail; last_index + 1 if it is empty */
+uint64_t raft_stored_index(const struct raft *raft); /* our own disk has all up to here, as far as we were told */
+uint64_t raft_first_index(const struct raft *raft);  /* of the trail; last_index + 1 if it is empty */
 
 /* An entry of the trail; first_index <= index <= last_index. */
 struct raft_entry raft_entry(const struct raft *raft, uint64_t index);
@@ -236,6 +239,9 @@ bool raft_configuration_is_committed(const struct raft *raft);
 /* The one that was in force after entry `index`, for a snapshot there; NULL: not known any more (take it at a newer
  * index) or not yet (so much is not committed here). */
 const struct raft_configuration *raft_configuration_at(const struct raft *raft, uint64_t index);
+
+/* Whether one is being received, or installed. */
+bool raft_snapshot_is_arriving(const struct raft *raft);
 
 /* Whether the snapshot at `index` may still be sent; if not, and it is not the newest, it may be deleted. */
 bool raft_snapshot_needed(const struct raft *raft, uint64_t index);

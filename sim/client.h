@@ -1,0 +1,131 @@
+/* client.h -- those who speak Kafka's protocol with the cluster: what they have in common, and what each kind knows.
+ *
+ * A client asks any node for the metadata, and from then on talks to the nodes that the answer names: a producer and a
+ * consumer to the leader of each partition, an administrator to whomever he likes. What it believes is as old as that
+ * answer. Where a node says that it does not lead, or nothing at all, the client asks again, somebody else perhaps. */
+#ifndef CHRONIK_SIM_CLIENT_H
+#define CHRONIK_SIM_CLIENT_H
+
+#include "sim/judge.h"
+#include "sim/session.h"
+
+struct run;
+
+enum { TOPICS_MAX = 8, TARGETS_MAX = 64, OUTSTANDING_MAX = 8, SESSIONS_MAX = 8 };
+
+enum client_kind { CLIENT_PRODUCER, CLIENT_CONSUMER, CLIENT_ADMINISTRATOR };
+
+/* A partition as a client knows it. */
+struct target {
+    uint32_t topic; /* number of the name */
+    struct uuid topic_id;
+    int32_t index;
+    uint32_t leader; /* machine; MACHINE_NONE: nobody, for all we know */
+    int32_t leader_epoch;
+    struct judged_partition *judged;
+    uint64_t next_number; /* producer */
+    int32_t next_sequence;
+    int64_t position;  /* consumer: offset wanted next */
+    int64_t end;       /* consumer: high watermark when it read all of it; -1: not there yet */
+    bool start_wanted; /* consumer: its position is out of range */
+    struct floor floor;
+};
+
+/* A batch that a producer has sent and has no final answer for. */
+struct outstanding {
+    uint64_t request; /* it was sent with last */
+    bool in_flight;   /* to `machine`, and not answered */
+    uint32_t machine;
+    bool sent_again;
+    uint32_t sitting; /* in which it was made */
+    uint32_t target;
+    uint64_t first_number;
+    uint32_t count;
+    uint8_t *bytes;
+    uint32_t size;
+    uint64_t digests[64];
+};
+
+struct administration {
+    uint32_t made;  /* topics so far: their names are numbered */
+    bool has_topic; /* one of them exists, for all we know */
+    struct uuid topic_id;
+    int64_t wanted_start; /* of a DeleteRecords under way */
+    uint32_t target;
+    uint32_t config; /* max.message.bytes of the topic of this number is its to change */
+};
+
+struct client {
+    enum client_kind kind;
+    uint32_t number;
+    struct prng prng;
+    struct session sessions[SESSIONS_MAX];
+    uint32_t session_count; /* ever used */
+    uint32_t sittings;      /* connections that it had */
+    uint64_t wake_ns;       /* when it wakes up next; 0: not at all */
+    bool ready;             /* knows its targets */
+    bool stale;             /* and should ask for them again */
+    uint32_t asking;        /* wire, on which it does; WIRE_NONE: it does not */
+    bool done;              /* nothing to do in this phase */
+    bool idempotent;
+    int32_t tiny; /* consumer: limits of all its fetches for a while; 0: drawn anew each time */
+    bool listed;  /* consumer, verifying: it has seen all topics and configs */
+    int16_t acks;
+    int64_t producer_id;
+    int16_t producer_epoch;
+    bool id_asked;
+    uint32_t to_make;
+    uint64_t next_request;
+    uint32_t shadow_weight; /* producer: of the response being read */
+    struct outstanding outstanding[OUTSTANDING_MAX];
+    uint32_t outstanding_count;
+    struct target targets[TARGETS_MAX];
+    uint32_t target_count;
+    struct administration administration;
+};
+
+void client_init(struct client *client, enum client_kind kind, uint32_t number, uint64_t seed);
+void client_free(struct client *client);
+
+void client_wake(struct run *run, struct client *client, uint64_t delay_ns);
+bool client_is_done(const struct run *run, const struct client *client);
+
+/* ---- facts ---- */
+void client_on_wake(struct run *run, struct client *client);
+void client_on_bytes(struct run *run, struct client *client, uint32_t wire, const uint8_t *data, uint32_t size);
+void client_on_hang_up(struct run *run, struct client *client, uint32_t wire);
+
+/* ---- for the kinds ---- */
+
+/* The connection to a machine, made if there is none; NULL: it has too many, and waits for answers on all. */
+struct session *client_session(struct run *run, struct client *client, uint32_t machine);
+
+/* To any node: one that is connected already, mostly. NULL as above. */
+struct session *client_any_session(struct run *run, struct client *client);
+
+uint32_t client_pending(const struct client *client); /* answers that it waits for */
+
+/* Breaks one connection off, or all, and comes again. */
+void client_drop(struct run *run, struct client *client, struct session *session);
+void client_drop_all(struct run *run, struct client *client);
+
+void topic_name(uint32_t topic, char name[32]);
+void list_topics(struct run *run, struct client *client);
+
+void producer_work(struct run *run, struct client *client);
+void producer_on_response(struct run *run, struct client *client, struct session *session, struct response *response);
+void producer_on_lost(struct client *client, uint32_t machine);
+
+void consumer_work(struct run *run, struct client *client);
+void consumer_on_response(struct run *run, struct client *client, struct response *response);
+void consumer_read_all(struct client *client);
+
+void administrator_work(struct run *run, struct client *client);
+void administrator_on_response(struct run *run, struct client *client, struct response *response);
+void describe_config(struct run *run, struct client *client, uint32_t config);
+void on_described(struct run *run, struct response *response);
+
+/* The digest and identity of a record of ours. False: it is none. */
+bool made_of(struct bytes value, struct made *made);
+
+#endif

@@ -1,0 +1,154 @@
+/* draw.c -- which faults does a seed make? Each kind has a stream of its own: switching one off leaves the others
+ * where they were. */
+#include "sim/schedule.h"
+
+#include "base/bytes.h"
+#include "sim/world.h"
+
+static void add_range(struct machine_set *set, uint32_t first, uint32_t last)
+{
+    set->ranges[set->range_count].first = first;
+    set->ranges[set->range_count++].last = last;
+}
+
+/* One machine, mostly; where several may be hit, now and then so many, in a run of neighbours or here and there. */
+static void draw_machines(struct machine_set *set, struct prng *prng, uint32_t machines, bool several)
+{
+    const uint32_t first = (uint32_t)prng_below(prng, machines);
+    const uint32_t count = 1 + (uint32_t)prng_below(prng, MAX(machines / 2, 1U));
+    const bool together = prng_chance(prng, 1, 2);
+
+    *set = (struct machine_set){ 0 };
+    if (!several || machines == 1) {
+        add_range(set, first, first);
+    } else if (together) {
+        add_range(set, first, MIN(first + count, machines) - 1);
+    } else {
+        for (uint32_t i = 0, at = first; i < MIN(count, (uint32_t)SET_RANGES_MAX) && at < machines; i++) {
+            add_range(set, at, at);
+            at += 1 + (uint32_t)prng_below(prng, MAX(2 * machines / count, 1U));
+        }
+    }
+}
+
+static bool hits_several(enum fault_kind kind, struct prng *prng)
+{
+    const bool now_and_then = prng_chance(prng, 1, 6), mostly = prng_chance(prng, 2, 3);
+
+    switch (kind) {
+    case FAULT_PARTITION:
+    case FAULT_SWIZZLE: return mostly;
+    case FAULT_POWER_LOSS:
+    case FAULT_KILL:
+    case FAULT_STOP:
+    case FAULT_PAUSE:
+    case FAULT_SLOW:
+    case FAULT_CLOCK_STEP: return now_and_then;
+    default: return false;
+    }
+}
+
+/* kafka, node, wal: all of them mostly, or what nodes say to each other, or one alone. */
+static int32_t draw_channels(struct prng *prng)
+{
+    static const int32_t some[] = { 7, 7, 6, 6, 2, 4, 1 };
+    return some[prng_below(prng, COUNT_OF(some))];
+}
+
+static void draw_values(struct fault *fault, struct prng *prng)
+{
+    int32_t *values = fault->values;
+
+    switch (fault->kind) {
+    case FAULT_POWER_LOSS:
+        values[0] = (int32_t)prng_below(prng, LOSS_COUNT + 1);
+        if (values[0] >= LOSS_COUNT) values[0] = LOSS_MIXED;
+        values[1] = prng_chance(prng, 1, 4);
+        break;
+    case FAULT_STALL:
+        values[0] = 2 + (int32_t)prng_below(prng, 200);
+        values[1] = (int32_t)prng_below(prng, STALLED_COUNT);
+        break;
+    case FAULT_STOP: values[0] = (int32_t)prng_below(prng, 2); break;
+    case FAULT_SYNC_FAILS:
+        values[0] = 1 + (int32_t)prng_below(prng, prng_chance(prng, 1, 2) ? 3 : 20);
+        values[1] = (int32_t)prng_below(prng, STALLED_COUNT);
+        break;
+    case FAULT_RESET:
+    case FAULT_MUTE:
+    case FAULT_CLOG:
+        values[0] = 1 + (int32_t)prng_below(prng, 4);
+        values[1] = draw_channels(prng);
+        break;
+    case FAULT_PARTITION:
+        values[0] = prng_chance(prng, 1, 2) ? WAYS_BOTH : 1 + (int32_t)prng_below(prng, 2);
+        values[1] = draw_channels(prng);
+        break;
+    case FAULT_SWIZZLE:
+        values[0] = 1 + (int32_t)prng_below(prng, 300 * 1000);
+        values[1] = draw_channels(prng);
+        break;
+    case FAULT_SLOW: values[0] = 2 << prng_below(prng, 9); break;
+    case FAULT_CLOCK_STEP: values[0] = (int32_t)prng_below(prng, 3000) - 1500; break;
+    default: break;
+    }
+}
+
+static void draw_duration(struct fault *fault, struct prng *prng)
+{
+    const uint64_t stretch = 1 + prng_below(prng, 20);
+
+    fault->duration_us = 1000 + prng_below(prng, 400 * 1000);
+    switch (fault->kind) {
+    case FAULT_PAUSE:
+    case FAULT_PARTITION:
+    case FAULT_SLOW: fault->duration_us *= stretch; break;
+    case FAULT_STOP:
+    case FAULT_SYNC_FAILS:
+    case FAULT_FLIP:
+    case FAULT_RESET:
+    case FAULT_MUTE:
+    case FAULT_CLOCK_STEP:
+    case FAULT_JOIN:
+    case FAULT_REMOVE:
+    case FAULT_TRANSFER: fault->duration_us = 0; break;
+    default: break;
+    }
+}
+
+static void draw_details(struct fault *fault, struct prng *prng, uint32_t machines, bool aimed)
+{
+    const bool crash = fault->kind == FAULT_POWER_LOSS || fault->kind == FAULT_KILL;
+
+    draw_machines(&fault->machines, prng, machines, hits_several(fault->kind, prng));
+    const bool at_leader = prng_chance(prng, 1, 4);
+    if (at_leader && machines > 1 && fault->kind != FAULT_JOIN && fault->kind != FAULT_TRANSFER) {
+        fault->machines = (struct machine_set){ .role = ROLE_LEADER };
+    }
+    draw_duration(fault, prng);
+    draw_values(fault, prng);
+    const uint32_t aim = (uint32_t)prng_below(prng, machines > 1 ? AIM_COUNT : AIM_ELECTION);
+    if (aimed && crash) fault->aim = (enum aim)aim;
+}
+
+void schedule_draw(struct schedule *schedule, uint64_t seed, const struct fault_rates *rates, uint32_t machines,
+                   uint64_t begin_us, uint64_t end_us)
+{
+    schedule->count = 0;
+    for (enum fault_kind kind = 0; kind < FAULT_COUNT; kind++) {
+        struct prng prng;
+        prng_init(&prng, seed, (uint64_t)STREAM_FAULTS << 32 | kind);
+        if (rates->per_100_s[kind] == 0) continue;
+        const uint64_t every_us = 100 * 1000 * 1000 / rates->per_100_s[kind];
+        uint64_t time_us = begin_us;
+        for (;;) {
+            struct fault fault = { .kind = kind };
+            time_us += 1 + prng_below(&prng, 2 * every_us);
+            fault.time_us = time_us;
+            draw_details(&fault, &prng, machines, rates->aimed);
+            if (time_us >= end_us || schedule->count == SCHEDULE_MAX) break;
+            schedule->list[schedule->count++] = fault;
+        }
+    }
+    schedule_sort(schedule);
+}

@@ -1,0 +1,31 @@
+/* options.h -- what does the command line want? */
+#ifndef CHRONIK_SIM_OPTIONS_H
+#define CHRONIK_SIM_OPTIONS_H
+
+#include "sim/run.h"
+
+enum { JOBS_MAX = 64 };
+
+struct options {
+    uint64_t seed_first, seed_last; /* both included */
+    bool many;
+    uint64_t jobs;
+    bool check;
+    bool keep_going;
+    uint64_t seconds_max;
+    const char *trace, *schedule, *save_schedule, *mutant;
+    bool mutants;
+    bool report;
+    bool quiet;
+    struct wishes wishes;
+};
+
+extern const char options_usage[];
+
+/* False: *odd is the word that is not understood, or has none or a wrong one behind it. */
+bool options_parse(int argc, char **argv, struct options *options, const char **odd);
+
+/* The words that make the same run of a seed again, each with a space before it. */
+void options_format_wishes(const struct wishes *wishes, char *text, uint32_t size);
+
+#endif
