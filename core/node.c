@@ -292,6 +292,22 @@ static void on_change(struct node *node, const struct image_change *change)
     }
 }
 
+static void route_done(struct node *node)
+{
+    uint64_t wish;
+
+    while ((wish = controller_next_done(node->controller)) != 0) broker_on_wish(node->broker, wish);
+}
+
+/* What this node has to decide, as the leader of the metadata log; whoever asked. */
+static void route_wishes(struct node *node, struct effects *effects)
+{
+    struct wish wish;
+
+    while (controller_next_wish(node->controller, &wish, effects)) broker_decide(node->broker, &wish, effects);
+    route_done(node);
+}
+
 /* What the metadata log applied, carried on to logs and clients. Before that, what there was already is applied: the
  * logs are opened from the image as a whole. */
 static void route_changes(struct node *node, struct effects *effects)
@@ -304,7 +320,7 @@ static void route_changes(struct node *node, struct effects *effects)
         count++;
     }
     node->work_left |= count == CHANGES_PER_STEP_MAX;
-    broker_on_applied(node->broker, controller_applied_index(node->controller));
+    route_done(node);
 }
 
 /* What became durable, and which reads may be asked again. */
@@ -409,6 +425,7 @@ void node_step(struct node *node, const struct event *event, struct effects *eff
     advance(node, effects);
     if (node->phase == PHASE_HALTED) return;
     broker_work(node->broker, effects);
+    if (node->phase >= PHASE_METADATA) route_wishes(node, effects);
     if (node->phase >= PHASE_LOGS) logs_commit(node->logs, node->mono_ns, node->wall_ms, effects);
     if (node->phase >= PHASE_METADATA) controller_commit(node->controller, effects);
     if (halt_if_broken(node, effects)) return;

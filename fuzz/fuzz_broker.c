@@ -68,6 +68,21 @@ static void knob(struct world *world, uint8_t which, uint8_t value)
     }
 }
 
+/* Something comes of the oldest open wish, or of a younger one. */
+static void wish(struct world *world, uint8_t which, uint8_t what)
+{
+    static const enum wish_verdict verdicts[] = { WISH_ANSWERED,  WISH_GRANTED, WISH_MALFORMED,
+                                                  WISH_TOO_LARGE, WISH_UNTOLD,  WISH_GIVEN_UP };
+    const uint64_t last = world->controller.wish;
+    const enum wish_verdict verdict = verdicts[what % COUNT_OF(verdicts)];
+
+    world->controller.refusals_left = what >= 128 ? which % 4 : 0;
+    if (last == 0) return;
+    const uint64_t chosen = last - which % MIN(last, UINT64_C(8));
+    if (fake_wish_at(&world->controller, chosen)->verdict != WISH_OPEN) return;
+    world_done(world, chosen, verdict, verdict <= WISH_GRANTED ? BYTES_LITERAL("\1answer") : (struct bytes){ 0 });
+}
+
 static void command(struct world *world, struct reader *input)
 {
     const uint8_t what = taken(input);
@@ -86,7 +101,7 @@ static void command(struct world *world, struct reader *input)
         break;
     case 7: world_pass(world, (uint64_t)taken(input) * taken(input)); break;
     case 8: world_read_done(world); break;
-    case 9: world_applied(world, taken(input)); break;
+    case 9: wish(world, taken(input), taken(input)); break;
     case 10: world->controller.producer_id_end += 2; break;
     case 11: world_move(world, link); break;
     default: world_run(world);

@@ -386,13 +386,24 @@ static inline uint32_t world_log(const struct world *world, const char *topic, i
     return image_partition_slot(world->image, image_topic_by_name(world->image, text_of(topic)), partition);
 }
 
-/* The image has moved on. */
-static inline void world_applied(struct world *world, uint64_t index)
+/* Something came of a wish: these bytes, if it is an answer. */
+static inline void world_done(struct world *world, uint64_t wish, enum wish_verdict verdict, struct bytes answer)
 {
+    struct fake_wish *made = fake_wish_at(&world->controller, wish);
+
+    CHECK(answer.size <= FAKE_ANSWER_MAX);
+    made->verdict = verdict;
+    made->answer_size = answer.size;
+    if (answer.size > 0) memcpy(made->answer, answer.data, answer.size);
     world_begin(world);
-    broker_on_applied(world->broker, index);
+    broker_on_wish(world->broker, wish);
     world_end(world);
     world_run(world);
+}
+
+static inline void world_granted(struct world *world, uint64_t wish)
+{
+    world_done(world, wish, WISH_GRANTED, (struct bytes){ 0 });
 }
 
 /* The disk has answered every read that waits. */

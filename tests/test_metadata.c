@@ -161,19 +161,18 @@ TEST(a_topic_is_made_by_asking_and_the_answer_waits_for_it)
     struct world *world = world_serving();
     struct metadata_response got;
 
-    world->controller.index = image_view(world->image).applied_index;
     put_metadata(world, 9, 1, "new", true);
-    EXPECT_TEXT("proposed", "new", world->controller.asked[0]);
+    EXPECT_TEXT("wished for", "new", world->controller.asked[0]);
     EXPECT_NO_ANSWER("not there yet", world, 0);
     world_topic(world, "new", 1, 1);
-    world_applied(world, world->controller.index);
+    world_granted(world, world->controller.wish);
     WORLD_GET("there", world, 0, API_METADATA, metadata, 9, 1, &got);
     EXPECT_EQ("complete", ERROR_NONE, got.topics[0].error_code);
     EXPECT_EQ("with its leader", 1, got.topics[0].partitions[0].leader_id);
-    EXPECT_EQ("proposed once", 1, world->controller.asked_count);
+    EXPECT_EQ("wished for once", 1, world->controller.asked_count);
     put_metadata(world, 9, 2, "new", true);
     WORLD_GET("at once", world, 0, API_METADATA, metadata, 9, 2, &got);
-    EXPECT_EQ("not proposed again", 1, world->controller.asked_count);
+    EXPECT_EQ("not wished for again", 1, world->controller.asked_count);
     world_free(world);
 }
 
@@ -183,13 +182,12 @@ TEST(a_topic_that_is_long_in_the_making_is_asked_for_again)
     struct metadata_response got;
 
     put_metadata(world, 9, 1, "new", true);
-    world->controller.index += 100; /* the image is far behind */
     world_pass(world, 4999);
     EXPECT_NO_ANSWER("patience", world, 0);
     world_pass(world, 1);
     WORLD_GET("has an end", world, 0, API_METADATA, metadata, 9, 1, &got);
     EXPECT_EQ("clients ask again", ERROR_LEADER_NOT_AVAILABLE, got.topics[0].error_code);
-    EXPECT_EQ("proposed once", 1, world->controller.asked_count);
+    EXPECT_EQ("wished for once", 1, world->controller.asked_count);
     world->controller.refuses = true;
     put_metadata(world, 9, 2, "other", true);
     WORLD_GET("refused", world, 0, API_METADATA, metadata, 9, 2, &got);
@@ -197,7 +195,7 @@ TEST(a_topic_that_is_long_in_the_making_is_asked_for_again)
     world_free(world);
 }
 
-TEST(each_waits_for_its_own_index)
+TEST(each_waits_for_its_own_wish)
 {
     struct world *world = world_serving();
     struct metadata_response got;
@@ -205,33 +203,46 @@ TEST(each_waits_for_its_own_index)
     struct metadata_request request = metadata_request_default;
 
     world_open(world, 1);
-    world->controller.index = image_view(world->image).applied_index;
     put_metadata(world, 9, 1, "first", true);
     request.topics = &topic;
     request.topics_count = 1;
     request.allow_auto_topic_creation = true;
     WORLD_ASK(world, 1, API_METADATA, metadata, 9, 1, &request);
     world_topic(world, "first", 1, 1);
-    world_applied(world, world->controller.index - 1);
+    world_granted(world, world->controller.wish - 1);
     WORLD_GET("the first", world, 0, API_METADATA, metadata, 9, 1, &got);
     EXPECT_EQ("is there", ERROR_NONE, got.topics[0].error_code);
     EXPECT_NO_ANSWER("the second is not", world, 1);
     world_topic(world, "second", 1, 1);
-    world_applied(world, world->controller.index);
+    world_granted(world, world->controller.wish);
     WORLD_GET("the second", world, 1, API_METADATA, metadata, 9, 1, &got);
     EXPECT_EQ("is there", ERROR_NONE, got.topics[0].error_code);
     world_free(world);
 }
 
-TEST(what_holds_already_is_not_waited_for)
+TEST(who_finds_no_room_to_wish_tries_again)
 {
     struct world *world = world_serving();
     struct metadata_response got;
 
-    world_applied(world, 100);
-    put_metadata(world, 9, 1, "new", true); /* at index 1 */
-    WORLD_GET("at once", world, 0, API_METADATA, metadata, 9, 1, &got);
-    EXPECT_EQ("and it is gone again", ERROR_UNKNOWN_TOPIC_OR_PARTITION, got.topics[0].error_code);
+    world->controller.refusals_left = 2;
+    put_metadata(world, 9, 1, "new", true);
+    EXPECT_EQ("no room", 0, world->controller.wish);
+    world_granted(world, 0 + (world->controller.wish = 1)); /* somebody else's is done */
+    EXPECT_EQ("still none", 1, world->controller.wish);
+    world_granted(world, 1);
+    EXPECT_EQ("wished for", 1, world->controller.asked_count);
+    EXPECT_NO_ANSWER("and waited for", world, 0);
+    world_topic(world, "new", 1, 1);
+    world_granted(world, 2);
+    WORLD_GET("there", world, 0, API_METADATA, metadata, 9, 1, &got);
+    EXPECT_EQ("complete", ERROR_NONE, got.topics[0].error_code);
+
+    world->controller.refusals_left = 1000;
+    put_metadata(world, 9, 2, "other", true);
+    world_pass(world, 5000);
+    WORLD_GET("not for ever", world, 0, API_METADATA, metadata, 9, 2, &got);
+    EXPECT_EQ("clients ask again", ERROR_LEADER_NOT_AVAILABLE, got.topics[0].error_code);
     world_free(world);
 }
 
@@ -424,7 +435,7 @@ TEST(producers_wait_for_a_block_of_ids)
     WORLD_ASK(world, 0, API_INIT_PRODUCER_ID, init_producer_id, 4, 1, &request);
     EXPECT_NO_ANSWER("none is there", world, 0);
     world->controller.producer_id_end = 10;
-    world_applied(world, world->controller.index);
+    world_granted(world, world->controller.wish);
     EXPECT_EQ("then the first", 0, get_id(world, 4).producer_id);
     world->controller.producer_id_end = 0;
     WORLD_ASK(world, 0, API_INIT_PRODUCER_ID, init_producer_id, 4, 1, &request);

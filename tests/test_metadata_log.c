@@ -111,10 +111,79 @@ static bool disk_does(struct world *world, struct event *event)
     return true;
 }
 
+/* ---- a broker room that knows three requests: the kind of a wish says which, its version which topic ---- */
+
+enum { ASK_CREATE, ASK_DELETE, ASK_CONFIGURE };
+
+static struct bytes topic_name(int number, char *name)
+{
+    sprintf(name, "topic-%d", number);
+    return (struct bytes){ (const uint8_t *)name, (uint32_t)strlen(name) };
+}
+
+static void judge(struct controller *controller, const struct wish *wish, struct controller_answer *answer)
+{
+    char name[32];
+    const struct bytes topic = topic_name(wish->version, name);
+    const struct create_topics_request_topic creation = { .name = topic,
+                                                          .num_partitions = (int32_t)load_u32(wish->body.data),
+                                                          .replication_factor = 1 };
+    const struct setting_wish setting = { BYTES_LITERAL("retention.ms"),
+                                          SETTING_SET,
+                                          { wish->body.data + 4, wish->body.size - 4 } };
+    const uint32_t slot = image_topic_by_name(controller_image(controller), topic);
+    struct topic_made made;
+
+    *answer = (struct controller_answer){ .error = ERROR_UNKNOWN_TOPIC_OR_PARTITION };
+    if (wish->kind == ASK_CREATE) controller_create_topic(controller, &creation, false, &made, answer);
+    if (wish->kind == ASK_DELETE && slot != SLOT_NONE) controller_delete_topic(controller, slot, answer);
+    if (wish->kind == ASK_CONFIGURE) {
+        controller_change_settings(controller, 2, topic, &setting, 1, false, false, answer);
+    }
+}
+
+/* The answer is the error, in a byte. */
+static void decide(struct world *world, const struct wish *wish)
+{
+    struct controller_answer answer;
+
+    judge(world->controller, wish, &answer);
+    const uint8_t said = (uint8_t)answer.error;
+    if (answer.wait_index != 0) controller_postpone(world->controller, answer.wait_index);
+    else EXPECT("small", controller_conclude(world->controller, (struct bytes){ &said, 1 }));
+}
+
+/* 0: there is no room for another one. */
+static uint64_t ask(struct world *world, int16_t what, int topic, uint32_t partitions, const char *value)
+{
+    uint8_t body[64];
+
+    store_u32(body, partitions);
+    memcpy(body + 4, value, strlen(value));
+    return controller_wish(world->controller, what, (int16_t)topic, (struct bytes){ body, 4 + (uint32_t)strlen(value) },
+                           UINT64_MAX);
+}
+
+/* What came of it: an error, or one of these. */
+enum { OPEN = 200, LOST };
+
+static int outcome(const struct world *world, uint64_t wish)
+{
+    struct bytes answer;
+
+    switch (controller_outcome(world->controller, wish, &answer)) {
+    case WISH_GRANTED: EXPECT_EQ("only without an error", ERROR_NONE, answer.data[0]); return ERROR_NONE;
+    case WISH_ANSWERED: return answer.data[0];
+    case WISH_OPEN: return OPEN;
+    default: return LOST;
+    }
+}
+
 /* One step of a node that has nothing but a controller. */
 static void step(struct world *world, const struct event *event, bool start)
 {
     struct image_change change;
+    struct wish wish;
 
     world->mono_ns += 1000;
     world->effects->count = 0;
@@ -122,6 +191,9 @@ static void step(struct world *world, const struct event *event, bool start)
     if (start) controller_start(world->controller, world->effects);
     if (event != NULL) controller_on_disk(world->controller, event, world->effects);
     while (controller_next_change(world->controller, &change, world->effects)) {
+    }
+    while (controller_next_wish(world->controller, &wish, world->effects)) decide(world, &wish);
+    while (controller_next_done(world->controller) != 0) {
     }
     controller_commit(world->controller, world->effects);
     if (controller_state(world->controller) == CONTROLLER_BROKEN) world->broken = true;
@@ -168,80 +240,53 @@ static void crash(struct world *world)
     crash_of(world, true);
 }
 
-static struct bytes topic_name(int number, char *name)
-{
-    sprintf(name, "topic-%d", number);
-    return (struct bytes){ (const uint8_t *)name, (uint32_t)strlen(name) };
-}
-
 /* ---- wishes ---- */
 
-static bool propose(struct world *world, int topic, bool exists_after)
+/* Asks and waits. False: the power went. */
+static bool ask_and_wait(struct world *world, int16_t what, int topic, uint32_t partitions, const char *value)
 {
-    uint64_t index;
-    if (controller_propose(world->controller, &index) != PROPOSED) return true;
-    world->judge.unknown[topic] = true;
+    const uint64_t wish = ask(world, what, topic, partitions, value);
+
+    world->judge.unknown[topic] |= what != ASK_CONFIGURE;
     step(world, NULL, false);
     if (!run(world)) return false;
     if (world->broken) return true;
-    EXPECT("applied when all is at rest", controller_applied_index(world->controller) >= index);
+    const int error = outcome(world, wish);
+    EXPECT("done when all is at rest", error != OPEN && error != LOST);
+    controller_forget(world->controller, wish);
     world->judge.unknown[topic] = false;
-    world->judge.exists[topic] = exists_after;
-    world->judge.answered_index = index;
+    world->judge.answered_index = controller_applied_index(world->controller);
+    if (what == ASK_CREATE) {
+        EXPECT_EQ("only if it is not there", world->judge.exists[topic] ? ERROR_TOPIC_ALREADY_EXISTS : ERROR_NONE,
+                  error);
+        world->judge.exists[topic] = true;
+    } else {
+        EXPECT_EQ("if it is there", world->judge.exists[topic] ? ERROR_NONE : ERROR_UNKNOWN_TOPIC_OR_PARTITION, error);
+        if (what == ASK_DELETE) world->judge.exists[topic] = false;
+    }
     return true;
 }
 
 static bool create(struct world *world, int number)
 {
-    char name[32];
-    struct controller_answer answer;
-    struct topic_made made;
-    const struct create_topics_request_topic wish = { .name = topic_name(number, name),
-                                                      .num_partitions = 1 + number % 7,
-                                                      .replication_factor = 1 };
-    controller_begin(world->controller);
-    controller_create_topic(world->controller, &wish, false, &made, &answer);
-    if (answer.error != ERROR_NONE) {
-        EXPECT_EQ("only for one reason", ERROR_TOPIC_ALREADY_EXISTS, answer.error);
-        return true;
-    }
-    return propose(world, number, true);
-}
-
-static bool delete (struct world *world, int number)
-{
-    char name[32];
-    struct controller_answer answer;
-    const uint32_t topic = image_topic_by_name(controller_image(world->controller), topic_name(number, name));
-
-    if (topic == SLOT_NONE) return true;
-    controller_begin(world->controller);
-    controller_delete_topic(world->controller, topic, &answer);
-    EXPECT_EQ("may go", ERROR_NONE, answer.error);
-    return propose(world, number, false);
+    return ask_and_wait(world, ASK_CREATE, number, 1 + (uint32_t)number % 7, "");
 }
 
 static bool configure(struct world *world, int number, uint64_t value)
 {
-    char name[32], text[32];
-    struct controller_answer answer;
+    char text[32];
+
     sprintf(text, "%llu", (unsigned long long)value);
-    const struct setting_wish wish = { BYTES_LITERAL("retention.ms"),
-                                       SETTING_SET,
-                                       { (const uint8_t *)text, (uint32_t)strlen(text) } };
-    controller_begin(world->controller);
-    controller_change_settings(world->controller, 2, topic_name(number, name), &wish, 1, false, false, &answer);
-    if (answer.error != ERROR_NONE) return true;
-    return propose(world, number, true);
+    return ask_and_wait(world, ASK_CONFIGURE, number, 0, text);
 }
 
 static bool take_producer_id(struct world *world)
 {
     int64_t id;
-    uint64_t index;
+    uint64_t wish;
 
     for (int i = 0; i < 400; i++) {
-        while (!controller_producer_id(world->controller, &id, &index)) {
+        while (!controller_producer_id(world->controller, &id, &wish)) {
             step(world, NULL, false);
             if (!run(world)) return false;
             if (world->broken) return true;
@@ -252,22 +297,15 @@ static bool take_producer_id(struct world *world)
     return true;
 }
 
-/* Many proposals, with the disk far behind: rounds fill, files are used up while a snapshot is being written. */
+/* Many wishes, with the disk far behind: rounds fill, files are used up while a snapshot is being written. */
 static bool burst(struct world *world, struct prng *prng)
 {
     for (int i = 0; i < 60 && !world->broken; i++) {
-        char name[32], text[32];
-        struct controller_answer answer;
+        char text[32];
         struct event event;
-        uint64_t index;
         sprintf(text, "%d", i);
-        const struct setting_wish wish = { BYTES_LITERAL("retention.ms"),
-                                           SETTING_SET,
-                                           { (const uint8_t *)text, (uint32_t)strlen(text) } };
-        controller_begin(world->controller);
-        const struct bytes topic = topic_name((int)prng_below(prng, TOPICS), name);
-        controller_change_settings(world->controller, 2, topic, &wish, 1, false, false, &answer);
-        controller_propose(world->controller, &index);
+        const uint64_t wish = ask(world, ASK_CONFIGURE, (int)prng_below(prng, TOPICS), 0, text);
+        if (wish != 0) controller_forget(world->controller, wish); /* nobody waits for it */
         step(world, NULL, false);
         for (uint64_t steps = prng_below(prng, 5); steps > 0 && !world->broken; steps--) {
             if (world->crash_after != 0 && world->done >= world->crash_after) return false;
@@ -285,7 +323,7 @@ static bool work(struct world *world, struct prng *prng)
     case 1:
     case 2: return create(world, number);
     case 3:
-    case 4: return delete (world, number);
+    case 4: return ask_and_wait(world, ASK_DELETE, number, 0, "");
     case 5: return take_producer_id(world);
     case 6: return burst(world, prng);
     default: return configure(world, number, prng_below(prng, 1000));
@@ -393,41 +431,19 @@ TEST(proposals_go_side_by_side_in_one_round)
     EXPECT("rests", open_world(world));
 
     const uint64_t before = world->done;
-    uint64_t index = 0;
-    for (int i = 0; i < TOPICS; i++) {
-        char name[32];
-        struct controller_answer answer;
-        struct topic_made made;
-        const struct create_topics_request_topic wish = { .name = topic_name(i, name),
-                                                          .num_partitions = -1,
-                                                          .replication_factor = -1 };
-        controller_begin(world->controller);
-        controller_create_topic(world->controller, &wish, false, &made, &answer);
-        EXPECT_EQ("decided", ERROR_NONE, answer.error);
-        EXPECT_EQ("taken", PROPOSED, controller_propose(world->controller, &index));
-    }
-    struct controller_answer answer;
-    struct topic_made made;
-    const struct create_topics_request_topic one_more = { .name = BYTES_LITERAL("one-more"),
-                                                          .num_partitions = 1,
-                                                          .replication_factor = 1 };
-    controller_begin(world->controller);
-    controller_create_topic(world->controller, &one_more, false, &made, &answer);
-    EXPECT_EQ("what is under way counts", ERROR_POLICY_VIOLATION, answer.error);
-    char name[32];
-    const struct create_topics_request_topic twin = { .name = topic_name(3, name),
-                                                      .num_partitions = 1,
-                                                      .replication_factor = 1 };
-    controller_begin(world->controller);
-    controller_create_topic(world->controller, &twin, false, &made, &answer);
-    EXPECT("what is under way is waited for", answer.wait_index > 0 && answer.wait_index <= index);
+    uint64_t wishes[TOPICS];
+    for (int i = 0; i < TOPICS; i++) wishes[i] = ask(world, ASK_CREATE, i, (uint32_t)-1, "");
+    const uint64_t one_more = ask(world, ASK_CREATE, 100, 1, "");
+    const uint64_t twin = ask(world, ASK_CREATE, 3, 1, "");
     step(world, NULL, false);
+    EXPECT_EQ("nothing is told before it holds", OPEN, outcome(world, wishes[0]));
+    EXPECT_EQ("what is under way counts", ERROR_POLICY_VIOLATION, outcome(world, one_more));
+    EXPECT_EQ("what is under way is waited for", OPEN, outcome(world, twin));
     EXPECT("rests", run(world));
     EXPECT_EQ("one write and one sync for all", 2, (int64_t)(world->done - before));
     EXPECT_EQ("all are there", TOPICS, (int)image_view(controller_image(world->controller)).topic_count);
-    controller_begin(world->controller);
-    controller_create_topic(world->controller, &twin, false, &made, &answer);
-    EXPECT_EQ("and then judged", ERROR_TOPIC_ALREADY_EXISTS, answer.error);
+    for (int i = 0; i < TOPICS; i++) EXPECT_EQ("and told", ERROR_NONE, outcome(world, wishes[i]));
+    EXPECT_EQ("and then it is judged", ERROR_TOPIC_ALREADY_EXISTS, outcome(world, twin));
     world_free(world);
 }
 
@@ -436,10 +452,12 @@ TEST(a_failed_sync_ends_all_promises)
     struct world *world = world_new(4);
     EXPECT("rests", open_world(world));
     world->disk->sync_fails = true;
-    create(world, 1);
+    const uint64_t wish = ask(world, ASK_CREATE, 1, 1, "");
+    step(world, NULL, false);
+    run(world);
     EXPECT("halted", world->broken);
     EXPECT_EQ("for the disk", HALT_DISK_FAILED, controller_halt(world->controller).reason);
-    EXPECT_EQ("and nothing was answered", 0, world->judge.exists[1]);
+    EXPECT_EQ("and nothing was answered", OPEN, outcome(world, wish));
     world_free(world);
 }
 
@@ -447,19 +465,10 @@ TEST(a_full_disk_is_waited_for)
 {
     struct world *world = world_new(5);
     struct event event;
-    uint64_t index;
-    char name[32];
-    struct controller_answer answer;
-    struct topic_made made;
 
     EXPECT("rests", open_world(world));
     world->disk->full = true;
-    const struct create_topics_request_topic wish = { .name = topic_name(1, name),
-                                                      .num_partitions = 1,
-                                                      .replication_factor = 1 };
-    controller_begin(world->controller);
-    controller_create_topic(world->controller, &wish, false, &made, &answer);
-    EXPECT_EQ("taken", PROPOSED, controller_propose(world->controller, &index));
+    const uint64_t wish = ask(world, ASK_CREATE, 1, 1, "");
     step(world, NULL, false);
     for (int i = 0; i < 50; i++) {
         while (disk_does(world, &event)) step(world, &event, false);
@@ -469,11 +478,11 @@ TEST(a_full_disk_is_waited_for)
         step(world, NULL, false);
     }
     EXPECT("not broken", !world->broken);
-    EXPECT("not applied", controller_applied_index(world->controller) < index);
+    EXPECT_EQ("not told", OPEN, outcome(world, wish));
     EXPECT("it says so", controller_view(world->controller).disk_full);
     world->disk->full = false;
     EXPECT("rests", run(world));
-    EXPECT("applied", controller_applied_index(world->controller) >= index);
+    EXPECT_EQ("told", ERROR_NONE, outcome(world, wish));
     world_free(world);
 }
 
@@ -484,27 +493,20 @@ TEST(whoever_found_no_room_is_woken)
     EXPECT("rests", open_world(world));
     int waits = 0;
 
+    for (int k = 0; k < 2; k++) EXPECT("made", ask_and_wait(world, ASK_CREATE, k, 90, ""));
     for (int i = 0; i < 300; i++) {
-        char name[32];
-        struct controller_answer answer;
-        const struct create_topics_request_topic wish = { .name = topic_name(i % 2, name),
-                                                          .num_partitions = 90,
-                                                          .replication_factor = 1 };
-        struct topic_made made;
-        uint64_t index = 0;
-        const uint32_t topic = image_topic_by_name(controller_image(world->controller), wish.name);
-        controller_begin(world->controller);
-        if (topic == SLOT_NONE) controller_create_topic(world->controller, &wish, false, &made, &answer);
-        else controller_delete_topic(world->controller, topic, &answer);
-        EXPECT_EQ("decided", ERROR_NONE, answer.error);
-        enum propose_verdict verdict =
-            answer.wait_index != 0 ? PROPOSE_WAITS : controller_propose(world->controller, &index);
-        if (answer.wait_index != 0) index = answer.wait_index;
-        if (verdict != PROPOSE_WAITS && i % 3 != 0) continue; /* leave it under way */
-        waits += verdict == PROPOSE_WAITS;
+        uint64_t wishes[4];
+        for (int k = 0; k < 4; k++) { /* each pair touches the same topic, and is more than a round takes */
+            wishes[k] = ask(world, k % 2 == 0 ? ASK_DELETE : ASK_CREATE, k / 2, 90, "");
+            EXPECT("asked", wishes[k] != 0);
+        }
         step(world, NULL, false);
+        waits += (int)controller_view(world->controller).wishes_waiting;
         EXPECT("rests", run(world));
-        EXPECT("woken", controller_applied_index(world->controller) >= index);
+        for (int k = 0; k < 4; k++) {
+            EXPECT_EQ("woken, and done in order", ERROR_NONE, outcome(world, wishes[k]));
+            controller_forget(world->controller, wishes[k]);
+        }
     }
     EXPECT("some had to wait", waits > 0);
     world_free(world);

@@ -1,6 +1,7 @@
 #include "broker/admin.h"
 
 #include "base/map.h"
+#include "codec/api.h"
 
 static uint32_t find_same(const struct text_map *map, const struct bytes *names, struct bytes name)
 {
@@ -44,34 +45,26 @@ struct bytes admin_words(const char *words)
     return text_of(words);
 }
 
-void admin_begin(struct call *call)
+enum call_verdict admin_wait(struct call *call, uint64_t index)
 {
-    controller_begin(call->controller);
+    call->wait.value = index;
+    return CALL_WAITS;
 }
 
-enum call_verdict admin_wait(struct call *call, uint64_t index, int32_t timeout_ms)
+struct bytes admin_refusal(const struct call *call)
 {
-    controller_begin(call->controller);
-    return call_wait_applied(call, index, timeout_ms);
+    if (call->refusal != ERROR_POLICY_VIOLATION) return (struct bytes){ 0 };
+    return BYTES_LITERAL("The request is too large, or its answer is.");
 }
 
-bool admin_reserve(struct call *call, const struct writer *measured)
+bool admin_changes_metadata(int16_t api_key)
 {
-    const uint32_t size = (uint32_t)MIN(measured->size, (uint64_t)ANSWER_SIZE_MAX);
-
-    if (call_reserve(call, size)) return true;
-    controller_begin(call->controller);
-    return false;
-}
-
-enum call_verdict admin_propose(struct call *call, int32_t timeout_ms)
-{
-    uint64_t index;
-
-    switch (controller_propose(call->controller, &index)) {
-    case PROPOSED: return call_hold_applied(call, index, timeout_ms);
-    case PROPOSE_EMPTY: return CALL_ANSWERED;
-    case PROPOSE_WAITS: return call_wait_applied(call, index, timeout_ms);
+    switch (api_key) {
+    case API_CREATE_TOPICS:
+    case API_DELETE_TOPICS:
+    case API_CREATE_PARTITIONS:
+    case API_ALTER_CONFIGS:
+    case API_INCREMENTAL_ALTER_CONFIGS: return true;
+    default: return false;
     }
-    return CALL_CLOSE;
 }

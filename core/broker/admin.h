@@ -1,9 +1,8 @@
 /* admin.h -- what the files of administrative APIs share: names that come twice, messages that outlive the decision,
- * and the way from a draft to an answer.
+ * and what is said when nothing is decided.
  *
- * Such a handler decides all wishes of its request into one draft, builds the answer, and then in this order: measures
- * it, admin_reserve, admin_propose, writes it. So an answer has its memory before anything is changed, and goes out
- * when the image holds the change. */
+ * Such a handler reads its request and gives it to call_wish; on the leader it then decides all that the request asks
+ * for into one draft, and writes the answer. */
 #ifndef CHRONIK_BROKER_ADMIN_H
 #define CHRONIK_BROKER_ADMIN_H
 
@@ -22,14 +21,13 @@ struct bytes admin_message(struct call *call, const struct text *message);
 /* The bytes of a C string that nobody will change. */
 struct bytes admin_words(const char *words);
 
-/* Begins a draft. A wish that has to wait ends the handler with admin_wait, and the draft with it. */
-void admin_begin(struct call *call);
-enum call_verdict admin_wait(struct call *call, uint64_t index, int32_t timeout_ms);
+/* Something in the request has to wait for this index, and the rest with it. */
+enum call_verdict admin_wait(struct call *call, uint64_t index);
 
-/* Memory for the answer that was measured. False: return CALL_WAITS. */
-bool admin_reserve(struct call *call, const struct writer *measured);
+/* Words for call->refusal; null where the code says all. */
+struct bytes admin_refusal(const struct call *call);
 
-/* Proposes the draft. CALL_WAITS: return it, nothing was proposed. Else write the answer and return this. */
-enum call_verdict admin_propose(struct call *call, int32_t timeout_ms);
+/* The APIs whose handlers call call_wish. */
+bool admin_changes_metadata(int16_t api_key);
 
 #endif

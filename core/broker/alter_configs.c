@@ -63,16 +63,15 @@ static enum call_verdict decide_all(struct call *call, const struct altering *al
     const bool *repeated = repeated_resources(call, altering);
     if (repeated == NULL) return CALL_MALFORMED;
 
-    admin_begin(call);
     for (uint32_t i = 0; i < altering->count; i++) {
         uint64_t wait_index = 0;
         altered[i] = (struct altered){ ERROR_NONE };
-        if (call->timed_out) altered[i].error = ERROR_REQUEST_TIMED_OUT;
+        if (call->refusal != ERROR_NONE) altered[i] = (struct altered){ call->refusal, admin_refusal(call) };
         else if (repeated[i])
             altered[i] =
                 (struct altered){ ERROR_INVALID_REQUEST, BYTES_LITERAL("Each resource must appear at most once.") };
         else wait_index = decide_one(call, altering, &altering->resources[i], &altered[i]);
-        if (wait_index != 0) return admin_wait(call, wait_index, ADMIN_TIMEOUT_MS);
+        if (wait_index != 0) return admin_wait(call, wait_index);
         if (altered[i].error != ERROR_NONE) call->failed = true;
     }
     return call->arena->exhausted ? CALL_MALFORMED : CALL_ANSWERED;
@@ -124,20 +123,18 @@ enum call_verdict alter_configs_handle(struct call *call)
 {
     struct altering altering = { 0 };
     struct alter_configs_response response;
+    enum call_verdict verdict;
 
     if (!read_alter(call, &altering)) return CALL_MALFORMED;
+    if (call_wish(call, ADMIN_TIMEOUT_MS, &verdict)) return verdict;
     struct altered *altered = arena_take(call->arena, altering.count, sizeof *altered);
     if (altered == NULL) return CALL_MALFORMED;
     const enum call_verdict decided = decide_all(call, &altering, altered);
     if (decided != CALL_ANSWERED) return decided;
     if (!put_alter(call, &altering, altered, &response)) return CALL_MALFORMED;
 
-    struct writer measured = writer_measuring();
-    alter_configs_response_write(&measured, call->version, &response);
-    if (!admin_reserve(call, &measured)) return CALL_WAITS;
-    const enum call_verdict verdict = admin_propose(call, ADMIN_TIMEOUT_MS);
-    if (verdict != CALL_WAITS) alter_configs_response_write(call->out, call->version, &response);
-    return verdict;
+    alter_configs_response_write(call->out, call->version, &response);
+    return CALL_ANSWERED;
 }
 
 /* ---- IncrementalAlterConfigs ---- */
@@ -186,18 +183,16 @@ enum call_verdict incremental_alter_configs_handle(struct call *call)
 {
     struct altering altering = { 0 };
     struct incremental_alter_configs_response response;
+    enum call_verdict verdict;
 
     if (!read_incremental(call, &altering)) return CALL_MALFORMED;
+    if (call_wish(call, ADMIN_TIMEOUT_MS, &verdict)) return verdict;
     struct altered *altered = arena_take(call->arena, altering.count, sizeof *altered);
     if (altered == NULL) return CALL_MALFORMED;
     const enum call_verdict decided = decide_all(call, &altering, altered);
     if (decided != CALL_ANSWERED) return decided;
     if (!put_incremental(call, &altering, altered, &response)) return CALL_MALFORMED;
 
-    struct writer measured = writer_measuring();
-    incremental_alter_configs_response_write(&measured, call->version, &response);
-    if (!admin_reserve(call, &measured)) return CALL_WAITS;
-    const enum call_verdict verdict = admin_propose(call, ADMIN_TIMEOUT_MS);
-    if (verdict != CALL_WAITS) incremental_alter_configs_response_write(call->out, call->version, &response);
-    return verdict;
+    incremental_alter_configs_response_write(call->out, call->version, &response);
+    return CALL_ANSWERED;
 }

@@ -9,11 +9,11 @@
  *
  *   Read-only.     Answer from what is there, and return CALL_ANSWERED. If the answer finds no memory it is thrown
  *                  away, and the call made again later.
- *   A change.      call_reserve first: then the answer has its memory whatever happens. Propose, write the answer,
- *                  and return call_hold_applied(call, index, timeout_ms): the answer goes out when the image holds
- *                  that index. If the time is over first, the handler is called again with timed_out set, and its
- *                  answer then replaces the first. It must not propose again.
- *   Not yet.       return call_wait_applied (or the like) with nothing written; the handler is called again.
+ *   Metadata.      What changes it is decided on the leader, and answered here when it is applied here: see call_wish.
+ *   A change.      Of this node's own logs: call_reserve first, so that the answer has its memory whatever happens.
+ *                  Change, write the answer, and return CALL_HELD: it goes out when call->wait comes true. If the time
+ *                  is over first, the handler is called again with timed_out set, and its answer replaces the first.
+ *   Not yet.       return call_wait_wish (or the like) with nothing written; the handler is called again.
  *
  * What the call lends (body, client_id, arena) is gone when the handler returns. */
 #ifndef CHRONIK_BROKER_API_H
@@ -21,6 +21,7 @@
 
 #include "base/arena.h"
 #include "base/effect.h"
+#include "codec/errors.h"
 #include "codec/writer.h"
 
 struct broker;
@@ -39,13 +40,14 @@ enum call_verdict {
 };
 
 enum wait_for {
-    WAIT_TIME,    /* for the deadline alone */
-    WAIT_APPLIED, /* the image holds metadata index `value` */
-    WAIT_DURABLE, /* logs_is_durable(`value`) */
-    WAIT_READ,    /* logs_next_ready named call->waiter */
-    WAIT_APPEND,  /* logs_has_room */
-    WAIT_ANSWER,  /* memory for answers */
-    WAIT_FETCH,   /* Fetch's: its logs have `value` bytes for it */
+    WAIT_TIME,      /* for the deadline alone */
+    WAIT_WISH,      /* the wish `value` is done */
+    WAIT_WISH_ROOM, /* controller_has_room */
+    WAIT_DURABLE,   /* logs_is_durable(`value`) */
+    WAIT_READ,      /* logs_next_ready named call->waiter */
+    WAIT_APPEND,    /* logs_has_room */
+    WAIT_ANSWER,    /* memory for answers */
+    WAIT_FETCH,     /* Fetch's: its logs have `value` bytes for it */
 };
 
 struct wait {
@@ -69,10 +71,13 @@ struct call {
     struct bytes client_id; /* null if the client has none */
     struct bytes peer;      /* "host:port" */
     struct bytes body;
-    uint64_t begun_ns; /* when it was first handled */
-    bool timed_out;    /* this is a repetition, because the deadline has passed */
-    bool resumed;      /* this is a repetition */
-    uint64_t *kept;    /* [KEPT_WORDS], zero at first; stays over CALL_WAITS and CALL_HELD */
+    uint64_t begun_ns;  /* when it was first handled */
+    bool timed_out;     /* this is a repetition, because the deadline has passed */
+    bool resumed;       /* this is a repetition */
+    bool decides;       /* this is a wish, on the leader: what is written is what its origin will answer */
+    enum error refusal; /* what all that is asked for is answered with; ERROR_NONE: it is to be judged */
+    uint64_t *kept;     /* [KEPT_WORDS], zero at first; stays over CALL_WAITS and CALL_HELD */
+    uint64_t *wish;     /* call_wish's */
 
     /* what it may use */
     struct logs *logs;
@@ -100,9 +105,13 @@ bool call_reserve(struct call *call, uint32_t size);
 /* What is left of the request's time, as a deadline: `timeout_ms` after it was first handled, at least now. */
 uint64_t call_deadline_ns(const struct call *call, int32_t timeout_ms);
 
-/* The verdicts that need a wait. */
-enum call_verdict call_hold_applied(struct call *call, uint64_t index, int32_t timeout_ms);
-enum call_verdict call_wait_applied(struct call *call, uint64_t index, int32_t timeout_ms);
+/* Whoever changes metadata calls this as soon as the request is read. True: we are the origin, and it is on its way;
+ * return the verdict. False: go on. Decide, or answer all that is asked for with call->refusal, and return
+ * CALL_ANSWERED; or, where something has to wait, CALL_WAITS with the index in call->wait.value. */
+bool call_wish(struct call *call, int32_t timeout_ms, enum call_verdict *verdict);
+
+/* The handler is called again when this wish is done; 0: when another one may be wished. */
+enum call_verdict call_wait_wish(struct call *call, uint64_t wish, int32_t timeout_ms);
 
 /* Hands a request to its API file. It is served in this version, or we would not have come here. */
 enum call_verdict api_handle(struct call *call);

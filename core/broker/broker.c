@@ -169,7 +169,7 @@ void broker_stop(struct broker *broker)
     for (uint32_t number = 0; number < broker->config.links_max; number++) {
         struct link *link = &broker->links[number];
         if (link->state == LINK_FREE) continue;
-        if (link->suspended && !link->held) { /* a long poll ends now */
+        if (link->suspended && !link->held && link->wish == 0) { /* a long poll ends now */
             link->timed_out = true;
             link_wake(broker, link);
         }
@@ -247,16 +247,6 @@ void broker_on_ready(struct broker *broker, uint64_t waiter)
     if (link->suspended && link->wait.what == WAIT_READ) link_wake(broker, link);
 }
 
-void broker_on_applied(struct broker *broker, uint64_t index)
-{
-    if (index > broker->applied_index) broker->applied_index = index;
-    for (;;) {
-        const uint32_t number = broker->lists[LIST_APPLIED].first;
-        if (number == LINK_NONE || link_at(broker, number)->wait.value > broker->applied_index) break;
-        link_wake(broker, link_at(broker, number));
-    }
-}
-
 /* ---- the step's end ---- */
 
 static bool step_has_room(const struct broker *broker, const struct effects *effects)
@@ -294,6 +284,12 @@ static void retry_all(struct broker *broker, struct effects *effects)
             broker->answers_freed = true; /* the step is full */
         }
     }
+    if (broker->wishes_freed) {
+        broker->wishes_freed = false;
+        if (retry(broker, LIST_WISH_ROOM, effects) && broker->lists[LIST_WISH_ROOM].first != LINK_NONE) {
+            broker->wishes_freed = true;
+        }
+    }
     if (broker->frames_freed) {
         broker->frames_freed = false;
         if (retry(broker, LIST_FRAME, effects) && broker->lists[LIST_FRAME].first != LINK_NONE) {
@@ -323,8 +319,9 @@ uint64_t broker_deadline_ns(const struct broker *broker)
 {
     const bool answers = broker->answers_freed && broker->lists[LIST_ANSWER].first != LINK_NONE;
     const bool frames = broker->frames_freed && broker->lists[LIST_FRAME].first != LINK_NONE;
+    const bool wishes = broker->wishes_freed && broker->lists[LIST_WISH_ROOM].first != LINK_NONE;
 
-    if (broker->queue.first != LINK_NONE || answers || frames) return broker->mono_ns;
+    if (broker->queue.first != LINK_NONE || answers || frames || wishes) return broker->mono_ns;
     return timers_next(&broker->timers);
 }
 
@@ -341,7 +338,7 @@ struct broker_usage broker_usage(const struct broker *broker)
         .links = broker->links_open,
         .links_waiting = broker->links_suspended,
         .fetches_waiting = broker->fetches_waiting,
-        .answers_waiting = broker->answers_unready,
+        .answers_waiting = broker->answers_unready + broker->wishes_waiting,
         .frames_size = broker->frames.taken_size,
         .answers_size = broker->answer_blocks.taken_size,
         .pinned_size = broker->pinned_size,
@@ -350,7 +347,7 @@ struct broker_usage broker_usage(const struct broker *broker)
 
 void broker_check(const struct broker *broker)
 {
-    uint32_t open = 0, suspended = 0, fetches = 0, unready = 0;
+    uint32_t open = 0, suspended = 0, fetches = 0, unready = 0, wishes = 0;
 
     for (uint32_t number = 0; number < broker->config.links_max; number++) {
         const struct link *link = &broker->links[number];
@@ -360,7 +357,9 @@ void broker_check(const struct broker *broker)
         suspended += link->suspended;
         fetches += link->suspended && link->wait.what == WAIT_FETCH;
         unready += link->unready_count;
+        wishes += link->wish != 0;
     }
+    CHECK(wishes == broker->wishes_waiting);
     CHECK(open == broker->links_open);
     CHECK(suspended == broker->links_suspended);
     CHECK(fetches == broker->fetches_waiting);

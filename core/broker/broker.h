@@ -2,7 +2,7 @@
  *
  * This room owns the links: it cuts what they bring into requests, hands each to its handler (api.h), keeps those that
  * have to wait, and sends the answers of one link in the order of its requests. It has no log, no metadata and no
- * disk of its own: it reads and appends through logs_*, looks at the image and proposes through controller_*. Nobody
+ * disk of its own: it reads and appends through logs_*, looks at the image and wishes through controller_*. Nobody
  * is called back: what became true elsewhere is told to it by node.c with broker_on_*.
  *
  *   One link.   Requests are handled one after the other. Produce goes ahead while earlier Produces still wait for
@@ -14,7 +14,7 @@
  *               are not read from. Nothing is dropped for want of memory.
  *   Hostility.  A link that stalls in the middle of a frame, does not take its answers, or is idle too long is closed.
  *
- * Order within a step: broker_on_time, then the facts, then broker_work, then logs_commit. */
+ * Order within a step: broker_on_time, then the facts, then broker_work, then decisions, then logs_commit. */
 #ifndef CHRONIK_BROKER_BROKER_H
 #define CHRONIK_BROKER_BROKER_H
 
@@ -23,6 +23,7 @@
 struct logs;
 struct controller;
 struct image;
+struct wish;
 
 struct broker_config {
     int32_t node_id;
@@ -76,8 +77,11 @@ void broker_on_log_lost(struct broker *broker, uint32_t log);
 /* A read may be asked again (logs_next_ready). */
 void broker_on_ready(struct broker *broker, uint64_t waiter);
 
-/* The image holds every metadata record up to this index. */
-void broker_on_applied(struct broker *broker, uint64_t index);
+/* A wish of this node is done (controller_next_done): who waits for it may go on. */
+void broker_on_wish(struct broker *broker, uint64_t wish);
+
+/* Decides what a client of some node asked for (controller_next_wish), here on the leader. */
+void broker_decide(struct broker *broker, const struct wish *wish, struct effects *effects);
 
 /* ---- the step's end ---- */
 

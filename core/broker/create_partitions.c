@@ -35,28 +35,25 @@ enum call_verdict create_partitions_handle(struct call *call)
     struct create_partitions_request request;
     struct create_partitions_response response = create_partitions_response_default;
     struct reader reader = reader_of(call->body);
+    enum call_verdict verdict;
 
     if (!create_partitions_request_read(&reader, call->version, call->arena, &request)) return CALL_MALFORMED;
+    if (call_wish(call, request.timeout_ms, &verdict)) return verdict;
     const bool *repeated = repeated_names(call, &request);
     response.topics = arena_take(call->arena, request.topics_count, sizeof *response.topics);
     if (repeated == NULL || response.topics == NULL) return CALL_MALFORMED;
 
-    admin_begin(call);
     for (uint32_t i = 0; i < request.topics_count; i++) {
         struct create_partitions_response_topic *answer = &response.topics[response.topics_count++];
         uint64_t wait_index = 0;
         *answer = create_partitions_response_topic_default;
         answer->name = request.topics[i].name;
-        if (call->timed_out) refuse(call, ERROR_REQUEST_TIMED_OUT, (struct bytes){ 0 }, answer);
+        if (call->refusal != ERROR_NONE) refuse(call, call->refusal, admin_refusal(call), answer);
         else if (repeated[i]) refuse(call, ERROR_INVALID_REQUEST, BYTES_LITERAL("Duplicate topic name."), answer);
         else wait_index = decide_one(call, &request.topics[i], request.validate_only, answer);
-        if (wait_index != 0) return admin_wait(call, wait_index, request.timeout_ms);
+        if (wait_index != 0) return admin_wait(call, wait_index);
     }
     if (call->arena->exhausted) return CALL_MALFORMED;
-    struct writer measured = writer_measuring();
-    create_partitions_response_write(&measured, call->version, &response);
-    if (!admin_reserve(call, &measured)) return CALL_WAITS;
-    const enum call_verdict verdict = admin_propose(call, request.timeout_ms);
-    if (verdict != CALL_WAITS) create_partitions_response_write(call->out, call->version, &response);
-    return verdict;
+    create_partitions_response_write(call->out, call->version, &response);
+    return CALL_ANSWERED;
 }

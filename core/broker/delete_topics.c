@@ -96,26 +96,23 @@ enum call_verdict delete_topics_handle(struct call *call)
     struct delete_topics_request request;
     struct delete_topics_response response = delete_topics_response_default;
     struct reader reader = reader_of(call->body);
+    enum call_verdict verdict;
 
     if (!delete_topics_request_read(&reader, call->version, call->arena, &request)) return CALL_MALFORMED;
+    if (call_wish(call, request.timeout_ms, &verdict)) return verdict;
     if (!unite(call, &request)) return CALL_MALFORMED;
     uint32_t *topics = arena_take(call->arena, request.topics_count, sizeof *topics);
     response.topics = arena_take(call->arena, request.topics_count, sizeof *response.topics);
     if (topics == NULL || response.topics == NULL) return CALL_MALFORMED;
     if (!find_all(call, &request, &response, topics)) return CALL_MALFORMED;
 
-    admin_begin(call);
     for (uint32_t i = 0; i < request.topics_count; i++) {
         uint64_t wait_index = 0;
-        if (call->timed_out) refuse(call, ERROR_REQUEST_TIMED_OUT, (struct bytes){ 0 }, &response.topics[i]);
+        if (call->refusal != ERROR_NONE) refuse(call, call->refusal, admin_refusal(call), &response.topics[i]);
         else if (topics[i] != SLOT_NONE) wait_index = decide_one(call, topics[i], &response.topics[i]);
-        if (wait_index != 0) return admin_wait(call, wait_index, request.timeout_ms);
+        if (wait_index != 0) return admin_wait(call, wait_index);
     }
     if (call->arena->exhausted) return CALL_MALFORMED;
-    struct writer measured = writer_measuring();
-    delete_topics_response_write(&measured, call->version, &response);
-    if (!admin_reserve(call, &measured)) return CALL_WAITS;
-    const enum call_verdict verdict = admin_propose(call, request.timeout_ms);
-    if (verdict != CALL_WAITS) delete_topics_response_write(call->out, call->version, &response);
-    return verdict;
+    delete_topics_response_write(call->out, call->version, &response);
+    return CALL_ANSWERED;
 }

@@ -12,7 +12,7 @@ enum call_verdict init_producer_id_handle(struct call *call)
     struct init_producer_id_request request;
     struct reader reader = reader_of(call->body);
     struct init_producer_id_response response = init_producer_id_response_default;
-    uint64_t index;
+    uint64_t wish;
 
     if (!init_producer_id_request_read(&reader, call->version, call->arena, &request)) return CALL_MALFORMED;
     response.producer_id = -1;
@@ -21,10 +21,10 @@ enum call_verdict init_producer_id_handle(struct call *call)
         /* There is no coordinator that could take it; an empty id is nobody's. */
         response.error_code =
             request.transactional_id.size == 0 ? ERROR_INVALID_REQUEST : ERROR_COORDINATOR_NOT_AVAILABLE;
-    } else if (controller_producer_id(call->controller, &response.producer_id, &index)) {
+    } else if (controller_producer_id(call->controller, &response.producer_id, &wish)) {
         response.producer_epoch = 0;
     } else if (!call->timed_out) {
-        return call_wait_applied(call, index, IDS_WAIT_MS);
+        return call_wait_wish(call, wish, IDS_WAIT_MS);
     } else {
         response.producer_id = -1;
         response.error_code = ERROR_COORDINATOR_NOT_AVAILABLE; /* clients try again */

@@ -44,7 +44,7 @@ static void list_add_behind(struct broker *broker, struct link *link, enum link_
 
 void link_list_add(struct broker *broker, struct link *link, enum link_list list)
 {
-    const bool ordered = list == LIST_APPLIED || list == LIST_DURABLE;
+    const bool ordered = list == LIST_DURABLE;
     uint32_t previous = broker->lists[list].last;
 
     while (ordered && previous != LINK_NONE && broker->links[previous].wait.value > link->wait.value) {
@@ -55,7 +55,7 @@ void link_list_add(struct broker *broker, struct link *link, enum link_list list
 
 void link_list_add_first(struct broker *broker, struct link *link, enum link_list list)
 {
-    CHECK(list != LIST_APPLIED && list != LIST_DURABLE);
+    CHECK(list != LIST_DURABLE);
     list_add_behind(broker, link, list, LINK_NONE);
 }
 
@@ -452,5 +452,6 @@ void link_check(const struct broker *broker, uint32_t number)
     if (link->suspended) CHECK(oldest_frame(broker, link).state == FRAME_WHOLE); /* (2) */
     CHECK(link->list == LIST_NONE || link->list == LIST_FRAME || link->suspended);
     CHECK(link->fetch_first == WAITS_NONE || link->suspended);
+    CHECK(link->wish == 0 || link->suspended);
     answers_check(broker, link);
 }

@@ -98,21 +98,33 @@ static bool put_asked_topics(struct call *call, const struct metadata_request *r
     return true;
 }
 
-/* Proposes the topics that are asked for by name and are not there; the index at which the last will be, or 0. */
-static uint64_t create_missing(struct call *call, const struct metadata_request *request)
+/* The topics that are asked for by name, and may be made, and are not there. False: the arena is exhausted. */
+static bool find_missing(struct call *call, const struct metadata_request *request, struct bytes **names,
+                         uint32_t *count)
 {
-    uint64_t index = 0;
-
-    if (!request->allow_auto_topic_creation) return 0;
-    if (broker_config_int(call->image, CONFIG_AUTO_CREATE_TOPICS_ENABLE) == 0) return 0;
+    *count = 0;
+    *names = arena_take(call->arena, request->topics_count, sizeof **names);
+    if (*names == NULL) return false;
+    if (!request->allow_auto_topic_creation) return true;
+    if (broker_config_int(call->image, CONFIG_AUTO_CREATE_TOPICS_ENABLE) == 0) return true;
     for (uint32_t i = 0; i < request->topics_count; i++) {
         const struct bytes name = request->topics[i].name;
-        uint64_t created;
         if (name.data == NULL || image_topic_by_name(call->image, name) != SLOT_NONE) continue;
-        if (!topic_name_is_valid(name)) continue;
-        if (controller_auto_create_topic(call->controller, name, &created) && created > index) index = created;
+        if (topic_name_is_valid(name)) (*names)[(*count)++] = name;
     }
-    return index;
+    return true;
+}
+
+/* Wishes for what is missing, once. True: the answer has to wait for that. */
+static bool awaits_missing(struct call *call, const struct bytes *names, uint32_t count)
+{
+    uint64_t *wish = &call->kept[0];
+
+    if (*wish != 0 || count == 0 || call->timed_out) return false;
+    const uint64_t deadline_ns = call_deadline_ns(call, CREATE_WAIT_MS);
+    *wish = controller_auto_create_topics(call->controller, names, count, deadline_ns);
+    call_wait_wish(call, *wish, CREATE_WAIT_MS);
+    return true;
 }
 
 /* In versions 10 and 11 ids are there to be answered, not to ask by. */
@@ -165,19 +177,20 @@ enum call_verdict metadata_handle(struct call *call)
     struct metadata_response response = metadata_response_default;
     const struct image_view view = image_view(call->image);
     char cluster_id[UUID_TEXT_SIZE];
+    struct bytes *missing;
+    uint32_t missing_count;
     bool fits;
 
     if (!metadata_request_read(&reader, call->version, call->arena, &request)) return CALL_MALFORMED;
-    if (!call->resumed && !asks_by_id_too_early(call, &request)) {
-        const uint64_t index = create_missing(call, &request);
-        if (index > 0) return call_wait_applied(call, index, CREATE_WAIT_MS);
-    }
+    const bool too_early = asks_by_id_too_early(call, &request);
+    if (!find_missing(call, &request, &missing, &missing_count)) return CALL_MALFORMED;
+    if (!too_early && awaits_missing(call, missing, missing_count)) return CALL_WAITS;
     uuid_format(&view.cluster_id, cluster_id);
     response.cluster_id = (struct bytes){ (const uint8_t *)cluster_id, UUID_TEXT_SIZE };
     response.controller_id = call->broker->config.node_id; /* any broker takes what a controller is asked */
     if (request.include_cluster_authorized_operations) response.cluster_authorized_operations = CLUSTER_OPERATIONS;
     const bool all = request.topics == NULL || (call->version == 0 && request.topics_count == 0);
-    if (asks_by_id_too_early(call, &request)) fits = put_refusals(call, &request, &response);
+    if (too_early) fits = put_refusals(call, &request, &response);
     else if (all) fits = put_all_topics(call, request.include_topic_authorized_operations, &response);
     else fits = put_asked_topics(call, &request, &response);
     if (!fits || !put_brokers(call, &response)) return CALL_MALFORMED;

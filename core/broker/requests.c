@@ -3,6 +3,7 @@
 #include "broker/apis.h"
 #include "broker/state.h"
 #include "codec/api.h"
+#include "controller/controller.h"
 
 enum { HEADER_SIZE_MAX = 16 }; /* frame head and response header */
 
@@ -36,18 +37,6 @@ uint64_t call_deadline_ns(const struct call *call, int32_t timeout_ms)
     return MAX(call->begun_ns + timeout_ns, call->mono_ns);
 }
 
-enum call_verdict call_hold_applied(struct call *call, uint64_t index, int32_t timeout_ms)
-{
-    call->wait = (struct wait){ WAIT_APPLIED, index, call_deadline_ns(call, timeout_ms) };
-    return CALL_HELD;
-}
-
-enum call_verdict call_wait_applied(struct call *call, uint64_t index, int32_t timeout_ms)
-{
-    call->wait = (struct wait){ WAIT_APPLIED, index, call_deadline_ns(call, timeout_ms) };
-    return CALL_WAITS;
-}
-
 /* ---- suspending ---- */
 
 uint64_t request_waiter(const struct broker *broker, const struct link *link)
@@ -58,7 +47,8 @@ uint64_t request_waiter(const struct broker *broker, const struct link *link)
 static enum link_list list_of(enum wait_for what)
 {
     switch (what) {
-    case WAIT_APPLIED: return LIST_APPLIED;
+    case WAIT_WISH: return LIST_WISH;
+    case WAIT_WISH_ROOM: return LIST_WISH_ROOM;
     case WAIT_DURABLE: return LIST_DURABLE;
     case WAIT_APPEND: return LIST_APPEND;
     case WAIT_ANSWER: return LIST_ANSWER;
@@ -71,7 +61,11 @@ static enum link_list list_of(enum wait_for what)
 
 static bool is_true_already(const struct broker *broker, const struct wait *wait)
 {
-    if (wait->what == WAIT_APPLIED) return wait->value <= broker->applied_index;
+    struct bytes unread;
+
+    if (wait->what == WAIT_WISH) {
+        return controller_outcome(broker->rooms.controller, wait->value, &unread) != WISH_OPEN;
+    }
     if (wait->what == WAIT_DURABLE) return logs_is_durable(broker->rooms.logs, wait->value);
     return false;
 }
@@ -105,6 +99,7 @@ void request_drop(struct broker *broker, struct link *link)
     if (!link->suspended) return;
     resume(broker, link);
     answers_forget(broker, link);
+    wish_forget(broker, link);
     broker->links_suspended--;
     link->suspended = false;
     link->held = false;
@@ -208,6 +203,7 @@ static bool request_call(struct broker *broker, struct link *link, const struct 
         .timed_out = link->timed_out,
         .resumed = !first,
         .kept = link->kept,
+        .wish = &link->wish,
         .logs = broker->rooms.logs,
         .controller = broker->rooms.controller,
         .image = broker->rooms.image,
@@ -225,7 +221,10 @@ static bool request_call(struct broker *broker, struct link *link, const struct 
     writer_leave_int32(&out); /* the frame's size, put in when it is known */
     response_header_write(&out, header->api_key, header->api_version, header->correlation_id);
     if (first && header->api_key < BROKER_API_KEYS) broker->counters.requests[header->api_key]++;
-    const enum call_verdict verdict = served ? api_handle(&call) : api_versions_unserved(&call);
+    enum call_verdict verdict;
+    if (!served) verdict = api_versions_unserved(&call);
+    else if (link->wish != 0) verdict = wish_handle(&call);
+    else verdict = api_handle(&call);
     const bool done = conclude(broker, link, &call, verdict);
     answers_settle(broker, link);
     return done;

@@ -3,6 +3,7 @@
  *   links.c     what a link brings: bytes, frames, receiving, deadlines, closing
  *   requests.c  a frame's way to its handler, and what becomes of the verdict
  *   answers.c   what a link gets: answers in order, their memory, sending
+ *   wish.c      requests that change metadata
  *   waits.c     who waits for which log
  *   broker.c    the room as a whole: memory, facts, the step's end
  *
@@ -73,9 +74,10 @@ enum receive_into { RECEIVE_NOTHING, RECEIVE_LENT, RECEIVE_NEST, RECEIVE_FRAME }
 /* Which list of waiting links a link is in. */
 enum link_list {
     LIST_NONE,
-    LIST_APPLIED, /* in rising order of wait.value, as is the next one */
-    LIST_DURABLE,
-    LIST_APPEND, /* in order of arrival, as are the next two */
+    LIST_DURABLE, /* in rising order of wait.value */
+    LIST_WISH,    /* in order of arrival, as are those that follow */
+    LIST_WISH_ROOM,
+    LIST_APPEND,
     LIST_ANSWER,
     LIST_FRAME,
     LIST_COUNT,
@@ -106,6 +108,7 @@ struct link {
 
     struct wait wait;
     uint64_t kept[KEPT_WORDS];
+    uint64_t wish;       /* that the suspended request was made, 0: none */
     uint64_t kept_block; /* answer memory that the suspended request keeps, or BUDDY_NONE */
     uint64_t kept_at;
     uint64_t request_ns;  /* when the suspended request was first handled */
@@ -175,14 +178,15 @@ struct broker {
     bool stopping;
     bool answers_freed; /* answer memory was given back since its list was last tried */
     bool frames_freed;
+    bool wishes_freed;
     uint64_t mono_ns;
     int64_t wall_ms;
-    uint64_t applied_index;
     uint32_t step_size; /* frame bytes handled in this step */
 
     uint32_t links_open;
     uint32_t links_suspended;
     uint32_t fetches_waiting;
+    uint32_t wishes_waiting; /* links that have one */
     uint32_t answers_unready;
     struct link *links;
     uint32_t nest_size;
@@ -254,6 +258,14 @@ bool request_may_begin(const struct broker *broker, const struct link *link, str
 void request_drop(struct broker *broker, struct link *link);
 
 uint64_t request_waiter(const struct broker *broker, const struct link *link);
+
+/* ---- wish.c ---- */
+
+/* Goes on with a request that was made a wish: it is done, or its time is over. */
+enum call_verdict wish_handle(struct call *call);
+
+/* The link has its answer, or wants none. */
+void wish_forget(struct broker *broker, struct link *link);
 
 /* ---- answers.c ---- */
 

@@ -1,82 +1,10 @@
+/* controller.c -- from start to open; what is applied, and what that means here. The other files of this room decide
+ * what is proposed: controller_state.h says which. */
 #include "controller/controller.h"
 
 #include "base/check.h"
 #include "base/hash.h"
-#include "base/map.h"
-#include "base/prng.h"
-#include "controller/decide.h"
-#include "controller/metadata_log.h"
-
-enum {
-    MEMBERS_MAX = 8,    /* of a group that so far has one */
-    MARKS_COUNT = 1024, /* two wishes that share one wait for each other needlessly, and briefly */
-    DRAFT_NAMES_MAX = 16 << 10,
-    DRAFT_NAMES_USED_MAX = DRAFT_NAMES_MAX * 3 / 4,
-    UNDERWAY_MAX = 1024,
-};
-
-enum prng_stream { PRNG_TOPICS, PRNG_CLUSTER, PRNG_STREAM_COUNT };
-
-/* What wishes can touch. */
-enum subject { SUBJECT_TOPIC = 1, SUBJECT_BROKER };
-
-/* What a proposal under way will take of the cluster's limits. */
-struct underway {
-    uint64_t index;
-    uint32_t topics;
-    uint32_t partitions;
-    uint32_t settings;
-};
-
-struct draft_name {
-    uint64_t key;
-    uint64_t draft; /* it was named in */
-};
-
-struct draft {
-    uint64_t number; /* grows, so that nothing of an earlier one needs clearing */
-    struct proposal records;
-    uint32_t names_used;
-    bool made; /* records hold something */
-    struct underway takes;
-    uint32_t partitions_left;
-};
-
-struct producer_ids {
-    int64_t next;
-    int64_t end;
-    int64_t asked_first;  /* of the block under way */
-    uint64_t asked_index; /* 0: none is */
-};
-
-struct controller {
-    struct controller_config config;
-    struct image *image;
-    struct metadata_log *log;
-    uint64_t mono_ns;
-    struct prng topics; /* ids, and where placement begins */
-    struct prng cluster;
-    struct uuid incarnation;
-    uint64_t registration_index; /* 0: not proposed */
-    bool registered;
-    bool loaded;
-    bool led;
-    uint32_t created_topic; /* of the entry being applied, for a note when it is whole; or SLOT_NONE */
-    uint64_t commits;
-    uint64_t refused;
-
-    struct draft draft;
-    uint8_t *draft_memory;
-    struct draft_name *draft_names;         /* [DRAFT_NAMES_MAX] */
-    uint64_t mark_index[MARKS_COUNT];       /* of the last proposal that touched what falls on this mark */
-    uint64_t mark_draft[MARKS_COUNT];       /* the draft that touches it */
-    struct underway underway[UNDERWAY_MAX]; /* by rising index, a ring */
-    uint32_t underway_first;
-    uint32_t underway_count;
-    struct underway taken; /* the sum of those */
-    struct producer_ids ids;
-    struct placement placement;
-};
+#include "controller/controller_state.h"
 
 /* ---- memory ---- */
 
@@ -105,8 +33,10 @@ size_t controller_size(const struct controller_config *config)
     const size_t log_size = metadata_log_size(&log);
 
     if (log_size == 0 || config->node_id < 0) return 0;
+    const uint32_t wish_size_max = metadata_log_proposal_size_max(&log);
     return rounded(sizeof(struct controller)) + rounded(image_size(&config->image)) + rounded(log_size) +
-           rounded(metadata_log_proposal_size_max(&log)) + rounded(DRAFT_NAMES_MAX * sizeof(struct draft_name)) +
+           2 * rounded(wish_size_max) + rounded(wishes_memory_size(wish_size_max)) +
+           rounded(wish_queue_memory_size(wish_size_max)) + rounded(DRAFT_NAMES_MAX * sizeof(struct draft_name)) +
            rounded(config->image.brokers_max * sizeof(uint32_t));
 }
 
@@ -118,7 +48,7 @@ static void *take(uint8_t **memory, size_t size)
     return taken;
 }
 
-static struct uuid random_id(struct prng *prng)
+struct uuid controller_random_id(struct prng *prng)
 {
     struct uuid id;
 
@@ -135,17 +65,28 @@ void controller_init(struct controller *controller, const struct controller_conf
     uint8_t *memory = (uint8_t *)controller;
 
     take(&memory, sizeof *controller);
-    *controller = (struct controller){ .config = *config, .created_topic = SLOT_NONE };
+    *controller = (struct controller){
+        .config = *config,
+        .created_topic = SLOT_NONE,
+        .wish_size_max = metadata_log_proposal_size_max(&log),
+        .deciding = WISH_QUEUE_NONE,
+    };
     controller->image = take(&memory, image_size(&config->image));
     controller->log = take(&memory, metadata_log_size(&log));
-    controller->draft_memory = take(&memory, metadata_log_proposal_size_max(&log));
+    controller->draft_memory = take(&memory, controller->wish_size_max);
+    controller->outbox.memory = take(&memory, controller->wish_size_max);
+    void *wishes = take(&memory, wishes_memory_size(controller->wish_size_max));
+    void *queue = take(&memory, wish_queue_memory_size(controller->wish_size_max));
     controller->draft_names = take(&memory, DRAFT_NAMES_MAX * sizeof(struct draft_name));
     placement_init(&controller->placement, take(&memory, config->image.brokers_max * sizeof(uint32_t)));
     prng_init(&controller->topics, config->seed[0] ^ config->seed[1] << 1, PRNG_TOPICS);
     prng_init(&controller->cluster, config->seed[0] ^ config->seed[1] << 1, PRNG_CLUSTER);
-    controller->incarnation = random_id(&controller->cluster);
+    controller->incarnation = controller_random_id(&controller->cluster);
     image_init(controller->image, &config->image);
     metadata_log_init(controller->log, &log, controller->image);
+    wishes_init(&controller->wishes, wishes, controller->wish_size_max, config->node_id, &controller->incarnation);
+    wish_queue_init(&controller->queue, queue, controller->wish_size_max);
+    arena_init(&controller->arena, controller->arena_memory, sizeof controller->arena_memory);
     controller_begin(controller);
 }
 
@@ -160,7 +101,7 @@ enum controller_state controller_state(const struct controller *controller)
     case METADATA_LOG_OPEN: break;
     }
     if (!controller->loaded) return CONTROLLER_STARTING;
-    return controller->registered && metadata_log_leads(controller->log) ? CONTROLLER_OPEN : CONTROLLER_LOADED;
+    return controller->registered ? CONTROLLER_OPEN : CONTROLLER_LOADED;
 }
 
 struct effect_halt controller_halt(const struct controller *controller)
@@ -171,6 +112,7 @@ struct effect_halt controller_halt(const struct controller *controller)
 void controller_on_time(struct controller *controller, uint64_t mono_ns)
 {
     controller->mono_ns = mono_ns;
+    wishes_on_time(&controller->wishes, mono_ns);
     metadata_log_on_time(controller->log, mono_ns);
 }
 
@@ -186,29 +128,7 @@ void controller_on_disk(struct controller *controller, const struct event *event
 
 uint64_t controller_deadline_ns(const struct controller *controller, bool applies)
 {
-    return metadata_log_deadline_ns(controller->log, applies);
-}
-
-/* A leader whose own broker is not registered in this life does that first; the first leader of all founds the
- * cluster. */
-static void register_broker(struct controller *controller, struct effects *effects)
-{
-    uint8_t memory[2048]; /* a registration has three hosts and a rack */
-    struct proposal records = proposal_in(memory, sizeof memory);
-
-    if (controller->registration_index != 0 || !metadata_log_leads(controller->log)) return;
-    const struct image_view view = image_view(controller->image);
-    const bool founds = uuid_is_zero(&view.cluster_id);
-    if (founds) {
-        const struct uuid cluster_id = random_id(&controller->cluster);
-        decide_cluster(&cluster_id, &records);
-    }
-    decide_registration(&controller->config, &controller->incarnation, &records);
-    CHECK(proposal_ok(&records));
-    uint64_t index;
-    if (metadata_log_propose(controller->log, proposal_bytes(&records), &index) != METADATA_LOG_TAKEN) return;
-    controller->registration_index = index;
-    if (founds) NOTE(effects, CLUSTER_CREATED, controller->config.node_id);
+    return MIN(metadata_log_deadline_ns(controller->log, applies), wishing_deadline_ns(controller));
 }
 
 /* ---- what holds ---- */
@@ -233,6 +153,14 @@ static void note_created(struct controller *controller, uint64_t index, struct e
               image_topic(controller->image, topic)->partition_count);
 }
 
+static bool is_registered(const struct controller *controller)
+{
+    const uint32_t broker = image_broker_by_id(controller->image, controller->config.node_id);
+
+    return broker != SLOT_NONE &&
+           uuid_equal(&image_broker(controller->image, broker)->incarnation, &controller->incarnation);
+}
+
 static void on_change(struct controller *controller, const struct image_change *change, struct effects *effects)
 {
     if (change->kind == CHANGE_TOPIC_CREATED) {
@@ -242,37 +170,18 @@ static void on_change(struct controller *controller, const struct image_change *
     if (change->kind == CHANGE_TOPIC_REMOVED) {
         NOTE_TEXT(effects, TOPIC_DELETED, image_topic_name(controller->image, change->topic), 0);
     }
-}
-
-static bool is_registered(const struct controller *controller)
-{
-    const uint32_t broker = image_broker_by_id(controller->image, controller->config.node_id);
-
-    return broker != SLOT_NONE &&
-           uuid_equal(&image_broker(controller->image, broker)->incarnation, &controller->incarnation);
+    if (change->kind == CHANGE_OWN_WISH && is_registered(controller)) { /* else it is from a life before */
+        controller->own_wish = (struct own_wish){ change->wish, change->answer };
+    }
 }
 
 static void on_entry(struct controller *controller, const struct applied_entry *entry)
 {
-    struct producer_ids *ids = &controller->ids;
-
     controller->commits++;
     controller->refused += entry->refused;
-    while (controller->underway_count > 0) {
-        const struct underway *first = &controller->underway[controller->underway_first % UNDERWAY_MAX];
-        if (first->index > entry->index) break;
-        controller->taken.topics -= first->topics;
-        controller->taken.partitions -= first->partitions;
-        controller->taken.settings -= first->settings;
-        controller->underway_first++;
-        controller->underway_count--;
-    }
-    if (ids->asked_index == entry->index) {
-        ids->asked_index = 0;
-        ids->next = entry->refused ? 0 : ids->asked_first;
-        ids->end = entry->refused ? 0 : ids->asked_first + PRODUCER_ID_BLOCK;
-    }
+    drafts_on_applied(controller, entry->index);
     if (!controller->registered) controller->registered = is_registered(controller);
+    wishing_on_entry(controller, !entry->refused);
 }
 
 /* True if a change is to be carried on. */
@@ -283,12 +192,18 @@ static bool apply(struct controller *controller, struct image_change *change, st
     for (;;) {
         switch (metadata_log_apply(controller->log, change, &entry)) {
         case APPLIED_NOTHING: return false;
-        case APPLIED_CHANGE: on_change(controller, change, effects); return true;
+        case APPLIED_CHANGE:
+            on_change(controller, change, effects);
+            if (change->kind == CHANGE_OWN_WISH) break;
+            return true;
         case APPLIED_ENTRY:
             note_created(controller, entry.index, effects);
             on_entry(controller, &entry);
             break;
-        case APPLIED_SNAPSHOT: on_entry(controller, &entry); break; /* whose entries nobody here waits for */
+        case APPLIED_SNAPSHOT:
+            controller->own_wish.sequence = 0; /* what it was for is in there, or comes behind it */
+            on_entry(controller, &entry);
+            break;
         }
         if (!controller->loaded) return true; /* perhaps that was the last of what was there before */
     }
@@ -308,278 +223,12 @@ bool controller_next_change(struct controller *controller, struct image_change *
     return apply(controller, change, effects);
 }
 
-static void note_leadership(struct controller *controller, struct effects *effects)
-{
-    const bool leads = metadata_log_leads(controller->log);
-
-    if (leads && !controller->led) {
-        const uint64_t term = metadata_log_view(controller->log).term;
-        NOTE(effects, BECAME_LEADER, (int64_t)term, (int64_t)controller_applied_index(controller), 1);
-    }
-    controller->led = leads;
-}
-
 void controller_commit(struct controller *controller, struct effects *effects)
 {
-    if (controller->loaded) {
-        note_leadership(controller, effects);
-        register_broker(controller, effects);
-    }
+    CHECK(controller->deciding == WISH_QUEUE_NONE);
+    wishing_follow_leader(controller);
+    wishing_look_at_window(controller);
     metadata_log_commit(controller->log, effects);
-}
-
-/* ---- what wishes touch ---- */
-
-static uint64_t topic_key(const struct controller *controller, struct bytes name)
-{
-    uint8_t folded[TOPIC_NAME_SIZE_MAX];
-    const uint32_t size = MIN(name.size, (uint32_t)TOPIC_NAME_SIZE_MAX);
-
-    for (uint32_t i = 0; i < size; i++) folded[i] = name.data[i] == '.' ? '_' : name.data[i]; /* as image_topic_like */
-    return hash_mix(hash_bytes(controller->config.image.hash_seed, (struct bytes){ folded, size }), SUBJECT_TOPIC);
-}
-
-static uint64_t broker_key_of(const struct controller *controller, struct bytes name)
-{
-    return hash_mix(hash_bytes(controller->config.image.hash_seed, name), SUBJECT_BROKER);
-}
-
-/* Whether this draft has named it already; it has now. */
-static bool draft_names_again(struct controller *controller, uint64_t key)
-{
-    struct draft *draft = &controller->draft;
-    uint32_t place = (uint32_t)(key % DRAFT_NAMES_MAX);
-
-    for (;; place = (place + 1) % DRAFT_NAMES_MAX) {
-        struct draft_name *name = &controller->draft_names[place];
-        if (name->draft == draft->number && name->key == key) return true;
-        if (name->draft == draft->number) continue;
-        *name = (struct draft_name){ key, draft->number };
-        draft->names_used++;
-        return false;
-    }
-}
-
-static bool touches_what_is_underway(const struct controller *controller, uint64_t key,
-                                     struct controller_answer *answer)
-{
-    const uint64_t index = controller->mark_index[key % MARKS_COUNT];
-
-    if (index <= controller_applied_index(controller)) return false;
-    answer->wait_index = index;
-    return true;
-}
-
-void controller_begin(struct controller *controller)
-{
-    const struct metadata_log_config log = log_config(&controller->config);
-
-    controller->draft = (struct draft){
-        .number = controller->draft.number + 1,
-        .records = proposal_in(controller->draft_memory, metadata_log_proposal_size_max(&log)),
-        .partitions_left = REQUEST_PARTITIONS_MAX,
-    };
-}
-
-/* ---- wishes ---- */
-
-static uint32_t left_of(uint32_t max, uint32_t used, uint32_t underway, uint32_t drafted)
-{
-    const uint64_t gone = (uint64_t)used + underway + drafted;
-
-    return gone < max ? (uint32_t)(max - gone) : 0;
-}
-
-static struct decision decision_of(struct controller *controller, struct controller_answer *answer)
-{
-    const struct image_config *limits = &controller->config.image;
-    const struct image_view view = image_view(controller->image);
-    const struct underway *taken = &controller->taken, *drafted = &controller->draft.takes;
-
-    placement_refresh(&controller->placement, controller->image);
-    return (struct decision){
-        .image = controller->image,
-        .placement = &controller->placement,
-        .message_size_max = controller->config.message_size_max,
-        .topics_left = left_of(limits->topics_max, view.topic_count, taken->topics, drafted->topics),
-        .partitions_left =
-            left_of(limits->partitions_max, view.partition_count, taken->partitions, drafted->partitions),
-        .settings_left = left_of(limits->settings_max, view.setting_count, taken->settings, drafted->settings),
-        .request_partitions_left = controller->draft.partitions_left,
-        .records = &controller->draft.records,
-        .message = &answer->message,
-    };
-}
-
-/* May this wish be decided now? If not, the answer says why. */
-static bool begin_wish(struct controller *controller, uint64_t key, struct controller_answer *answer)
-{
-    answer->error = ERROR_NONE;
-    answer->wait_index = 0;
-    answer->message = text_in(answer->message_data, CONTROLLER_MESSAGE_SIZE_MAX);
-    if (!metadata_log_leads(controller->log) || controller->underway_count == UNDERWAY_MAX) {
-        answer->wait_index = controller_applied_index(controller) + 1;
-        return false;
-    }
-    if (touches_what_is_underway(controller, key, answer)) return false;
-    if (controller->draft.names_used < DRAFT_NAMES_USED_MAX && !draft_names_again(controller, key)) return true;
-    answer->error = ERROR_INVALID_REQUEST;
-    text_add(&answer->message, "The request names this or something too much alike more than once.");
-    return false;
-}
-
-/* Puts a decided wish into the draft, or takes its records out again. */
-static void end_wish(struct controller *controller, uint64_t key, const struct decision *before,
-                     const struct decision *after, const struct proposal *records, bool judge_only)
-{
-    struct draft *draft = &controller->draft;
-
-    draft->takes.topics += before->topics_left - after->topics_left;
-    draft->takes.partitions += before->partitions_left - after->partitions_left;
-    draft->takes.settings += before->settings_left - after->settings_left;
-    draft->partitions_left = after->request_partitions_left;
-    if (judge_only) {
-        draft->records = *records;
-        return;
-    }
-    controller->mark_draft[key % MARKS_COUNT] = draft->number;
-    draft->made |= draft->records.record_count > records->record_count;
-}
-
-void controller_create_topic(struct controller *controller, const struct create_topics_request_topic *topic,
-                             bool judge_only, struct topic_made *made, struct controller_answer *answer)
-{
-    const uint64_t key = topic_key(controller, topic->name);
-    if (!begin_wish(controller, key, answer)) return;
-    const struct proposal records = controller->draft.records;
-    const struct decision before = decision_of(controller, answer);
-    struct decision after = before;
-    const struct uuid id = random_id(&controller->topics);
-
-    after.start = prng_next(&controller->topics);
-    answer->error = decide_topic(&after, topic, &id, made);
-    if (answer->error == ERROR_NONE) end_wish(controller, key, &before, &after, &records, judge_only);
-}
-
-void controller_delete_topic(struct controller *controller, uint32_t topic, struct controller_answer *answer)
-{
-    const uint64_t key = topic_key(controller, image_topic_name(controller->image, topic));
-    if (!begin_wish(controller, key, answer)) return;
-    const struct proposal records = controller->draft.records;
-    const struct decision before = decision_of(controller, answer);
-    struct decision after = before;
-
-    answer->error = decide_topic_removal(&after, topic);
-    if (answer->error == ERROR_NONE) end_wish(controller, key, &before, &after, &records, false);
-}
-
-void controller_create_partitions(struct controller *controller, const struct create_partitions_request_topic *topic,
-                                  bool judge_only, struct controller_answer *answer)
-{
-    const uint64_t key = topic_key(controller, topic->name);
-    if (!begin_wish(controller, key, answer)) return;
-    const struct proposal records = controller->draft.records;
-    const struct decision before = decision_of(controller, answer);
-    struct decision after = before;
-
-    after.start = prng_next(&controller->topics);
-    answer->error = decide_partitions(&after, topic);
-    if (answer->error == ERROR_NONE) end_wish(controller, key, &before, &after, &records, judge_only);
-}
-
-void controller_change_settings(struct controller *controller, int8_t resource_type, struct bytes resource_name,
-                                const struct setting_wish *wishes, uint32_t count, bool replace, bool judge_only,
-                                struct controller_answer *answer)
-{
-    const uint64_t key = resource_type == RESOURCE_TOPIC ? topic_key(controller, resource_name)
-                                                         : broker_key_of(controller, resource_name);
-    if (!begin_wish(controller, key, answer)) return;
-    const struct proposal records = controller->draft.records;
-    const struct decision before = decision_of(controller, answer);
-    struct decision after = before;
-
-    answer->error = decide_settings(&after, resource_type, resource_name, wishes, count, replace);
-    if (answer->error == ERROR_NONE) end_wish(controller, key, &before, &after, &records, judge_only);
-}
-
-/* ---- proposing ---- */
-
-/* The draft is on its way: what it touches waits for it, and what it takes counts. */
-static void sent(struct controller *controller, uint64_t index)
-{
-    const struct draft *draft = &controller->draft;
-    struct underway *underway =
-        &controller->underway[(controller->underway_first + controller->underway_count) % UNDERWAY_MAX];
-
-    CHECK(controller->underway_count < UNDERWAY_MAX);
-    *underway = draft->takes;
-    underway->index = index;
-    controller->underway_count++;
-    controller->taken.topics += underway->topics;
-    controller->taken.partitions += underway->partitions;
-    controller->taken.settings += underway->settings;
-    for (uint32_t i = 0; i < MARKS_COUNT; i++) {
-        if (controller->mark_draft[i] == draft->number) controller->mark_index[i] = index;
-    }
-}
-
-enum propose_verdict controller_propose(struct controller *controller, uint64_t *index)
-{
-    struct draft *draft = &controller->draft;
-    enum propose_verdict verdict = PROPOSE_EMPTY;
-
-    CHECK(proposal_ok(&draft->records)); /* decisions take back what does not fit */
-    *index = controller_applied_index(controller);
-    if (draft->made) {
-        verdict = PROPOSED;
-        if (metadata_log_propose(controller->log, proposal_bytes(&draft->records), index) == METADATA_LOG_TAKEN) {
-            sent(controller, *index);
-        } else {
-            *index = controller_applied_index(controller) + 1;
-            verdict = PROPOSE_WAITS;
-        }
-    }
-    controller_begin(controller);
-    return verdict;
-}
-
-bool controller_auto_create_topic(struct controller *controller, struct bytes name, uint64_t *index)
-{
-    const struct create_topics_request_topic topic = { .name = name, .num_partitions = -1, .replication_factor = -1 };
-    struct controller_answer answer;
-    struct topic_made made;
-
-    controller_begin(controller);
-    controller_create_topic(controller, &topic, false, &made, &answer);
-    if (answer.wait_index != 0) {
-        *index = answer.wait_index;
-        return true;
-    }
-    return answer.error == ERROR_NONE && controller_propose(controller, index) == PROPOSED;
-}
-
-bool controller_producer_id(struct controller *controller, int64_t *producer_id, uint64_t *index)
-{
-    struct producer_ids *ids = &controller->ids;
-    uint8_t memory[64];
-    struct proposal records = proposal_in(memory, sizeof memory);
-
-    if (ids->next < ids->end) {
-        *producer_id = ids->next++;
-        return true;
-    }
-    *index = controller_applied_index(controller) + 1;
-    if (ids->asked_index == 0 && metadata_log_leads(controller->log)) {
-        decide_producer_ids(controller->image, controller->config.node_id, &records);
-        CHECK(proposal_ok(&records));
-        uint64_t asked;
-        if (metadata_log_propose(controller->log, proposal_bytes(&records), &asked) == METADATA_LOG_TAKEN) {
-            ids->asked_index = asked;
-            ids->asked_first = image_view(controller->image).next_producer_id;
-        }
-    }
-    if (ids->asked_index != 0) *index = ids->asked_index;
-    return false;
 }
 
 /* ---- for status and metrics ---- */
@@ -600,6 +249,9 @@ struct controller_view controller_view(const struct controller *controller)
         .entries = log.last_index - log.snapshot_index,
         .commits = controller->commits,
         .refused = controller->refused,
+        .wishes = wishes_open_count(&controller->wishes),
+        .wishes_waiting = controller->queue.count,
+        .answers_dropped = controller->outbox.dropped,
         .snapshot_index = log.snapshot_index,
         .snapshot_size = log.snapshot_size,
         .snapshots = log.snapshots,
@@ -609,18 +261,17 @@ struct controller_view controller_view(const struct controller *controller)
     };
 }
 
+uint32_t controller_frame_size_max(const struct controller_config *config)
+{
+    const struct metadata_log_config log = log_config(config);
+
+    return WISH_FRAME_HEAD_MAX + metadata_log_proposal_size_max(&log);
+}
+
 void controller_check(const struct controller *controller)
 {
-    struct underway sum = { 0 };
-
-    for (uint32_t i = 0; i < controller->underway_count; i++) {
-        const struct underway *each = &controller->underway[(controller->underway_first + i) % UNDERWAY_MAX];
-        sum.topics += each->topics;
-        sum.partitions += each->partitions;
-        sum.settings += each->settings;
-    }
-    CHECK(sum.topics == controller->taken.topics && sum.partitions == controller->taken.partitions);
-    CHECK(sum.settings == controller->taken.settings);
+    drafts_check(controller);
+    wishing_check(controller);
     CHECK(controller->ids.next <= controller->ids.end);
     metadata_log_check(controller->log);
     if (metadata_log_state(controller->log) == METADATA_LOG_OPEN) image_check(controller->image);

@@ -1,22 +1,29 @@
 /* controller.h -- changing the cluster's metadata: who may, how it is decided, when it holds.
  *
- * A change is decided here, on the leader of the metadata log, by pure functions from the image and a wish to records
- * or a Kafka error (decide.h); it is proposed to that log (metadata_log.h); and it holds when it is committed and
- * applied, on every node by the same rules (meta/image.h). Nobody is called back: who proposed waits for an index, and
- * what a record did comes out of controller_next_change, one thing at a time, for the roof to carry on.
+ * Any node may wish for a change (wish.h): a client's request, or what the node itself needs. The leader of the
+ * metadata log decides it, by pure functions from the image and the wish to records or a Kafka error (decide.h); what
+ * is decided is proposed to that log (metadata_log.h); and it holds when it is committed and applied, on every node by
+ * the same rules (meta/image.h). On the leader itself it is the same way, without the network.
  *
- *   Answers.    Nothing may be told to a client before the image holds the index that its change was given.
+ * Nobody is called back. Wishes that are done come out of controller_next_done, those that are to be decided here out
+ * of controller_next_wish, frames for other nodes out of controller_next_frame, and what a record did out of
+ * controller_next_change: one thing at a time, for the roof to carry on.
+ *
+ *   Answers.    An answer is written when the change is decided, goes into the log with it, and is told by the origin
+ *               when it has applied that entry. Nothing is told before.
+ *   Once.       A wish is asked again until something came of it, under the same number: it is applied at most once.
  *   Races.      Proposals are under way side by side. A wish that touches what one of them touches (the same topic
  *               name, a broker's settings, producer ids) waits until that one is applied, and is judged then: so each
  *               is decided on the truth, and limits count what is under way.
- *   Drafts.     What one request asks for becomes one proposal: all of it or nothing. controller_begin, then wishes,
- *               then controller_propose within the same step. */
+ *   Drafts.     What one wish asks for becomes one proposal: all of it or nothing. controller_begin, then decisions,
+ *               then controller_conclude within the same step. */
 #ifndef CHRONIK_CONTROLLER_CONTROLLER_H
 #define CHRONIK_CONTROLLER_CONTROLLER_H
 
 #include "base/effect.h"
 #include "codec/errors.h"
 #include "codec/messages.h"
+#include "controller/wish.h"
 #include "meta/image.h"
 
 struct controller_config {
@@ -47,7 +54,7 @@ enum controller_state {
     CONTROLLER_STARTING, /* reads what is on disk; the image is not whole */
     CONTROLLER_LOADED,   /* the image is what this node knew when it stopped: logs may be named and recovered.
                             Changes are still to come before it may serve */
-    CONTROLLER_OPEN,     /* leads, and its own registration is applied: may serve */
+    CONTROLLER_OPEN,     /* its own registration is applied: may serve */
     CONTROLLER_BROKEN,   /* controller_halt() says why */
 };
 enum controller_state controller_state(const struct controller *controller);
@@ -79,11 +86,54 @@ uint64_t controller_applied_index(const struct controller *controller);
 /* Last in every step: closes the commit round, goes on with a snapshot. */
 void controller_commit(struct controller *controller, struct effects *effects);
 
-/* ---- wishes ---- */
+/* ---- wishing, on any node ---- */
+
+/* Wishes for what a client asks with this request; given up when `deadline_ns` has passed. 0: so many wishes are open
+ * that it has to wait for controller_has_room. The request is copied; one larger than controller_wish_size_max finds no
+ * answer here. Whoever wishes asks for the outcome, and then forgets it. */
+uint64_t controller_wish(struct controller *controller, int16_t api_key, int16_t version, struct bytes request,
+                         uint64_t deadline_ns);
+bool controller_has_room(const struct controller *controller);
+uint32_t controller_wish_size_max(const struct controller *controller);
+
+/* WISH_OPEN: not yet. WISH_ANSWERED, WISH_GRANTED: the answer is what its decider wrote, and stays put until it is
+ * forgotten. Of what the node itself wished for there is no answer, only whether it is open. */
+enum wish_verdict controller_outcome(const struct controller *controller, uint64_t wish, struct bytes *answer);
+void controller_forget(struct controller *controller, uint64_t wish);
+
+/* The next wish that is done: whoever waits for it may go on. 0: none. */
+uint64_t controller_next_done(struct controller *controller);
+
+/* Topics with nothing but defaults. The wish to wait for; 0: there is no room for another one. Names that may not be
+ * made are not: the image tells. */
+uint64_t controller_auto_create_topics(struct controller *controller, const struct bytes *names, uint32_t count,
+                                       uint64_t deadline_ns);
+
+/* A producer id that nobody else ever gets. False: a block of them is wished for; ask again when *wish is done. 0: it
+ * could not be wished for yet. */
+bool controller_producer_id(struct controller *controller, int64_t *producer_id, uint64_t *wish);
+
+/* ---- deciding, on the leader ---- */
+
+/* The next wish that is to be decided now, and was asked for by a client: its kind is an API key. It ends, in this
+ * step, with controller_conclude, _postpone or _dismiss. False: none. What nodes themselves wish for is decided in
+ * here. At the end of every step, behind all that wishes. */
+bool controller_next_wish(struct controller *controller, struct wish *wish, struct effects *effects);
+
+/* Proposes the draft with this answer, or, if there is nothing in it, answers. False: they are too large together, and
+ * nothing was done; decide again and say less. */
+bool controller_conclude(struct controller *controller, struct bytes answer);
+
+/* It touches what is under way: it comes again when this index is applied. */
+void controller_postpone(struct controller *controller, uint64_t index);
+
+/* It cannot be decided: WISH_MALFORMED, WISH_TOO_LARGE, or WISH_LATER by a node that knows its kind and version. */
+void controller_dismiss(struct controller *controller, enum wish_verdict why);
 
 enum { CONTROLLER_MESSAGE_SIZE_MAX = 400 };
 
-/* What comes of a wish. One of three: refused (error), to be asked again (wait_index), or in the draft (neither). */
+/* What comes of one decision. One of three: refused (error), to be asked again (wait_index), or in the draft
+ * (neither). */
 struct controller_answer {
     enum error error;
     uint64_t wait_index; /* something that it depends on is under way: ask again when this index is applied */
@@ -123,19 +173,29 @@ void controller_change_settings(struct controller *controller, int8_t resource_t
                                 const struct setting_wish *wishes, uint32_t count, bool replace, bool judge_only,
                                 struct controller_answer *answer);
 
-enum propose_verdict {
-    PROPOSED,      /* *index is where it will be */
-    PROPOSE_EMPTY, /* there was nothing in the draft; *index is what is applied already */
-    PROPOSE_WAITS, /* no room just now, or no leader: begin anew when *index is applied */
+/* ---- frames between nodes ---- */
+
+enum {
+    CONTROLLER_FRAME_WISH = 4, /* on control connections; docs/peer.md */
+    CONTROLLER_FRAME_WISH_ANSWER = 5,
 };
-enum propose_verdict controller_propose(struct controller *controller, uint64_t *index);
 
-/* Proposes a topic with nothing but defaults, apart from any draft. True: it will be there at *index. False: it may
- * not be made, or not now. */
-bool controller_auto_create_topic(struct controller *controller, struct bytes name, uint64_t *index);
+/* Whether we speak of it, and it is what it says it is; else it is to be counted. */
+bool controller_on_peer_frame(struct controller *controller, int32_t from, uint8_t kind, struct bytes frame);
 
-/* A producer id that nobody else ever gets. False: a block of them is on its way; ask again when *index is applied. */
-bool controller_producer_id(struct controller *controller, int64_t *producer_id, uint64_t *index);
+struct controller_frame {
+    int32_t to; /* node */
+    uint8_t kind;
+    struct bytes parts[2]; /* one behind the other; lent until the next call */
+};
+
+/* The next frame that is to leave now. False: none. What cannot be sent is lost, and asked again. */
+bool controller_next_frame(struct controller *controller, struct controller_frame *frame);
+
+/* The largest of them. */
+uint32_t controller_frame_size_max(const struct controller_config *config);
+
+/* ---- names ---- */
 
 /* Kafka's rule for names, and ours: "__meta" and the like are not for clients. */
 bool topic_name_is_valid(struct bytes name);
@@ -147,9 +207,12 @@ struct controller_view {
     bool leads;
     uint64_t term;
     uint64_t commit_index;
-    uint64_t entries; /* in the log, above the last snapshot */
-    uint64_t commits; /* entries committed since the start */
-    uint64_t refused; /* entries whose guards refused them; none on a sole voter */
+    uint64_t entries;         /* in the log, above the last snapshot */
+    uint64_t commits;         /* entries committed since the start */
+    uint64_t refused;         /* entries whose guards refused them; none on a sole voter */
+    uint32_t wishes;          /* open ones of this node */
+    uint32_t wishes_waiting;  /* for this node's decision */
+    uint64_t answers_dropped; /* to wishes of other nodes, for want of room */
     uint64_t snapshot_index;
     uint64_t snapshot_size;
     uint64_t snapshots; /* taken since the start */

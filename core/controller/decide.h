@@ -48,8 +48,8 @@ enum { FEATURE_LEVEL = 1 };
 void decide_cluster(const struct uuid *cluster_id, struct proposal *records);
 
 /* A broker that has started registers anew: its epoch will be the index of this record. */
-void decide_registration(const struct controller_config *config, const struct uuid *incarnation,
-                         struct proposal *records);
+void decide_registration(int32_t broker_id, const struct uuid *incarnation,
+                         const struct wish_registration_record *registration, struct proposal *records);
 
 enum { PRODUCER_ID_BLOCK = 1000 }; /* as in Kafka */
 void decide_producer_ids(const struct image *image, int32_t broker_id, struct proposal *records);

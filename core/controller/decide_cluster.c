@@ -1,4 +1,5 @@
 /* decide_cluster.c -- what the cluster decides for itself: how it begins, who is there, who gets which producer ids. */
+#include "base/check.h"
 #include "controller/decide.h"
 
 void decide_cluster(const struct uuid *cluster_id, struct proposal *records)
@@ -9,24 +10,24 @@ void decide_cluster(const struct uuid *cluster_id, struct proposal *records)
     proposal_add_feature(records, &feature);
 }
 
-void decide_registration(const struct controller_config *config, const struct uuid *incarnation,
-                         struct proposal *records)
+void decide_registration(int32_t broker_id, const struct uuid *incarnation,
+                         const struct wish_registration_record *registration, struct proposal *records)
 {
     struct metadata_broker_record_endpoint endpoints[ENDPOINT_COUNT];
-    struct metadata_broker_record record = { .broker_id = config->node_id,
+    struct metadata_broker_record record = { .broker_id = broker_id,
                                              .incarnation = *incarnation,
                                              .epoch = -1, /* where the record will stand */
-                                             .rack = config->rack,
+                                             .rack = registration->rack,
                                              .endpoints = endpoints,
                                              .unfenced_epoch = -1,
                                              .feature_level_min = FEATURE_LEVEL,
                                              .feature_level_max = FEATURE_LEVEL };
 
-    for (uint32_t kind = 0; kind < ENDPOINT_COUNT; kind++) {
-        if (config->endpoints[kind].port == 0) continue;
-        endpoints[record.endpoints_count++] = (struct metadata_broker_record_endpoint){
-            .kind = (int8_t)kind, .host = config->endpoints[kind].host, .port = config->endpoints[kind].port
-        };
+    CHECK(registration->endpoints_count <= ENDPOINT_COUNT);
+    for (uint32_t i = 0; i < registration->endpoints_count; i++) {
+        const struct wish_registration_record_endpoint *from = &registration->endpoints[i];
+        endpoints[record.endpoints_count++] =
+            (struct metadata_broker_record_endpoint){ .kind = from->kind, .host = from->host, .port = from->port };
     }
     proposal_add_broker(records, &record);
 }

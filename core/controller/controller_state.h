@@ -1,0 +1,179 @@
+/* controller_state.h -- the controller's memory, and who in this room does what with it; for files of this room alone.
+ *
+ *   controller.c  from start to open; what is applied, and what that means here
+ *   wishing.c     a wish's way: opened here, decided by whoever leads, applied everywhere; frames to and fro
+ *   inner.c       what the node itself wishes for: its registration, producer ids, topics that are asked for
+ *   drafts.c      from a wish to records: what it touches, what it takes, how it is proposed
+ *
+ * wishes.c, wish_queue.c and decide_*.c know nothing of this struct. */
+#ifndef CHRONIK_CONTROLLER_CONTROLLER_STATE_H
+#define CHRONIK_CONTROLLER_CONTROLLER_STATE_H
+
+#include "base/arena.h"
+#include "base/prng.h"
+#include "controller/controller.h"
+#include "controller/decide.h"
+#include "controller/metadata_log.h"
+#include "controller/wish_queue.h"
+#include "controller/wishes.h"
+
+enum {
+    MEMBERS_MAX = 8,    /* of a group that so far has one */
+    MARKS_COUNT = 1024, /* two wishes that share one wait for each other needlessly, and briefly */
+    DRAFT_NAMES_MAX = 16 << 10,
+    DRAFT_NAMES_USED_MAX = DRAFT_NAMES_MAX * 3 / 4,
+    UNDERWAY_MAX = 1024,
+    OUTBOX_MAX = 64, /* answers to other nodes that are to leave in this step */
+};
+
+enum prng_stream { PRNG_TOPICS, PRNG_CLUSTER, PRNG_STREAM_COUNT };
+
+/* What wishes can touch. */
+enum subject { SUBJECT_TOPIC = 1, SUBJECT_BROKER, SUBJECT_REGISTRATION, SUBJECT_PRODUCER_IDS };
+
+/* A proposal under way: whose wish it is, and what it will take of the cluster's limits. */
+struct underway {
+    uint64_t index;
+    uint32_t topics;
+    uint32_t partitions;
+    uint32_t settings;
+    int32_t broker_id;
+    struct uuid incarnation;
+    uint64_t sequence;
+};
+
+struct draft_name {
+    uint64_t key;
+    uint64_t draft; /* it was named in */
+};
+
+struct draft {
+    uint64_t number; /* grows, so that nothing of an earlier one needs clearing */
+    struct proposal records;
+    uint32_t names_used;
+    bool made; /* records hold something */
+    struct underway takes;
+    uint32_t partitions_left;
+};
+
+/* Ids of this node alone. */
+struct producer_ids {
+    int64_t next;
+    int64_t end;
+    uint64_t wish; /* for a block of them; 0: none is open */
+};
+
+/* An own wish whose entry is being applied. */
+struct own_wish {
+    uint64_t sequence; /* 0: none */
+    struct bytes answer;
+};
+
+struct outbox {
+    uint32_t count;
+    uint32_t sent; /* of them, handed out */
+    struct wish_answer answers[OUTBOX_MAX];
+    int32_t to[OUTBOX_MAX];
+    uint32_t used_size; /* of the memory */
+    uint8_t *memory;    /* [wish_size_max] */
+    uint64_t dropped;   /* answers that found no room: their wishes are asked again */
+};
+
+struct controller {
+    struct controller_config config;
+    struct image *image;
+    struct metadata_log *log;
+    uint32_t wish_size_max;
+    uint64_t mono_ns;
+    struct prng topics; /* ids, and where placement begins */
+    struct prng cluster;
+    struct uuid incarnation;
+    uint64_t registration_wish; /* 0: none is open */
+    int64_t registration_epoch; /* that it is to replace */
+    bool registered;
+    bool loaded;
+    uint64_t led_term; /* in which we lead, when we looked last; 0: we do not */
+    uint64_t noted_term;
+    uint64_t window_index;  /* applied, when our own window was looked at last */
+    uint32_t created_topic; /* of the entry being applied, for a note when it is whole; or SLOT_NONE */
+    uint64_t commits;
+    uint64_t refused;
+
+    struct wishes wishes;     /* our own */
+    struct own_wish own_wish; /* of the entry being applied */
+    struct wish_queue queue;  /* everybody's, while we lead */
+    uint32_t deciding;        /* the entry of the queue that is being decided, or WISH_QUEUE_NONE */
+    struct outbox outbox;
+    uint8_t frame_head[WISH_FRAME_HEAD_MAX]; /* of the frame that was handed out last */
+    struct producer_ids ids;
+
+    struct draft draft;
+    uint8_t *draft_memory;
+    struct draft_name *draft_names;         /* [DRAFT_NAMES_MAX] */
+    uint64_t mark_index[MARKS_COUNT];       /* of the last proposal that touched what falls on this mark */
+    uint64_t mark_draft[MARKS_COUNT];       /* the draft that touches it */
+    struct underway underway[UNDERWAY_MAX]; /* by rising index, a ring */
+    uint32_t underway_first;
+    uint32_t underway_count;
+    struct underway taken; /* the sum of those */
+    struct placement placement;
+    struct arena arena; /* for decoding one inner wish */
+    uint64_t arena_memory[RECORD_ARENA_SIZE / sizeof(uint64_t)];
+};
+
+struct uuid controller_random_id(struct prng *prng);
+
+/* ---- drafts.c ---- */
+
+/* Another term, or none that is ours: nothing of the old one is under way any more, as far as we know. */
+void drafts_reset(struct controller *controller);
+
+void drafts_on_applied(struct controller *controller, uint64_t index);
+bool drafts_have_underway(const struct controller *controller, const struct wish *wish);
+
+/* May a wish that touches `key` be decided now? If not, the answer says why. */
+bool draft_begin_wish(struct controller *controller, uint64_t key, struct controller_answer *answer);
+uint64_t draft_key(const struct controller *controller, enum subject subject, struct bytes name);
+
+/* Records were added to the draft directly, for what `key` says. */
+void draft_made(struct controller *controller, uint64_t key);
+
+enum draft_verdict {
+    DRAFT_PROPOSED,
+    DRAFT_EMPTY,     /* nothing is to be changed */
+    DRAFT_WAITS,     /* no room just now */
+    DRAFT_TOO_LARGE, /* records and answer do not fit into one proposal */
+};
+/* Proposes the draft as what this wish becomes. */
+enum draft_verdict draft_propose(struct controller *controller, const struct wish *wish, struct bytes answer);
+
+void drafts_check(const struct controller *controller);
+
+/* ---- wishing.c ---- */
+
+/* Who leads now, and what follows from a change of that. */
+void wishing_follow_leader(struct controller *controller);
+
+void wishing_on_entry(struct controller *controller, bool whole);
+
+/* Where a snapshot took the place of entries, our own wishes among them were not seen one by one. */
+void wishing_look_at_window(struct controller *controller);
+
+uint64_t wishing_deadline_ns(const struct controller *controller);
+
+/* The wish that is being decided leaves the queue: with this answer, or as granted by an entry, which answers it. */
+void wishing_answer(struct controller *controller, enum wish_verdict verdict, struct bytes answer);
+void wishing_check(const struct controller *controller);
+
+/* ---- inner.c ---- */
+
+/* Wishes what has to be wished for: registers. */
+void inner_wish(struct controller *controller);
+
+/* Decides the wish that is being decided, which is an inner one. */
+void inner_decide(struct controller *controller, const struct wish *wish, struct effects *effects);
+
+/* One of our own inner wishes is done. */
+void inner_on_done(struct controller *controller, uint64_t sequence);
+
+#endif

@@ -1,0 +1,330 @@
+/* wishing.c -- a wish's way: opened here, decided by whoever leads, applied everywhere.
+ *
+ *     controller_wish -> wishes -+-> (we lead) -----------------> queue -> decided -> log -> applied -> wishes -> done
+ *                                `-> frame -> leader's queue -> decided -> log -> applied here --------^
+ *                                                                  `-> answered: frame ----------------^ */
+#include "base/check.h"
+#include "controller/controller_state.h"
+#include "raft/raft.h"
+
+/* ---- who leads ---- */
+
+void wishing_follow_leader(struct controller *controller)
+{
+    if (metadata_log_state(controller->log) != METADATA_LOG_OPEN) return;
+    const uint64_t generation = metadata_log_generation(controller->log);
+    const uint64_t leader = metadata_log_leader(controller->log);
+    int32_t node_id = leader == 0 ? -1 : member_node(leader);
+
+    if (generation != controller->led_term) {
+        drafts_reset(controller);
+        wish_queue_clear(&controller->queue);
+        controller->led_term = generation;
+    }
+    /* A leader that has not applied yet what was there before it cannot decide: nobody leads so far. */
+    if (node_id == controller->config.node_id && generation == 0) node_id = -1;
+    wishes_on_leader(&controller->wishes, controller->mono_ns, node_id, raft_term(metadata_log_raft(controller->log)));
+}
+
+static void note_leadership(struct controller *controller, struct effects *effects)
+{
+    if (controller->led_term == 0 || controller->led_term == controller->noted_term) return;
+    NOTE(effects, BECAME_LEADER, (int64_t)controller->led_term, (int64_t)controller_applied_index(controller), 1);
+    controller->noted_term = controller->led_term;
+}
+
+/* ---- wishing ---- */
+
+uint64_t controller_wish(struct controller *controller, int16_t api_key, int16_t version, struct bytes request,
+                         uint64_t deadline_ns)
+{
+    CHECK(api_key >= 0 && api_key < WISH_INNER && request.size <= controller->wish_size_max);
+    if (!wishes_have_room(&controller->wishes, (uint8_t)api_key)) return 0;
+    return wishes_open(&controller->wishes, (uint8_t)api_key, version, request, deadline_ns, true);
+}
+
+bool controller_has_room(const struct controller *controller)
+{
+    return wishes_have_room(&controller->wishes, 0);
+}
+
+uint32_t controller_wish_size_max(const struct controller *controller)
+{
+    return controller->wish_size_max;
+}
+
+enum wish_verdict controller_outcome(const struct controller *controller, uint64_t wish, struct bytes *answer)
+{
+    return wishes_outcome(&controller->wishes, wish, answer);
+}
+
+void controller_forget(struct controller *controller, uint64_t wish)
+{
+    wishes_forget(&controller->wishes, wish);
+}
+
+uint64_t controller_next_done(struct controller *controller)
+{
+    const uint64_t sequence = wishes_next_done(&controller->wishes);
+
+    if (sequence == 0) return 0;
+    wish_queue_withdraw(&controller->queue, controller->config.node_id, sequence); /* given up before its turn came */
+    inner_on_done(controller, sequence);
+    return sequence;
+}
+
+void wishing_on_entry(struct controller *controller, bool whole)
+{
+    const struct own_wish own = controller->own_wish;
+
+    controller->own_wish.sequence = 0;
+    if (own.sequence != 0) wishes_on_applied(&controller->wishes, own.sequence, own.answer, whole);
+}
+
+void wishing_look_at_window(struct controller *controller)
+{
+    const uint32_t broker = image_broker_by_id(controller->image, controller->config.node_id);
+    const uint64_t applied_index = controller_applied_index(controller);
+
+    if (controller->window_index == applied_index || controller->own_wish.sequence != 0) return;
+    controller->window_index = applied_index;
+    if (!controller->registered || broker == SLOT_NONE) return;
+    wishes_on_window(&controller->wishes, &image_broker(controller->image, broker)->wishes);
+}
+
+/* ---- answers to other nodes ---- */
+
+static void post(struct controller *controller, int32_t to, const struct wish_answer *answer)
+{
+    struct outbox *outbox = &controller->outbox;
+
+    if (outbox->sent == outbox->count) outbox->sent = outbox->count = outbox->used_size = 0;
+    if (outbox->count == OUTBOX_MAX || answer->answer.size > controller->wish_size_max - outbox->used_size) {
+        outbox->dropped++;
+        return;
+    }
+    struct wish_answer *posted = &outbox->answers[outbox->count];
+    *posted = *answer;
+    if (answer->answer.size > 0) {
+        posted->answer.data = outbox->memory + outbox->used_size;
+        memcpy(outbox->memory + outbox->used_size, answer->answer.data, answer->answer.size);
+        outbox->used_size += answer->answer.size;
+    }
+    outbox->to[outbox->count++] = to;
+}
+
+/* To whom a wish is, whoever that is. */
+static void reply(struct controller *controller, const struct wish *wish, enum wish_verdict verdict,
+                  struct bytes answer)
+{
+    const struct wish_answer said = {
+        .incarnation = wish->incarnation,
+        .sequence = wish->sequence,
+        .term = wish->term,
+        .attempt = wish->attempt,
+        .verdict = verdict,
+        .answer = answer,
+    };
+
+    if (wish->broker_id == controller->config.node_id) {
+        wishes_on_answer(&controller->wishes, controller->mono_ns, &said);
+    } else {
+        post(controller, wish->broker_id, &said);
+    }
+}
+
+/* ---- deciding ---- */
+
+/* Our own, to ourselves: a call, and the body stays where it is. */
+static void queue_own(struct controller *controller)
+{
+    struct wish wish;
+
+    while (wishes_next(&controller->wishes, controller->mono_ns, &wish)) {
+        if (wish_queue_add(&controller->queue, &wish, true) != WISH_QUEUE_FULL) continue;
+        reply(controller, &wish, WISH_LATER, (struct bytes){ 0 });
+    }
+}
+
+/* Whose turn it is, whole. WISH_QUEUE_NONE: nobody's. */
+static uint32_t next_queued(struct controller *controller, struct wish *wish)
+{
+    for (;;) {
+        const uint32_t entry = wish_queue_next(&controller->queue, controller_applied_index(controller));
+        if (entry == WISH_QUEUE_NONE) return entry;
+        *wish = *wish_queue_at(&controller->queue, entry);
+        if (wish->broker_id != controller->config.node_id) return entry;
+        if (wishes_asked(&controller->wishes, wish->sequence, wish->term, wish)) return entry;
+        wish_queue_drop(&controller->queue, entry);
+    }
+}
+
+/* Whether it is still to be decided. What was granted by an entry under way will be seen in the log. */
+static bool is_open(struct controller *controller, const struct wish *wish)
+{
+    enum wish_standing standing =
+        image_wish(controller->image, wish->broker_id, &wish->incarnation, wish->first_open, wish->sequence);
+
+    if (wish->kind == WISH_REGISTER && standing == WISH_IMPOSSIBLE) standing = WISH_NEW; /* a life not known yet */
+    if (drafts_have_underway(controller, wish) && !MUTANT(wish_underway_is_forgotten)) {
+        wish_queue_drop(&controller->queue, controller->deciding);
+        return false;
+    }
+    switch (standing) {
+    case WISH_NEW: return true;
+    case WISH_SETTLED: wishing_answer(controller, WISH_GRANTED, (struct bytes){ 0 }); return false;
+    case WISH_IMPOSSIBLE: wishing_answer(controller, WISH_LATER, (struct bytes){ 0 }); return false;
+    }
+    CHECK(false);
+    return false;
+}
+
+bool controller_next_wish(struct controller *controller, struct wish *wish, struct effects *effects)
+{
+    CHECK(controller->deciding == WISH_QUEUE_NONE);
+    wishing_follow_leader(controller);
+    if (!controller->loaded) return false;
+    note_leadership(controller, effects);
+    inner_wish(controller);
+    if (controller->led_term == 0) return false;
+    queue_own(controller);
+    while (controller->outbox.count - controller->outbox.sent < OUTBOX_MAX / 2) { /* else what was said must go first */
+        const uint32_t entry = next_queued(controller, wish);
+        if (entry == WISH_QUEUE_NONE) return false;
+        controller->deciding = entry;
+        if (is_open(controller, wish)) {
+            controller_begin(controller);
+            if (wish->kind < WISH_INNER) return true;
+            inner_decide(controller, wish, effects);
+        }
+        controller->deciding = WISH_QUEUE_NONE;
+    }
+    return false;
+}
+
+/* The one that is being decided, whole. */
+static struct wish decided(const struct controller *controller)
+{
+    CHECK(controller->deciding != WISH_QUEUE_NONE);
+    return *wish_queue_at(&controller->queue, controller->deciding);
+}
+
+void wishing_answer(struct controller *controller, enum wish_verdict verdict, struct bytes answer)
+{
+    const struct wish wish = decided(controller);
+
+    reply(controller, &wish, verdict, answer);
+    wish_queue_drop(&controller->queue, controller->deciding);
+    controller->deciding = WISH_QUEUE_NONE;
+}
+
+bool controller_conclude(struct controller *controller, struct bytes answer)
+{
+    const struct wish wish = decided(controller);
+
+    if (answer.size > controller->wish_size_max) return false;
+    switch (draft_propose(controller, &wish, answer)) {
+    case DRAFT_PROPOSED:
+        wish_queue_drop(&controller->queue, controller->deciding);
+        controller->deciding = WISH_QUEUE_NONE;
+        if (MUTANT(wish_is_answered_when_proposed)) reply(controller, &wish, WISH_ANSWERED, answer);
+        return true;
+    case DRAFT_EMPTY: wishing_answer(controller, WISH_ANSWERED, answer); return true;
+    case DRAFT_WAITS: controller_postpone(controller, controller_applied_index(controller) + 1); return true;
+    case DRAFT_TOO_LARGE: return false;
+    }
+    CHECK(false);
+    return false;
+}
+
+void controller_postpone(struct controller *controller, uint64_t index)
+{
+    CHECK(controller->deciding != WISH_QUEUE_NONE && index > controller_applied_index(controller));
+    wish_queue_wait(&controller->queue, controller->deciding, index);
+    controller->deciding = WISH_QUEUE_NONE;
+    controller_begin(controller);
+}
+
+void controller_dismiss(struct controller *controller, enum wish_verdict why)
+{
+    CHECK(why == WISH_MALFORMED || why == WISH_TOO_LARGE || why == WISH_LATER);
+    wishing_answer(controller, why, (struct bytes){ 0 });
+    controller_begin(controller);
+}
+
+/* ---- frames ---- */
+
+static void on_wish(struct controller *controller, const struct wish *wish)
+{
+    const bool addressed = wish->term == controller->led_term;
+
+    if (!addressed && !MUTANT(wish_of_another_term)) {
+        reply(controller, wish, WISH_LATER, (struct bytes){ 0 });
+    } else if (wish_queue_add(&controller->queue, wish, false) == WISH_QUEUE_FULL) {
+        reply(controller, wish, WISH_LATER, (struct bytes){ 0 });
+    }
+}
+
+bool controller_on_peer_frame(struct controller *controller, int32_t from, uint8_t kind, struct bytes frame)
+{
+    struct wish wish;
+    struct wish_answer answer;
+
+    if (from == controller->config.node_id) return false;
+    wishing_follow_leader(controller);
+    switch (kind) {
+    case CONTROLLER_FRAME_WISH:
+        if (!wish_read(frame, &wish)) return false;
+        wish.broker_id = from;
+        on_wish(controller, &wish);
+        return true;
+    case CONTROLLER_FRAME_WISH_ANSWER:
+        if (!wish_answer_read(frame, &answer)) return false;
+        wishes_on_answer(&controller->wishes, controller->mono_ns, &answer); /* old news is no fault */
+        return true;
+    default: return false;
+    }
+}
+
+bool controller_next_frame(struct controller *controller, struct controller_frame *frame)
+{
+    struct outbox *outbox = &controller->outbox;
+    struct wish wish;
+
+    wishing_follow_leader(controller);
+    if (outbox->sent < outbox->count) {
+        const struct wish_answer *answer = &outbox->answers[outbox->sent];
+        wish_answer_write(answer, controller->frame_head);
+        *frame =
+            (struct controller_frame){ .to = outbox->to[outbox->sent],
+                                       .kind = CONTROLLER_FRAME_WISH_ANSWER,
+                                       .parts = { { controller->frame_head, WISH_ANSWER_HEAD_SIZE }, answer->answer } };
+        outbox->sent++;
+        return true;
+    }
+    const int32_t leader = controller->wishes.leader_id;
+    if (leader == controller->config.node_id || !wishes_next(&controller->wishes, controller->mono_ns, &wish)) {
+        return false;
+    }
+    wish_write(&wish, controller->frame_head);
+    *frame = (struct controller_frame){ .to = leader,
+                                        .kind = CONTROLLER_FRAME_WISH,
+                                        .parts = { { controller->frame_head, WISH_HEAD_SIZE }, wish.body } };
+    return true;
+}
+
+uint64_t wishing_deadline_ns(const struct controller *controller)
+{
+    const bool due = wish_queue_is_due(&controller->queue, controller_applied_index(controller));
+
+    if (due || controller->outbox.sent < controller->outbox.count) return controller->mono_ns;
+    return MAX(wishes_deadline_ns(&controller->wishes), controller->mono_ns);
+}
+
+void wishing_check(const struct controller *controller)
+{
+    wishes_check(&controller->wishes);
+    wish_queue_check(&controller->queue);
+    CHECK(controller->led_term != 0 || controller->queue.count == 0);
+    CHECK(controller->outbox.sent <= controller->outbox.count && controller->outbox.count <= OUTBOX_MAX);
+}
