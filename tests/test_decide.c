@@ -8,7 +8,7 @@
 struct court {
     struct image *image;
     struct placement placement;
-    uint32_t order[8];
+    uint32_t order[32];
     uint8_t memory[16 << 10];
     struct proposal records;
     char words[512];
@@ -43,7 +43,7 @@ static struct court *court_new(void)
     court->image = aligned_alloc(64, size);
     memset(court->image, 0, size);
     image_init(court->image, &config);
-    placement_init(&court->placement, court->order);
+    placement_init(&court->placement, court->order, 8);
     court->records = proposal_in(court->memory, sizeof court->memory);
     for (int32_t id = 1; id <= 3; id++) {
         const struct metadata_broker_record record = { .broker_id = id, .epoch = -1, .fenced = id == 3 };
@@ -99,32 +99,32 @@ static const struct topic_row {
     int32_t leader; /* of partition 0; 0: any */
     uint8_t isr_count;
 } topic_rows[] = {
-    { "the default is a target: fewer brokers, fewer replicas", 4, -1, { { 0 } }, 0, ERROR_NONE, "", 2, 3, 0, 2 },
+    { "a fenced broker is the last resort, and not in sync", 4, -1, { { 0 } }, 0, ERROR_NONE, "", 3, 3, 0, 2 },
     { "who asks for as many as there are gets them", 4, 2, { { 0 } }, 0, ERROR_NONE, "", 2, 2, 0, 2 },
-    { "a fenced broker does not count",
+    { "who asks for more than there are gets none",
       1,
-      3,
+      4,
       { { 0 } },
       0,
       ERROR_INVALID_REPLICATION_FACTOR,
-      "Unable to replicate the partition 3 time(s): The target replication factor of 3 cannot be reached because only "
-      "2 "
+      "Unable to replicate the partition 4 time(s): The target replication factor of 4 cannot be reached because only "
+      "3 "
       "broker(s) are registered.",
       0,
       0,
       0,
       0 },
     { "by hand, in any order", -1, -1, { { 1, one_two, 2 }, { 0, two_three, 2 } }, 2, ERROR_NONE, "", 2, 2, 2, 1 },
-    { "by hand, to a fenced broker alone: nobody leads",
+    { "by hand, to a fenced broker alone: nobody could lead",
       -1,
       -1,
       { { 0, only_three, 1 } },
       1,
-      ERROR_NONE,
-      "",
-      1,
-      1,
-      -1,
+      ERROR_INVALID_REPLICA_ASSIGNMENT,
+      "All brokers specified in the manual partition assignment for partition 0 are fenced or in controlled shutdown.",
+      0,
+      0,
+      0,
       0 },
     { "a gap",
       -1,
@@ -283,7 +283,7 @@ TEST(growth_keeps_the_target)
     apply(court);
     EXPECT_EQ("grown", ERROR_NONE, decide_partitions(sit(court), &wish));
     apply(court);
-    EXPECT_EQ("as many replicas as there can be", 2,
+    EXPECT_EQ("as many replicas as there can be", 3,
               image_partition(court->image, image_topic(court->image, 0)->last_partition)->replica_count);
     wish.count = 4;
     wish.assignments = &too_few;

@@ -37,7 +37,7 @@ size_t controller_size(const struct controller_config *config)
     return rounded(sizeof(struct controller)) + rounded(image_size(&config->image)) + rounded(log_size) +
            2 * rounded(wish_size_max) + rounded(wishes_memory_size(wish_size_max)) +
            rounded(wish_queue_memory_size(wish_size_max)) + rounded(DRAFT_NAMES_MAX * sizeof(struct draft_name)) +
-           rounded(config->image.brokers_max * sizeof(uint32_t));
+           rounded(placement_size(config->image.brokers_max));
 }
 
 static void *take(uint8_t **memory, size_t size)
@@ -78,7 +78,8 @@ void controller_init(struct controller *controller, const struct controller_conf
     void *wishes = take(&memory, wishes_memory_size(controller->wish_size_max));
     void *queue = take(&memory, wish_queue_memory_size(controller->wish_size_max));
     controller->draft_names = take(&memory, DRAFT_NAMES_MAX * sizeof(struct draft_name));
-    placement_init(&controller->placement, take(&memory, config->image.brokers_max * sizeof(uint32_t)));
+    placement_init(&controller->placement, take(&memory, placement_size(config->image.brokers_max)),
+                   config->image.brokers_max);
     prng_init(&controller->topics, config->seed[0] ^ config->seed[1] << 1, PRNG_TOPICS);
     prng_init(&controller->cluster, config->seed[0] ^ config->seed[1] << 1, PRNG_CLUSTER);
     controller->incarnation = controller_random_id(&controller->cluster);

@@ -25,8 +25,7 @@ static enum error say_broker(struct decision *decision, const char *before, int3
     return ERROR_INVALID_REPLICA_ASSIGNMENT;
 }
 
-/* `expected`: as many as the partitions before have, or 0. */
-static enum error judge_assignment(struct decision *decision, const int32_t *ids, uint32_t count, uint32_t expected)
+enum error decide_assignment(struct decision *decision, const int32_t *ids, uint32_t count, uint32_t expected)
 {
     if (count == 0) {
         return say(decision, ERROR_INVALID_REPLICA_ASSIGNMENT,
@@ -46,6 +45,10 @@ static enum error judge_assignment(struct decision *decision, const int32_t *ids
             return say_broker(decision, "The manual partition assignment includes broker ", ids[i],
                               ", but no such broker is registered.");
         }
+        if (image_broker(decision->image, image_broker_by_id(decision->image, ids[i]))->leaving) {
+            return say_broker(decision, "The manual partition assignment includes broker ", ids[i],
+                              ", which is leaving the cluster.");
+        }
     }
     if (expected != 0 && count != expected) {
         text_add(decision->message, "The manual partition assignment includes a partition with ");
@@ -57,7 +60,23 @@ static enum error judge_assignment(struct decision *decision, const int32_t *ids
     return ERROR_NONE;
 }
 
-/* The first replica that is not fenced leads; who is fenced is not in sync. */
+static bool can_lead(const struct image_broker *broker)
+{
+    return !broker->fenced && !broker->in_controlled_shutdown;
+}
+
+/* A partition that nobody could lead would have nobody to begin with. */
+static enum error judge_alive(struct decision *decision, int32_t index, const int32_t *ids, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (can_lead(image_broker(decision->image, image_broker_by_id(decision->image, ids[i])))) return ERROR_NONE;
+    }
+    text_add(decision->message, "All brokers specified in the manual partition assignment for partition ");
+    text_add_int(decision->message, index);
+    return say(decision, ERROR_INVALID_REPLICA_ASSIGNMENT, " are fenced or in controlled shutdown.");
+}
+
+/* The first replica that can lead does; who cannot is not in sync. */
 static void add_partition(struct decision *decision, const struct uuid *topic_id, int32_t index,
                           const int32_t *replicas, uint32_t count)
 {
@@ -72,7 +91,7 @@ static void add_partition(struct decision *decision, const struct uuid *topic_id
 
     for (uint32_t i = 0; i < count; i++) {
         const uint32_t broker = image_broker_by_id(decision->image, replicas[i]);
-        if (image_broker(decision->image, broker)->fenced) continue;
+        if (!can_lead(image_broker(decision->image, broker))) continue;
         if (record.leader == -1) record.leader = replicas[i];
         isr[record.isr_count++] = replicas[i];
     }
@@ -87,9 +106,10 @@ static void add_partition(struct decision *decision, const struct uuid *topic_id
 static void spread(struct decision *decision, const struct uuid *topic_id, uint32_t first, uint32_t end,
                    uint32_t replica_count)
 {
+    placement_begin(decision->placement, decision->start);
     for (uint32_t index = first; index < end && proposal_ok(decision->records); index++) {
         int32_t replicas[REPLICAS_MAX];
-        placement_replicas(decision->placement, decision->image, decision->start, index, replica_count, replicas);
+        placement_next(decision->placement, decision->image, index, replica_count, replicas);
         add_partition(decision, topic_id, (int32_t)index, replicas, replica_count);
     }
 }
@@ -142,7 +162,7 @@ static enum error judge_manual(struct decision *decision, const struct create_to
                        "partitions should be a consecutive 0-based integer sequence");
         }
         const enum error error =
-            judge_assignment(decision, given->broker_ids, given->broker_ids_count, extent->replicas);
+            decide_assignment(decision, given->broker_ids, given->broker_ids_count, extent->replicas);
         if (error != ERROR_NONE) return error;
         extent->replicas = given->broker_ids_count;
     }
@@ -175,9 +195,11 @@ static enum error judge_counts(struct decision *decision, const struct create_to
     extent->replicas = extent->target;
     /* The default is a target: fewer nodes, fewer replicas, until there are more. What is asked for is a demand. */
     if (topic->replication_factor == -1) extent->replicas = MIN(extent->target, brokers);
-    if (extent->replicas <= MIN(brokers, (uint32_t)REPLICAS_MAX) && extent->replicas > 0) return ERROR_NONE;
+    const bool able = placement_able_count(decision->placement) > 0;
+    if (able && extent->replicas <= MIN(brokers, (uint32_t)REPLICAS_MAX)) return ERROR_NONE;
     text_add(decision->message, "Unable to replicate the partition ");
     text_add_int(decision->message, extent->target);
+    if (!able) return say(decision, ERROR_INVALID_REPLICATION_FACTOR, " time(s): All brokers are currently fenced.");
     text_add(decision->message, " time(s): The target replication factor of ");
     text_add_int(decision->message, extent->target);
     text_add(decision->message, " cannot be reached because only ");
@@ -247,6 +269,8 @@ static enum error add_manual(struct decision *decision, const struct create_topi
     }
     for (uint32_t index = 0; index < topic->assignments_count; index++) {
         const struct create_topics_request_assignment *given = &topic->assignments[places[index]];
+        const enum error error = judge_alive(decision, (int32_t)index, given->broker_ids, given->broker_ids_count);
+        if (error != ERROR_NONE) return error;
         add_partition(decision, id, (int32_t)index, given->broker_ids, given->broker_ids_count);
     }
     return ERROR_NONE;
@@ -352,16 +376,19 @@ enum error decide_partitions(struct decision *decision, const struct create_part
     if (error != ERROR_NONE) return error;
 
     const uint32_t replicas = MIN((uint32_t)topic->replica_target, placement_count(decision->placement));
-    if (wish->assignments == NULL && replicas == 0) {
-        return say(decision, ERROR_INVALID_REPLICATION_FACTOR, "No broker is there to take a replica.");
+    if (wish->assignments == NULL && placement_able_count(decision->placement) == 0) {
+        text_add(decision->message, "Unable to replicate the partition ");
+        text_add_int(decision->message, topic->replica_target);
+        return say(decision, ERROR_INVALID_REPLICATION_FACTOR, " time(s): All brokers are currently fenced.");
     }
     const uint32_t usual = image_partition(decision->image, topic->first_partition)->replica_count;
     for (uint32_t i = 0; i < wish->assignments_count; i++) {
         const struct create_partitions_request_assignment *given = &wish->assignments[i];
-        error = judge_assignment(decision, given->broker_ids, given->broker_ids_count, usual);
+        error = decide_assignment(decision, given->broker_ids, given->broker_ids_count, usual);
+        const int32_t index = (int32_t)(topic->partition_count + i);
+        if (error == ERROR_NONE) error = judge_alive(decision, index, given->broker_ids, given->broker_ids_count);
         if (error != ERROR_NONE) return refuse(decision, &before, error);
-        add_partition(decision, &topic->id, (int32_t)(topic->partition_count + i), given->broker_ids,
-                      given->broker_ids_count);
+        add_partition(decision, &topic->id, index, given->broker_ids, given->broker_ids_count);
     }
     if (wish->assignments == NULL) {
         spread(decision, &topic->id, topic->partition_count, (uint32_t)wish->count, replicas);

@@ -215,6 +215,15 @@ uint32_t image_next_topic(const struct image *image, uint32_t topic)
     return image_topic(image, topic)->next_topic;
 }
 
+uint32_t image_next_partition(const struct image *image, uint32_t partition)
+{
+    uint32_t slot = partition == SLOT_NONE ? 0 : partition + 1;
+
+    CHECK(!image_is_draining(image));
+    while (slot < image->partition_slots.fresh_first && !pool_is_taken(&image->partition_slots, slot)) slot++;
+    return slot < image->partition_slots.fresh_first ? slot : SLOT_NONE;
+}
+
 /* ---- brokers, cluster ---- */
 
 uint32_t image_broker_by_id(const struct image *image, int32_t id)
@@ -272,13 +281,15 @@ static void check_settled(const struct image *image, const struct image_partitio
 
 /* What brokers have in all. */
 struct held {
-    uint32_t replicas, led, preferred;
+    uint32_t replicas, removing, led, preferred;
 };
 
 static void add_held(const struct image *image, const struct image_partition *partition, struct held *held)
 {
     for (uint32_t i = 0; i < partition->replica_count; i++) {
-        held->replicas += image_broker_by_id(image, partition->replicas[i]) != SLOT_NONE;
+        if (image_broker_by_id(image, partition->replicas[i]) == SLOT_NONE) continue;
+        held->replicas++;
+        held->removing += partition->removing >> i & 1;
     }
     held->preferred += image_broker_by_id(image, partition->replicas[0]) != SLOT_NONE;
     held->led += partition->leader != -1;
@@ -316,6 +327,7 @@ static void check_brokers(const struct image *image, struct held held)
         CHECK(broker->unfenced_epoch <= broker->epoch);
         wish_window_check(&broker->wishes);
         held.replicas -= broker->replica_count;
+        held.removing -= broker->removing_count;
         held.led -= broker->leader_count;
         held.preferred -= broker->preferred_count;
         last_id = broker->id;
@@ -323,7 +335,8 @@ static void check_brokers(const struct image *image, struct held held)
     }
     CHECK(brokers == image->view.broker_count && brokers == image->broker_slots.taken_count);
     CHECK(image->own_broker == image_broker_by_id(image, image->config.node_id));
-    if (is_whole(image)) CHECK(held.replicas == 0 && held.led == 0 && held.preferred == 0); /* (7) */
+    if (!is_whole(image)) return;
+    CHECK(held.replicas == 0 && held.removing == 0 && held.led == 0 && held.preferred == 0); /* (7) */
 }
 
 void image_check(const struct image *image)

@@ -106,8 +106,9 @@ struct image_broker {
     int16_t feature_level_min;   /* the levels of metadata.version that it understands */
     int16_t feature_level_max;
     uint32_t replica_count;   /* partitions that it has a replica of, */
-    uint32_t leader_count;    /* ... leads, */
-    uint32_t preferred_count; /* ... or is the first replica of */
+    uint32_t removing_count;  /* ... of which so many are to go by a reassignment */
+    uint32_t leader_count;    /* partitions that it leads */
+    uint32_t preferred_count; /* partitions that it is the first replica of */
     uint8_t rack_size;        /* 0: none */
     uint8_t rack[RACK_SIZE_MAX];
     struct image_endpoint endpoints[ENDPOINT_COUNT];
@@ -149,6 +150,10 @@ static inline uint32_t replica_set_count(replica_set set)
  * next_partition. */
 uint32_t image_first_topic(const struct image *image);
 uint32_t image_next_topic(const struct image *image, uint32_t topic);
+
+/* A walk through all partitions that may be left and gone on with whatever happens between: the next slot behind this
+ * one (SLOT_NONE: the first). Not while draining. O(slots between). */
+uint32_t image_next_partition(const struct image *image, uint32_t partition);
 
 /* ---- brokers ---- */
 

@@ -60,6 +60,7 @@ void image_replace_broker(struct image *image, uint32_t slot, const struct image
     *broker = *made;
     broker->next_broker = before.next_broker;
     broker->replica_count = before.replica_count;
+    broker->removing_count = before.removing_count;
     broker->leader_count = before.leader_count;
     broker->preferred_count = before.preferred_count;
     image->view.broker_changes++;

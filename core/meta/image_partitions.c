@@ -14,6 +14,9 @@ void image_count_replicas(struct image *image, const struct image_partition *par
     struct image_broker *broker = &image->brokers[slot];
 
     broker->replica_count += (uint32_t)sign;
+    if ((image_partition_place(partition, broker_id) & partition->removing) != 0) {
+        broker->removing_count += (uint32_t)sign;
+    }
     if (partition->replicas[0] == broker_id) broker->preferred_count += (uint32_t)sign;
     if (partition->leader == broker_id) broker->leader_count += (uint32_t)sign;
 }

@@ -1,0 +1,256 @@
+#include "controller/balance.h"
+
+#include "base/check.h"
+#include "base/hash.h"
+#include "controller/decide.h"
+
+size_t balance_size(uint32_t brokers_max)
+{
+    return 2 * (size_t)brokers_max * sizeof(uint32_t);
+}
+
+void balance_init(struct balance *balance, void *memory, uint32_t brokers_max)
+{
+    uint32_t *arrays = memory;
+
+    *balance = (struct balance){ .replicas = arrays, .preferred = arrays + brokers_max, .partition = SLOT_NONE };
+}
+
+void balance_begin(struct balance *balance)
+{
+    balance->partition = SLOT_NONE;
+    balance->evens = false;
+    balance->found = false;
+    balance->resting = false;
+}
+
+void balance_ask(struct balance *balance)
+{
+    balance->evens = true;
+    balance->resting = false;
+}
+
+/* ---- one partition ---- */
+
+/* What it is to have: some of what it has, in their order, then others. Brokers are slots here. */
+struct plan {
+    const struct image *image;
+    const struct placement *placement;
+    struct balance *balance;
+    const struct image_partition *partition;
+    uint32_t now[REPLICAS_MAX]; /* of its replicas; SLOT_NONE: unknown */
+    uint32_t slots[REPLICAS_MAX];
+    uint32_t count;
+};
+
+static bool is_one_of(uint32_t slot, const uint32_t *slots, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (slots[i] == slot) return true;
+    }
+    return false;
+}
+
+static bool rack_is_covered(const struct plan *plan, uint32_t slot, uint32_t but)
+{
+    const uint32_t *racks = plan->placement->racks;
+
+    for (uint32_t i = 0; i < plan->count; i++) {
+        if (i != but && racks[plan->slots[i]] == racks[slot]) return true;
+    }
+    return false;
+}
+
+/* The broker that should get a replica in the place of `but` (or in addition): one that has the data already; else in a
+ * rack that has none, else the one with the fewest. SLOT_NONE: nobody can. */
+static uint32_t candidate(const struct plan *plan, uint32_t but)
+{
+    struct balance *balance = plan->balance;
+    uint32_t best = SLOT_NONE;
+    int best_rank = -1;
+
+    balance->work_left -= MIN(balance->work_left, plan->placement->able_count);
+    for (uint32_t i = 0; i < plan->placement->able_count; i++) {
+        const uint32_t slot = plan->placement->order[i];
+        if (is_one_of(slot, plan->slots, plan->count)) continue;
+        const bool has_data = is_one_of(slot, plan->now, plan->partition->replica_count);
+        const int rank = 2 * has_data + !rack_is_covered(plan, slot, but);
+        if (rank < best_rank) continue;
+        if (rank == best_rank && balance->replicas[slot] >= balance->replicas[best]) continue;
+        best = slot;
+        best_rank = rank;
+    }
+    return best;
+}
+
+/* Puts the one in front that is first in line for the fewest partitions, if that makes it more even. */
+static bool even_leaders(struct plan *plan)
+{
+    const uint32_t *preferred = plan->balance->preferred;
+    uint32_t best = 0;
+
+    for (uint32_t i = 1; i < plan->count; i++) {
+        if (preferred[plan->slots[i]] < preferred[plan->slots[best]]) best = i;
+    }
+    if (preferred[plan->slots[best]] + 1 >= preferred[plan->slots[0]]) return false;
+    const uint32_t first = plan->slots[best];
+    for (uint32_t i = best; i > 0; i--) plan->slots[i] = plan->slots[i - 1];
+    plan->slots[0] = first;
+    return true;
+}
+
+enum target_verdict { TARGET_MET, TARGET_PLANNED, TARGET_BEYOND_REACH };
+
+/* As many as it is meant to have, on brokers that are registered and stay; they may be fenced just now. */
+static enum target_verdict keep_target(struct plan *plan)
+{
+    const struct image_partition *partition = plan->partition;
+    const uint32_t want = MIN((uint32_t)partition->replica_target, placement_count(plan->placement));
+    uint32_t wanted = 0;
+
+    for (uint32_t i = 0; i < partition->replica_count; i++) {
+        const uint32_t slot = image_broker_by_id(plan->image, partition->replicas[i]);
+        plan->now[i] = slot;
+        if ((partition->removing >> i & 1) != 0) continue;
+        wanted++;
+        if (slot != SLOT_NONE && !image_broker(plan->image, slot)->leaving) plan->slots[plan->count++] = slot;
+    }
+    const bool all_stay = plan->count == wanted;
+    if (all_stay && (plan->count >= want || partition->adding != 0)) return TARGET_MET;
+    while (plan->count < want) {
+        const uint32_t slot = candidate(plan, UINT32_MAX);
+        if (slot == SLOT_NONE) return TARGET_BEYOND_REACH; /* who could take it is not there just now */
+        plan->slots[plan->count++] = slot;
+    }
+    if (plan->count == 0) return TARGET_BEYOND_REACH;
+    even_leaders(plan);
+    return TARGET_PLANNED;
+}
+
+/* ---- evenness ---- */
+
+static bool covers_racks(const struct plan *plan)
+{
+    uint32_t covered = 0;
+
+    for (uint32_t i = 0; i < plan->count; i++) covered += !rack_is_covered(plan, plan->slots[i], i);
+    return covered >= MIN(plan->count, plan->placement->able_rack_count);
+}
+
+/* Moves one replica: from a broker that has more than another, or to a rack that has none. */
+static bool even_replicas(struct plan *plan)
+{
+    const uint32_t *replicas = plan->balance->replicas;
+    const bool covers = covers_racks(plan);
+
+    for (uint32_t i = 0; i < plan->count; i++) {
+        const uint32_t from = plan->slots[i];
+        if (covers && replicas[from] <= plan->balance->replicas_min + 1) continue;
+        const uint32_t to = candidate(plan, i);
+        if (to == SLOT_NONE) return false;
+        const bool shared = rack_is_covered(plan, from, i), shares = rack_is_covered(plan, to, i);
+        if (shares && !shared) continue;
+        if (replicas[to] + 1 >= replicas[from] && shared == shares) continue;
+        plan->slots[i] = to;
+        return true;
+    }
+    return false;
+}
+
+static bool even_out(struct plan *plan)
+{
+    if ((plan->partition->adding | plan->partition->removing) != 0) return false;
+    const bool moves = even_replicas(plan);
+    return even_leaders(plan) || moves;
+}
+
+/* ---- the walk ---- */
+
+static void count_brokers(struct balance *balance, const struct image *image, const struct placement *placement)
+{
+    balance->work_left = BALANCE_WORK_MAX;
+    balance->replicas_min = UINT32_MAX;
+    for (uint32_t slot = image_first_broker(image); slot != SLOT_NONE; slot = image_next_broker(image, slot)) {
+        const struct image_broker *broker = image_broker(image, slot);
+        balance->replicas[slot] = broker->replica_count - broker->removing_count;
+        balance->preferred[slot] = broker->preferred_count;
+    }
+    for (uint32_t i = 0; i < placement->able_count; i++) {
+        const uint32_t slot = placement->order[i];
+        balance->replicas_min = MIN(balance->replicas_min, balance->replicas[slot]);
+    }
+}
+
+/* Takes a plan into account for those that follow. */
+static void count_plan(struct balance *balance, const struct plan *plan)
+{
+    const struct image_partition *partition = plan->partition;
+
+    for (uint32_t i = 0; i < plan->count; i++) balance->replicas[plan->slots[i]]++;
+    for (uint32_t i = 0; i < partition->replica_count; i++) {
+        const bool counts = (partition->removing >> i & 1) == 0;
+        if (plan->now[i] != SLOT_NONE && counts) balance->replicas[plan->now[i]]--;
+    }
+    if (plan->now[0] != SLOT_NONE) balance->preferred[plan->now[0]]--;
+    balance->preferred[plan->slots[0]]++;
+}
+
+static bool look_at(struct balance *balance, const struct image *image, const struct placement *placement,
+                    uint32_t slot, struct proposal *records)
+{
+    struct plan plan = {
+        .image = image, .placement = placement, .balance = balance, .partition = image_partition(image, slot)
+    };
+    const struct proposal before = *records;
+    int32_t ids[REPLICAS_MAX];
+
+    balance->work_left -= balance->work_left > 0;
+    switch (keep_target(&plan)) {
+    case TARGET_PLANNED: break;
+    case TARGET_BEYOND_REACH: return false;
+    case TARGET_MET:
+        if (!balance->evens || !even_out(&plan)) return false;
+        break;
+    }
+    for (uint32_t i = 0; i < plan.count; i++) ids[i] = image_broker(image, plan.slots[i])->id;
+    if (decide_replicas(image, slot, ids, plan.count, false, records) != REPLICAS_CHANGED) return false;
+    if (!proposal_ok(records)) {
+        *records = before;
+        return false;
+    }
+    count_plan(balance, &plan);
+    return true;
+}
+
+/* Whatever changes this sum may make another walk worth while. */
+static uint64_t sum_of(const struct image *image)
+{
+    const struct image_view view = image_view(image);
+
+    return hash_mix(view.broker_changes, (uint64_t)view.partition_count << 32 | view.reassigning_count);
+}
+
+enum balance_verdict balance_next(struct balance *balance, const struct image *image, const struct placement *placement,
+                                  struct proposal *records)
+{
+    uint32_t count = 0;
+
+    if (balance->seen != sum_of(image)) balance->resting = false;
+    if (balance->resting) return BALANCE_RESTS;
+    if (image_view(image).reassigning_count >= BALANCE_MOVES_MAX) return BALANCE_WAITS;
+    if (balance->partition == SLOT_NONE) balance->found = false;
+    count_brokers(balance, image, placement);
+    while (balance->work_left > 0 && count < BALANCE_RECORDS_MAX) {
+        balance->partition = image_next_partition(image, balance->partition);
+        if (balance->partition == SLOT_NONE) break;
+        count += look_at(balance, image, placement, balance->partition, records);
+    }
+    balance->found |= count > 0;
+    if (balance->partition == SLOT_NONE && !balance->found) {
+        balance->seen = sum_of(image);
+        balance->resting = true;
+        if (image_view(image).reassigning_count == 0) balance->evens = false;
+    }
+    if (count > 0) return BALANCE_FOUND;
+    return balance->resting ? BALANCE_RESTS : BALANCE_MORE;
+}
