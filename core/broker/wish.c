@@ -4,13 +4,19 @@
  * waits for the wish, keeping its frame, and gets the answer that the decider wrote. On the leader it decides, and the
  * answer goes into the log with what it promises.
  *
- * An answer travels as u8 flags (1: it carries an error code), then the response's body in the request's version. */
+ * An answer travels as u8 flags, then the response's body in the request's version, squeezed if that is shorter: the
+ * answer to CreateTopics says all settings of every topic, and goes through the log with it. */
 #include "base/check.h"
+#include "base/squeeze.h"
 #include "broker/admin.h"
 #include "broker/state.h"
 #include "codec/api.h"
 
-enum { FLAG_FAILED = 1 };
+enum {
+    FLAG_FAILED = 1, /* it carries an error code */
+    FLAG_SQUEEZED = 2,
+    SQUEEZED_MIN = 128, /* what is smaller stays as it is */
+};
 
 /* ---- at the origin ---- */
 
@@ -44,9 +50,21 @@ enum call_verdict call_wait_wish(struct call *call, uint64_t wish, int32_t timeo
 
 static enum call_verdict put_answer(struct call *call, struct bytes answer)
 {
+    struct writer *out = call->out;
+    uint32_t size;
+
     if (answer.size == 0) return CALL_CLOSE; /* no decider of ours writes nothing */
+    const struct bytes body = { answer.data + 1, answer.size - 1 };
     call->failed = (answer.data[0] & FLAG_FAILED) != 0;
-    writer_raw(call->out, (struct bytes){ answer.data + 1, answer.size - 1 });
+    if ((answer.data[0] & FLAG_SQUEEZED) == 0) {
+        writer_raw(out, body);
+        return CALL_ANSWERED;
+    }
+    if (!unsqueeze(body, out->data + out->size, (uint32_t)(out->capacity - out->size), &size)) {
+        NOTE(call->effects, ANSWER_TOO_LARGE, call->link, call->api_key); /* for us; its decider had room */
+        return CALL_CLOSE;
+    }
+    out->size += size;
     return CALL_ANSWERED;
 }
 
@@ -91,11 +109,39 @@ void broker_on_wish(struct broker *broker, uint64_t wish)
 
 /* ---- on the leader ---- */
 
+/* The first part of the scratch memory has the response as it is, the rest what goes on its way. */
+static struct writer response_in(const struct broker *broker, uint32_t *rest_size)
+{
+    *rest_size = MIN(controller_wish_size_max(broker->rooms.controller), broker->scratch_size / 2);
+    return writer_of(broker->scratch, broker->scratch_size - *rest_size);
+}
+
+static bool conclude(struct broker *broker, const struct writer *out, bool failed, uint32_t rest_size)
+{
+    struct squeeze_table table;
+    uint8_t *answer = broker->scratch + broker->scratch_size - rest_size;
+    uint32_t size = 0;
+
+    if (!writer_ok(out)) return false;
+    const struct bytes body = writer_written(out);
+    answer[0] = failed ? FLAG_FAILED : 0;
+    if (body.size >= SQUEEZED_MIN) size = squeeze(&table, body, answer + 1, MIN(rest_size - 1, body.size));
+    if (size > 0) {
+        answer[0] |= FLAG_SQUEEZED;
+    } else {
+        if (body.size > rest_size - 1) return false;
+        if (body.size > 0) memcpy(answer + 1, body.data, body.size);
+        size = body.size;
+    }
+    return controller_conclude(broker->rooms.controller, (struct bytes){ answer, size + 1 });
+}
+
 /* Decides it, or says `refusal` to all that it asks for. False: the answer is too large. */
 static bool decide(struct broker *broker, const struct wish *wish, enum error refusal, struct effects *effects)
 {
     struct controller *controller = broker->rooms.controller;
-    struct writer out = writer_of(broker->scratch, MIN(broker->scratch_size, controller_wish_size_max(controller)));
+    uint32_t rest_size;
+    struct writer out = response_in(broker, &rest_size);
     uint64_t kept[KEPT_WORDS] = { 0 }, no_wish = 0;
     struct call call = {
         .link = LINK_NONE,
@@ -120,12 +166,8 @@ static bool decide(struct broker *broker, const struct wish *wish, enum error re
 
     arena_reset(&broker->arena);
     controller_begin(controller);
-    writer_uint8(&out, 0);
     switch (api_handle(&call)) {
-    case CALL_ANSWERED:
-        if (!writer_ok(&out)) return false;
-        if (call.failed) out.data[0] |= FLAG_FAILED;
-        return controller_conclude(controller, writer_written(&out));
+    case CALL_ANSWERED: return conclude(broker, &out, call.failed, rest_size);
     case CALL_WAITS: controller_postpone(controller, call.wait.value); return true;
     case CALL_MALFORMED: controller_dismiss(controller, WISH_MALFORMED); return true;
     case CALL_HELD:
