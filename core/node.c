@@ -535,6 +535,11 @@ const struct raft *node_raft(const struct node *node)
     return controller_raft(node->controller);
 }
 
+struct bytes node_entry(const struct node *node, uint64_t index)
+{
+    return controller_entry(node->controller, index);
+}
+
 const struct image *node_image(const struct node *node)
 {
     return controller_image(node->controller);

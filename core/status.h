@@ -5,6 +5,7 @@
 #ifndef CHRONIK_STATUS_H
 #define CHRONIK_STATUS_H
 
+#include "base/bytes.h"
 #include "base/uuid.h"
 
 enum {
@@ -73,10 +74,12 @@ struct node;
 /* Bounded and cheap; leaves nothing unset. May be asked between any two steps. */
 void node_status(const struct node *node, struct node_status *status);
 
-/* For a judge, who may know everything and change nothing: what raft/raft.h and meta/image.h can be asked. */
+/* For a judge, who may know everything and change nothing: what raft/raft.h and meta/image.h can be asked, and what an
+ * entry of Raft's trail holds. */
 struct raft;
 struct image;
 const struct raft *node_raft(const struct node *node);
+struct bytes node_entry(const struct node *node, uint64_t index);
 const struct image *node_image(const struct node *node);
 enum node_state node_state(const struct node *node);
 

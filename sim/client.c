@@ -357,7 +357,8 @@ bool client_is_done(const struct run *run, const struct client *client)
     return true;
 }
 
-/* A value of ours: magic, producer, sitting, number, checksum of the rest; then filling. */
+/* A value of ours: magic, producer, sitting, number, checksum of the rest; then filling, which the head determines. So
+ * the head alone tells one value from another. */
 bool made_of(struct bytes value, struct made *made)
 {
     if (value.size < 20 || load_u32(value.data) != 0x53494d31) return false;
@@ -365,6 +366,6 @@ bool made_of(struct bytes value, struct made *made)
     made->sitting = load_u32(value.data + 8);
     made->number = load_u32(value.data + 12);
     if (load_u32(value.data + 16) != crc32c(made->producer, value.data + 20, value.size - 20)) return false;
-    made->digest = ((uint64_t)crc32c(1, value.data, value.size) << 32 | crc32c(2, value.data, value.size)) | 1;
+    made->digest = ((uint64_t)crc32c(1, value.data, 20) << 32 | crc32c(value.size, value.data, 20)) | 1;
     return true;
 }

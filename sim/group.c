@@ -1,7 +1,9 @@
 #include "sim/group.h"
 
+#include "base/crc32c.h"
 #include "meta/snapshot.h"
 #include "raft/raft.h"
+#include "status.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -90,16 +92,17 @@ static struct known_entry *entry_of(struct group *group, uint64_t index, uint64_
 
 /* ---- O5: the log ---- */
 
-static uint64_t entry_digest(const struct raft *raft, uint64_t index)
+static uint64_t entry_digest(const struct group_look *look, uint64_t index)
 {
-    const struct raft_entry entry = raft_entry(raft, index);
-    return mix(mix(entry.kind, entry.size), 1) | 1;
+    const struct raft_entry entry = raft_entry(look->raft, index);
+    const struct bytes payload = node_entry(look->node, index);
+    return mix(entry.kind, crc32c(entry.size, payload.data, payload.size)) | 1;
 }
 
 static void see_entry(struct group *group, struct judge *judge, const struct group_look *look, uint64_t index)
 {
     const uint64_t term = raft_term_at(look->raft, index), previous_term = raft_term_at(look->raft, index - 1);
-    const uint64_t digest = entry_digest(look->raft, index);
+    const uint64_t digest = entry_digest(look, index);
     struct known_entry *known = entry_of(group, index, term);
 
     if (known->index == 0) {
@@ -215,7 +218,7 @@ static void see_commits(struct group *group, struct judge *judge, struct member_
     if (commit <= seen->commit_index || commit >= INDEXES_MAX) return;
     index_known(group, commit);
     for (uint64_t index = MAX(seen->commit_index + 1, raft_first_index(look->raft)); index <= commit; index++) {
-        const uint64_t value = raft_term_at(look->raft, index) << 32 | (entry_digest(look->raft, index) & 0xffffffff);
+        const uint64_t value = raft_term_at(look->raft, index) << 32 | (entry_digest(look, index) & 0xffffffff);
         if (group->committed[index] == 0) group->committed[index] = value;
         if (group->committed[index] == value) continue;
         judge_violated(judge, RULE_O6, "node %u commits %llu of term %llu, but one of term %llu was committed there",

@@ -12,6 +12,7 @@
 
 #include "sim/judge.h"
 
+struct node;
 struct raft;
 struct image;
 
@@ -64,6 +65,7 @@ struct group_look {
     uint32_t number;
     uint32_t life;
     uint64_t now_ns;
+    const struct node *node;
     const struct raft *raft;
     const struct image *image;
     uint32_t images; /* every so many entries the image is compared; 0: never */

@@ -202,12 +202,9 @@ static void arrive_at_client(struct world *world, const struct happening *happen
 
     if (readable > 0) {
         const uint32_t size = cut(world, readable);
-        uint8_t *copy = malloc(size);
-        memcpy(copy, net_bytes(&world->net, number, side), size);
-        net_take(&world->net, number, side, size);
-        run_on_bytes(world, client, number, copy, size);
-        free(copy);
+        run_on_bytes(world, client, number, net_bytes(&world->net, number, side), size);
         if (connection->generation != happening->b || connection->ends[side].state != END_OPEN) return;
+        net_take(&world->net, number, side, size);
     }
     if (net_has_ended(&world->net, number, side)) {
         net_close(&world->net, number, side, false);

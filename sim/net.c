@@ -80,7 +80,7 @@ static void flow_put(struct net *net, struct flow *flow, const void *data, uint3
     if (size == 0) return;
     if (flow->end + size > flow->capacity) {
         uint32_t log = BUFFER_LOG_MIN;
-        while ((1U << log) < kept + size) log++;
+        while ((1U << log) < 2 * (kept + size)) log++; /* or it would be moved again and again */
         uint8_t *buffer = buffer_take(net, log);
         if (kept > 0) memcpy(buffer, flow->data + flow->begin, kept);
         buffer_give(net, flow);

@@ -102,6 +102,7 @@ void run_on_stepped(struct world *world, uint32_t number)
     const struct group_look look = { .number = number,
                                      .life = machine->starts,
                                      .now_ns = world->now_ns,
+                                     .node = machine->node,
                                      .raft = node_raft(machine->node),
                                      .image = node_image(machine->node),
                                      .images = run->knobs.images };

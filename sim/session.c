@@ -28,7 +28,7 @@ void session_connect(struct session *session, struct world *world, uint32_t clie
     session->wire = world_connect(world, client, machine);
     session->machine = machine;
     session->pending_first = session->pending_count = 0;
-    session->in_size = 0;
+    session->in_begin = session->in_end = 0;
 }
 
 void session_hang_up(struct session *session, struct world *world)
@@ -72,46 +72,48 @@ void session_end(struct session *session, struct world *world, uint64_t cookie, 
 
 void session_take(struct session *session, const uint8_t *data, uint32_t size)
 {
-    if (session->in_size + size > session->in_max) {
-        while (session->in_size + size > session->in_max) {
-            session->in_max = session->in_max == 0 ? 4096 : session->in_max * 2;
-        }
+    const uint32_t kept = session->in_end - session->in_begin;
+
+    if (session->in_end + size > session->in_max) {
+        if (session->in_begin > 0) memmove(session->in, session->in + session->in_begin, kept);
+        session->in_begin = 0;
+        session->in_end = kept;
+    }
+    if (session->in_end + size > session->in_max) {
+        session->in_max = MAX(4096U, 2 * (session->in_end + size));
         session->in = realloc(session->in, session->in_max);
     }
-    memcpy(session->in + session->in_size, data, size);
-    session->in_size += size;
+    memcpy(session->in + session->in_end, data, size);
+    session->in_end += size;
 }
 
 enum session_verdict session_next(struct session *session, struct response *response)
 {
-    static uint8_t *body;
-    static uint32_t body_max;
+    const uint32_t there = session->in_end - session->in_begin;
 
-    if (session->in_size < 4) return SESSION_EMPTY;
-    const uint32_t size = load_u32(session->in);
+    if (there == 0) { /* idle: most are, most of the time */
+        free(session->in);
+        session->in = NULL;
+        session->in_begin = session->in_end = session->in_max = 0;
+    }
+    if (there < 4) return SESSION_EMPTY;
+    const uint8_t *head = session->in + session->in_begin;
+    const uint32_t size = load_u32(head);
     if (size > 64 << 20) return SESSION_GARBLED;
-    if (session->in_size < 4 + size) return SESSION_EMPTY;
+    if (there < 4 + size) return SESSION_EMPTY;
     if (session->pending_count == 0) return SESSION_GARBLED;
-    if (body_max < size) body = realloc(body, body_max = size);
-    memcpy(body, session->in + 4, size);
-    session->in_size -= 4 + size;
-    memmove(session->in, session->in + 4 + size, session->in_size);
+    session->in_begin += 4 + size;
 
     const struct pending pending = session->pending[session->pending_first];
     session->pending_first = (session->pending_first + 1) % SESSION_PENDING_MAX;
     session->pending_count--;
-    if (session->in_size == 0) { /* idle: most are, most of the time */
-        free(session->in);
-        session->in = NULL;
-        session->in_max = 0;
-    }
     if (arena_memory == NULL) arena_memory = malloc(SESSION_ARENA_SIZE);
     arena_init(&arena, arena_memory, SESSION_ARENA_SIZE);
     *response = (struct response){ .api_key = pending.api_key,
                                    .version = pending.version,
                                    .cookie = pending.cookie,
                                    .asked = pending.asked,
-                                   .body = reader_of((struct bytes){ body, size }),
+                                   .body = reader_of((struct bytes){ head + 4, size }),
                                    .arena = &arena };
     int32_t correlation_id;
     if (!response_header_read(&response->body, pending.api_key, pending.version, &correlation_id)) {

@@ -25,11 +25,11 @@ struct session {
     struct pending pending[SESSION_PENDING_MAX];
     uint32_t pending_first, pending_count;
     int32_t correlation_id;
-    uint8_t *in;
-    uint32_t in_size, in_max;
+    uint8_t *in; /* what came: [in_begin, in_end) is not dealt with */
+    uint32_t in_begin, in_end, in_max;
 };
 
-/* A response as its client gets it. */
+/* A response as its client gets it; its bytes and its arena are lent until the next call for this session. */
 struct response {
     int16_t api_key, version;
     uint64_t cookie;

@@ -113,7 +113,7 @@ void world_hang_up(struct world *world, uint32_t wire);
 /* Bytes that the host lends lie in memory of their own until the step is over. */
 const uint8_t *world_lend(struct machine *machine, const uint8_t *data, uint32_t size);
 
-/* ---- what the world tells; run.c has them ---- */
+/* ---- what the world tells; run.c has them. Bytes are lent until something is done with the wire ---- */
 void run_on_bytes(struct world *world, uint32_t client, uint32_t wire, const uint8_t *data, uint32_t size);
 void run_on_hang_up(struct world *world, uint32_t client, uint32_t wire); /* or it was refused */
 void run_on_client(struct world *world, uint32_t client);

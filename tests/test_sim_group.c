@@ -6,6 +6,7 @@
 
 #include "meta/snapshot.h"
 #include "raft/raft.h"
+#include "status.h"
 
 enum { NODES = 3, ENTRIES_MAX = 16 };
 
@@ -14,6 +15,7 @@ struct raft {
     bool started;
     enum raft_role role;
     struct raft_entry entries[ENTRIES_MAX]; /* by index */
+    uint8_t payloads[ENTRIES_MAX];
     struct raft_configuration configuration;
     struct raft_member members[NODES];
 };
@@ -78,6 +80,12 @@ uint64_t raft_term_at(const struct raft *raft, uint64_t index)
     return index + 1 < raft->first || index > raft->last ? 0 : raft->entries[index].term;
 }
 
+struct bytes node_entry(const struct node *node, uint64_t index)
+{
+    const struct raft *raft = (const struct raft *)(const void *)node; /* here a node is nothing else */
+    return (struct bytes){ &raft->payloads[index], 1 };
+}
+
 const struct raft_configuration *raft_configuration(const struct raft *raft)
 {
     return &raft->configuration;
@@ -120,9 +128,12 @@ static void begin(void)
 
 static void look(uint32_t node)
 {
-    const struct group_look now = {
-        .number = node - 1, .life = lives[node - 1], .raft = &rafts[node - 1], .image = &images[node - 1], .images = 1
-    };
+    const struct group_look now = { .number = node - 1,
+                                    .life = lives[node - 1],
+                                    .node = (const struct node *)(const void *)&rafts[node - 1],
+                                    .raft = &rafts[node - 1],
+                                    .image = &images[node - 1],
+                                    .images = 1 };
     group_on_step(&group, &judge, &now);
 }
 
@@ -232,6 +243,13 @@ static void two_entries_of_one_name(void)
 {
     appends(1, 2, 10, true);
     appends(2, 2, 11, true);
+}
+
+static void two_contents_of_one_entry(void)
+{
+    rafts[1].payloads[1] = 'x';
+    appends(1, 2, 10, true);
+    appends(2, 2, 10, true);
 }
 
 static void one_entry_behind_two(void)
@@ -401,6 +419,7 @@ static const struct history_row {
     { "a term that steps back in one life", the_term_steps_back, RULE_O4 },
     { "a term that nobody was promised", a_term_that_was_not_on_disk_is_forgotten, RULE_NONE },
     { "two entries at an index and a term", two_entries_of_one_name, RULE_O5 },
+    { "two contents of an entry", two_contents_of_one_entry, RULE_O5 },
     { "an entry, and two before it", one_entry_behind_two, RULE_O5 },
     { "two terms have an entry each", entries_of_two_terms, RULE_NONE },
     { "what is not committed may be replaced", an_entry_is_replaced, RULE_NONE },

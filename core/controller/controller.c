@@ -239,6 +239,11 @@ const struct raft *controller_raft(const struct controller *controller)
     return metadata_log_raft(controller->log);
 }
 
+struct bytes controller_entry(const struct controller *controller, uint64_t index)
+{
+    return metadata_log_payload(controller->log, index);
+}
+
 struct controller_view controller_view(const struct controller *controller)
 {
     const struct metadata_log_view log = metadata_log_view(controller->log);

@@ -222,9 +222,10 @@ struct controller_view {
 };
 struct controller_view controller_view(const struct controller *controller);
 
-/* For a judge: all that raft/raft.h can be asked. */
+/* For a judge: all that raft/raft.h can be asked, and what an entry of its trail holds. */
 struct raft;
 const struct raft *controller_raft(const struct controller *controller);
+struct bytes controller_entry(const struct controller *controller, uint64_t index);
 
 void controller_check(const struct controller *controller);
 

@@ -500,6 +500,14 @@ const struct raft *metadata_log_raft(const struct metadata_log *log)
     return log->raft;
 }
 
+struct bytes metadata_log_payload(const struct metadata_log *log, uint64_t index)
+{
+    const struct kept_entry *entry = &log->entries[index & (log->entries_max - 1)];
+
+    CHECK(log->kept_first <= index && index < log->kept_end);
+    return (struct bytes){ entry->payload, entry->size };
+}
+
 enum raft_verdict metadata_log_change(struct metadata_log *log, const struct raft_change *changes, uint32_t count)
 {
     if (log->opening != OPENING_DONE) return RAFT_NOT_LEADER;

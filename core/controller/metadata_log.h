@@ -183,6 +183,9 @@ enum raft_verdict;
 /* All that raft/raft.h can be asked. Only when open. */
 const struct raft *metadata_log_raft(const struct metadata_log *log);
 
+/* What an entry of its trail holds. */
+struct bytes metadata_log_payload(const struct metadata_log *log, uint64_t index);
+
 /* raft_change and raft_transfer; RAFT_FULL where there is no room to write just now. */
 enum raft_verdict metadata_log_change(struct metadata_log *log, const struct raft_change *changes, uint32_t count);
 enum raft_verdict metadata_log_transfer(struct metadata_log *log, uint64_t to);
