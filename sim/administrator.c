@@ -207,8 +207,10 @@ static void list_offsets(struct run *run, struct client *client)
     if (session == NULL) return;
     struct target *target = &client->targets[client->administration.target];
     target->floor = judge_floor(target->judged);
+    target->asked_epoch = prng_chance(&client->prng, 1, 2) ? target->leader_epoch : -1;
     topic_name(target->topic, name);
     partition.index = target->index;
+    partition.current_leader_epoch = target->asked_epoch;
     const int64_t now_ms = world_wall_ms(&run->world);
     const int64_t asked[] = { -1, -1, -2, -3, now_ms - (int64_t)prng_below(&client->prng, 3000) };
     partition.timestamp = asked[prng_below(&client->prng, COUNT_OF(asked))];
@@ -357,7 +359,7 @@ static void on_offsets(struct run *run, struct client *client, struct response *
     if (listed.topics[0].partitions[0].error_code != ERROR_NONE) return;
     struct target *target = &client->targets[client->administration.target];
     const int64_t offset = listed.topics[0].partitions[0].offset;
-    if (latest) judge_on_offsets(&run->judge, target->judged, &target->floor, -1, offset);
+    if (latest) judge_on_offsets(&run->judge, target->judged, &target->floor, target->asked_epoch, -1, offset);
 }
 
 void administrator_on_response(struct run *run, struct client *client, struct response *response)

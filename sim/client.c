@@ -251,7 +251,8 @@ static void learn_partition(struct run *run, struct client *client, const struct
     const uint32_t leader = machine_of(run, metadata, partition->leader_id);
     struct target *target = target_of(client, &topic->topic_id, partition->index);
 
-    judge_on_leader(&run->judge, &topic->topic_id, partition->index, partition->leader_epoch, partition->leader_id);
+    judge_on_leader(&run->judge, judge_partition(&run->judge, &topic->topic_id, partition->index),
+                    partition->leader_epoch, partition->leader_id, partition->replica_nodes_count);
     if (target == NULL && client->target_count == TARGETS_MAX) return;
     if (target == NULL) {
         target = &client->targets[client->target_count++];

@@ -29,6 +29,7 @@ struct target {
     int64_t end;       /* consumer: high watermark when it read all of it; -1: not there yet */
     bool start_wanted; /* consumer: its position is out of range */
     struct floor floor;
+    int32_t asked_epoch; /* which the question that is under way holds the leader to; -1: to none */
 };
 
 /* A batch that a producer has sent and has no final answer for. */
@@ -38,6 +39,7 @@ struct outstanding {
     uint32_t machine;
     bool sent_again;
     uint32_t sitting; /* in which it was made */
+    int32_t epoch;    /* of the leader, as far as was known when it was sent last */
     uint32_t target;
     uint64_t first_number;
     uint32_t count;

@@ -42,9 +42,11 @@ static bool ask_starts(struct run *run, struct client *client, struct session *s
         struct target *target = &client->targets[i];
         if (!target->start_wanted || target->judged->gone || target->leader != session->machine) continue;
         target->floor = judge_floor(target->judged);
+        target->asked_epoch = prng_chance(&client->prng, 1, 2) ? target->leader_epoch : -1;
         topic_name(target->topic, names[wanted]);
         partitions[wanted] = list_offsets_request_partition_default;
         partitions[wanted].index = target->index;
+        partitions[wanted].current_leader_epoch = target->asked_epoch;
         partitions[wanted].timestamp = -2;
         topics[wanted] = list_offsets_request_topic_default;
         topics[wanted].name = (struct bytes){ (const uint8_t *)names[wanted], (uint32_t)strlen(names[wanted]) };
@@ -75,8 +77,10 @@ static void fetch(struct run *run, struct client *client, struct session *sessio
         if (!is_to_read(run, target) || target->leader != session->machine) continue;
         if (!verifying(run) && prng_chance(prng, 1, 50)) target->position = target->judged->log_start_seen;
         target->floor = judge_floor(target->judged);
+        target->asked_epoch = version >= 9 && prng_chance(prng, 1, 2) ? target->leader_epoch : -1;
         partitions[wanted] = fetch_request_partition_default;
         partitions[wanted].index = target->index;
+        partitions[wanted].current_leader_epoch = target->asked_epoch;
         partitions[wanted].fetch_offset = target->position;
         partitions[wanted].partition_max_bytes = client->tiny > 0 ? client->tiny : 1 + (int32_t)prng_below(prng, 20000);
         topics[wanted] = fetch_request_topic_default;
@@ -193,6 +197,13 @@ static struct target *answered(struct client *client, const struct uuid *topic_i
     return NULL;
 }
 
+/* What we believe of the leader is old, or newer than what he knows himself. */
+static bool is_of_another_leader(int16_t error)
+{
+    return error == ERROR_NOT_LEADER_OR_FOLLOWER || error == ERROR_FENCED_LEADER_EPOCH ||
+           error == ERROR_UNKNOWN_LEADER_EPOCH;
+}
+
 static void on_partition(struct run *run, struct client *client, struct target *target, int16_t version,
                          const struct fetch_response_partition *partition)
 {
@@ -202,12 +213,13 @@ static void on_partition(struct run *run, struct client *client, struct target *
         target->start_wanted = true;
         return;
     }
-    client->stale |= partition->error_code == ERROR_NOT_LEADER_OR_FOLLOWER;
+    client->stale |= is_of_another_leader(partition->error_code);
     if (partition->error_code != ERROR_NONE) {
         if (run->damaged) target->end = target->position; /* it says that it cannot: that is all we may ask */
         return;
     }
-    judge_on_offsets(&run->judge, target->judged, &target->floor, start, partition->high_watermark);
+    judge_on_offsets(&run->judge, target->judged, &target->floor, target->asked_epoch, start,
+                     partition->high_watermark);
     const int64_t before = target->position;
     on_records(run, client, target, partition->records, partition->high_watermark);
     if (!verifying(run)) return;
@@ -227,8 +239,9 @@ static void on_starts(struct run *run, struct client *client, struct response *r
         for (uint32_t j = 0; j < listed.topics[i].partitions_count; j++) {
             const struct list_offsets_response_partition *partition = &listed.topics[i].partitions[j];
             struct target *target = answered(client, NULL, listed.topics[i].name, partition->index);
+            client->stale |= is_of_another_leader(partition->error_code);
             if (target == NULL || partition->error_code != ERROR_NONE) continue;
-            judge_on_offsets(&run->judge, target->judged, &target->floor, partition->offset, -1);
+            judge_on_offsets(&run->judge, target->judged, &target->floor, target->asked_epoch, partition->offset, -1);
             if (partition->offset <= target->position) {
                 judge_violated(&run->judge, RULE_O11, "partition %d: offset %lld is out of range, which begins at %lld",
                                target->index, (long long)target->position, (long long)partition->offset);

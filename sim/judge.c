@@ -52,7 +52,8 @@ struct judged_partition *judge_partition(struct judge *judge, const struct uuid 
     }
     CHECK(judge->partition_count < JUDGED_PARTITIONS_MAX);
     struct judged_partition *partition = &judge->partitions[judge->partition_count++];
-    *partition = (struct judged_partition){ .topic_id = *topic_id, .index = index };
+    *partition =
+        (struct judged_partition){ .topic_id = *topic_id, .index = index, .offsets_epoch = -1, .epoch_seen = -1 };
     return partition;
 }
 
@@ -68,6 +69,18 @@ static struct judged_record *record_at(struct judged_partition *partition, int64
     return &partition->records[offset];
 }
 
+static bool leader_was_replaced(const struct judged_partition *partition, int32_t epoch)
+{
+    return partition->replica_count > 1 && partition->epoch_seen > epoch;
+}
+
+/* What is at an offset may be replaced there only if nobody but its leader had it, and that one leads no more. */
+static bool may_change(const struct judged_partition *partition, const struct judged_record *record)
+{
+    if (record->acked || record->committed || !record->weak) return false;
+    return leader_was_replaced(partition, record->weak_epoch);
+}
+
 /* O2: one value per offset. */
 static struct judged_record *one_value(struct judge *judge, struct judged_partition *partition, int64_t offset,
                                        const struct made *made, const char *how)
@@ -78,13 +91,16 @@ static struct judged_record *one_value(struct judge *judge, struct judged_partit
         return NULL;
     }
     struct judged_record *record = record_at(partition, offset);
+    if (record->digest != 0 && record->digest != made->digest && may_change(partition, record)) {
+        *record = (struct judged_record){ 0 };
+    }
     if (record->digest == 0) {
         record->digest = made->digest;
         record->producer = made->producer;
         record->number = (uint32_t)made->number;
         record->sitting = (uint16_t)made->sitting;
     } else if (record->digest != made->digest) {
-        judge_violated(judge, record->acked ? RULE_O1 : RULE_O2,
+        judge_violated(judge, record->acked || record->weak ? RULE_O1 : RULE_O2,
                        "partition %d offset %lld: %s record %llu of producer %u, but it was record %u of producer %u",
                        partition->index, (long long)offset, how, (unsigned long long)made->number, made->producer,
                        record->number, record->producer);
@@ -93,11 +109,14 @@ static struct judged_record *one_value(struct judge *judge, struct judged_partit
     return record;
 }
 
-void judge_on_acked(struct judge *judge, struct judged_partition *partition, int64_t offset, const struct made *made)
+void judge_on_acked(struct judge *judge, struct judged_partition *partition, int64_t offset, int32_t weak_epoch,
+                    const struct made *made)
 {
     struct judged_record *record = one_value(judge, partition, offset, made, "acknowledged");
     if (record == NULL) return;
-    record->acked = true;
+    if (weak_epoch < 0) record->acked = true;
+    else record->weak = true;
+    record->weak_epoch = weak_epoch;
     judge->acked++;
     if (partition->acked_end <= offset) partition->acked_end = offset + 1;
 }
@@ -106,26 +125,37 @@ void judge_on_read(struct judge *judge, struct judged_partition *partition, int6
 {
     struct judged_record *record = one_value(judge, partition, offset, made, "read");
     if (record == NULL) return;
-    record->seen = true;
+    record->seen = record->committed = true;
     judge->seen++;
 }
 
 struct floor judge_floor(const struct judged_partition *partition)
 {
-    return (struct floor){ partition->log_start_seen, partition->high_watermark_seen };
+    return (struct floor){ partition->log_start_seen, partition->high_watermark_seen, partition->offsets_epoch };
 }
 
-void judge_on_offsets(struct judge *judge, struct judged_partition *partition, const struct floor *floor,
+/* The mark of a later epoch counts anew. */
+static void see_epoch(struct judged_partition *partition, int32_t epoch)
+{
+    if (partition->replica_count <= 1 || epoch <= partition->offsets_epoch) return;
+    partition->offsets_epoch = epoch;
+    partition->high_watermark_seen = 0;
+}
+
+void judge_on_offsets(struct judge *judge, struct judged_partition *partition, const struct floor *floor, int32_t epoch,
                       int64_t log_start_offset, int64_t high_watermark)
 {
+    const bool one_log = partition->replica_count <= 1 || (epoch >= 0 && epoch == floor->epoch);
+
     if (partition->gone) return;
-    if (high_watermark >= 0 && high_watermark < floor->high_watermark) {
+    if (one_log && high_watermark >= 0 && high_watermark < floor->high_watermark) {
         judge_violated(judge, RULE_O3, "partition %d: the high watermark stepped back from %lld to %lld",
                        partition->index, (long long)floor->high_watermark, (long long)high_watermark);
     }
+    see_epoch(partition, epoch);
     if (high_watermark > partition->high_watermark_seen) partition->high_watermark_seen = high_watermark;
     if (log_start_offset < 0) return;
-    if (log_start_offset < floor->log_start_offset) {
+    if (one_log && log_start_offset < floor->log_start_offset) {
         judge_violated(judge, RULE_O3, "partition %d: the log start offset stepped back from %lld to %lld",
                        partition->index, (long long)floor->log_start_offset, (long long)log_start_offset);
     }
@@ -149,12 +179,13 @@ void judge_on_step(struct judge *judge, struct judged_partition *partition, int6
 
 /* ---- leaders ---- */
 
-void judge_on_leader(struct judge *judge, const struct uuid *topic_id, int32_t index, int32_t leader_epoch,
-                     int32_t broker)
+void judge_on_leader(struct judge *judge, struct judged_partition *partition, int32_t leader_epoch, int32_t broker,
+                     uint32_t replica_count)
 {
-    struct judged_partition *partition = judge_partition(judge, topic_id, index);
-
-    if (leader_epoch < 0 || leader_epoch >= LEADER_EPOCHS_MAX || broker < 0) return;
+    if (replica_count > partition->replica_count) partition->replica_count = replica_count;
+    if (leader_epoch < 0 || leader_epoch >= LEADER_EPOCHS_MAX) return;
+    if (leader_epoch > partition->epoch_seen) partition->epoch_seen = leader_epoch;
+    if (broker < 0) return;
     if (leader_epoch >= partition->leader_max) {
         const int32_t before = partition->leader_max;
         partition->leader_max = MAX(8, (leader_epoch + 1) * 2);
@@ -163,8 +194,8 @@ void judge_on_leader(struct judge *judge, const struct uuid *topic_id, int32_t i
     }
     if (partition->leaders[leader_epoch] == 0) partition->leaders[leader_epoch] = broker + 1;
     if (partition->leaders[leader_epoch] == broker + 1) return;
-    judge_violated(judge, RULE_O4, "partition %d: broker %d leads in epoch %d, and so did broker %d", index, broker,
-                   leader_epoch, partition->leaders[leader_epoch] - 1);
+    judge_violated(judge, RULE_O4, "partition %d: broker %d leads in epoch %d, and so did broker %d", partition->index,
+                   broker, leader_epoch, partition->leaders[leader_epoch] - 1);
 }
 
 /* ---- topics ---- */
@@ -349,7 +380,8 @@ void judge_on_end(struct judge *judge)
         if (partition->gone) continue;
         for (int64_t offset = partition->log_start_seen; offset < partition->acked_end; offset++) {
             const struct judged_record *record = &partition->records[offset];
-            if (!record->acked || record->seen) continue;
+            if ((!record->acked && !record->weak) || record->seen) continue;
+            if (may_change(partition, record)) continue;
             judge_violated(judge, RULE_O1,
                            "partition %d offset %lld: record %u of producer %u was acknowledged and is lost "
                            "(log start offset %lld, high watermark %lld)",

@@ -55,9 +55,12 @@ struct judged_record {
     uint64_t digest; /* 0: nothing known of this offset */
     uint32_t producer;
     uint32_t number;
+    int32_t weak_epoch; /* acknowledged by the leader of this epoch alone (acks=1): owed until another one leads */
     uint16_t sitting;
-    bool acked;
-    bool seen;
+    bool acked : 1;     /* owed for ever */
+    bool weak : 1;      /* owed as above */
+    bool committed : 1; /* a consumer was given it: it never changes any more */
+    bool seen : 1;      /* in this reading */
 };
 
 struct judged_partition {
@@ -69,11 +72,14 @@ struct judged_partition {
     int64_t start_acked; /* and the largest that was acknowledged */
     int64_t log_start_seen;
     int64_t high_watermark_seen;
-    int64_t acked_end; /* one past the last acknowledged offset */
+    int32_t offsets_epoch;  /* the leader epoch in which these two were seen; -1: not known */
+    uint32_t replica_count; /* at most so many were there at one time */
+    int64_t acked_end;      /* one past the last acknowledged offset */
     struct judged_record *records;
     int64_t count, max;
     int32_t *leaders; /* by leader epoch: broker + 1; 0: nobody was seen to lead it */
     int32_t leader_max;
+    int32_t epoch_seen; /* the latest */
 };
 
 /* What a question was asked with: when, and how much metadata the node had applied that it went to. A node that has not
@@ -136,7 +142,9 @@ const char *rule_name(enum rule rule);
 
 struct judged_partition *judge_partition(struct judge *judge, const struct uuid *topic_id, int32_t index);
 
-void judge_on_acked(struct judge *judge, struct judged_partition *partition, int64_t offset, const struct made *made);
+/* `weak_epoch`: acks=1, from a leader of this epoch or a later one; -1: all that are in sync have it. */
+void judge_on_acked(struct judge *judge, struct judged_partition *partition, int64_t offset, int32_t weak_epoch,
+                    const struct made *made);
 
 /* A consumer read this record. */
 void judge_on_read(struct judge *judge, struct judged_partition *partition, int64_t offset, const struct made *made);
@@ -145,11 +153,13 @@ void judge_on_read(struct judge *judge, struct judged_partition *partition, int6
 struct floor {
     int64_t log_start_offset;
     int64_t high_watermark;
+    int32_t epoch;
 };
 struct floor judge_floor(const struct judged_partition *partition);
 
-/* A response named these. -1: it did not say. */
-void judge_on_offsets(struct judge *judge, struct judged_partition *partition, const struct floor *floor,
+/* A response named these. -1: it did not say. `epoch`: the leader's, if it was held to one; else -1. A new leader may
+ * know less of the high watermark than the one before; where there is one replica, it is the same log. */
+void judge_on_offsets(struct judge *judge, struct judged_partition *partition, const struct floor *floor, int32_t epoch,
                       int64_t log_start_offset, int64_t high_watermark);
 
 /* A consumer that wanted `wanted` was given records from `given` on. */
@@ -164,9 +174,9 @@ void judge_on_topic_seen(struct judge *judge, const struct uuid *id, const char 
                          const struct asked *asked);
 void judge_on_topic_absent(struct judge *judge, const char *name, const struct asked *asked);
 
-/* A metadata answer says that the broker leads the partition in that epoch; -1: nobody does. */
-void judge_on_leader(struct judge *judge, const struct uuid *topic_id, int32_t index, int32_t leader_epoch,
-                     int32_t broker);
+/* A metadata answer says that the broker leads the partition in that epoch (-1: nobody does), and who has it. */
+void judge_on_leader(struct judge *judge, struct judged_partition *partition, int32_t leader_epoch, int32_t broker,
+                     uint32_t replica_count);
 
 /* A list of all topics begins; each is told with judge_on_topic_seen. At its end: which is missing? */
 void judge_on_listing(struct judge *judge);

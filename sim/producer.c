@@ -48,6 +48,7 @@ static void send_batches(struct run *run, struct client *client, struct session 
         batches[i]->request = client->next_request;
         batches[i]->in_flight = true;
         batches[i]->machine = session->machine;
+        batches[i]->epoch = target->leader_epoch;
         topic_name(target->topic, names[i]);
         partitions[i] = (struct produce_request_partition){ .index = target->index,
                                                             .records = { batches[i]->bytes, batches[i]->size } };
@@ -220,7 +221,7 @@ static void on_acked(struct run *run, struct client *client, uint32_t at, int64_
                                    .sitting = batch->sitting,
                                    .number = batch->first_number + i,
                                    .digest = batch->digests[i] };
-        judge_on_acked(&run->judge, target->judged, base_offset + i, &made);
+        judge_on_acked(&run->judge, target->judged, base_offset + i, client->acks == 1 ? batch->epoch : -1, &made);
     }
     forget(client, at);
     client->shadow_weight += sent_again ? 16 : 1;

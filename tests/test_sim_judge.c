@@ -14,7 +14,7 @@ static struct made made(uint64_t number)
 static void acked(int64_t offset, uint64_t number)
 {
     const struct made record = made(number);
-    judge_on_acked(&judge, partition, offset, &record);
+    judge_on_acked(&judge, partition, offset, -1, &record);
 }
 
 static void read_back(int64_t offset, uint64_t number)
@@ -26,7 +26,7 @@ static void read_back(int64_t offset, uint64_t number)
 static void offsets(int64_t start, int64_t high_watermark)
 {
     const struct floor floor = judge_floor(partition);
-    judge_on_offsets(&judge, partition, &floor, start, high_watermark);
+    judge_on_offsets(&judge, partition, &floor, -1, start, high_watermark);
 }
 
 static void nothing_wrong(void)
@@ -69,7 +69,7 @@ static void late_answer(void)
 {
     const struct floor asked_early = judge_floor(partition);
     offsets(0, 5);
-    judge_on_offsets(&judge, partition, &asked_early, 0, 3);
+    judge_on_offsets(&judge, partition, &asked_early, -1, 0, 3);
 }
 
 static void start_back(void)
@@ -125,17 +125,81 @@ static void one_connection_out_of_order(void)
 
 static void two_leaders(void)
 {
-    judge_on_leader(&judge, &topic, 0, 4, 1);
-    judge_on_leader(&judge, &topic, 0, 5, 2);
-    judge_on_leader(&judge, &topic, 0, 4, 2);
+    judge_on_leader(&judge, partition, 4, 1, 1);
+    judge_on_leader(&judge, partition, 5, 2, 1);
+    judge_on_leader(&judge, partition, 4, 2, 1);
 }
 
 static void leaders_change(void)
 {
-    judge_on_leader(&judge, &topic, 0, 4, 1);
-    judge_on_leader(&judge, &topic, 0, 5, -1);
-    judge_on_leader(&judge, &topic, 0, 6, 2);
-    judge_on_leader(&judge, &topic, 0, 4, 1);
+    judge_on_leader(&judge, partition, 4, 1, 1);
+    judge_on_leader(&judge, partition, 5, -1, 1);
+    judge_on_leader(&judge, partition, 6, 2, 1);
+    judge_on_leader(&judge, partition, 4, 1, 1);
+}
+
+/* acks=1, in epoch 4 of broker 1; there are three replicas. */
+static void weakly_acked(int64_t offset, uint64_t number)
+{
+    const struct made record = made(number);
+    judge_on_leader(&judge, partition, 4, 1, 3);
+    judge_on_acked(&judge, partition, offset, 4, &record);
+}
+
+static void weak_and_replaced(void)
+{
+    weakly_acked(0, 0);
+    judge_on_leader(&judge, partition, 5, 2, 3);
+    read_back(0, 7);
+    judge_on_end(&judge);
+}
+
+static void weak_and_lost_with_its_leader(void)
+{
+    weakly_acked(0, 0);
+    judge_on_leader(&judge, partition, 5, 2, 3);
+    judge_on_end(&judge);
+}
+
+static void weak_and_lost_under_its_leader(void)
+{
+    weakly_acked(0, 0);
+    judge_on_end(&judge);
+}
+
+static void weak_and_alone(void)
+{
+    const struct made record = made(0);
+    judge_on_leader(&judge, partition, 4, 1, 1);
+    judge_on_acked(&judge, partition, 0, 4, &record);
+    judge_on_leader(&judge, partition, 5, 1, 1);
+    judge_on_end(&judge);
+}
+
+static void weak_and_seen_by_a_consumer(void)
+{
+    weakly_acked(0, 0);
+    read_back(0, 0);
+    judge_on_leader(&judge, partition, 5, 2, 3);
+    read_back(0, 7);
+}
+
+static void new_leader_knows_less(void)
+{
+    judge_on_leader(&judge, partition, 4, 1, 3);
+    const struct floor nothing = judge_floor(partition);
+    judge_on_offsets(&judge, partition, &nothing, 4, 0, 9);
+    const struct floor floor = judge_floor(partition);
+    judge_on_offsets(&judge, partition, &floor, 5, 0, 7);
+}
+
+static void same_leader_knows_less(void)
+{
+    judge_on_leader(&judge, partition, 4, 1, 3);
+    const struct floor nothing = judge_floor(partition);
+    judge_on_offsets(&judge, partition, &nothing, 4, 0, 9);
+    const struct floor floor = judge_floor(partition);
+    judge_on_offsets(&judge, partition, &floor, 4, 0, 7);
 }
 
 static void gap(void)
@@ -208,6 +272,13 @@ static const struct rule_row {
     { "a connection that was given up is read late", given_up_connection_is_read_late, RULE_NONE },
     { "one connection's records are out of order", one_connection_out_of_order, RULE_O8 },
     { "an idempotent producer's record is missing between two", gap, RULE_O8 },
+    { "acks=1: another leader has another record there", weak_and_replaced, RULE_NONE },
+    { "acks=1: lost with its leader", weak_and_lost_with_its_leader, RULE_NONE },
+    { "acks=1: lost, and its leader leads on", weak_and_lost_under_its_leader, RULE_O1 },
+    { "acks=1: the only replica restarts", weak_and_alone, RULE_O1 },
+    { "acks=1: what a consumer was given stays", weak_and_seen_by_a_consumer, RULE_O1 },
+    { "a new leader may have a lower high watermark", new_leader_knows_less, RULE_NONE },
+    { "the same leader may not", same_leader_knows_less, RULE_O3 },
     { "a consumer is given later records than it asked for", skipped, RULE_O11 },
     { "an acknowledged topic is not there", topic_vanishes, RULE_O6 },
     { "it was asked for before it was there", topic_asked_for_too_early, RULE_NONE },
