@@ -5,151 +5,7 @@
 #ifndef CHRONIK_TESTS_PEER_WORLD_H
 #define CHRONIK_TESTS_PEER_WORLD_H
 
-#include "base/crc32c.h"
-#include "base/prng.h"
-#include "peer/peers.h"
-#include "peer/wire.h"
-#include "t.h"
-
-#include <inttypes.h>
-#include <stdarg.h>
-#include <stdlib.h>
-#include <sys/mman.h>
-
-enum {
-    WORLD_NODES_MAX = 8,
-    WORLD_LINKS = 16,     /* of each kind */
-    WORLD_FIRST_LINK = 5, /* as if there were clients */
-    WORLD_WIRES_MAX = 4096,
-    WORLD_HAPPENINGS_MAX = 65536,
-    WORLD_WINDOW = 96 << 10, /* bytes that the network takes before somebody reads them */
-    WORLD_FRAMES_MAX = 4096,
-    WORLD_CONTROL_MAX = 100000,
-    WORLD_DATA_MAX = 1 << 20,
-};
-#define WORLD_MS 1000000ull
-#define WORLD_DELAY (WORLD_MS / 5)
-
-enum side { DIALER, CALLED };
-
-struct wire_end {
-    bool used;    /* the node has the number, and has not been told of its end */
-    bool opened;  /* it was told that it is open */
-    bool closing; /* LINK_CLOSED is on the way */
-    bool receiving, sending, blocked;
-    bool ended; /* the other end has closed: behind what is on the way comes the end */
-    struct effect_receive receive;
-    struct effect_send send;
-    uint32_t send_crc;
-    uint32_t link;
-    uint32_t node;
-    uint8_t *data; /* on the way to this end */
-    uint32_t size, capacity;
-};
-
-struct wire {
-    bool used;
-    struct wire_end ends[2];
-};
-
-enum world_happening { WORLD_CONNECT, WORLD_OPENED, WORLD_ARRIVE, WORLD_SENT, WORLD_CLOSED };
-
-struct happening {
-    uint64_t time_ns, sequence;
-    enum world_happening kind;
-    uint32_t wire;
-    enum side side;
-    bool refused;
-};
-
-/* A frame that a room handed out. */
-struct got_frame {
-    int32_t from;
-    enum peer_channel channel;
-    uint64_t member_id;
-    uint8_t kind;
-    uint32_t size, checked_size;
-    uint32_t crc;
-};
-
-struct world_node {
-    bool alive;
-    struct peers *peers;
-    size_t size;
-    struct peers_config config;
-    struct peer_identity identity;
-    bool holds; /* takes no frames of data */
-    uint32_t frames_per_step;
-    uint32_t frame_count;
-    struct got_frame frames[WORLD_FRAMES_MAX];
-    uint32_t returned_sent, returned_dropped;
-    uint64_t last_cookie;
-    uint32_t ups, downs, misses, turned_away;
-    struct peer_change last_down, last_miss, last_turned_away;
-    uint32_t spins;                    /* steps in a row that brought nothing */
-    uint32_t wire_of[2 * WORLD_LINKS]; /* by link */
-    uint32_t orders;                   /* SEND orders so far */
-};
-
-struct world {
-    uint64_t now_ns;
-    struct prng prng;
-    uint32_t node_count;
-    struct world_node nodes[WORLD_NODES_MAX + 1]; /* by node id */
-    struct wire wires[WORLD_WIRES_MAX];
-    uint32_t wire_count;
-    struct happening happenings[WORLD_HAPPENINGS_MAX];
-    uint32_t happening_count;
-    uint64_t sequence;
-    bool cut[WORLD_NODES_MAX + 1][WORLD_NODES_MAX + 1]; /* [from][to] */
-    uint32_t chunk_max;                                 /* 0: as it comes; else pieces of 1 to so many bytes */
-    uint64_t bytes_moved;
-    uint32_t flips; /* bytes still to be spoiled on their way */
-    char *story;
-    size_t story_size, story_max;
-};
-
-/* ---- the story ---- */
-
-__attribute__((format(printf, 2, 3))) static inline void world_say(struct world *world, const char *format, ...)
-{
-    va_list list;
-
-    if (world->story == NULL) return;
-    va_start(list, format);
-    world->story_size += (size_t)snprintf(world->story + world->story_size, world->story_max - world->story_size,
-                                          "[%5llu] ", (unsigned long long)(world->now_ns / WORLD_MS));
-    world->story_size +=
-        (size_t)vsnprintf(world->story + world->story_size, world->story_max - world->story_size, format, list);
-    va_end(list);
-    world->story[world->story_size++] = '\n';
-    world->story[world->story_size] = 0;
-    CHECK(world->story_size < world->story_max - 400);
-}
-
-static inline void world_say_note(struct world *world, int32_t id, const struct note *note)
-{
-#define X(name, level, format) format,
-    static const char *const formats[] = { NOTES(X) };
-#undef X
-    char text[300];
-    uint32_t size = 0, number = 0;
-
-    for (const char *at = formats[note->id]; *at != 0 && size < sizeof text - 100; at++) {
-        if (at[0] == '%' && at[1] == 'd') {
-            size += (uint32_t)snprintf(text + size, sizeof text - size, "%" PRId64, note->numbers[number++ % 4]);
-            at++;
-        } else if (at[0] == '%' && at[1] == 's') {
-            size += (uint32_t)snprintf(text + size, sizeof text - size, "%.*s", (int)note->text.size,
-                                       (const char *)note->text.data);
-            at++;
-        } else {
-            text[size++] = *at;
-        }
-    }
-    text[size] = 0;
-    world_say(world, "%d   %s", id, text);
-}
+#include "peer_story.h"
 
 /* ---- happenings ---- */
 
@@ -231,7 +87,7 @@ static inline void world_close(struct world *world, uint32_t number, enum side s
 
     if (!end->used || end->closing) return;
     end->closing = true;
-    world_after(world, 1000, WORLD_CLOSED, number, side);
+    world_after(world, world->close_delay_ns, WORLD_CLOSED, number, side);
 }
 
 static inline void world_obey(struct world *world, int32_t id, const struct effects *effects)
@@ -259,7 +115,6 @@ static inline void world_obey(struct world *world, int32_t id, const struct effe
             end->send = effect->send;
             end->send_crc = world_send_crc(&effect->send, &size);
             CHECK(size > 0);
-            world->nodes[id].orders++;
             world_after(world, WORLD_DELAY, WORLD_SENT, wire, side);
             break;
         case EFFECT_CLOSE_LINK:
@@ -309,7 +164,7 @@ static inline void world_take_frames(struct world *world, struct world_node *nod
     struct peer_frame frame;
 
     for (uint32_t i = 0; i < node->frames_per_step && peers_next_frame(node->peers, &frame); i++) {
-        if (node->holds && frame.channel != PEER_CONTROL) {
+        if (node->holds_all || (node->holds && frame.channel != PEER_CONTROL)) {
             peers_hold(node->peers);
             continue;
         }
@@ -354,9 +209,7 @@ static inline void world_step(struct world *world, int32_t id, struct event *eve
     }
     peers_work(node->peers, &effects);
     peers_check(node->peers);
-    const bool is_idle = event->type == EVENT_TIME_PASSED && effects.count == 0;
-    node->spins = is_idle ? node->spins + 1 : 0;
-    CHECK(node->spins < 1000); /* it asks for time, and does nothing with it */
+    node->did_nothing = effects.count == 0;
     world_obey(world, id, &effects);
 }
 
@@ -417,7 +270,7 @@ static inline void world_opened(struct world *world, uint32_t number)
 {
     struct wire_end *end = &world->wires[number].ends[DIALER];
 
-    if (!end->used || end->closing) return;
+    if (!end->used) return;
     end->opened = true;
     struct event event = { .type = EVENT_LINK_OPENED };
     event.link_opened =
@@ -431,7 +284,11 @@ static inline void world_sent(struct world *world, uint32_t number, enum side si
     struct wire_end *end = &wire->ends[side], *other = &wire->ends[!side];
     uint32_t size;
 
-    if (!end->used || end->closing || !end->sending) return;
+    if (!end->used || !end->sending) return;
+    if (end->ended && !world_is_cut(world, wire, !side)) { /* nobody is there any more, and says so */
+        world_close(world, number, side);
+        return;
+    }
     if (other->size > WORLD_WINDOW || world_is_cut(world, wire, !side)) {
         end->blocked = true;
         return;
@@ -461,13 +318,14 @@ static inline void world_arrive(struct world *world, uint32_t number, enum side 
     struct wire *wire = &world->wires[number];
     struct wire_end *end = &wire->ends[side];
 
-    if (!end->used || end->closing || !end->receiving || world_is_cut(world, wire, side)) return;
+    if (!end->used || !end->receiving || world_is_cut(world, wire, side)) return;
     if (end->size == 0) {
         if (end->ended) world_close(world, number, side);
         return;
     }
     uint32_t size = MIN(end->size, end->receive.size);
-    if (world->chunk_max > 0) size = MIN(size, 1 + (uint32_t)prng_below(&world->prng, world->chunk_max));
+    const uint32_t chunk = world->chunk_max == 0 ? size : 1 + (uint32_t)prng_below(&world->prng, world->chunk_max);
+    if (size > chunk) size = chunk;
     memcpy(end->receive.into, end->data, size);
     memmove(end->data, end->data + size, end->size - size);
     end->size -= size;
@@ -488,8 +346,7 @@ static inline void world_closed(struct world *world, uint32_t number, enum side 
         other->ended = true;
         if (!world_is_cut(world, &world->wires[number], !side)) {
             world_after(world, WORLD_DELAY, WORLD_ARRIVE, number, !side);
-            /* What is sent to where nobody is any more comes back as an error. */
-            if (other->sending) world_close(world, number, !side);
+            if (other->sending) world_after(world, WORLD_DELAY, WORLD_SENT, number, !side);
         }
     }
     struct event event = { .type = EVENT_LINK_CLOSED, .link_closed = { end->link, refused } };
@@ -540,6 +397,9 @@ static inline void world_run(struct world *world, uint64_t ms)
         if (due != 0) {
             world->now_ns += 1000; /* a step takes time, so that work that is due at once does not stand still */
             world_poke(world, due);
+            struct world_node *node = &world->nodes[due];
+            node->spins = node->did_nothing ? node->spins + 1 : 0;
+            CHECK(node->spins < 1000); /* it asks for time, and does nothing with it */
             continue;
         }
         const struct happening what = world->happenings[next];
@@ -573,7 +433,7 @@ static inline void world_start(struct world *world, int32_t id, uint32_t life)
 {
     struct world_node *node = &world->nodes[id];
 
-    memset(node->peers, 0, node->size);
+    CHECK(madvise(node->peers, node->size, MADV_DONTNEED) == 0);
     node->config.seed[0] = (uint64_t)id * 1000 + life;
     node->identity.incarnation = world_uuid((uint32_t)id * 1000 + life);
     node->alive = true;
@@ -590,6 +450,7 @@ static inline struct world *world_new(uint32_t node_count)
     CHECK(node_count <= WORLD_NODES_MAX);
     world->now_ns = 1000 * WORLD_MS;
     world->node_count = node_count;
+    world->close_delay_ns = 1000;
     prng_init(&world->prng, 1, 1);
     for (int32_t id = 1; id <= (int32_t)node_count; id++) {
         struct world_node *node = &world->nodes[id];
@@ -658,6 +519,20 @@ static inline void world_cut(struct world *world, int32_t a, int32_t b, bool cut
             if (!end->used) continue;
             if (end->receiving) world_after(world, WORLD_DELAY, WORLD_ARRIVE, i, (enum side)side);
             if (end->sending) world_after(world, WORLD_DELAY, WORLD_SENT, i, (enum side)side);
+        }
+    }
+}
+
+/* One node's end of a wire is gone, and the other end hears nothing of it until it says something. */
+static inline void world_tear(struct world *world, int32_t id, int32_t other)
+{
+    for (uint32_t i = 0; i < world->wire_count; i++) {
+        for (uint32_t side = 0; side < 2; side++) {
+            struct wire_end *end = &world->wires[i].ends[side], *there = &world->wires[i].ends[!side];
+            if (!end->used || end->node != (uint32_t)id || there->node != (uint32_t)other) continue;
+            world->cut[id][other] = true;
+            world_closed(world, i, (enum side)side, false);
+            world->cut[id][other] = false;
         }
     }
 }

@@ -371,6 +371,7 @@ TEST(an_attempt_can_be_given_up_at_any_moment)
 {
     for (uint64_t us = 0; us < 2000; us += 50) {
         struct world *world = world_new(2);
+        world->close_delay_ns = us % 100 == 0 ? 1000 : WORLD_MS;
         peers_want(room(world, 1), 2, PEER_CONTROL, world_address(2, false));
         world->now_ns += 1;
         world_run(world, 0);
@@ -384,6 +385,7 @@ TEST(an_attempt_can_be_given_up_at_any_moment)
         EXPECT_EQ("nothing is left", 0, peers_counters(room(world, 1))->links_up);
         EXPECT_EQ("on neither side", 0, peers_counters(room(world, 2))->links_up);
         EXPECT_EQ("what was told up was told down", world->nodes[2].ups, world->nodes[2].downs);
+        EXPECT_EQ("what was not wanted was not missed", 0, world->nodes[1].misses);
         for (uint32_t link = 0; link < 2 * WORLD_LINKS; link++) {
             EXPECT("no number is taken", world->nodes[1].wire_of[link] == UINT32_MAX);
             EXPECT("there too", world->nodes[2].wire_of[link] == UINT32_MAX);

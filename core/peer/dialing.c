@@ -72,7 +72,7 @@ static uint64_t backoff_ns(struct peers *peers, const struct dialer *dialer)
 static bool is_lasting(enum peer_reason reason)
 {
     return reason == PEER_WRONG_VERSION || reason == PEER_WRONG_CLUSTER || reason == PEER_WRONG_NODE ||
-           reason == PEER_DUPLICATE || reason == PEER_ONESELF || reason == PEER_BROKEN;
+           reason == PEER_ONESELF || reason == PEER_BROKEN;
 }
 
 /* The link that it is for stands, whoever dialed it. */
@@ -149,6 +149,14 @@ static bool set_address(struct dialer *dialer, struct peer_address address)
     return true;
 }
 
+/* For control the lower id goes first; the higher one calls if nothing came. A node without a cluster does not wait: it
+ * was told whom to ask, and they do not know of it. */
+static uint64_t patience_ns(const struct peers *peers, uint32_t dialer, int32_t node_id)
+{
+    if (dialer_channel(peers, dialer) != PEER_CONTROL || dialer_is_seed(peers, dialer)) return 0;
+    return peers->config.node_id > node_id && !uuid_is_zero(&peers->identity.cluster_id) ? PATIENCE_NS : 0;
+}
+
 static void begin_dialing(struct peers *peers, struct dialer *dialer, int32_t node_id, uint64_t patience_ns)
 {
     dialer->wanted = true;
@@ -165,10 +173,9 @@ bool peers_want(struct peers *peers, int32_t node_id, enum peer_channel channel,
     if (node == NULL) return false;
     struct dialer *dialer = dialer_of(peers, node, channel);
     const bool has_moved = set_address(dialer, address);
-    const bool may_wait = channel == PEER_CONTROL && peers->config.node_id > node_id;
     if (!dialer->wanted) {
         dialer->link = NONE;
-        begin_dialing(peers, dialer, node_id, may_wait ? PATIENCE_NS : 0);
+        begin_dialing(peers, dialer, node_id, patience_ns(peers, dialer_number(peers, dialer), node_id));
     } else if (has_moved && has_to_dial(peers, dialer)) {
         dial_at(peers, dialer, peers->mono_ns);
     }
@@ -252,8 +259,6 @@ void dialing_open(struct peers *peers)
     for (uint32_t number = 0; number < peers->dialer_count; number++) {
         struct dialer *dialer = &peers->dialers[number];
         if (!dialer->wanted) continue;
-        const bool may_wait = dialer_channel(peers, number) == PEER_CONTROL && !dialer_is_seed(peers, number) &&
-                              peers->config.node_id > dialer->node_id;
-        dial_at(peers, dialer, peers->mono_ns + (may_wait ? PATIENCE_NS : 0));
+        dial_at(peers, dialer, peers->mono_ns + patience_ns(peers, number, dialer->node_id));
     }
 }

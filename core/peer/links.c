@@ -160,8 +160,11 @@ static void look_after(struct peers *peers, struct link *link)
         link_end(peers, link, PEER_SILENT);
         return;
     }
-    if (peers->mono_ns >= link->said_ns + KEEPALIVE_NS) link_probe(peers, link);
-    const uint64_t said_ns = link->out_units > 0 ? peers->mono_ns : link->said_ns;
+    uint64_t said_ns = link->said_ns;
+    if (peers->mono_ns >= said_ns + KEEPALIVE_NS) {
+        link_probe(peers, link);
+        said_ns = peers->mono_ns;
+    }
     set_timer(peers, link, MIN(link->heard_ns + SILENCE_NS, said_ns + KEEPALIVE_NS));
 }
 

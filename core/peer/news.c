@@ -50,9 +50,8 @@ void news_on_up(struct peers *peers, const struct link *link)
 void news_on_down(struct peers *peers, const struct link *link, enum peer_reason reason)
 {
     const uint32_t number = news_number(peers, &peers->nodes[link->node], link->channel);
-    struct news *news = &peers->news[number];
 
-    if (news->told_life == link->life) news->down = reason;
+    peers->news[number].down = reason;
     chain_add(&peers->untold, number);
 }
 

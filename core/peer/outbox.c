@@ -28,13 +28,15 @@ static uint32_t units_free(const struct peers *peers)
 
 /* Whether a link may take so many units more. It may have as many as are left over for all others (Choudhury and Hahne:
  * dynamic queue length thresholds): so n stalled links settle at one part of n + 1 each, and one part stays free for
- * those that move. Data leaves a quarter of all to control, which is less and matters more. */
-static bool may_take(const struct peers *peers, const struct link *link, uint32_t count)
+ * those that move. Data leaves a quarter of all to control, which is less and matters more. Frames of this room's own,
+ * one at a time, take what there is: without them a link would seem dead. */
+static bool may_take(const struct peers *peers, const struct link *link, uint8_t kind, uint32_t count)
 {
     const uint32_t kept = link->channel == PEER_CONTROL ? 0 : peers->unit_pool.slots_max / 4;
     const uint32_t free = units_free(peers);
 
     if (count == 0) return true;
+    if (kind > PEER_KIND_MAX) return count <= free;
     if (free < kept || count > free - kept) return false;
     return link->out_units == 0 || link->out_units + count <= free - kept - count;
 }
@@ -86,7 +88,7 @@ bool outbox_put(struct peers *peers, struct link *link, uint8_t kind, const stru
     uint32_t size = 0;
 
     for (uint32_t i = 0; i < part_count; i++) size += parts[i].size;
-    if (!may_take(peers, link, units_for(peers, link, WIRE_HEAD_SIZE + size))) return false;
+    if (!may_take(peers, link, kind, units_for(peers, link, WIRE_HEAD_SIZE + size))) return false;
 
     uint32_t crc = frame_crc_begin(kind, size);
     for (uint32_t i = 0; i < part_count; i++) {
@@ -152,7 +154,7 @@ enum peer_verdict peers_send_lent(struct peers *peers, int32_t node_id, enum pee
     for (uint32_t i = 0; i < piece_count; i++) lent_size += pieces[i].size;
     CHECK(head.size + lent_size <= frame_max(peers, channel));
     if (link == NULL) return PEER_NO_LINK;
-    if (!may_take(peers, link, units_for(peers, link, WIRE_HEAD_SIZE + head.size) + 1)) {
+    if (!may_take(peers, link, kind, units_for(peers, link, WIRE_HEAD_SIZE + head.size) + 1)) {
         peers->counters.full++;
         return PEER_FULL;
     }
@@ -190,8 +192,9 @@ bool outbox_wants(const struct link *link)
 void outbox_send(struct peers *peers, struct link *link, struct effects *effects)
 {
     uint32_t count = 0;
+    uint64_t size = 0;
 
-    for (uint32_t at = link->out_first; at != NONE; at = peers->units[at].next) {
+    for (uint32_t at = link->out_first; at != NONE && size < SEND_ORDER_SIZE; at = peers->units[at].next) {
         const struct unit *unit = &peers->units[at];
         if (unit->kind == UNIT_BYTES) {
             if (count == SEND_PIECES_MAX) break;
@@ -201,6 +204,7 @@ void outbox_send(struct peers *peers, struct link *link, struct effects *effects
             memcpy(link->pieces + count, pieces_of(peers, at), unit->size * sizeof(struct piece));
             count += unit->size;
         }
+        size += unit->kind == UNIT_BYTES ? unit->size : unit->lent_size;
         link->flight_last = at;
     }
     link->sending = true;
