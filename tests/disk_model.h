@@ -14,7 +14,12 @@
 
 #include <stdlib.h>
 
-enum { DISK_FILES_MAX = 4096, DISK_CHANGES_MAX = 8192, DISK_ORDERS_MAX = 4096, DISK_SECTOR = 512 };
+/* Who has many disks with few files on them says so before. */
+#ifndef DISK_FILES
+#define DISK_FILES 4096
+#endif
+
+enum { DISK_FILES_MAX = DISK_FILES, DISK_CHANGES_MAX = 2 * DISK_FILES, DISK_ORDERS_MAX = 4096, DISK_SECTOR = 512 };
 
 struct disk_write { /* not synced yet; data NULL: cut to `size` at `position` */
     uint64_t position;
