@@ -38,7 +38,7 @@ const Part = enum {
             .core => &.{"isal"},
             .sim, .helpers => &.{},
             .codecs => &.{ "zstd", "lz4", "snappy", "z" },
-            .runtime => &.{ "uv", "http_parser" },
+            .runtime => &.{ "uv", "http_parser", "jansson" },
         };
     }
 };

@@ -74,6 +74,42 @@ struct node;
 /* Bounded and cheap; leaves nothing unset. May be asked between any two steps. */
 void node_status(const struct node *node, struct node_status *status);
 
+/* A node of the cluster, as this one knows it. */
+enum member_state {
+    MEMBER_LEADER,   /* leads the metadata */
+    MEMBER_FOLLOWER, /* votes on it */
+    MEMBER_LEARNER,  /* follows it, and does not vote */
+};
+
+struct node_member {
+    int32_t node_id;
+    char address[264]; /* "host:port" under which other nodes reach it; "" if it is alone */
+    enum member_state state;
+    bool registered; /* its broker has been here */
+    bool fenced;     /* its broker is not counted on just now */
+    bool leaving;
+    uint32_t partitions; /* that it has a replica of */
+    uint32_t leaders;    /* ... and leads */
+};
+
+/* The members by rising id, beginning at place `first`; how many there were room for. */
+uint32_t node_members(const struct node *node, uint32_t first, struct node_member *list, uint32_t max);
+
+/* A partition, by topic and number, and who has it. */
+enum { NODE_PARTITION_REPLICAS_MAX = 16 };
+struct node_partition {
+    char topic[250];
+    int32_t index;
+    int32_t leader;
+    int32_t leader_epoch;
+    uint32_t replica_count, isr_count;
+    int32_t replicas[NODE_PARTITION_REPLICAS_MAX];
+    int32_t isr[NODE_PARTITION_REPLICAS_MAX];
+};
+
+/* The next partition behind the one that `place` names, 0 at first. False: there is none. */
+bool node_next_partition(const struct node *node, uint64_t *place, struct node_partition *partition);
+
 /* For a judge, who may know everything and change nothing: what raft/raft.h and meta/image.h can be asked, and what an
  * entry of Raft's trail holds. */
 struct raft;

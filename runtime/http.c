@@ -3,10 +3,14 @@
 #include "base/check.h"
 
 #include <http_parser.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
-enum { BACKLOG = 64, INPUT_SIZE = 4096 };
+enum { BACKLOG = 64, INPUT_SIZE = 4096, FIELD_NAME_SIZE = 16 };
+
+static const char key_field[] = "X-API-Key";
 
 struct connection {
     uv_tcp_t tcp;
@@ -16,8 +20,17 @@ struct connection {
     struct connection *next, **link; /* in the list of all */
     http_parser parser;
     char target[HTTP_TARGET_SIZE_MAX + 1];
-    size_t target_size, head_size, body_size;
-    int refused; /* the status to refuse the request with, 0: none */
+    size_t target_size, head_size, text_size;
+    char field[FIELD_NAME_SIZE]; /* name of the field being read; a longer one is cut */
+    size_t field_size;
+    bool in_value;
+    char key[HTTP_KEY_SIZE_MAX + 1];
+    size_t key_size;
+    char *text; /* the body */
+    uint64_t id;
+    int refused;     /* the status to refuse the request with, 0: none */
+    bool unanswered; /* its answer comes by http_answer */
+    bool from_loopback;
     bool closing;
     bool last; /* close after the answer */
 
@@ -35,6 +48,7 @@ struct http {
     struct http_handler handler;
     struct connection *connections;
     uint32_t connection_count;
+    uint64_t requests;
 };
 
 static void parse(struct connection *connection);
@@ -48,6 +62,7 @@ static void on_handle_closed(uv_handle_t *handle)
     if (connection->next != NULL) connection->next->link = connection->link;
     connection->http->connection_count--;
     page_free(&connection->body);
+    free(connection->text);
     free(connection);
 }
 
@@ -102,13 +117,19 @@ static const char *status_words(int status)
 {
     switch (status) {
     case 200: return "OK";
+    case 202: return "Accepted";
     case 400: return "Bad Request";
+    case 401: return "Unauthorized";
+    case 403: return "Forbidden";
     case 404: return "Not Found";
     case 405: return "Method Not Allowed";
+    case 409: return "Conflict";
     case 413: return "Content Too Large";
     case 414: return "URI Too Long";
     case 431: return "Request Header Fields Too Large";
+    case 501: return "Not Implemented";
     case 503: return "Service Unavailable";
+    case 504: return "Gateway Timeout";
     default: return "Internal Server Error";
     }
 }
@@ -129,26 +150,20 @@ static void on_written(uv_write_t *write, int status)
     else await(connection);
 }
 
-static void answer(struct connection *connection)
+/* Sends it, and takes over its body. */
+static void send_answer(struct connection *connection, struct http_answer *answer)
 {
-    struct http_answer answer = { .status = connection->refused, .content_type = "text/plain; charset=utf-8" };
     const bool is_head = connection->parser.method == HTTP_HEAD;
 
-    uv_read_stop((uv_stream_t *)&connection->tcp);
-    if (answer.status == 0 && connection->parser.method != HTTP_GET && !is_head) answer.status = 405;
-    if (answer.status == 0) {
-        connection->target[strcspn(connection->target, "?#")] = 0;
-        connection->http->handler.answer(connection->http->handler.context, connection->target, &answer);
-    } else {
-        page_add(&answer.body, "%d %s\n", answer.status, status_words(answer.status));
-    }
-    if (answer.body.failed) answer.status = 500; /* no memory: an empty body */
-    connection->body = answer.body;
+    if (answer->body.failed) answer->status = 500; /* no memory: an empty body */
+    connection->unanswered = false;
+    connection->body = answer->body;
     const int head_size =
         snprintf(connection->head, sizeof connection->head,
-                 "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n%s%s\r\n", answer.status,
-                 status_words(answer.status), answer.content_type, answer.body.size,
-                 answer.status == 405 ? "Allow: GET, HEAD\r\n" : "", connection->last ? "Connection: close\r\n" : "");
+                 "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n%s%s%s%s\r\n", answer->status,
+                 status_words(answer->status), answer->content_type, answer->body.size,
+                 answer->status == 405 ? "Allow: " : "", answer->status == 405 ? answer->allow : "",
+                 answer->status == 405 ? "\r\n" : "", connection->last ? "Connection: close\r\n" : "");
     CHECK(head_size > 0 && (size_t)head_size < sizeof connection->head);
     const uv_buf_t parts[] = {
         uv_buf_init(connection->head, (unsigned)head_size),
@@ -163,14 +178,81 @@ static void answer(struct connection *connection)
     }
 }
 
+static const struct http_answer plain_answer = { .status = 200,
+                                                 .content_type = "text/plain; charset=utf-8",
+                                                 .allow = "GET, HEAD" };
+
+static void refuse_with(struct connection *connection, int status)
+{
+    struct http_answer answer = plain_answer;
+
+    answer.status = status;
+    page_add(&answer.body, "%d %s\n", status, status_words(status));
+    send_answer(connection, &answer);
+}
+
+/* A whole request is here, or as much of one as it takes to refuse it. */
+static void answer(struct connection *connection)
+{
+    const unsigned method = connection->parser.method;
+    const bool known = method == HTTP_GET || method == HTTP_HEAD || method == HTTP_POST;
+    struct http_answer answer = plain_answer;
+
+    uv_read_stop((uv_stream_t *)&connection->tcp);
+    if (connection->refused != 0) {
+        refuse_with(connection, connection->refused);
+        return;
+    }
+    if (!known) {
+        refuse_with(connection, 405);
+        return;
+    }
+    connection->target[strcspn(connection->target, "#")] = 0;
+    char *query = connection->target + strcspn(connection->target, "?");
+    if (*query == '?') *query++ = 0;
+    const struct http_request request = {
+        .id = connection->id,
+        .is_post = method == HTTP_POST,
+        .from_loopback = connection->from_loopback,
+        .path = connection->target,
+        .query = query,
+        .api_key = connection->key_size <= HTTP_KEY_SIZE_MAX ? connection->key : "",
+        .body = connection->text != NULL ? connection->text : "",
+    };
+    connection->unanswered = true;
+    /* An answer that never comes is given up. */
+    if (uv_timer_start(&connection->timer, on_timer, HTTP_REQUEST_MS, 0) != 0) {
+        close_connection(connection);
+        return;
+    }
+    struct http *http = connection->http;
+    if (http->handler.answer(http->handler.context, &request, &answer)) send_answer(connection, &answer);
+}
+
+void http_answer(struct http *http, uint64_t id, struct http_answer *answer)
+{
+    for (struct connection *at = http->connections; at != NULL; at = at->next) {
+        if (at->id != id || !at->unanswered || at->closing) continue;
+        send_answer(at, answer);
+        return;
+    }
+    page_free(&answer->body);
+}
+
 /* ---- parsing ---- */
 
 static int on_begin(http_parser *parser)
 {
     struct connection *connection = parser->data;
 
-    connection->target_size = connection->head_size = connection->body_size = 0;
+    connection->target_size = connection->head_size = connection->text_size = 0;
+    connection->field_size = connection->key_size = 0;
+    connection->in_value = false;
+    connection->key[0] = 0;
+    free(connection->text);
+    connection->text = NULL;
     connection->refused = 0;
+    connection->id = ++connection->http->requests;
     return 0;
 }
 
@@ -192,22 +274,49 @@ static int on_target(http_parser *parser, const char *data, size_t size)
     return 0;
 }
 
+static int count_head(struct connection *connection, size_t size)
+{
+    connection->head_size += size;
+    return connection->head_size > HTTP_HEAD_SIZE_MAX ? refuse(connection, 431) : 0;
+}
+
 static int on_field(http_parser *parser, const char *data, size_t size)
 {
     struct connection *connection = parser->data;
 
-    (void)data;
-    connection->head_size += size;
-    return connection->head_size > HTTP_HEAD_SIZE_MAX ? refuse(connection, 431) : 0;
+    if (connection->in_value) connection->field_size = 0;
+    connection->in_value = false;
+    const size_t kept = MIN(size, (size_t)FIELD_NAME_SIZE - connection->field_size);
+    memcpy(connection->field + connection->field_size, data, kept);
+    connection->field_size += kept;
+    return count_head(connection, size);
+}
+
+static int on_value(http_parser *parser, const char *data, size_t size)
+{
+    struct connection *connection = parser->data;
+    const bool is_key = connection->field_size == sizeof key_field - 1 &&
+                        strncasecmp(connection->field, key_field, sizeof key_field - 1) == 0;
+
+    connection->in_value = true;
+    if (is_key && connection->key_size + size <= HTTP_KEY_SIZE_MAX) {
+        memcpy(connection->key + connection->key_size, data, size);
+        connection->key[connection->key_size + size] = 0;
+    }
+    if (is_key) connection->key_size += size;
+    return count_head(connection, size);
 }
 
 static int on_body(http_parser *parser, const char *data, size_t size)
 {
     struct connection *connection = parser->data;
 
-    (void)data;
-    connection->body_size += size;
-    return connection->body_size > HTTP_BODY_SIZE_MAX ? refuse(connection, 413) : 0;
+    if (connection->text_size + size > HTTP_BODY_SIZE_MAX) return refuse(connection, 413);
+    if (connection->text == NULL) connection->text = calloc(1, HTTP_BODY_SIZE_MAX + 1);
+    if (connection->text == NULL) return refuse(connection, 503);
+    memcpy(connection->text + connection->text_size, data, size);
+    connection->text_size += size;
+    return 0;
 }
 
 static int on_complete(http_parser *parser)
@@ -223,7 +332,7 @@ static const http_parser_settings callbacks = {
     .on_message_begin = on_begin,
     .on_url = on_target,
     .on_header_field = on_field,
-    .on_header_value = on_field,
+    .on_header_value = on_value,
     .on_body = on_body,
     .on_message_complete = on_complete,
 };
@@ -250,6 +359,20 @@ static void parse(struct connection *connection)
 
 /* ---- connections ---- */
 
+static bool is_from_loopback(const uv_tcp_t *tcp)
+{
+    struct sockaddr_storage address;
+    int size = sizeof address;
+
+    if (uv_tcp_getpeername(tcp, (struct sockaddr *)&address, &size) != 0) return false;
+    if (address.ss_family == AF_INET) {
+        return ntohl(((const struct sockaddr_in *)&address)->sin_addr.s_addr) >> 24 == 127;
+    }
+    const struct in6_addr *in6 = &((const struct sockaddr_in6 *)&address)->sin6_addr;
+    return address.ss_family == AF_INET6 &&
+           (IN6_IS_ADDR_LOOPBACK(in6) || (IN6_IS_ADDR_V4MAPPED(in6) && in6->s6_addr[12] == 127));
+}
+
 static void on_connection(uv_stream_t *stream, int status)
 {
     struct http *http = stream->data;
@@ -273,6 +396,7 @@ static void on_connection(uv_stream_t *stream, int status)
         close_connection(connection);
         return;
     }
+    connection->from_loopback = is_from_loopback(&connection->tcp);
     await(connection);
 }
 

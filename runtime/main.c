@@ -1,5 +1,6 @@
 /* main.c -- chronik-server: what was typed, and what the process ends with. */
 #include "base/check.h"
+#include "cluster_command.h"
 #include "report.h"
 #include "server.h"
 #include "settings.h"
@@ -23,6 +24,7 @@ static void print_usage(FILE *file)
           "\n"
           "  chronik-server start [FLAG VALUE]...   start a node; data is kept in ./data\n"
           "  chronik-server standalone [...]        the same, for a node that stays alone\n"
+          "  chronik-server cluster help            questions and orders to a running node\n"
           "  chronik-server version\n"
           "  chronik-server start --help            all flags, with their defaults\n"
           "\n"
@@ -67,6 +69,12 @@ int main(int argc, char **argv)
 {
     const char *command = argc > 1 ? argv[1] : "";
 
+    if (strcmp(command, "cluster") == 0 && argc > 2 && cluster_command_is(argv[2]))
+        return cluster_command_run(argv + 2);
+    if (strcmp(command, "cluster") == 0 && argc > 2 && strcmp(argv[2], "help") == 0) {
+        cluster_command_print();
+        return EXIT_STOPPED;
+    }
     if (strcmp(command, "start") == 0 || strcmp(command, "standalone") == 0) return start(argv + 2);
     if (strcmp(command, "version") == 0 || strcmp(command, "--version") == 0) {
         puts("chronik-server " CHRONIK_VERSION);

@@ -54,7 +54,9 @@ struct net {
 
 static struct range *range_of(struct net *net, enum listener listener)
 {
-    return &net->ranges[listener == LISTENER_KAFKA ? RANGE_CLIENTS : RANGE_PEERS];
+    const bool is_client = listener == LISTENER_KAFKA || listener == LISTENER_OPERATOR;
+
+    return &net->ranges[is_client ? RANGE_CLIENTS : RANGE_PEERS];
 }
 
 static struct stream *free_stream(struct net *net, struct range *range)
@@ -179,6 +181,16 @@ static void on_acceptable(uv_poll_t *poll, int status, int events)
     for (uint32_t i = 0; i < ACCEPTS_PER_TURN; i++) {
         if (!accept_one(listening->net, listening)) return;
     }
+}
+
+bool net_adopt(struct net *net, int fd, enum listener listener)
+{
+    struct stream *stream = free_stream(net, range_of(net, listener));
+
+    if (stream != NULL && stream_open(&net->common, stream, fd, listener, "operator")) return true;
+    if (stream != NULL) give_back(net, stream);
+    close(fd);
+    return false;
 }
 
 void net_listen(struct net *net, int fd, enum listener listener)

@@ -53,6 +53,9 @@ void net_listen(struct net *net, int fd, enum listener listener);
 void net_accept(struct net *net, enum listener listener);
 void net_accept_end(struct net *net, enum listener listener);
 
+/* Makes a link of a connected, non-blocking socket, under a client's number. Takes it over. False: there is no room. */
+bool net_adopt(struct net *net, int fd, enum listener listener);
+
 /* An OPEN_LINK, RECEIVE, SEND or CLOSE_LINK. */
 void net_order(struct net *net, const struct effect *effect);
 

@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/random.h>
@@ -347,7 +348,9 @@ static bool open_host(struct host *host, struct settings *settings)
     host->net = net_new(&host->loop, host->files, host->disk, &net_config);
     if (host->net == NULL || !make_node(host)) return false;
     net_listen(host->net, kafka_fd, LISTENER_KAFKA);
-    if (admin_fd >= 0) host->admin = admin_new(&host->loop, admin_fd, host->node, host->net, host->disk);
+    const char *api_key = getenv("CHRONIK_ADMIN_API_KEY"); /* a secret: no flag and no file shows it */
+    const struct admin_config admin = { .fd = admin_fd, .api_key = api_key != NULL ? api_key : "" };
+    if (admin_fd >= 0) host->admin = admin_new(&host->loop, &admin, host->node, host->net, host->disk);
     return admin_fd < 0 || host->admin != NULL;
 }
 

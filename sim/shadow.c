@@ -75,7 +75,7 @@ void shadow_check(struct run *run)
         if (run->world.machines[i]->state == PROCESS_HALTED) return;
     }
     struct run *shadow = calloc(1, sizeof *shadow);
-    const uint64_t seed = run->world.seed ^ ++run->shadows << 32;
+    const uint64_t seed = run->world.seed ^ ++run->shadows << 48; /* no start of a machine has it: see world_start */
     prng_init(&prng, seed, 0);
     world_init(&shadow->world, seed, run->knobs.network_latency_ns);
     shadow->world.run = shadow;

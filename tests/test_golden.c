@@ -79,9 +79,9 @@ static bool rewrite(const struct golden *golden, struct reader *reader, struct w
     switch (golden->kind & KIND_MASK) {
     case KIND_REQUEST_HEADER: {
         const enum header_verdict verdict = request_header_read(reader, &header);
-        const enum header_verdict expected = api_find(golden->key)->advertised ? HEADER_SERVED : HEADER_UNKNOWN_API;
+        const enum header_verdict expected = api_find(golden->key)->advertised ? HEADER_SERVED : HEADER_UNADVERTISED;
         EXPECT_EQ("a header is served if its api is advertised", expected, verdict);
-        if (verdict == HEADER_UNKNOWN_API) return false;
+        if (verdict == HEADER_UNADVERTISED) return false;
         EXPECT_EQ("api key", golden->key, header.api_key);
         EXPECT_EQ("api version", golden->version, header.api_version);
         EXPECT("client id", bytes_equal(header.client_id, BYTES_LITERAL("client")));
@@ -163,6 +163,7 @@ TEST(golden_bytes_cover_all_that_is_served)
     }
     for (int i = 0; i < API_COUNT; i++) {
         const struct api *api = &api_table[i];
+        if (api->key == API_OPERATE) continue; /* Kafka has none like it */
         for (int version = api->served_min; version <= api->served_max; version++) {
             EXPECT_EQ(api->name, 3, seen[api->key][version]);
         }

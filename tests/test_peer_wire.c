@@ -27,9 +27,9 @@ TEST(heads)
     FOR_EACH(head_row, row, head_rows) {
         uint8_t bytes[WIRE_HEAD_SIZE];
         struct frame_head head;
-        frame_head_write(bytes, &(struct frame_head){ row->size, 5, row->checked, 9 });
+        wire_head_write(bytes, &(struct frame_head){ row->size, 5, row->checked, 9 });
         bytes[15] = row->spare;
-        EXPECT(row->why, frame_head_read(bytes, row->payload_max, &head) == row->right);
+        EXPECT(row->why, wire_head_read(bytes, row->payload_max, &head) == row->right);
         if (row->right) EXPECT(row->why, head.size == row->size && head.checked == row->checked && head.kind == 9);
     }
 }
@@ -41,12 +41,12 @@ TEST(every_bit_of_a_frame_counts)
 
     for (uint32_t i = 0; i < 20; i++) frame[WIRE_HEAD_SIZE + i] = (uint8_t)(i * 11);
     head.crc = crc32c(frame_crc_begin(head.kind, head.checked), frame + WIRE_HEAD_SIZE, head.checked);
-    frame_head_write(frame, &head);
+    wire_head_write(frame, &head);
     EXPECT("as it was", frame_is_whole(frame, &head));
     for (uint32_t bit = 4 * 8; bit < sizeof frame * 8; bit++) {
         struct frame_head seen;
         frame[bit / 8] ^= (uint8_t)(1u << bit % 8);
-        const bool whole = frame_head_read(frame, 20, &seen) && frame_is_whole(frame, &seen);
+        const bool whole = wire_head_read(frame, 20, &seen) && frame_is_whole(frame, &seen);
         EXPECT("up to the end of what is checked", whole == (bit / 8 >= WIRE_HEAD_SIZE + 13));
         frame[bit / 8] ^= (uint8_t)(1u << bit % 8);
     }

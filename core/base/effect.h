@@ -55,9 +55,10 @@ struct piece {
 
 /* Which of its doors a link came in by; of one that we dial, which of another node's. */
 enum listener {
-    LISTENER_KAFKA, /* clients */
-    LISTENER_NODE,  /* other nodes: control */
-    LISTENER_WAL,   /* other nodes: message data */
+    LISTENER_KAFKA,    /* clients */
+    LISTENER_OPERATOR, /* the host itself, which carries an operator's orders in a client's frames; a client's number */
+    LISTENER_NODE,     /* other nodes: control */
+    LISTENER_WAL,      /* other nodes: message data */
 };
 
 /* Dial another node. The number is of the range for dialed links and not in use; it is in use from here to

@@ -65,6 +65,14 @@ enum note_level { NOTE_DEBUG, NOTE_INFO, NOTE_WARNING, NOTE_ERROR };
     X(RAFT_IMPOSSIBLE, NOTE_WARNING, "node %d says what cannot be, in a metadata message of kind %d")                  \
     X(RAFT_TRAIL_FULL, NOTE_WARNING, "no room for metadata entry %d until a snapshot is taken")                        \
     X(META_SNAPSHOT, NOTE_DEBUG, "metadata snapshot at index %d: %d bytes")                                            \
+    X(BROKER_SILENT, NOTE_WARNING, "node %d is silent: its broker of epoch %d is fenced")                              \
+    X(MEMBER_TWICE, NOTE_WARNING, "node %d asks to join, but a node with that id and other data is alive: refused")    \
+    X(MEMBER_GONE, NOTE_INFO, "node %d came back, but was removed from the cluster")                                   \
+    X(JOIN_REFUSED, NOTE_ERROR, "node %d leads a cluster in which another node with our id is alive: waiting")         \
+    X(JOIN_NO_ROOM, NOTE_ERROR, "node %d leads a cluster that has no room for another node: waiting")                  \
+    X(REMOVED, NOTE_INFO, "node %d was removed from the cluster: it stops")                                            \
+    X(FOUNDED_TWICE, NOTE_ERROR,                                                                                       \
+      "node %d belongs to a cluster that knows this node: its data is gone, and it must join with seed_nodes set")     \
     X(CLUSTER_CREATED, NOTE_INFO, "new cluster, node %d is its only voter")                                            \
     X(TOPIC_CREATED, NOTE_INFO, "topic created: %s, partitions: %d")                                                   \
     X(TOPIC_DELETED, NOTE_INFO, "topic deleted: %s")

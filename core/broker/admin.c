@@ -64,7 +64,8 @@ bool admin_changes_metadata(int16_t api_key)
     case API_DELETE_TOPICS:
     case API_CREATE_PARTITIONS:
     case API_ALTER_CONFIGS:
-    case API_INCREMENTAL_ALTER_CONFIGS: return true;
+    case API_INCREMENTAL_ALTER_CONFIGS:
+    case API_OPERATE: return true;
     default: return false;
     }
 }

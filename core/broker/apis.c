@@ -18,6 +18,8 @@ enum call_verdict api_handle(struct call *call)
     case API_DESCRIBE_CLUSTER: return describe_cluster_handle(call);
     case API_DESCRIBE_TOPIC_PARTITIONS: return describe_topic_partitions_handle(call);
 
+    case API_OPERATE: return operate_handle(call);
+
     case API_CREATE_TOPICS: return create_topics_handle(call);
     case API_DELETE_TOPICS: return delete_topics_handle(call);
     case API_CREATE_PARTITIONS: return create_partitions_handle(call);

@@ -24,6 +24,7 @@ enum call_verdict init_producer_id_handle(struct call *call);
 enum call_verdict list_offsets_handle(struct call *call);
 enum call_verdict metadata_handle(struct call *call);
 enum call_verdict offset_for_leader_epoch_handle(struct call *call);
+enum call_verdict operate_handle(struct call *call);
 enum call_verdict produce_handle(struct call *call);
 
 /* A version of ApiVersions that is not ours gets an answer in version 0, from which clients learn ours (KIP-511). */

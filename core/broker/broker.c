@@ -194,7 +194,7 @@ void broker_on_time(struct broker *broker, uint64_t mono_ns, int64_t wall_ms)
 
 void broker_on_link_opened(struct broker *broker, const struct event_link_opened *opened)
 {
-    link_open(broker, opened->link, opened->peer);
+    link_open(broker, opened);
 }
 
 void broker_on_link_closed(struct broker *broker, uint32_t link)

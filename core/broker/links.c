@@ -81,15 +81,17 @@ void link_wake(struct broker *broker, struct link *link)
 
 /* ---- opening and closing ---- */
 
-void link_open(struct broker *broker, uint32_t number, struct bytes peer)
+void link_open(struct broker *broker, const struct event_link_opened *opened)
 {
-    struct link *link = link_at(broker, number);
+    const struct bytes peer = opened->peer;
+    struct link *link = link_at(broker, opened->link);
     const bool queued = link->queued;
     const uint32_t queue_next = link->queue_next, generation = link->generation + 1;
 
     CHECK(link->state == LINK_FREE);
     *link = (struct link){
         .state = LINK_OPEN,
+        .is_operator = opened->listener == LISTENER_OPERATOR,
         .queued = queued,
         .queue_next = queue_next,
         .generation = generation,

@@ -230,6 +230,13 @@ static bool request_call(struct broker *broker, struct link *link, const struct 
     return done;
 }
 
+/* What operators order is not for clients. */
+static bool is_for(const struct link *link, enum header_verdict verdict, const struct request_header *header)
+{
+    if (header->api_key == API_OPERATE) return link->is_operator && verdict == HEADER_UNADVERTISED;
+    return verdict == HEADER_SERVED;
+}
+
 bool request_handle(struct broker *broker, struct link *link, struct bytes frame, struct effects *effects)
 {
     struct reader reader = reader_of(frame);
@@ -238,7 +245,7 @@ bool request_handle(struct broker *broker, struct link *link, struct bytes frame
     const bool unserved = verdict == HEADER_UNSERVED_VERSION && header.api_key == API_API_VERSIONS;
 
     CHECK(!link->suspended || link->awake);
-    if (verdict != HEADER_SERVED && !unserved) return refuse_header(broker, link, verdict, &header, effects);
+    if (!is_for(link, verdict, &header) && !unserved) return refuse_header(broker, link, verdict, &header, effects);
     if (link->suspended) resume(broker, link);
     if (link->held && !link->timed_out) { /* what its answer promises has come true */
         answer_ready(broker, link->answer_last);

@@ -94,6 +94,7 @@ struct link {
     bool awake;     /* ... and may be handled again */
     bool timed_out; /* ... because its deadline has passed */
     bool close_ordered;
+    bool is_operator;
     uint8_t peer_size;
     uint8_t peer[PEER_SIZE_MAX];
     uint32_t generation; /* counts the lives of this slot */
@@ -221,7 +222,7 @@ static inline uint32_t link_number(const struct broker *broker, const struct lin
     return (uint32_t)(link - broker->links);
 }
 
-void link_open(struct broker *broker, uint32_t number, struct bytes peer);
+void link_open(struct broker *broker, const struct event_link_opened *opened);
 void link_forget(struct broker *broker, uint32_t number);
 void link_received(struct broker *broker, struct link *link, const struct event_received *received);
 

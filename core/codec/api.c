@@ -22,13 +22,14 @@ enum header_verdict request_header_read(struct reader *reader, struct request_he
     header->correlation_id = reader_int32(reader);
     if (!reader_ok(reader)) return HEADER_MALFORMED;
     const struct api *api = api_find(header->api_key);
-    if (api == NULL || !api->advertised) return HEADER_UNKNOWN_API;
+    if (api == NULL) return HEADER_UNKNOWN_API;
 
     const bool served = api->served_min <= header->api_version && header->api_version <= api->served_max;
     header->client_id = reader_string(reader, false, true);
     if (!served) return HEADER_UNSERVED_VERSION;
     if (header->api_version >= api->flexible_min) reader_skip_tags(reader);
-    return reader_ok(reader) ? HEADER_SERVED : HEADER_MALFORMED;
+    if (!reader_ok(reader)) return HEADER_MALFORMED;
+    return api->advertised ? HEADER_SERVED : HEADER_UNADVERTISED;
 }
 
 void request_header_write(struct writer *writer, const struct request_header *header)

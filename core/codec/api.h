@@ -41,7 +41,8 @@ struct request_header {
 enum header_verdict {
     HEADER_SERVED,           /* the body follows, in a version that is ours */
     HEADER_UNSERVED_VERSION, /* ApiVersions: answer version 0 with error 35; else close the connection */
-    HEADER_UNKNOWN_API,      /* not ours, or not advertised: close the connection */
+    HEADER_UNADVERTISED,     /* as served, but not there for clients: close the connection of one */
+    HEADER_UNKNOWN_API,      /* not ours: close the connection */
     HEADER_MALFORMED,        /* close the connection */
 };
 

@@ -19,11 +19,12 @@ static struct metadata_log_config log_config(const struct controller_config *con
         .node_id = config->node_id,
         .seed = config->seed[0] ^ config->seed[1],
         .journal_id = hash_mix(config->seed[0], config->seed[1]),
-        .founds = true,
+        .address = config->address,
+        .founds = config->founds,
         .image = config->image,
         .journal_file_size = config->journal_file_size,
         .snapshot_entries = config->snapshot_entries,
-        .members_max = MEMBERS_MAX,
+        .members_max = config->members_max,
     };
 }
 
@@ -37,7 +38,9 @@ size_t controller_size(const struct controller_config *config)
     return rounded(sizeof(struct controller)) + rounded(image_size(&config->image)) + rounded(log_size) +
            2 * rounded(wish_size_max) + rounded(wishes_memory_size(wish_size_max)) +
            rounded(wish_queue_memory_size(wish_size_max)) + rounded(DRAFT_NAMES_MAX * sizeof(struct draft_name)) +
-           rounded(placement_size(config->image.brokers_max));
+           rounded(placement_size(config->image.brokers_max)) +
+           rounded(config->image.brokers_max * sizeof(struct session)) +
+           2 * rounded((config->members_max + 1) * sizeof(struct link_known));
 }
 
 static void *take(uint8_t **memory, size_t size)
@@ -80,6 +83,13 @@ void controller_init(struct controller *controller, const struct controller_conf
     controller->draft_names = take(&memory, DRAFT_NAMES_MAX * sizeof(struct draft_name));
     placement_init(&controller->placement, take(&memory, placement_size(config->image.brokers_max)),
                    config->image.brokers_max);
+    struct session *sessions = take(&memory, config->image.brokers_max * sizeof(struct session));
+    sessions_init(&controller->sessions, config->node_id, sessions, config->image.brokers_max);
+    controller->pulse.leader_id = -1;
+    controller->joining.leader_id = -1;
+    controller->links.known = take(&memory, (config->members_max + 1) * sizeof(struct link_known));
+    controller->links.wanted = take(&memory, (config->members_max + 1) * sizeof(struct link_known));
+    membership_init(&controller->membership, config->voters_target);
     prng_init(&controller->topics, config->seed[0] ^ config->seed[1] << 1, PRNG_TOPICS);
     prng_init(&controller->cluster, config->seed[0] ^ config->seed[1] << 1, PRNG_CLUSTER);
     controller->incarnation = controller_random_id(&controller->cluster);
@@ -102,7 +112,8 @@ enum controller_state controller_state(const struct controller *controller)
     case METADATA_LOG_OPEN: break;
     }
     if (!controller->loaded) return CONTROLLER_STARTING;
-    return controller->registered ? CONTROLLER_OPEN : CONTROLLER_LOADED;
+    if (!controller->registered) return CONTROLLER_LOADED;
+    return controller->opened ? CONTROLLER_OPEN : CONTROLLER_REGISTERED;
 }
 
 struct effect_halt controller_halt(const struct controller *controller)
@@ -114,6 +125,7 @@ void controller_on_time(struct controller *controller, uint64_t mono_ns)
 {
     controller->mono_ns = mono_ns;
     wishes_on_time(&controller->wishes, mono_ns);
+    sessions_on_time(&controller->sessions, mono_ns);
     metadata_log_on_time(controller->log, mono_ns);
 }
 
@@ -127,9 +139,30 @@ void controller_on_disk(struct controller *controller, const struct event *event
     metadata_log_on_disk(controller->log, event, effects);
 }
 
+bool controller_founded_by_mistake(const struct controller *controller)
+{
+    const struct image_view view = image_view(controller->image);
+
+    return controller->founded && view.broker_count <= 1 && view.topic_count == 0;
+}
+
+uint64_t controller_member(const struct controller *controller)
+{
+    return metadata_log_identity_is_durable(controller->log) ? metadata_log_member(controller->log) : 0;
+}
+
+struct uuid controller_incarnation(const struct controller *controller)
+{
+    return controller->incarnation;
+}
+
 uint64_t controller_deadline_ns(const struct controller *controller, bool applies)
 {
-    return MIN(metadata_log_deadline_ns(controller->log, applies), wishing_deadline_ns(controller));
+    const uint64_t joining_ns = MIN(joining_deadline_ns(controller), controller->membership.look_ns);
+    const uint64_t speaking_ns =
+        MIN(MIN(wishing_deadline_ns(controller), heartbeats_deadline_ns(controller)), joining_ns);
+
+    return MIN(metadata_log_deadline_ns(controller->log, applies), MAX(speaking_ns, controller->mono_ns));
 }
 
 /* ---- what holds ---- */
@@ -162,6 +195,14 @@ static bool is_registered(const struct controller *controller)
            uuid_equal(&image_broker(controller->image, broker)->incarnation, &controller->incarnation);
 }
 
+/* In this life: another life's registration was fenced by ours. */
+static bool is_unfenced(const struct controller *controller)
+{
+    const uint32_t broker = image_broker_by_id(controller->image, controller->config.node_id);
+
+    return controller->registered && broker != SLOT_NONE && !image_broker(controller->image, broker)->fenced;
+}
+
 static void on_change(struct controller *controller, const struct image_change *change, struct effects *effects)
 {
     if (change->kind == CHANGE_TOPIC_CREATED) {
@@ -170,6 +211,10 @@ static void on_change(struct controller *controller, const struct image_change *
     }
     if (change->kind == CHANGE_TOPIC_REMOVED) {
         NOTE_TEXT(effects, TOPIC_DELETED, image_topic_name(controller->image, change->topic), 0);
+    }
+    if (change->kind == CHANGE_BROKER) {
+        sessions_on_broker(&controller->sessions, controller->image, change->broker,
+                           controller_applied_index(controller) + 1);
     }
     if (change->kind == CHANGE_OWN_WISH && is_registered(controller)) { /* else it is from a life before */
         controller->own_wish = (struct own_wish){ change->wish, change->answer };
@@ -182,6 +227,7 @@ static void on_entry(struct controller *controller, const struct applied_entry *
     controller->refused += entry->refused;
     drafts_on_applied(controller, entry->index);
     if (!controller->registered) controller->registered = is_registered(controller);
+    if (!controller->opened) controller->opened = is_unfenced(controller);
     wishing_on_entry(controller, !entry->refused);
 }
 
@@ -227,8 +273,16 @@ bool controller_next_change(struct controller *controller, struct image_change *
 void controller_commit(struct controller *controller, struct effects *effects)
 {
     CHECK(controller->deciding == WISH_QUEUE_NONE);
-    wishing_follow_leader(controller);
-    wishing_look_at_window(controller);
+    if (metadata_log_state(controller->log) == METADATA_LOG_OPEN) {
+        wishing_follow_leader(controller);
+        heartbeats_follow_leader(controller);
+        heartbeats_work(controller, effects);
+        membership_follow(&controller->membership, controller->log, controller->led_term, controller->mono_ns);
+        const bool looked = membership_work(&controller->membership, controller->log, controller->mono_ns);
+        if (looked) operations_work(controller);
+        joining_work(controller);
+        wishing_look_at_window(controller);
+    }
     metadata_log_commit(controller->log, effects);
 }
 
@@ -271,7 +325,7 @@ uint32_t controller_frame_size_max(const struct controller_config *config)
 {
     const struct metadata_log_config log = log_config(config);
 
-    return WISH_FRAME_HEAD_MAX + metadata_log_proposal_size_max(&log);
+    return MAX(WISH_FRAME_HEAD_MAX + metadata_log_proposal_size_max(&log), metadata_log_frame_size_max(&log));
 }
 
 void controller_check(const struct controller *controller)
@@ -280,5 +334,7 @@ void controller_check(const struct controller *controller)
     wishing_check(controller);
     CHECK(controller->ids.next <= controller->ids.end);
     metadata_log_check(controller->log);
-    if (metadata_log_state(controller->log) == METADATA_LOG_OPEN) image_check(controller->image);
+    if (metadata_log_state(controller->log) != METADATA_LOG_OPEN) return;
+    image_check(controller->image);
+    sessions_check(&controller->sessions, controller->image);
 }

@@ -38,6 +38,10 @@ struct controller_config {
     uint32_t journal_file_size;  /* a multiple of JOURNAL_BLOCK_SIZE; a proposal is at most half of it */
     uint32_t snapshot_entries;   /* entries in the log before a snapshot cuts it */
     uint32_t message_size_max;   /* what max.message.bytes may be set to */
+    uint32_t members_max;        /* nodes of the cluster */
+    uint32_t voters_target;      /* so many of them vote, where there are as many */
+    struct bytes address;        /* "host:port" under which other nodes reach this one; "" if it is alone. Stays put */
+    bool founds;                 /* with an empty directory: a cluster of its own; else it waits for others' */
 };
 
 struct controller;
@@ -51,17 +55,38 @@ void controller_init(struct controller *controller, const struct controller_conf
 /* ---- from start to open ---- */
 
 enum controller_state {
-    CONTROLLER_STARTING, /* reads what is on disk; the image is not whole */
-    CONTROLLER_LOADED,   /* the image is what this node knew when it stopped: logs may be named and recovered.
-                            Changes are still to come before it may serve */
-    CONTROLLER_OPEN,     /* its own registration is applied: may serve */
-    CONTROLLER_BROKEN,   /* controller_halt() says why */
+    CONTROLLER_STARTING,   /* reads what is on disk; the image is not whole */
+    CONTROLLER_LOADED,     /* what is on disk is read; of several voters, nobody may have said yet what of it holds */
+    CONTROLLER_REGISTERED, /* its own registration is applied, so the image is newer than all that this node ever knew:
+                              logs may be named, and recovered */
+    CONTROLLER_OPEN,       /* and its broker was unfenced since, after controller_set_ready: may serve */
+    CONTROLLER_BROKEN,     /* controller_halt() says why */
 };
 enum controller_state controller_state(const struct controller *controller);
 struct effect_halt controller_halt(const struct controller *controller);
 
 /* First in every step. */
 void controller_on_time(struct controller *controller, uint64_t mono_ns);
+
+/* The logs are recovered. `unclean`: they do not hold all that they had promised to hold. Once. */
+void controller_set_ready(struct controller *controller, bool unclean);
+
+/* This node wants to stop: others are to lead what it leads. When they do, or nobody is there who could, it may go. */
+void controller_ask_to_go(struct controller *controller);
+bool controller_may_go(const struct controller *controller);
+
+/* It belongs to no cluster, or to one whose leader it does not find: whoever can be reached is to be asked. */
+bool controller_wants_in(const struct controller *controller);
+
+/* It was a member of the cluster and is none any more: time to stop. */
+bool controller_was_removed(const struct controller *controller);
+
+/* This process founded a cluster, and nothing came of it so far: perhaps it should have joined another one. */
+bool controller_founded_by_mistake(const struct controller *controller);
+
+/* Under which this node and its process are known to others. The member id is 0 as long as it may not be told. */
+uint64_t controller_member(const struct controller *controller);
+struct uuid controller_incarnation(const struct controller *controller);
 
 /* At EVENT_STARTED. */
 void controller_start(struct controller *controller, struct effects *effects);
@@ -173,24 +198,53 @@ void controller_change_settings(struct controller *controller, int8_t resource_t
                                 const struct setting_wish *wishes, uint32_t count, bool replace, bool judge_only,
                                 struct controller_answer *answer);
 
+/* What an operator orders (broker/operate.h); the message says what becomes of it. */
+void controller_add_node(struct controller *controller, int32_t node_id, struct controller_answer *answer);
+void controller_remove_node(struct controller *controller, int32_t node_id, bool force,
+                            struct controller_answer *answer);
+void controller_transfer(struct controller *controller, int32_t node_id, struct controller_answer *answer);
+
 /* ---- frames between nodes ---- */
 
-enum {
-    CONTROLLER_FRAME_WISH = 4, /* on control connections; docs/peer.md */
-    CONTROLLER_FRAME_WISH_ANSWER = 5,
+enum { /* on control connections; docs/peer.md */
+       CONTROLLER_FRAME_RAFT = 1,
+       CONTROLLER_FRAME_HEARTBEAT,
+       CONTROLLER_FRAME_HEARTBEAT_ANSWER,
+       CONTROLLER_FRAME_WISH,
+       CONTROLLER_FRAME_WISH_ANSWER,
+       CONTROLLER_FRAME_JOIN,
+       CONTROLLER_FRAME_JOIN_ANSWER,
 };
 
-/* Whether we speak of it, and it is what it says it is; else it is to be counted. */
-bool controller_on_peer_frame(struct controller *controller, int32_t from, uint8_t kind, struct bytes frame);
+/* What a node sent whose directory is that member's. Whether we speak of it, and it is what it says it is; else it is
+ * to be counted. */
+bool controller_on_peer_frame(struct controller *controller, int32_t from, uint64_t member, uint8_t kind,
+                              struct bytes frame, struct effects *effects);
+
+/* The control link to a node is up; or down, or could not be made; `refused`: nobody listens there. */
+void controller_on_link_up(struct controller *controller, int32_t node_id);
+void controller_on_link_lost(struct controller *controller, int32_t node_id, bool refused);
 
 struct controller_frame {
     int32_t to; /* node */
     uint8_t kind;
-    struct bytes parts[2]; /* one behind the other; lent until the next call */
+    const struct bytes *parts; /* one behind the other; lent until the next call */
+    uint32_t part_count;
 };
 
 /* The next frame that is to leave now. False: none. What cannot be sent is lost, and asked again. */
 bool controller_next_frame(struct controller *controller, struct controller_frame *frame);
+
+/* A control link that shall be there, at this address, from now on; or not any more. */
+struct control_link {
+    int32_t node_id;
+    bool wanted;
+    struct bytes host; /* lent until the next call */
+    uint16_t port;
+};
+
+/* The next one that was not said yet. False: none. */
+bool controller_next_link(struct controller *controller, struct control_link *link);
 
 /* The largest of them. */
 uint32_t controller_frame_size_max(const struct controller_config *config);

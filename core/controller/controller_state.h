@@ -3,6 +3,10 @@
  *   controller.c  from start to open; what is applied, and what that means here
  *   wishing.c     a wish's way: opened here, decided by whoever leads, applied everywhere; frames to and fro
  *   inner.c       what the node itself wishes for: its registration, producer ids, topics that are asked for
+ *   joining.c     how this node gets into a cluster, and finds out that it is out of one
+ *   links.c       to which nodes there shall be a control link
+ *   operations.c  what an operator orders of members
+ *   heartbeats.c  who is alive: said by this node, heard by the leader, acted upon
  *   drafts.c      from a wish to records: what it touches, what it takes, how it is proposed
  *
  * wishes.c, wish_queue.c and decide_*.c know nothing of this struct. */
@@ -13,23 +17,28 @@
 #include "base/prng.h"
 #include "controller/controller.h"
 #include "controller/decide.h"
+#include "controller/join.h"
+#include "controller/membership.h"
 #include "controller/metadata_log.h"
+#include "controller/sessions.h"
 #include "controller/wish_queue.h"
 #include "controller/wishes.h"
 
 enum {
-    MEMBERS_MAX = 8,    /* of a group that so far has one */
     MARKS_COUNT = 1024, /* two wishes that share one wait for each other needlessly, and briefly */
     DRAFT_NAMES_MAX = 16 << 10,
     DRAFT_NAMES_USED_MAX = DRAFT_NAMES_MAX * 3 / 4,
     UNDERWAY_MAX = 1024,
-    OUTBOX_MAX = 64, /* answers to other nodes that are to leave in this step */
+    OUTBOX_MAX = 64,      /* answers to other nodes that are to leave in this step */
+    MAIL_MAX = 64,        /* heartbeats and answers to them, likewise */
+    ASKED_NODES_MAX = 16, /* nodes that are linked, of which one is asked */
+    FRAME_PARTS_MAX = 2,  /* of a frame that is not the metadata log's */
 };
 
 enum prng_stream { PRNG_TOPICS, PRNG_CLUSTER, PRNG_STREAM_COUNT };
 
 /* What wishes can touch. */
-enum subject { SUBJECT_TOPIC = 1, SUBJECT_BROKER, SUBJECT_REGISTRATION, SUBJECT_PRODUCER_IDS };
+enum subject { SUBJECT_TOPIC = 1, SUBJECT_BROKER, SUBJECT_REGISTRATION, SUBJECT_PRODUCER_IDS, SUBJECT_NODE };
 
 /* A proposal under way: whose wish it is, and what it will take of the cluster's limits. */
 struct underway {
@@ -79,6 +88,62 @@ struct outbox {
     uint64_t dropped;   /* answers that found no room: their wishes are asked again */
 };
 
+/* A heartbeat, or the answer to one, on its way out. */
+struct mail {
+    int32_t to;
+    uint8_t kind;
+    uint32_t size;
+    uint8_t bytes[HEARTBEAT_SIZE];
+};
+
+/* What this node says of itself all the time. */
+struct pulse {
+    bool ready; /* its logs are recovered */
+    bool unclean;
+    bool wants_shutdown;
+    bool may_go; /* the leader says so */
+    uint64_t due_ns;
+    int32_t leader_id; /* whom it tells, and in which term that one leads; -1: nobody */
+    uint64_t term;
+    uint64_t led_term; /* in which our own sessions began */
+    uint32_t mail_count, mail_sent;
+    struct mail mail[MAIL_MAX];
+};
+_Static_assert(HEARTBEAT_ANSWER_SIZE <= HEARTBEAT_SIZE, "mail holds either");
+
+/* A node that wants to belong to a cluster; and its answer to another one that does. */
+struct joining {
+    uint64_t due_ns;   /* when it asks next */
+    uint64_t led_ns;   /* when a leader was known last */
+    int32_t leader_id; /* who leads, as somebody said; -1: nobody said so */
+    uint32_t address_size;
+    uint8_t address[JOIN_ADDRESS_SIZE_MAX];
+    uint32_t up_count, turn;
+    int32_t up[ASKED_NODES_MAX]; /* nodes that can be asked */
+    bool asks;                   /* in this step */
+    int32_t asked_id;
+    bool refusal_noted;
+    uint8_t question[JOIN_SIZE_MAX];
+    int32_t answer_to; /* 0: nobody */
+    uint32_t answer_size;
+    uint8_t answer[JOIN_ANSWER_SIZE_MAX];
+};
+
+struct link_known {
+    int32_t node_id;
+    uint32_t address_digest;
+};
+
+struct links {
+    uint64_t list_index; /* of the member list that was compared last */
+    int32_t hint;
+    bool going; /* differences may be left, from place `at` on */
+    uint32_t at;
+    uint32_t known_count, wanted_count;
+    struct link_known *known;  /* [members_max + 1], by rising node id, as is the next */
+    struct link_known *wanted; /* [members_max + 1] */
+};
+
 struct controller {
     struct controller_config config;
     struct image *image;
@@ -90,7 +155,9 @@ struct controller {
     struct uuid incarnation;
     uint64_t registration_wish; /* 0: none is open */
     int64_t registration_epoch; /* that it is to replace */
+    bool founded;               /* the cluster, in this life */
     bool registered;
+    bool opened; /* and was unfenced since */
     bool loaded;
     uint64_t led_term; /* in which we lead, when we looked last; 0: we do not */
     uint64_t noted_term;
@@ -105,7 +172,13 @@ struct controller {
     uint32_t deciding;        /* the entry of the queue that is being decided, or WISH_QUEUE_NONE */
     struct outbox outbox;
     uint8_t frame_head[WISH_FRAME_HEAD_MAX]; /* of the frame that was handed out last */
+    struct bytes frame_parts[FRAME_PARTS_MAX];
     struct producer_ids ids;
+    struct sessions sessions; /* of all brokers, while we lead */
+    struct pulse pulse;
+    struct membership membership;
+    struct joining joining;
+    struct links links;
 
     struct draft draft;
     uint8_t *draft_memory;
@@ -164,6 +237,28 @@ uint64_t wishing_deadline_ns(const struct controller *controller);
 /* The wish that is being decided leaves the queue: with this answer, or as granted by an entry, which answers it. */
 void wishing_answer(struct controller *controller, enum wish_verdict verdict, struct bytes answer);
 void wishing_check(const struct controller *controller);
+
+/* ---- joining.c ---- */
+
+void joining_work(struct controller *controller);
+void joining_on_link_lost(struct controller *controller, int32_t node_id);
+bool joining_on_frame(struct controller *controller, int32_t from, uint64_t member, uint8_t kind, struct bytes bytes,
+                      struct effects *effects);
+bool joining_next_frame(struct controller *controller, struct controller_frame *frame);
+uint64_t joining_deadline_ns(const struct controller *controller);
+
+/* ---- operations.c ---- */
+
+/* Goes on with what was ordered; as the leader, now and then. */
+void operations_work(struct controller *controller);
+
+/* ---- heartbeats.c ---- */
+
+void heartbeats_follow_leader(struct controller *controller);
+void heartbeats_work(struct controller *controller, struct effects *effects);
+bool heartbeats_on_frame(struct controller *controller, int32_t from, uint8_t kind, struct bytes frame);
+bool heartbeats_next_frame(struct controller *controller, struct controller_frame *frame);
+uint64_t heartbeats_deadline_ns(const struct controller *controller);
 
 /* ---- inner.c ---- */
 

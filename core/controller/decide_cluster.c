@@ -18,6 +18,7 @@ void decide_registration(int32_t broker_id, const struct uuid *incarnation,
                                              .incarnation = *incarnation,
                                              .epoch = -1, /* where the record will stand */
                                              .rack = registration->rack,
+                                             .fenced = true, /* until its logs are recovered */
                                              .endpoints = endpoints,
                                              .unfenced_epoch = -1,
                                              .feature_level_min = FEATURE_LEVEL,

@@ -95,6 +95,7 @@ static enum inner_verdict decide_register(struct controller *controller, struct 
     if (uuid_is_zero(&view.cluster_id)) {
         const struct uuid cluster_id = controller_random_id(&controller->cluster);
         decide_cluster(&cluster_id, records);
+        controller->founded = true;
         NOTE(effects, CLUSTER_CREATED, controller->config.node_id);
     }
     decide_registration(inner->wish->broker_id, &inner->wish->incarnation, &record, records);

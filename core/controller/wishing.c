@@ -265,41 +265,76 @@ static void on_wish(struct controller *controller, const struct wish *wish)
     }
 }
 
-bool controller_on_peer_frame(struct controller *controller, int32_t from, uint8_t kind, struct bytes frame)
+static bool on_wish_frame(struct controller *controller, int32_t from, struct bytes frame)
 {
     struct wish wish;
+
+    if (!wish_read(frame, &wish)) return false;
+    wish.broker_id = from;
+    on_wish(controller, &wish);
+    return true;
+}
+
+static bool on_wish_answer_frame(struct controller *controller, struct bytes frame)
+{
     struct wish_answer answer;
 
-    if (from == controller->config.node_id) return false;
+    if (!wish_answer_read(frame, &answer)) return false;
+    wishes_on_answer(&controller->wishes, controller->mono_ns, &answer); /* old news is no fault */
+    return true;
+}
+
+bool controller_on_peer_frame(struct controller *controller, int32_t from, uint64_t member, uint8_t kind,
+                              struct bytes frame, struct effects *effects)
+{
+    if (from == controller->config.node_id || metadata_log_state(controller->log) != METADATA_LOG_OPEN) return false;
     wishing_follow_leader(controller);
     switch (kind) {
-    case CONTROLLER_FRAME_WISH:
-        if (!wish_read(frame, &wish)) return false;
-        wish.broker_id = from;
-        on_wish(controller, &wish);
-        return true;
-    case CONTROLLER_FRAME_WISH_ANSWER:
-        if (!wish_answer_read(frame, &answer)) return false;
-        wishes_on_answer(&controller->wishes, controller->mono_ns, &answer); /* old news is no fault */
-        return true;
+    case CONTROLLER_FRAME_RAFT: return metadata_log_on_frame(controller->log, member, frame);
+    case CONTROLLER_FRAME_HEARTBEAT:
+    case CONTROLLER_FRAME_HEARTBEAT_ANSWER: return heartbeats_on_frame(controller, from, kind, frame);
+    case CONTROLLER_FRAME_WISH: return on_wish_frame(controller, from, frame);
+    case CONTROLLER_FRAME_WISH_ANSWER: return on_wish_answer_frame(controller, frame);
+    case CONTROLLER_FRAME_JOIN:
+    case CONTROLLER_FRAME_JOIN_ANSWER: return joining_on_frame(controller, from, member, kind, frame, effects);
     default: return false;
     }
 }
 
+static void put_frame(struct controller *controller, int32_t to, uint8_t kind, uint32_t head_size, struct bytes rest,
+                      struct controller_frame *frame)
+{
+    controller->frame_parts[0] = (struct bytes){ controller->frame_head, head_size };
+    controller->frame_parts[1] = rest;
+    *frame = (struct controller_frame){ to, kind, controller->frame_parts, 2 };
+}
+
+static bool next_log_frame(struct controller *controller, struct controller_frame *frame)
+{
+    struct metadata_frame log_frame;
+
+    if (metadata_log_state(controller->log) != METADATA_LOG_OPEN) return false;
+    if (!metadata_log_next_frame(controller->log, &log_frame)) return false;
+    *frame = (struct controller_frame){ member_node(log_frame.to), CONTROLLER_FRAME_RAFT, log_frame.parts,
+                                        log_frame.part_count };
+    return true;
+}
+
+/* What others wait for comes first: votes, entries, signs of life. */
 bool controller_next_frame(struct controller *controller, struct controller_frame *frame)
 {
     struct outbox *outbox = &controller->outbox;
     struct wish wish;
 
     wishing_follow_leader(controller);
+    if (next_log_frame(controller, frame) || heartbeats_next_frame(controller, frame)) return true;
+    if (joining_next_frame(controller, frame)) return true;
     if (outbox->sent < outbox->count) {
-        const struct wish_answer *answer = &outbox->answers[outbox->sent];
+        const uint32_t number = outbox->sent++;
+        const struct wish_answer *answer = &outbox->answers[number];
         wish_answer_write(answer, controller->frame_head);
-        *frame =
-            (struct controller_frame){ .to = outbox->to[outbox->sent],
-                                       .kind = CONTROLLER_FRAME_WISH_ANSWER,
-                                       .parts = { { controller->frame_head, WISH_ANSWER_HEAD_SIZE }, answer->answer } };
-        outbox->sent++;
+        put_frame(controller, outbox->to[number], CONTROLLER_FRAME_WISH_ANSWER, WISH_ANSWER_HEAD_SIZE, answer->answer,
+                  frame);
         return true;
     }
     const int32_t leader = controller->wishes.leader_id;
@@ -307,9 +342,7 @@ bool controller_next_frame(struct controller *controller, struct controller_fram
         return false;
     }
     wish_write(&wish, controller->frame_head);
-    *frame = (struct controller_frame){ .to = leader,
-                                        .kind = CONTROLLER_FRAME_WISH,
-                                        .parts = { { controller->frame_head, WISH_HEAD_SIZE }, wish.body } };
+    put_frame(controller, leader, CONTROLLER_FRAME_WISH, WISH_HEAD_SIZE, wish.body, frame);
     return true;
 }
 

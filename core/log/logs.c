@@ -76,6 +76,11 @@ bool logs_open(struct logs *logs, uint32_t number, const struct uuid *topic_id, 
     return true;
 }
 
+bool logs_has(const struct logs *logs, uint32_t number)
+{
+    return number < logs->config.logs_max && logs->logs[number].open;
+}
+
 void logs_set_rules(struct logs *logs, uint32_t number, const struct log_rules *rules)
 {
     log_at(logs, number)->rules = *rules;

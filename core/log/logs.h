@@ -58,6 +58,9 @@ void logs_init(struct logs *logs, const struct logs_config *config);
 bool logs_open(struct logs *logs, uint32_t log, const struct uuid *topic_id, struct bytes topic, int32_t partition,
                const struct log_rules *rules);
 
+/* Whether a log is open under that number. */
+bool logs_has(const struct logs *logs, uint32_t log);
+
 void logs_set_rules(struct logs *logs, uint32_t log, const struct log_rules *rules);
 
 /* The topic is gone: forgets the log at once and deletes its files in small steps. */

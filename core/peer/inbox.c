@@ -153,7 +153,7 @@ static bool find_frame(struct peers *peers, struct link *link)
 {
     if (!link->head_known) {
         if (!make_room(peers, link, WIRE_HEAD_SIZE) || link->end - link->begin < WIRE_HEAD_SIZE) return false;
-        if (!frame_head_read(link->buffer + link->begin, payload_max(peers, link), &link->head) || !is_due(link)) {
+        if (!wire_head_read(link->buffer + link->begin, payload_max(peers, link), &link->head) || !is_due(link)) {
             link_broken(peers, link);
             return false;
         }

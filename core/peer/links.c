@@ -225,7 +225,7 @@ void peers_work(struct peers *peers, struct effects *effects)
     }
 }
 
-void link_check(const struct peers *peers, const struct link *link)
+void peer_link_check(const struct peers *peers, const struct link *link)
 {
     const uint32_t number = link_number(peers, link);
 

@@ -94,7 +94,7 @@ bool outbox_put(struct peers *peers, struct link *link, uint8_t kind, const stru
     for (uint32_t i = 0; i < part_count; i++) {
         if (parts[i].size > 0) crc = crc32c(crc, parts[i].data, parts[i].size);
     }
-    frame_head_write(head, &(struct frame_head){ WIRE_HEAD_SIZE + size, crc, size, kind });
+    wire_head_write(head, &(struct frame_head){ WIRE_HEAD_SIZE + size, crc, size, kind });
     append(peers, link, head, sizeof head);
     for (uint32_t i = 0; i < part_count; i++) append(peers, link, parts[i].data, parts[i].size);
     peers->counters.frames_out++;
@@ -160,7 +160,7 @@ enum peer_verdict peers_send_lent(struct peers *peers, int32_t node_id, enum pee
     }
 
     frame_head_of_lent(kind, head, pieces, piece_count, &frame);
-    frame_head_write(bytes, &frame);
+    wire_head_write(bytes, &frame);
     append(peers, link, bytes, sizeof bytes);
     append(peers, link, head.data, head.size);
     const uint32_t number = add_unit(peers, link, UNIT_LENT);

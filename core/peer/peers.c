@@ -256,7 +256,7 @@ void peers_check(const struct peers *peers)
             CHECK(!chain_has(&peers->work, number) && !chain_has(&peers->arrivals, number)); /* (4) */
             continue;
         }
-        link_check(peers, link);
+        peer_link_check(peers, link);
         units += link->out_units; /* (3) */
     }
     for (uint32_t unit = peers->returned_first; unit != NONE; unit = peers->units[unit].next) units++;

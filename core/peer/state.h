@@ -222,7 +222,7 @@ void link_broken(struct peers *peers, struct link *link);
 void link_probe(struct peers *peers, struct link *link);
 
 void link_on_timer(struct peers *peers, struct link *link);
-void link_check(const struct peers *peers, const struct link *link);
+void peer_link_check(const struct peers *peers, const struct link *link);
 
 /* ---- inbox.c ---- */
 

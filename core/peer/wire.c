@@ -14,7 +14,7 @@ _Static_assert(INTRODUCTION_SIZE_MIN + 2 * PEER_HOST_SIZE_MAX <= WIRE_HANDSHAKE_
 
 /* ---- frames ---- */
 
-bool frame_head_read(const uint8_t *from, uint32_t payload_max, struct frame_head *head)
+bool wire_head_read(const uint8_t *from, uint32_t payload_max, struct frame_head *head)
 {
     *head = (struct frame_head){ load_u32(from), load_u32(from + 4), load_u32(from + 8), from[12] };
     if (head->size < WIRE_HEAD_SIZE || head->size - WIRE_HEAD_SIZE > payload_max) return false;
@@ -27,7 +27,7 @@ bool frame_is_whole(const uint8_t *frame, const struct frame_head *head)
     return crc32c(0, frame + CRC_BEGIN, WIRE_HEAD_SIZE - CRC_BEGIN + head->checked) == head->crc;
 }
 
-void frame_head_write(uint8_t *to, const struct frame_head *head)
+void wire_head_write(uint8_t *to, const struct frame_head *head)
 {
     store_u32(to, head->size);
     store_u32(to + 4, head->crc);
@@ -39,7 +39,7 @@ uint32_t frame_crc_begin(uint8_t kind, uint32_t checked)
 {
     uint8_t bytes[WIRE_HEAD_SIZE];
 
-    frame_head_write(bytes, &(struct frame_head){ .checked = checked, .kind = kind });
+    wire_head_write(bytes, &(struct frame_head){ .checked = checked, .kind = kind });
     return crc32c(0, bytes + CRC_BEGIN, WIRE_HEAD_SIZE - CRC_BEGIN);
 }
 

@@ -31,14 +31,14 @@ struct frame_head {
 };
 
 /* False: these WIRE_HEAD_SIZE bytes begin no frame whose payload has at most payload_max bytes. */
-bool frame_head_read(const uint8_t *from, uint32_t payload_max, struct frame_head *head);
+bool wire_head_read(const uint8_t *from, uint32_t payload_max, struct frame_head *head);
 
 /* Whether the frame that begins here is what was sent. It is complete. */
 bool frame_is_whole(const uint8_t *frame, const struct frame_head *head);
 
 /* The checksum over a frame's head, to be continued over what is checked of its payload. */
 uint32_t frame_crc_begin(uint8_t kind, uint32_t checked);
-void frame_head_write(uint8_t *to, const struct frame_head *head);
+void wire_head_write(uint8_t *to, const struct frame_head *head);
 
 enum wire_channel { WIRE_CONTROL, WIRE_DATA };
 

@@ -5,7 +5,7 @@ import time
 import zlib
 
 HOST = "127.0.0.1"
-PRODUCE, FETCH, LIST_OFFSETS, METADATA, API_VERSIONS, CREATE_TOPICS = 0, 1, 2, 3, 18, 19
+PRODUCE, FETCH, LIST_OFFSETS, METADATA, API_VERSIONS, CREATE_TOPICS, DELETE_TOPICS = 0, 1, 2, 3, 18, 19, 20
 CORRUPT, UNKNOWN_TOPIC, TOO_LARGE, INVALID_RECORD, INVALID_TIMESTAMP, UNSUPPORTED_VERSION = 2, 3, 10, 87, 32, 35
 INVALID_ACKS, UNSUPPORTED_CODEC = 21, 76
 
@@ -84,6 +84,10 @@ def metadata(topics, version=1):
 def create_topic(name, partitions=1):
     topic = string(name) + struct.pack(">ih", partitions, 1) + array([]) + array([])
     return request(CREATE_TOPICS, 0, array([topic]) + struct.pack(">i", 10000))
+
+
+def delete_topic(name):
+    return request(DELETE_TOPICS, 1, array([string(name)]) + struct.pack(">i", 10000))
 
 
 def list_offsets(topic, timestamp=-1, partition=0):
@@ -187,6 +191,12 @@ def fetch_result(answer):
 def create_result(answer):
     (name,) = struct.unpack_from(">h", answer, 4)
     return struct.unpack_from(">h", answer, 4 + 2 + name)[0]
+
+
+def delete_result(answer):
+    """Of DeleteTopics, version 1."""
+    (name,) = struct.unpack_from(">h", answer, 8)
+    return struct.unpack_from(">h", answer, 8 + 2 + name)[0]
 
 
 def values(records):

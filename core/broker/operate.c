@@ -1,0 +1,42 @@
+/* operate.c -- an operator orders something of the cluster's nodes (operate.h). Any node takes the order, the leader of
+ * the metadata decides. */
+#include "broker/operate.h"
+
+#include "broker/admin.h"
+#include "broker/apis.h"
+
+static void decide(struct call *call, const struct operate_request *request, struct controller_answer *answer)
+{
+    switch (request->operation) {
+    case OPERATION_ADD_NODE: controller_add_node(call->controller, request->node_id, answer); break;
+    case OPERATION_REMOVE_NODE:
+        controller_remove_node(call->controller, request->node_id, request->force, answer);
+        break;
+    case OPERATION_TRANSFER_LEADER: controller_transfer(call->controller, request->node_id, answer); break;
+    default: answer->error = ERROR_INVALID_REQUEST; break;
+    }
+}
+
+enum call_verdict operate_handle(struct call *call)
+{
+    struct operate_request request;
+    struct operate_response response = operate_response_default;
+    struct controller_answer answer = { .message = text_in(answer.message_data, CONTROLLER_MESSAGE_SIZE_MAX) };
+    struct reader reader = reader_of(call->body);
+    enum call_verdict verdict;
+
+    if (!operate_request_read(&reader, call->version, call->arena, &request)) return CALL_MALFORMED;
+    if (call_wish(call, ADMIN_TIMEOUT_MS, &verdict)) return verdict;
+    if (call->refusal != ERROR_NONE) {
+        answer.error = call->refusal;
+        text_add(&answer.message, "Nobody leads the metadata who could decide this in time; perhaps it is done later.");
+    } else {
+        decide(call, &request, &answer);
+        if (answer.wait_index != 0) return admin_wait(call, answer.wait_index);
+    }
+    call->failed = answer.error != ERROR_NONE;
+    response.error_code = (int16_t)answer.error;
+    response.message = text_bytes(&answer.message);
+    operate_response_write(call->out, call->version, &response);
+    return CALL_ANSWERED;
+}

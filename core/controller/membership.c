@@ -1,0 +1,238 @@
+#include "controller/membership.h"
+
+#include "base/check.h"
+#include "raft/raft.h"
+
+enum { VIEWS_MAX = 64 }; /* members that are looked at for a vote: all voters, and the first learners that could */
+
+/* ---- who votes (pure) ---- */
+
+static void add(struct raft_change *changes, uint32_t *count, enum raft_change_kind kind, uint64_t id)
+{
+    CHECK(*count < RAFT_CHANGES_MAX);
+    changes[(*count)++] = (struct raft_change){ .kind = kind, .id = id };
+}
+
+static uint32_t promote(const struct member_view *members, uint32_t count, uint64_t removed, uint32_t wanted,
+                        struct raft_change *changes, uint32_t *change_count)
+{
+    uint32_t promoted = 0;
+
+    for (uint32_t i = 0; i < count && promoted < wanted; i++) {
+        if (members[i].voter || !members[i].near || members[i].id == removed) continue;
+        add(changes, change_count, RAFT_PROMOTE, members[i].id);
+        promoted++;
+    }
+    return promoted;
+}
+
+/* First those that are lost, then whoever is last. */
+static void demote(const struct member_view *members, uint32_t count, uint64_t self, uint64_t removed, uint32_t wanted,
+                   struct raft_change *changes, uint32_t *change_count)
+{
+    for (uint32_t pass = 0; pass < 3; pass++) {
+        for (uint32_t i = count; i-- > 0 && wanted > 0;) {
+            const struct member_view *member = &members[i];
+            const uint32_t rank = member->lost ? 0 : member->heard ? 2 : 1;
+            if (!member->voter || member->id == self || member->id == removed || rank != pass) continue;
+            add(changes, change_count, RAFT_DEMOTE, member->id);
+            wanted--;
+        }
+    }
+}
+
+static uint32_t largest_odd(uint32_t number)
+{
+    return number == 0 ? 0 : number - 1 + number % 2;
+}
+
+uint32_t membership_deal(const struct member_view *members, uint32_t count, uint64_t self, uint64_t removed,
+                         uint32_t voters_target, struct raft_change changes[RAFT_CHANGES_MAX])
+{
+    uint32_t voters = 0, near = 0, nodes = 0, lost = 0, change_count = 0;
+
+    for (uint32_t i = 0; i < count; i++) {
+        if (members[i].id == removed) continue;
+        nodes++;
+        voters += members[i].voter;
+        near += !members[i].voter && members[i].near;
+        lost += members[i].voter && members[i].lost && members[i].id != self;
+    }
+    const uint32_t target = MAX(largest_odd(MIN(nodes, voters_target)), 1U);
+    const uint32_t possible = MIN(target, largest_odd(voters + near));
+    if (removed != 0) add(changes, &change_count, RAFT_REMOVE, removed);
+    if (possible > voters) {
+        promote(members, count, removed, possible - voters, changes, &change_count);
+    } else if (possible < voters && (voters > target || voters % 2 == 0)) {
+        demote(members, count, self, removed, voters - possible, changes, &change_count);
+    } else if (lost > 0 && near > 0) { /* one for one */
+        const uint32_t swaps = promote(members, count, removed, MIN(lost, near), changes, &change_count);
+        demote(members, count, self, removed, swaps, changes, &change_count);
+    }
+    return change_count;
+}
+
+/* ---- what is known ---- */
+
+static const struct raft_configuration *list_of(const struct metadata_log *log)
+{
+    return raft_configuration(metadata_log_raft(log));
+}
+
+static bool is_settled(const struct metadata_log *log)
+{
+    return raft_configuration_is_committed(metadata_log_raft(log)) && !raft_configuration_is_joint(list_of(log));
+}
+
+static bool is_heard(const struct membership *membership, const struct metadata_log *log, uint64_t member,
+                     uint64_t patience_ns, uint64_t now_ns)
+{
+    struct raft_peer_view peer;
+
+    if (member == membership->own_member) return true;
+    if (!raft_peer(metadata_log_raft(log), member, &peer)) return false;
+    return now_ns - MAX(peer.heard_ns, membership->began_ns) < patience_ns; /* a new leader has to listen for a while */
+}
+
+static struct member_view view_of(const struct membership *membership, const struct metadata_log *log,
+                                  const struct raft_member *member, uint64_t now_ns)
+{
+    const struct raft *raft = metadata_log_raft(log);
+    struct member_view view = { .id = member->id, .voter = (member->flags & RAFT_VOTER) != 0 };
+    struct raft_peer_view peer;
+
+    view.heard = is_heard(membership, log, member->id, MEMBERSHIP_HEARD_NS, now_ns);
+    view.lost = !is_heard(membership, log, member->id, MEMBERSHIP_LOST_NS, now_ns);
+    if (view.voter || !raft_peer(raft, member->id, &peer)) return view;
+    /* Close enough is Raft's to judge; who is sent a snapshot is not. */
+    view.near = view.heard && peer.heard_ns != 0 && peer.state == RAFT_STREAMING;
+    return view;
+}
+
+/* All voters, and as many learners as matter. */
+static uint32_t views(const struct membership *membership, const struct metadata_log *log, uint64_t removed,
+                      uint64_t now_ns, struct member_view list[VIEWS_MAX])
+{
+    const struct raft_configuration *members = list_of(log);
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < members->count; i++) {
+        const struct raft_member *member = &members->members[i];
+        const struct member_view view = view_of(membership, log, member, now_ns);
+        const bool matters = view.voter || view.near || member->id == removed;
+        const uint32_t reserved = view.voter || member->id == removed ? 0 : RAFT_VOTERS_MAX + 1;
+        if (count + reserved < VIEWS_MAX && (matters || count + reserved < VIEWS_MAX / 2)) list[count++] = view;
+    }
+    return count;
+}
+
+uint64_t membership_of_node(const struct metadata_log *log, int32_t node_id)
+{
+    const struct raft_configuration *members = list_of(log);
+
+    for (uint32_t i = 0; i < members->count; i++) {
+        const struct raft_member *member = &members->members[i];
+        if (member_node(member->id) == node_id && (member->flags & RAFT_LEAVING) == 0) return member->id;
+    }
+    return 0;
+}
+
+/* ---- who leads ---- */
+
+void membership_init(struct membership *membership, uint32_t voters_target)
+{
+    *membership = (struct membership){ .voters_target = voters_target, .look_ns = UINT64_MAX };
+}
+
+void membership_follow(struct membership *membership, const struct metadata_log *log, uint64_t led_term,
+                       uint64_t now_ns)
+{
+    membership->own_member = metadata_log_member(log);
+    if (led_term != membership->led_term) {
+        membership->led_term = led_term;
+        membership->began_ns = now_ns;
+        membership->list_index = 0;
+    }
+    if (led_term == 0) membership->look_ns = UINT64_MAX;
+    if (led_term == 0 || list_of(log)->index == membership->list_index) return;
+    membership->list_index = list_of(log)->index;
+    membership->look_ns = now_ns;
+}
+
+/* ---- changes ---- */
+
+static bool change(struct metadata_log *log, const struct raft_change *changes, uint32_t count)
+{
+    return metadata_log_change(log, changes, count) == RAFT_ACCEPTED;
+}
+
+/* A new directory: alone, or in the place of an older one of the same node. */
+static enum join_verdict add_member(struct membership *membership, struct metadata_log *log, uint64_t member,
+                                    const struct join *join, uint64_t now_ns)
+{
+    const uint64_t older = membership_of_node(log, member_node(member));
+    struct raft_change changes[RAFT_CHANGES_MAX];
+    uint32_t count = 0;
+
+    if (older != 0) {
+        struct member_view list[VIEWS_MAX];
+        if (is_heard(membership, log, older, MEMBERSHIP_HEARD_NS, now_ns)) return JOIN_DUPLICATE;
+        const uint32_t view_count = views(membership, log, older, now_ns, list);
+        count = membership_deal(list, view_count, membership->own_member, older, membership->voters_target, changes);
+    }
+    changes[count++] = (struct raft_change){ .kind = RAFT_ADD, .id = member, .address = join->address };
+    switch (metadata_log_change(log, changes, count)) {
+    case RAFT_ACCEPTED: return JOIN_TAKEN;
+    case RAFT_TOO_LARGE: return JOIN_FULL;
+    default: return JOIN_LATER;
+    }
+}
+
+enum join_verdict membership_on_join(struct membership *membership, struct metadata_log *log, uint64_t member,
+                                     const struct join *join, uint64_t now_ns)
+{
+    const struct raft_configuration *members = list_of(log);
+    const struct raft_member *known = raft_configuration_find(members, member);
+
+    CHECK(membership->led_term != 0);
+    if (!is_settled(log)) return JOIN_LATER;
+    if (known == NULL && join->was_member) return JOIN_REMOVED;
+    if (known == NULL) return add_member(membership, log, member, join, now_ns);
+    if (bytes_equal(raft_configuration_address(members, known), join->address)) return JOIN_TAKEN;
+    const struct raft_change moved = { .kind = RAFT_ADD, .id = member, .address = join->address };
+    return change(log, &moved, 1) ? JOIN_TAKEN : JOIN_LATER;
+}
+
+enum removal membership_remove(struct membership *membership, struct metadata_log *log, int32_t node_id,
+                               uint64_t now_ns)
+{
+    const uint64_t member = membership_of_node(log, node_id);
+    struct raft_change changes[RAFT_CHANGES_MAX];
+    struct member_view list[VIEWS_MAX];
+
+    CHECK(membership->led_term != 0);
+    if (!is_settled(log)) return REMOVAL_LATER;
+    if (member == 0) return REMOVAL_DONE;
+    if (list_of(log)->count == 1) return REMOVAL_LAST;
+    const uint32_t view_count = views(membership, log, member, now_ns, list);
+    const uint32_t count =
+        membership_deal(list, view_count, membership->own_member, member, membership->voters_target, changes);
+    if (member != membership->own_member) return change(log, changes, count) ? REMOVAL_BEGUN : REMOVAL_LATER;
+    if (count > 1 && change(log, changes + 1, count - 1)) return REMOVAL_BEGUN; /* somebody has to be able to lead */
+    return metadata_log_transfer(log, 0) == RAFT_ACCEPTED ? REMOVAL_BEGUN : REMOVAL_LATER;
+}
+
+bool membership_work(struct membership *membership, struct metadata_log *log, uint64_t now_ns)
+{
+    struct raft_change changes[RAFT_CHANGES_MAX];
+    struct member_view list[VIEWS_MAX];
+
+    if (membership->led_term == 0 || membership->look_ns > now_ns) return false;
+    membership->look_ns = list_of(log)->count == 1 ? UINT64_MAX : now_ns + MEMBERSHIP_AGAIN_NS;
+    if (!is_settled(log)) return true;
+    const uint32_t view_count = views(membership, log, 0, now_ns, list);
+    const uint32_t count =
+        membership_deal(list, view_count, membership->own_member, 0, membership->voters_target, changes);
+    if (count > 0) change(log, changes, count);
+    return true;
+}

@@ -1,0 +1,76 @@
+/* membership.h -- who shall belong to the group that keeps the metadata log, and who of them shall vote?
+ *
+ * Decided by the leader from the member list that is in force and what it knows of the members; one change at a time,
+ * and each a single step of Raft (raft/membership.c), so that a leader lost on the way leaves nothing half done: the
+ * next one looks at the same list and goes on.
+ *
+ *   Voters.   As many as fit: the largest odd number that is no more than the nodes there are, nor the target. Two
+ *             voters tolerate nothing, so of two nodes one learns. Nodes that have just come learn, until they are
+ *             close enough to count. A voter that is lost for long gives its vote to a learner that is there.
+ *   Joining.  A node that nobody knows becomes a learner. One that comes with an empty directory has forgotten its
+ *             votes: it is another member, and takes the place of the old one once that is not heard any more.
+ *   Leaving.  A node goes when it has nothing left that others need; in the same step votes are dealt out anew. A
+ *             leader that is to go hands over first. */
+#ifndef CHRONIK_CONTROLLER_MEMBERSHIP_H
+#define CHRONIK_CONTROLLER_MEMBERSHIP_H
+
+#include "base/bytes.h"
+#include "controller/join.h"
+#include "controller/metadata_log.h"
+#include "raft/configuration.h"
+
+#define MEMBERSHIP_AGAIN_NS (200 * UINT64_C(1000000))  /* between two looks, and two tries */
+#define MEMBERSHIP_HEARD_NS (2000 * UINT64_C(1000000)) /* who answered since then is there */
+#define MEMBERSHIP_LOST_NS (30000 * UINT64_C(1000000)) /* a voter that is silent for so long may be replaced */
+
+struct membership {
+    uint64_t own_member;
+    uint32_t voters_target;
+    uint64_t look_ns;    /* when to look again; UINT64_MAX: not before another fact */
+    uint64_t list_index; /* of the list that was looked at last */
+    uint64_t led_term;
+    uint64_t began_ns; /* when we began to lead: since then we listen */
+};
+
+/* What is known of a member beside the list. */
+struct member_view {
+    uint64_t id;
+    bool voter;
+    bool near;  /* a learner that could vote: it follows, and lacks little */
+    bool heard; /* lately */
+    bool lost;  /* for long */
+};
+
+/* The changes that deal out the votes when `removed` (0: nobody) is gone; 0: none are needed, or none are possible just
+ * now. `self` keeps its vote unless it is to be removed. Pure. */
+uint32_t membership_deal(const struct member_view *members, uint32_t count, uint64_t self, uint64_t removed,
+                         uint32_t voters_target, struct raft_change changes[RAFT_CHANGES_MAX]);
+
+void membership_init(struct membership *membership, uint32_t voters_target);
+
+/* Who leads the log may have changed; `led_term` is 0 if it is not us. */
+void membership_follow(struct membership *membership, const struct metadata_log *log, uint64_t led_term,
+                       uint64_t now_ns);
+
+/* What becomes of a node that asks to join, as the leader says. */
+enum join_verdict membership_on_join(struct membership *membership, struct metadata_log *log, uint64_t member,
+                                     const struct join *join, uint64_t now_ns);
+
+enum removal {
+    REMOVAL_DONE,  /* no list has it any more */
+    REMOVAL_BEGUN, /* it goes with the list that was just proposed, or when another node leads */
+    REMOVAL_LATER, /* another change is under way */
+    REMOVAL_LAST,  /* nobody would be left */
+};
+
+/* A node leaves, by its node id. */
+enum removal membership_remove(struct membership *membership, struct metadata_log *log, int32_t node_id,
+                               uint64_t now_ns);
+
+/* Deals out votes anew, where that is due. True: it was time to look. */
+bool membership_work(struct membership *membership, struct metadata_log *log, uint64_t now_ns);
+
+/* The member that is this node in the list in force; 0: none is. */
+uint64_t membership_of_node(const struct metadata_log *log, int32_t node_id);
+
+#endif

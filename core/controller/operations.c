@@ -1,0 +1,167 @@
+/* operations.c -- what an operator orders of the members of a cluster, and what goes on by itself until it is done.
+ *
+ * A node leaves in three steps, each of which any leader can take from what the log says: it is marked as leaving, and
+ * its replicas go elsewhere; when it has none left it leaves the member list; when no list has it any more, its broker
+ * is forgotten. */
+#include "base/check.h"
+#include "controller/controller_state.h"
+#include "raft/raft.h"
+
+enum { RECORDS_SIZE = 256 };
+
+static void say(struct controller_answer *answer, int32_t node_id, const char *words)
+{
+    text_add(&answer->message, "Node ");
+    text_add_int(&answer->message, node_id);
+    text_add(&answer->message, words);
+}
+
+static void refuse(struct controller_answer *answer, enum error error, int32_t node_id, const char *words)
+{
+    answer->error = error;
+    say(answer, node_id, words);
+}
+
+static bool begin(struct controller *controller, int32_t node_id, struct controller_answer *answer)
+{
+    uint8_t name[4];
+
+    store_u32(name, (uint32_t)node_id);
+    return draft_begin_wish(controller, draft_key(controller, SUBJECT_NODE, (struct bytes){ name, sizeof name }),
+                            answer);
+}
+
+static void made(struct controller *controller, int32_t node_id)
+{
+    uint8_t name[4];
+
+    store_u32(name, (uint32_t)node_id);
+    draft_made(controller, draft_key(controller, SUBJECT_NODE, (struct bytes){ name, sizeof name }));
+}
+
+/* ---- leaving ---- */
+
+static void say_progress(const struct controller *controller, int32_t node_id, struct controller_answer *answer)
+{
+    const uint32_t slot = image_broker_by_id(controller->image, node_id);
+    const uint32_t left = slot == SLOT_NONE ? 0 : image_broker(controller->image, slot)->replica_count;
+
+    say(answer, node_id, " leaves the cluster: ");
+    text_add_int(&answer->message, left);
+    text_add(&answer->message, left == 1 ? " partition has still to be moved." : " partitions have still to be moved.");
+}
+
+static void remove_at_once(struct controller *controller, int32_t node_id, bool has_broker,
+                           struct controller_answer *answer)
+{
+    switch (membership_remove(&controller->membership, controller->log, node_id, controller->mono_ns)) {
+    case REMOVAL_LATER:
+        refuse(answer, ERROR_REQUEST_TIMED_OUT, node_id, " cannot be removed just now: ask again in a moment.");
+        return;
+    case REMOVAL_LAST: refuse(answer, ERROR_INVALID_REQUEST, node_id, " is the last one."); return;
+    case REMOVAL_DONE:
+    case REMOVAL_BEGUN: break;
+    }
+    if (has_broker) {
+        answer->error =
+            decide_unregistration(controller->image, node_id, true, &controller->draft.records, &answer->message);
+        if (answer->error != ERROR_NONE) return;
+        made(controller, node_id);
+    }
+    say(answer, node_id, " is removed; what only it had is lost.");
+}
+
+void controller_remove_node(struct controller *controller, int32_t node_id, bool force,
+                            struct controller_answer *answer)
+{
+    if (!begin(controller, node_id, answer)) return;
+    const uint32_t slot = image_broker_by_id(controller->image, node_id);
+    const bool is_member = membership_of_node(controller->log, node_id) != 0;
+
+    if (slot == SLOT_NONE && !is_member) {
+        refuse(answer, ERROR_BROKER_ID_NOT_REGISTERED, node_id, " is no member of this cluster.");
+    } else if (force || slot == SLOT_NONE) {
+        remove_at_once(controller, node_id, slot != SLOT_NONE, answer);
+    } else if (image_broker(controller->image, slot)->leaving) {
+        say_progress(controller, node_id, answer);
+    } else {
+        answer->error = decide_leaving(controller->image, node_id, true, &controller->draft.records, &answer->message);
+        if (answer->error != ERROR_NONE) return;
+        made(controller, node_id);
+        say_progress(controller, node_id, answer);
+    }
+}
+
+void controller_add_node(struct controller *controller, int32_t node_id, struct controller_answer *answer)
+{
+    if (!begin(controller, node_id, answer)) return;
+    const uint32_t slot = image_broker_by_id(controller->image, node_id);
+
+    if (slot != SLOT_NONE && image_broker(controller->image, slot)->leaving) {
+        answer->error = decide_leaving(controller->image, node_id, false, &controller->draft.records, &answer->message);
+        made(controller, node_id);
+        say(answer, node_id, " stays after all.");
+    } else if (membership_of_node(controller->log, node_id) != 0) {
+        say(answer, node_id, " is a member.");
+    } else {
+        say(answer, node_id, " joins by itself when it is started with seed_nodes = [\"");
+        text_add_int(&answer->message, controller->config.node_id);
+        text_add(&answer->message, "@");
+        text_add_bytes(&answer->message, controller->config.address);
+        text_add(&answer->message, "\"].");
+    }
+}
+
+/* A broker that has nothing left to lose goes. */
+static void go_on_leaving(struct controller *controller, const struct image_broker *broker)
+{
+    char words[CONTROLLER_MESSAGE_SIZE_MAX];
+    uint8_t memory[RECORDS_SIZE];
+    struct proposal records = proposal_in(memory, sizeof memory);
+    struct text message = text_in(words, sizeof words);
+    uint64_t index;
+
+    if (broker->replica_count > 0) return;
+    if (membership_remove(&controller->membership, controller->log, broker->id, controller->mono_ns) != REMOVAL_DONE) {
+        return;
+    }
+    if (decide_unregistration(controller->image, broker->id, false, &records, &message) != ERROR_NONE) return;
+    metadata_log_propose(controller->log, proposal_bytes(&records), &index); /* or when we look again */
+}
+
+void operations_work(struct controller *controller)
+{
+    const struct image *image = controller->image;
+
+    for (uint32_t slot = image_first_broker(image); slot != SLOT_NONE; slot = image_next_broker(image, slot)) {
+        const struct image_broker *broker = image_broker(image, slot);
+        if (!broker->leaving) continue;
+        go_on_leaving(controller, broker);
+        return; /* one at a time */
+    }
+}
+
+/* ---- leading ---- */
+
+void controller_transfer(struct controller *controller, int32_t node_id, struct controller_answer *answer)
+{
+    const uint64_t member = node_id < 0 ? 0 : membership_of_node(controller->log, node_id);
+
+    if (!begin(controller, node_id, answer)) return;
+    if (node_id >= 0 && member == 0) {
+        refuse(answer, ERROR_BROKER_ID_NOT_REGISTERED, node_id, " is no member of this cluster.");
+        return;
+    }
+    if (node_id == controller->config.node_id) {
+        say(answer, node_id, " leads already.");
+        return;
+    }
+    switch (metadata_log_transfer(controller->log, member)) {
+    case RAFT_ACCEPTED: text_add(&answer->message, "Leadership of the metadata is handed over."); return;
+    case RAFT_UNKNOWN:
+        refuse(answer, ERROR_INVALID_REQUEST, node_id, " has no vote, or there is nobody else who has.");
+        return;
+    case RAFT_BEHIND: refuse(answer, ERROR_REQUEST_TIMED_OUT, node_id, " is too far behind: ask again."); return;
+    default: refuse(answer, ERROR_REQUEST_TIMED_OUT, node_id, " cannot lead just now: ask again in a moment."); return;
+    }
+}

@@ -1,0 +1,183 @@
+/* status.c -- how is this node? It asks the rooms; status.h says what for. */
+#include "status.h"
+
+#include "base/check.h"
+#include "controller/metadata_log.h"
+#include "node_state.h"
+#include "raft/raft.h"
+
+static void metadata_status(const struct node *node, struct node_status *status)
+{
+    const struct image *image = controller_image(node->controller);
+    const struct image_view image_now = image_view(image);
+    const struct controller_view view = controller_view(node->controller);
+
+    status->cluster_id = image_now.cluster_id;
+    status->is_controller = view.leads;
+    status->topics = image_now.topic_count;
+    status->partitions = image_now.partition_count;
+    status->meta_index = (int64_t)controller_applied_index(node->controller);
+    status->meta_term = (int64_t)view.term;
+    status->meta_commits = view.commits;
+}
+
+static void partition_status(const struct node *node, struct node_status *status)
+{
+    const struct image *image = controller_image(node->controller);
+
+    for (uint32_t topic = image_first_topic(image); topic != SLOT_NONE; topic = image_next_topic(image, topic)) {
+        for (uint32_t slot = image_topic(image, topic)->first_partition; slot != SLOT_NONE;
+             slot = image_partition(image, slot)->next_partition) {
+            const struct image_partition *partition = image_partition(image, slot);
+            const bool leads = partition->leader == node->config.node_id;
+            status->leaders += leads;
+            status->offline += partition->leader < 0;
+            const uint32_t in_sync = replica_set_count(partition->isr);
+            const uint32_t lasting = partition->replica_count - replica_set_count(partition->adding);
+            status->under_replicated += leads && in_sync < lasting;
+            status->under_min_isr += leads && in_sync < partition->min_isr;
+            if (leads) status->logs_size += log_offsets(node->logs, slot).size;
+        }
+    }
+}
+
+static void log_status(const struct node *node, struct node_status *status)
+{
+    const struct logs_usage usage = logs_usage(node->logs);
+
+    status->tail_memory_used = usage.tail_used_size;
+    status->tail_memory_max = node->config.tail_memory_size;
+    status->journal_used = usage.journal_used_size;
+    status->journal_max = (uint64_t)node->config.journal_file_size * node->config.journal_files_max;
+    status->disk_full = usage.disk_full;
+    status->commit_rounds = usage.rounds;
+}
+
+static void broker_status(const struct node *node, struct node_status *status)
+{
+    const struct broker_counters *counters = broker_counters(node->broker);
+    const struct broker_usage usage = broker_usage(node->broker);
+
+    status->links = usage.links;
+    status->waiting_fetches = usage.fetches_waiting;
+    status->waiting_produces = usage.answers_waiting;
+    status->request_memory_used = usage.frames_size + usage.answers_size;
+    status->request_memory_max = node->config.request_memory_size;
+    for (uint32_t key = 0; key < STATUS_API_KEYS_MAX && key < BROKER_API_KEYS; key++) {
+        status->apis[key] =
+            (struct status_api){ counters->requests[key], counters->errors[key], counters->time_us[key] };
+    }
+    status->received_size = counters->received_size;
+    status->sent_size = counters->sent_size;
+    status->messages_in = counters->produced_records;
+    status->produced_size = counters->produced_size;
+    status->fetched_size = counters->fetched_size;
+    status->produces_failed = counters->produce_errors;
+    status->fetches_failed = counters->fetch_errors;
+    status->throttles = counters->throttles;
+    status->links_opened = counters->links_opened;
+}
+
+static void put_broker(const struct image *image, struct node_member *member)
+{
+    const uint32_t slot = image_broker_by_id(image, member->node_id);
+
+    if (slot == SLOT_NONE) return;
+    const struct image_broker *broker = image_broker(image, slot);
+    member->registered = true;
+    member->fenced = broker->fenced;
+    member->leaving = broker->leaving;
+    member->partitions = broker->replica_count;
+    member->leaders = broker->leader_count;
+}
+
+uint32_t node_members(const struct node *node, uint32_t first, struct node_member *list, uint32_t max)
+{
+    if (node->phase < PHASE_REGISTERING || node->phase == PHASE_HALTED) return 0;
+    const struct raft *raft = controller_raft(node->controller);
+    const struct raft_configuration *members = raft_configuration(raft);
+    uint32_t count = 0;
+
+    for (uint32_t i = first; i < members->count && count < max; i++) {
+        const uint64_t id = members->members[i].id;
+        const struct bytes address = raft_configuration_address(members, &members->members[i]);
+        struct node_member *member = &list[count++];
+        *member = (struct node_member){ .node_id = member_node(id), .state = MEMBER_LEARNER };
+        if (raft_configuration_is_voter(members, id)) member->state = MEMBER_FOLLOWER;
+        if (raft_leader(raft) == id) member->state = MEMBER_LEADER;
+        CHECK(address.size < sizeof member->address);
+        if (address.size > 0) memcpy(member->address, address.data, address.size);
+        put_broker(controller_image(node->controller), member);
+    }
+    return count;
+}
+
+/* A place is the slot of a topic and that of a partition of it, each and one. */
+static uint32_t next_place(const struct image *image, uint64_t *place)
+{
+    uint32_t topic = (uint32_t)(*place >> 32) - 1, slot = (uint32_t)*place - 1;
+
+    if (*place == 0) topic = image_first_topic(image);
+    slot = *place == 0 ? SLOT_NONE : image_partition(image, slot)->next_partition;
+    if (*place == 0 && topic != SLOT_NONE) slot = image_topic(image, topic)->first_partition;
+    while (slot == SLOT_NONE && topic != SLOT_NONE) {
+        topic = image_next_topic(image, topic);
+        if (topic != SLOT_NONE) slot = image_topic(image, topic)->first_partition;
+    }
+    if (slot != SLOT_NONE) *place = (uint64_t)(topic + 1) << 32 | (slot + 1);
+    return slot;
+}
+
+bool node_next_partition(const struct node *node, uint64_t *place, struct node_partition *partition)
+{
+    if (node->phase < PHASE_RETURNING || node->phase == PHASE_HALTED) return false;
+    const struct image *image = controller_image(node->controller);
+    const uint32_t slot = next_place(image, place);
+    if (slot == SLOT_NONE) return false;
+    const struct image_partition *found = image_partition(image, slot);
+    const struct bytes name = image_topic_name(image, found->topic);
+
+    *partition = (struct node_partition){
+        .index = found->index,
+        .leader = found->leader,
+        .leader_epoch = found->leader_epoch,
+        .replica_count = found->replica_count,
+    };
+    memcpy(partition->topic, name.data, name.size);
+    for (uint32_t i = 0; i < found->replica_count; i++) {
+        partition->replicas[i] = found->replicas[i];
+        if ((found->isr >> i & 1) != 0) partition->isr[partition->isr_count++] = found->replicas[i];
+    }
+    return true;
+}
+
+const struct raft *node_raft(const struct node *node)
+{
+    return controller_raft(node->controller);
+}
+
+struct bytes node_entry(const struct node *node, uint64_t index)
+{
+    return controller_entry(node->controller, index);
+}
+
+const struct image *node_image(const struct node *node)
+{
+    return controller_image(node->controller);
+}
+
+enum node_state node_state(const struct node *node)
+{
+    if (node->phase < PHASE_SERVING) return NODE_STARTING;
+    return node->phase == PHASE_SERVING ? NODE_SERVING : NODE_STOPPING;
+}
+
+void node_status(const struct node *node, struct node_status *status)
+{
+    *status = (struct node_status){ .node_id = node->config.node_id, .state = node_state(node) };
+    broker_status(node, status);
+    if (node->phase < PHASE_REGISTERING) return;
+    metadata_status(node, status);
+    partition_status(node, status);
+    log_status(node, status);
+}

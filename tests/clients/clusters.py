@@ -1,0 +1,193 @@
+"""Clusters as people run them: the quick start, growing and shrinking, and what breaks."""
+import json
+import os
+import random
+import shutil
+import statistics
+import time
+
+import wire
+from cluster import HOST, REST_SECONDS, Administrator, Cluster, Node
+from server import Failure, free_port, require, until
+
+KILLS = int(os.environ.get("CHRONIK_CLUSTER_KILLS", "12"))
+
+
+class Configured(Node):
+    """A node started as the README says: by a file, with nothing on the command line but its place."""
+
+    def command(self, *more):
+        seeds = ", ".join(f'"{seed.node_id}@{seed.node_address}"' for seed in self.seeds)
+        path = os.path.join(self.home, "chronik.toml")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(f'[server]\nkafka_addr = "{self.address}"\nadmin_addr = "{HOST}:{self.admin_port}"\n'
+                       f'[cluster]\nenabled = true\nnode_id = {self.node_id}\n'
+                       f'node_addr = "0.0.0.0:{self.node_port}"\nadvertised_node_addr = "{self.node_address}"\n'
+                       f'wal_addr = "0.0.0.0:{self.wal_port}"\nseed_nodes = [{seeds}]\n')
+        return [self.binary, "cluster", "--config", path, "--data-dir", self.data, *more]
+
+
+def quick_start():
+    cluster = Cluster(0)
+    for number in (1, 2, 3):
+        cluster.nodes[number] = Configured(number, list(cluster.nodes.values()))
+    with cluster:
+        for node in cluster.nodes.values():
+            status, text = node.get("/admin/cluster/members")
+            require(status == 200, f"members: {status} {text}")
+            members = json.loads(text)
+            require([member["node_id"] for member in members] == [1, 2, 3], text)
+            require(all(set(member) >= {"node_id", "addr", "state"} for member in members), text)
+            code, said = node.order("members")
+            require(code == 0 and "leader" in said, said)
+        for node in cluster.nodes.values():
+            with wire.Link(node.address) as link:
+                error = wire.create_result(link.ask(wire.create_topic(f"quick.{node.node_id}", 3)))
+                require(error == 0, f"create at node {node.node_id}: error {error}")
+        until(lambda: all(names_of(node) >= {"quick.1", "quick.2", "quick.3"} for node in cluster.nodes.values()),
+              REST_SECONDS, "every node knows every topic")
+
+
+def names_of(node):
+    try:
+        with wire.Link(node.address, 5) as link:
+            text = link.ask(wire.metadata(None)).decode("latin-1")
+        return {word for word in ("quick.1", "quick.2", "quick.3") if word in text}
+    except (OSError, wire.Closed):
+        return set()
+
+
+def grow_and_shrink():
+    """1 -> 2 -> 3 -> 5 -> 3 -> 2 -> 1, and a client that notices nothing."""
+    with Cluster(1) as cluster:
+        with Administrator(cluster) as administrator:
+            for size in (2, 3, 4, 5):
+                cluster.add()
+                cluster.settle()
+                progress(administrator)
+            for size in (4, 3, 2, 1):
+                leave(cluster, max(cluster.nodes))
+                require(len(cluster.nodes) == size, "sizes")
+                cluster.settle()
+                progress(administrator)
+        administrator.judge(cluster)
+        cluster.add()
+        cluster.settle()
+
+
+def progress(administrator):
+    made = administrator.made
+    until(lambda: administrator.made > made + 5, REST_SECONDS, "topics can be made")
+
+
+def leave(cluster, node_id):
+    """A node is removed: it says goodbye by itself, cleanly."""
+    node = cluster.nodes[node_id]
+    asked = next(other for other in cluster.alive if other is not node)
+
+    def removed():
+        code, said = asked.order("remove-node", str(node_id))
+        require(code == 0 or "again" in said or "leader" in said, f"remove-node {node_id}: {said}")
+        return node.process.poll() is not None
+    until(removed, REST_SECONDS, f"node {node_id} ends after its removal")
+    require(node.process.returncode == 0, f"the removed node ended with {node.process.returncode}: {node.log()[-800:]}")
+    cluster.forget(node_id)
+
+
+def leaders_die(seed):
+    """kill -9 and SIGSTOP of whoever leads, again and again; how long nothing could be changed."""
+    dice = random.Random(seed)
+    outages = []
+    with Cluster(3) as cluster:
+        try:
+            with Administrator(cluster) as administrator:
+                for _ in range(KILLS):
+                    outages.append(depose(cluster, administrator, dice))
+            cluster.settle(REST_SECONDS)
+            administrator.judge(cluster)
+        except Failure as failure:
+            raise Failure(f"{failure} (seed {seed}){cluster.logs()}") from None
+    return f"median {statistics.median(outages) * 1000:.0f} ms, longest {max(outages) * 1000:.0f} ms"
+
+
+def depose(cluster, administrator, dice):
+    cluster.settle(REST_SECONDS)
+    progress(administrator)
+    victim = cluster.leader()
+    paused = dice.random() < 0.4
+    began = time.monotonic()
+    if paused:
+        victim.pause()
+    else:
+        victim.kill()
+    made = administrator.made
+    until(lambda: administrator.made > made, REST_SECONDS, "topics can be made without the old leader")
+    outage = time.monotonic() - began
+    if paused:
+        victim.go_on()
+    else:
+        victim.start()
+    return outage
+
+
+def minority_refuses():
+    with Cluster(3) as cluster:
+        leader = cluster.leader()
+        for node in cluster.alive:
+            if node is not leader:
+                node.pause()
+        with wire.Link(leader.address, 30) as link:
+            error = wire.create_result(link.ask(wire.create_topic("minority", 1)))
+        require(error == 7, f"a minority answers {error}, not REQUEST_TIMED_OUT")
+        for node in cluster.alive:
+            node.go_on()
+        cluster.settle(REST_SECONDS)
+
+
+def wiped_node_returns():
+    with Cluster(3) as cluster:
+        victim = next(node for node in cluster.alive if node is not cluster.leader())
+        victim.kill()
+        shutil.rmtree(victim.data)
+        victim.start()
+        cluster.settle(REST_SECONDS)
+
+
+def strangers_are_refused():
+    with Cluster(1) as cluster, Cluster(1) as other:
+        same_id = Node(1, list(cluster.nodes.values()))
+        try:
+            code, said = begin(same_id, 15)
+            require(code not in (None, 0), f"a second node 1 starts: {said}")
+            require("node" in said and "1" in said, said)
+        finally:
+            same_id.close()
+        # A node of another cluster that is told to look here.
+        stranger = other.nodes[1]
+        stranger.stop()
+        stranger.node_id, stranger.seeds = 1, list(cluster.nodes.values())
+        code, said = begin(stranger, 15)
+        require(code != 0, f"a node of another cluster comes in: {said}")
+        cluster.settle()
+
+
+def begin(node, seconds):
+    """Starts what should not come to serve: its exit code, or None while it waits, and its log."""
+    import subprocess
+    with open(node.log_path, "ab") as log:
+        node.process = subprocess.Popen(node.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+    try:
+        node.process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        node.kill()
+        return None, node.log()
+    return node.process.returncode, node.log()
+
+
+def run(report):
+    report.run("clusters", "quick start", quick_start)
+    report.run("clusters", "1 to 5 nodes and back", grow_and_shrink)
+    report.run("clusters", f"{KILLS} leaders lost", leaders_die, random.randrange(1 << 32))
+    report.run("clusters", "a minority refuses", minority_refuses)
+    report.run("clusters", "a wiped node returns", wiped_node_returns)
+    report.run("clusters", "strangers are refused", strangers_are_refused)
