@@ -14,7 +14,12 @@
 
 #include <stdlib.h>
 
-enum { DISK_FILES_MAX = 4096, DISK_CHANGES_MAX = 8192, DISK_ORDERS_MAX = 4096, DISK_SECTOR = 512 };
+/* Who has many disks with few files on them says so before. */
+#ifndef DISK_FILES
+#define DISK_FILES 4096
+#endif
+
+enum { DISK_FILES_MAX = DISK_FILES, DISK_CHANGES_MAX = 2 * DISK_FILES, DISK_ORDERS_MAX = 4096, DISK_SECTOR = 512 };
 
 struct disk_write { /* not synced yet; data NULL: cut to `size` at `position` */
     uint64_t position;
@@ -52,8 +57,9 @@ struct disk {
     uint32_t change_count;
     struct effect orders[DISK_ORDERS_MAX];
     uint32_t order_count;
-    bool full;       /* writes find no space */
-    bool sync_fails; /* the next sync fails and forgets */
+    bool full;         /* writes find no space */
+    bool sync_fails;   /* the next sync fails and forgets */
+    const char *stuck; /* writes of files with that in their path wait; NULL: none do */
     uint64_t writes, syncs, written_size;
 };
 
@@ -429,11 +435,21 @@ static void disk_take_orders(struct disk *disk, const struct effects *effects)
     }
 }
 
+static bool disk_is_stuck(const struct disk *disk, const struct effect *order)
+{
+    return disk->stuck != NULL && order->type == EFFECT_WRITE &&
+           strstr(disk_order_path(order, false), disk->stuck) != NULL;
+}
+
 /* Does one of the orders that may be done now; false: there is none. */
 static bool disk_step(struct disk *disk, struct event *event)
 {
     if (disk->order_count == 0) return false;
     uint32_t at = (uint32_t)prng_below(&disk->prng, disk->order_count);
+    for (uint32_t tries = disk->order_count; disk_is_stuck(disk, &disk->orders[at]); tries--) {
+        if (tries == 0) return false;
+        at = (at + 1) % disk->order_count;
+    }
     for (uint32_t before = 0; before < at; before++) {
         if (!disk_conflicts(&disk->orders[before], &disk->orders[at])) continue;
         at = before; /* which nothing before it holds back, since we come from the front */

@@ -512,6 +512,43 @@ TEST(whoever_found_no_room_is_woken)
     world_free(world);
 }
 
+/* Snapshots stand still while proposals come, until no more are taken. Each start writes a little of its own: that must
+ * find room, or nothing is ever applied again, nor cut. */
+TEST(a_log_that_no_snapshot_cuts_has_room_for_starts)
+{
+    struct world *world = world_new(7);
+    int taken = 0;
+    uint64_t wish;
+
+    world->journal_file_size = 64 << 10;
+    crash(world);
+    EXPECT("rests", open_world(world));
+    create(world, 1);
+    world->disk->stuck = "snapshot";
+    for (;; taken++) {
+        char text[32];
+        sprintf(text, "%d", 1000 + taken);
+        wish = ask(world, ASK_CONFIGURE, 1, 0, text);
+        step(world, NULL, false);
+        EXPECT("rests", run(world));
+        if (outcome(world, wish) == OPEN) break;
+        controller_forget(world->controller, wish);
+    }
+    EXPECT("many were taken", taken > 30);
+    uint64_t index = controller_applied_index(world->controller);
+    for (int start = 0; start < 12; start++) {
+        crash_of(world, start % 2 == 0);
+        EXPECT("rests", open_world(world));
+        EXPECT("applied, and its own entry too", controller_applied_index(world->controller) > index);
+        index = controller_applied_index(world->controller);
+    }
+    world->disk->stuck = NULL;
+    EXPECT("rests", run(world));
+    EXPECT("rests", configure(world, 1, 7));
+    EXPECT("goes on", controller_applied_index(world->controller) > index);
+    world_free(world);
+}
+
 /* ---- what is not ours, or not whole ---- */
 
 TEST(topic_directories_without_metadata_are_not_taken_for_rubbish)

@@ -225,6 +225,7 @@ struct metadata_log {
     uint32_t copy_used;
     bool found_temporary, found_received;
     bool replayed_any; /* of what a group writes */
+    bool replay_gap;   /* entries came that follow on nothing we have; they must be dropped before the end */
     char last_name[64];
     uint8_t *list; /* [LIST_SIZE] */
     struct snapshot_loader loader;

@@ -63,8 +63,10 @@ bool metadata_write_reserve(struct metadata_log *log, uint64_t entries_size)
 
 bool metadata_entries_fit(const struct metadata_log *log)
 {
-    /* A full journal could not even begin a term, and without one nothing is applied that a snapshot could hold. */
+    /* A full journal, or a full trail, could not even begin a term, and without one nothing is applied that a snapshot
+     * could hold. */
     if (journal_usage(log->journal).used_size > log->journal_shared_size) return false;
+    if (log->kept_end - log->kept_first > log->entries_max / 4 * 3) return false;
     /* Large ones come from a quarter of the memory, small ones from the rest, of which the last part stays free. */
     return tail_used_size(log->tail) + OWN_PIECES * (uint64_t)log->tail_unit_size <= log->tail_memory_size / 2;
 }

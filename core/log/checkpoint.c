@@ -81,9 +81,11 @@ static void add_segment(struct logs *logs, struct checkpoint *checkpoint)
         end_segments(logs, checkpoint, segment->base_offset);
         return;
     }
-    add(checkpoint, &(struct checkpoint_record){
-                        .kind = CHECKPOINT_SEGMENT,
-                        .segment = { segment->base_offset, segment->first_timestamp, segment->created_ms, *mark } });
+    struct checkpoint_record record = { .kind = CHECKPOINT_SEGMENT,
+                                        .segment = { segment->base_offset, segment->first_timestamp,
+                                                     segment->created_ms, *mark } };
+    if ((segment->flags & SEGMENT_INDEX_BAD) != 0) segment_mark_forget_indexes(&record.segment.mark);
+    add(checkpoint, &record);
     /* What follows a segment that is not wholly durable cannot be durable for us either. */
     if (segment->next == SEGMENT_NONE || mark->end_offset < segment->written.end_offset) {
         end_segments(logs, checkpoint, mark->end_offset);

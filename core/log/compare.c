@@ -83,8 +83,15 @@ static bool compare_file(struct logs *logs, struct compare *compare, uint32_t sl
     int64_t base_offset;
     enum segment_file file;
 
-    if (listed->is_directory || !segment_name_read(listed->name, &base_offset, &file)) return false; /* not of ours */
+    const bool unfinished = is_new_segment_name(listed->name);
+    if (listed->is_directory || (!unfinished && !segment_name_read(listed->name, &base_offset, &file))) {
+        return false; /* not of ours */
+    }
     if (!path_of_name(compare->path, compare->directory, listed->name)) return false;
+    if (unfinished) {
+        order_fix(compare, slot, FILE_UNLINK, 0, effects);
+        return true;
+    }
     struct segment *segment = recorded_segment(logs, log, base_offset);
     if (segment == NULL) {
         order_fix(compare, slot, FILE_UNLINK, 0, effects); /* made after the checkpoint: the journal has it */

@@ -46,6 +46,12 @@ void segment_mark_add(struct segment_mark *mark, int64_t base_offset, const stru
     mark->unindexed_size += batch->size;
 }
 
+void segment_mark_forget_indexes(struct segment_mark *mark)
+{
+    mark->index_size = INDEX_SIZE_UNKNOWN;
+    mark->time_index_size = INDEX_SIZE_UNKNOWN;
+}
+
 void segment_mark_close(struct segment_mark *mark, int64_t base_offset, struct index_entries *entries)
 {
     add_time_entry(mark, base_offset, entries);

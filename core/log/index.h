@@ -14,7 +14,12 @@
 
 #include "base/bytes.h"
 
-enum { INDEX_ENTRY_SIZE = 8, TIME_INDEX_ENTRY_SIZE = 12 };
+enum {
+    INDEX_ENTRY_SIZE = 8,
+    TIME_INDEX_ENTRY_SIZE = 12,
+    /* Where an index is not to be believed: whole entries of either, and more than any file has. */
+    INDEX_SIZE_UNKNOWN = INT32_MAX / 24 * 24,
+};
 
 /* How far the three files of a segment reach: a state between two batches. */
 struct segment_mark {
@@ -49,6 +54,9 @@ struct index_entries {
 /* Moves the mark over one batch and adds the entries that are due. */
 void segment_mark_add(struct segment_mark *mark, int64_t base_offset, const struct indexed_batch *batch,
                       uint32_t interval_size, struct index_entries *entries);
+
+/* Whoever reads that the files end there finds them shorter, and believes neither index. */
+void segment_mark_forget_indexes(struct segment_mark *mark);
 
 /* Adds the time index's last entry, when the segment is closed. */
 void segment_mark_close(struct segment_mark *mark, int64_t base_offset, struct index_entries *entries);

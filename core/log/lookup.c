@@ -484,9 +484,11 @@ static void on_read(struct logs *logs, struct lookup *lookup, const struct event
         else on_batch(logs, lookup, effects);
         return;
     case LOOKUP_FREE:
+    case LOOKUP_REBUILD_CLEAR:
     case LOOKUP_REBUILD_SCAN:
     case LOOKUP_REBUILD_WRITE:
-    case LOOKUP_REBUILD_CUT: break;
+    case LOOKUP_REBUILD_SYNC:
+    case LOOKUP_REBUILD_RENAME: break;
     }
     CHECK(false);
 }
@@ -506,7 +508,7 @@ void lookup_on_disk(struct logs *logs, uint32_t slot, uint32_t part, const struc
     }
     if (lookup->wants != LOOKUP_INDEXES) {
         on_read(logs, lookup, disk, effects);
-    } else if (rebuild_on_disk(logs, lookup, disk, effects)) {
+    } else if (rebuild_on_disk(logs, lookup, part, disk, effects)) {
         finish(logs, lookup);
     }
 }

@@ -50,6 +50,8 @@ static void put_partition(struct writer *writer, const struct log_place *place)
     put_number(writer, (uint64_t)place->partition, 1);
 }
 
+static const struct bytes new_suffix = { (const uint8_t *)".new", 4 };
+
 void path_of_topic(char *path, const struct log_place *place)
 {
     put_topic(&(struct writer){ path, 0 }, place);
@@ -66,15 +68,27 @@ static const struct bytes suffixes[SEGMENT_FILES] = {
     [SEGMENT_TIME_INDEX] = { (const uint8_t *)".timeindex", 10 },
 };
 
+static void put_segment(struct writer *writer, const struct log_place *place, int64_t base_offset,
+                        enum segment_file file)
+{
+    CHECK(base_offset >= 0);
+    put_partition(writer, place);
+    put(writer, BYTES_LITERAL("/"));
+    put_number(writer, (uint64_t)base_offset, OFFSET_DIGITS);
+    put(writer, suffixes[file]);
+}
+
 void path_of_segment(char *path, const struct log_place *place, int64_t base_offset, enum segment_file file)
+{
+    put_segment(&(struct writer){ path, 0 }, place, base_offset, file);
+}
+
+void path_of_new_segment(char *path, const struct log_place *place, int64_t base_offset, enum segment_file file)
 {
     struct writer writer = { path, 0 };
 
-    CHECK(base_offset >= 0);
-    put_partition(&writer, place);
-    put(&writer, BYTES_LITERAL("/"));
-    put_number(&writer, (uint64_t)base_offset, OFFSET_DIGITS);
-    put(&writer, suffixes[file]);
+    put_segment(&writer, place, base_offset, file);
+    put(&writer, new_suffix);
 }
 
 bool path_of_name(char *path, const char *directory, struct bytes name)
@@ -108,6 +122,17 @@ bool segment_name_read(struct bytes name, int64_t *base_offset, enum segment_fil
         return true;
     }
     return false;
+}
+
+bool is_new_segment_name(struct bytes name)
+{
+    int64_t base_offset;
+    enum segment_file file;
+
+    if (name.size < new_suffix.size) return false;
+    const struct bytes rest = { name.data, name.size - new_suffix.size };
+    return bytes_equal((struct bytes){ name.data + rest.size, new_suffix.size }, new_suffix) &&
+           segment_name_read(rest, &base_offset, &file);
 }
 
 bool topic_directory_read(struct bytes name, struct uuid *topic_id)

@@ -1,6 +1,6 @@
 /* paths.h -- where does what lie on the disk? Names of directories and files, both ways.
  *
- *     wal/<topic>.<topic id>/<partition>/<base offset, 20 digits>.log  .index  .timeindex
+ *     wal/<topic>.<topic id>/<partition>/<base offset, 20 digits>.log  .index  .timeindex  .index.new ...
  *
  * A topic's directory carries its id, so that a topic and a later one of the same name never meet. Names of our own
  * begin with two underscores and hold no dot followed by an id. */
@@ -31,11 +31,17 @@ void path_of_topic(char *path, const struct log_place *place);
 void path_of_partition(char *path, const struct log_place *place);
 void path_of_segment(char *path, const struct log_place *place, int64_t base_offset, enum segment_file file);
 
+/* Of a file that is being made anew, until it takes the other's name: with ".new" behind it. */
+void path_of_new_segment(char *path, const struct log_place *place, int64_t base_offset, enum segment_file file);
+
 /* A path of something in a directory; false: too long to be ours. */
 bool path_of_name(char *path, const char *directory, struct bytes name);
 
 /* False: no name that path_of_segment gives. */
 bool segment_name_read(struct bytes name, int64_t *base_offset, enum segment_file *file);
+
+/* Whether path_of_new_segment gives it. */
+bool is_new_segment_name(struct bytes name);
 
 /* The id in "<topic>.<topic id>"; false: no such name. */
 bool topic_directory_read(struct bytes name, struct uuid *topic_id);

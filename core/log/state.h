@@ -227,13 +227,15 @@ struct cursor {
 
 enum lookup_state {
     LOOKUP_FREE,
-    LOOKUP_TIME,          /* searching the time index */
-    LOOKUP_INDEX,         /* searching the offset index */
-    LOOKUP_SCAN,          /* reading heads of batches */
-    LOOKUP_BATCH,         /* reading one batch whole, for its records */
-    LOOKUP_REBUILD_SCAN,  /* of the indexes: reading heads ... */
-    LOOKUP_REBUILD_WRITE, /* ... and writing the entries that they give */
-    LOOKUP_REBUILD_CUT,   /* what was behind them goes */
+    LOOKUP_TIME,           /* searching the time index */
+    LOOKUP_INDEX,          /* searching the offset index */
+    LOOKUP_SCAN,           /* reading heads of batches */
+    LOOKUP_BATCH,          /* reading one batch whole, for its records */
+    LOOKUP_REBUILD_CLEAR,  /* the indexes are made anew: what an earlier try left of them goes */
+    LOOKUP_REBUILD_SCAN,   /* reading heads ... */
+    LOOKUP_REBUILD_WRITE,  /* ... and writing the entries that they give */
+    LOOKUP_REBUILD_SYNC,   /* all are written */
+    LOOKUP_REBUILD_RENAME, /* and take the place of the old ones */
 };
 enum lookup_wants { LOOKUP_OFFSET, LOOKUP_TIMESTAMP, LOOKUP_INDEXES };
 
@@ -265,7 +267,8 @@ struct lookup {
     uint32_t parts_waited; /* bits */
     bool failed;
     char paths[2][PATH_SIZE_MAX];
-    uint8_t *buffer; /* LOOKUP_BUFFER_SIZE */
+    char targets[2][PATH_SIZE_MAX]; /* of renaming */
+    uint8_t *buffer;                /* LOOKUP_BUFFER_SIZE */
 };
 
 /* The answer of a search by time, kept until it is asked for again. */

@@ -1,0 +1,507 @@
+/* The metadata log of several members: under loss, reordering, cuts, crashes at any order, wiped and full disks, slow
+ * ones, changes of members. Then all is healed, and everything must come to rest in one state.
+ *
+ * LAB_SEEDS=A..B runs others than the usual seeds, LAB_PRINT=1 prints what the nodes say. */
+#include "cluster_lab.h"
+
+#include <signal.h>
+
+#ifdef CHRONIK_MUTANTS
+static uint64_t mutant_reached;
+
+/* LAB_MUTANT=M67 switches a known bug on. */
+bool mutant_active(const char *name)
+{
+    static const char *active;
+    if (active == NULL) active = getenv("LAB_MUTANT") != NULL ? getenv("LAB_MUTANT") : "";
+    if (strcmp(active, name) != 0) return false;
+    mutant_reached++;
+    return true;
+}
+#endif
+
+/* ---- what tests do ---- */
+
+static struct lab_config calm(uint32_t nodes)
+{
+    return (struct lab_config){ .seed = 1,
+                                .nodes = nodes,
+                                .delay_ns = LAB_MS / 2,
+                                .disk_ns = LAB_MS / 4,
+                                .snapshot_entries = 1000,
+                                .journal_file_size = 64 << 10,
+                                .prints = getenv("LAB_PRINT") != NULL };
+}
+
+static bool change(struct lab *lab, enum raft_change_kind kind, struct lab_node *node)
+{
+    struct lab_node *leader = lab_leader(lab);
+    if (leader == NULL || (kind == RAFT_ADD && metadata_log_member(node->log) == 0)) return false;
+    const struct raft_change one = { kind,
+                                     metadata_log_member(node->log),
+                                     { (const uint8_t *)node->address, (uint32_t)strlen(node->address) } };
+    const enum raft_verdict verdict = metadata_log_change(leader->log, &one, 1);
+
+    lab_after(lab, leader);
+    return verdict == RAFT_ACCEPTED;
+}
+
+/* Until it is taken; nothing takes longer than this. */
+static void change_surely(struct lab *lab, enum raft_change_kind kind, struct lab_node *node)
+{
+    for (int i = 0; i < 100; i++) {
+        if (change(lab, kind, node)) return;
+        lab_run(lab, lab->now_ns + 50 * LAB_MS);
+    }
+    EXPECT("the change is taken", false);
+}
+
+static bool is_at_rest(struct lab *lab)
+{
+    const struct lab_node *leader = lab_leader(lab);
+    if (leader == NULL || !metadata_log_leads(leader->log)) return false;
+    const struct raft_configuration *list = raft_configuration(leader->log->raft);
+    const uint64_t last = raft_last_index(leader->log->raft);
+
+    if (!raft_configuration_is_committed(leader->log->raft) || raft_configuration_is_joint(list)) return false;
+    for (uint32_t i = 0; i < list->count; i++) {
+        struct lab_node *node = lab_find(lab, member_node(list->members[i].id));
+        if (node == NULL || !node->up || metadata_log_member(node->log) != list->members[i].id) continue;
+        if (image_view(node->image).applied_index != last || raft_leader(node->log->raft) == 0) return false;
+    }
+    return last >= lab->applied_max;
+}
+
+static bool rest(struct lab *lab, uint64_t ms)
+{
+    const uint64_t until_ns = lab->now_ns + ms * LAB_MS;
+
+    while (lab->now_ns < until_ns && lab->violation[0] == 0) {
+        lab_run(lab, lab->now_ns + 20 * LAB_MS);
+        if (is_at_rest(lab)) return true;
+    }
+    return false;
+}
+
+static void expect_peace(struct lab *lab)
+{
+    EXPECT_TEXT("nothing was broken", "", lab->violation);
+}
+
+static void work(struct lab *lab, uint32_t entries)
+{
+    for (uint32_t i = 0; i < entries; i++) {
+        struct lab_node *leader = lab_leader(lab);
+        if (leader != NULL) lab_propose(lab, leader);
+        lab_run(lab, lab->now_ns + lab_draw(lab, 3 * LAB_MS));
+    }
+}
+
+/* The first of them founds, the others are added and, up to `voters`, vote. */
+static struct lab *grown(const struct lab_config *config, uint32_t voters)
+{
+    struct lab *lab = lab_new(config);
+
+    EXPECT("a founder leads", rest(lab, 1000));
+    for (uint32_t i = 1; i < config->nodes; i++) change_surely(lab, RAFT_ADD, &lab->nodes[i]);
+    EXPECT("they follow", rest(lab, 3000));
+    for (uint32_t i = 1; i < voters; i++) change_surely(lab, RAFT_PROMOTE, &lab->nodes[i]);
+    EXPECT("and vote", rest(lab, 3000));
+    return lab;
+}
+
+/* ---- tests ---- */
+
+TEST(one_grows_to_three_and_loses_its_founder)
+{
+    const struct lab_config config = calm(3);
+    struct lab *lab = grown(&config, 3);
+
+    work(lab, 40);
+    EXPECT("rests", rest(lab, 1000));
+    for (uint32_t i = 0; i < 3; i++) {
+        EXPECT_EQ("all are members", STANDING_MEMBER, (int)metadata_log_standing(lab->nodes[i].log));
+        EXPECT_EQ("of the same state", (int64_t)image_digest(lab->nodes[0].image),
+                  (int64_t)image_digest(lab->nodes[i].image));
+    }
+    lab_crash(lab, lab_leader(lab), true);
+    EXPECT("another leads", rest(lab, 3000));
+    work(lab, 20);
+    lab_boot(lab, &lab->nodes[0]);
+    EXPECT("and the founder follows", rest(lab, 3000));
+    EXPECT_EQ("with all that was done without it", (int64_t)image_digest(lab_leader(lab)->image),
+              (int64_t)image_digest(lab->nodes[0].image));
+    expect_peace(lab);
+    lab_free(lab);
+}
+
+TEST(a_node_that_waits_to_be_added_does_nothing)
+{
+    struct lab_config config = calm(2);
+    struct lab *lab = lab_new(&config);
+
+    lab_run(lab, 5000 * LAB_MS);
+    const struct metadata_log *log = lab->nodes[1].log;
+    EXPECT_EQ("open", METADATA_LOG_OPEN, metadata_log_state(log));
+    EXPECT_EQ("it waits", STANDING_WAITS, metadata_log_standing(log));
+    EXPECT("it knows who it is", metadata_log_identity_is_durable(log));
+    EXPECT_EQ("of this node", 2, member_node(metadata_log_member(log)));
+    EXPECT_EQ("founds nothing", 0, (int64_t)raft_last_index(log->raft));
+    EXPECT_EQ("and needs no time", (int64_t)LAB_NEVER, (int64_t)metadata_log_deadline_ns(log, true));
+    const uint64_t member = metadata_log_member(log);
+    lab_crash(lab, &lab->nodes[1], true);
+    lab_boot(lab, &lab->nodes[1]);
+    lab_run(lab, 6000 * LAB_MS);
+    EXPECT("it stays who it is", member == metadata_log_member(lab->nodes[1].log));
+    lab_crash(lab, &lab->nodes[1], true);
+    lab_wipe(lab, &lab->nodes[1]);
+    lab_boot(lab, &lab->nodes[1]);
+    lab_run(lab, 7000 * LAB_MS);
+    EXPECT("with another directory it is somebody else", member != metadata_log_member(lab->nodes[1].log));
+    lab_free(lab);
+}
+
+/* Who was away while the log was cut gets the state, and goes on from it. */
+TEST(who_is_left_behind_gets_the_state)
+{
+    struct lab_config config = calm(3);
+    config.snapshot_entries = 10;
+    config.journal_file_size = 16 << 10;
+    struct lab *lab = grown(&config, 3);
+
+    work(lab, 30);
+    struct lab_node *away = &lab->nodes[2];
+    const struct lab_node *leader = lab_leader(lab);
+    if (away == leader) away = &lab->nodes[1];
+    away->group = 1;
+    work(lab, 120);
+    const uint64_t before = image_view(away->image).applied_index;
+    EXPECT("it is far behind", raft_first_index(lab_leader(lab)->log->raft) > before + 1);
+    away->group = 0;
+    EXPECT("it comes back", rest(lab, 5000));
+    EXPECT("by a snapshot", metadata_log_view(away->log).counters.snapshots_installed > 0);
+    EXPECT("of several chunks", metadata_log_view(away->log).counters.chunks_received > 1);
+    work(lab, 20);
+    EXPECT("and goes on", rest(lab, 5000));
+    lab_crash(lab, away, true);
+    lab_boot(lab, away);
+    EXPECT("also after a crash", rest(lab, 5000));
+    expect_peace(lab);
+    lab_free(lab);
+}
+
+/* An install is cut by a power loss at every one of its orders: the node is what it was, or what it was sent. */
+TEST(an_install_is_cut_anywhere)
+{
+    struct lab_config config = calm(3);
+    config.snapshot_entries = 10;
+    config.journal_file_size = 16 << 10;
+
+    for (uint32_t orders = 0; orders < 40; orders++) {
+        config.seed = orders + 1;
+        struct lab *lab = grown(&config, 3);
+        work(lab, 20);
+        struct lab_node *away = lab_leader(lab) == &lab->nodes[2] ? &lab->nodes[1] : &lab->nodes[2];
+        away->group = 1;
+        work(lab, 80);
+        away->group = 0;
+        for (int i = 0; i < 4000 && away->log->install.state == INSTALL_IDLE; i++) {
+            lab_run(lab, lab->now_ns + LAB_MS / 4);
+        }
+        EXPECT("it is being sent the state", away->log->install.state != INSTALL_IDLE);
+        lab_run(lab, lab->now_ns + orders * LAB_MS / 8);
+        lab_crash(lab, away, true);
+        lab_boot(lab, away);
+        EXPECT("it comes back", rest(lab, 5000));
+        work(lab, 20);
+        EXPECT("and goes on", rest(lab, 5000));
+        expect_peace(lab);
+        lab_free(lab);
+    }
+}
+
+/* ---- chaos ---- */
+
+enum deed { CRASH_ANY, CRASH_LEADER, KILL, RESTART, WIPE, CUT, HEAL, HAND_OVER, STALL, FULL, RELIEVE, DEED_COUNT };
+
+struct mood {
+    uint32_t weights[DEED_COUNT], sum;
+    uint64_t pause_ns;
+    uint32_t changes; /* of members, per mille of moments */
+};
+
+static struct lab_config draw_config(uint64_t seed)
+{
+    struct prng prng;
+    prng_init(&prng, seed, 1);
+    const bool storm = prng_chance(&prng, 1, 5);
+    return (struct lab_config){
+        .seed = seed,
+        .nodes = 3 + (uint32_t)prng_below(&prng, 4),
+        .loss = (uint32_t)prng_below(&prng, storm ? 200 : 60),
+        .duplicate = (uint32_t)prng_below(&prng, 60),
+        .delay_ns = LAB_MS / 10 + prng_below(&prng, (storm ? 60 : 5) * LAB_MS),
+        .disk_ns = LAB_MS / 20 + prng_below(&prng, 3 * LAB_MS),
+        .late = (uint32_t)prng_below(&prng, 40),
+        .snapshot_entries = 4 + (uint32_t)prng_below(&prng, 40),
+        .journal_file_size = 16u << (10 + prng_below(&prng, 3)),
+        .prints = getenv("LAB_PRINT") != NULL,
+    };
+}
+
+static struct mood draw_mood(struct lab *lab)
+{
+    struct mood mood = { .pause_ns = 5 * LAB_MS + lab_draw(lab, 200 * LAB_MS) };
+
+    for (uint32_t i = 0; i < DEED_COUNT; i++) {
+        mood.weights[i] = lab_chance(lab, 600) ? 1 + (uint32_t)lab_draw(lab, 10) : 0;
+    }
+    mood.changes = lab_chance(lab, 800) ? (uint32_t)lab_draw(lab, 60) : 0;
+    mood.weights[WIPE] = mood.weights[WIPE] > 0;
+    /* What falls is picked up again, or soon nothing is left to test. */
+    mood.weights[RESTART] = 2 * (mood.weights[CRASH_ANY] + mood.weights[CRASH_LEADER] + mood.weights[KILL]) + 1;
+    mood.weights[HEAL] = mood.weights[CUT] + 1;
+    mood.weights[RELIEVE] = 2 * mood.weights[FULL];
+    for (uint32_t i = 0; i < DEED_COUNT; i++) mood.sum += mood.weights[i];
+    return mood;
+}
+
+static void cut_network(struct lab *lab)
+{
+    const uint64_t how = lab_draw(lab, 4);
+    struct lab_node *node = lab_any(lab);
+
+    if (how == 0) {
+        for (uint32_t i = 0; i < lab->config.nodes; i++) lab->nodes[i].group = (uint32_t)lab_draw(lab, 2);
+    } else if (how == 1) node->group = 2;
+    else if (how == 2) node->deaf = true;
+    else node->mute = true;
+}
+
+/* Up to two changes at once, most of which make sense. */
+static void change_members(struct lab *lab)
+{
+    struct lab_node *leader = lab_leader(lab);
+    struct raft_change changes[2];
+    uint32_t count = 0;
+
+    if (leader == NULL) return;
+    const struct raft_configuration *list = raft_configuration(leader->log->raft);
+    const bool grow = lab_chance(lab, 700);
+    const uint32_t first = (uint32_t)lab_draw(lab, lab->config.nodes);
+    for (uint32_t i = 0; i < lab->config.nodes && count < 2; i++) {
+        struct lab_node *node = &lab->nodes[(first + i) % lab->config.nodes];
+        if (!node->up || metadata_log_state(node->log) != METADATA_LOG_OPEN) continue;
+        const uint64_t id = metadata_log_member(node->log);
+        const struct raft_member *member = raft_configuration_find(list, id);
+        const bool voter = member != NULL && (member->flags & RAFT_VOTER) != 0;
+        if (lab_chance(lab, 300) || !metadata_log_identity_is_durable(node->log)) continue;
+        if (member == NULL && metadata_log_standing(node->log) != STANDING_WAITS) continue;
+        struct raft_change change = { RAFT_ADD,
+                                      id,
+                                      { (const uint8_t *)node->address, (uint32_t)strlen(node->address) } };
+        if (member != NULL && !voter) change.kind = grow ? RAFT_PROMOTE : RAFT_REMOVE;
+        if (voter) change.kind = lab_chance(lab, 500) ? RAFT_REMOVE : RAFT_DEMOTE;
+        if (member != NULL && voter == grow) continue;
+        changes[count++] = change;
+    }
+    if (count == 0) return;
+    lab->stats.changes += metadata_log_change(leader->log, changes, count) == RAFT_ACCEPTED;
+    lab_after(lab, leader);
+}
+
+/* A disk is wiped only where that cannot cost a majority its memory: of a node that votes in nobody's list. */
+static bool may_be_wiped(struct lab *lab, uint64_t member)
+{
+    for (uint32_t i = 0; i < lab->config.nodes; i++) {
+        const struct lab_node *other = &lab->nodes[i];
+        if (!other->up || metadata_log_state(other->log) != METADATA_LOG_OPEN) return false;
+        const struct raft *raft = other->log->raft;
+        const struct raft_configuration *lists[] = { &raft->in_force, &raft->previous };
+        for (uint32_t k = 0; k < 2; k++) {
+            const struct raft_member *listed = raft_configuration_find(lists[k], member);
+            if (listed != NULL && listed->flags != 0) return false;
+        }
+    }
+    return true;
+}
+
+static void wipe(struct lab *lab, struct lab_node *node)
+{
+    if (!node->up || metadata_log_state(node->log) != METADATA_LOG_OPEN) return;
+    const uint64_t member = metadata_log_member(node->log);
+    if (!may_be_wiped(lab, member)) return;
+    lab_crash(lab, node, true);
+    lab_wipe(lab, node);
+    lab_boot(lab, node);
+}
+
+static void disturb(struct lab *lab, const struct mood *mood)
+{
+    struct lab_node *node = lab_any(lab), *leader = lab_leader(lab);
+    uint64_t at = lab_draw(lab, mood->sum);
+    uint32_t deed = 0;
+
+    for (; at >= mood->weights[deed]; deed++) at -= mood->weights[deed];
+    switch ((enum deed)deed) {
+    case CRASH_ANY:
+        if (node->up) lab_crash(lab, node, true);
+        break;
+    case CRASH_LEADER:
+        if (leader != NULL) lab_crash(lab, leader, true);
+        break;
+    case KILL:
+        if (node->up) lab_crash(lab, node, false);
+        break;
+    case RESTART:
+        if (!node->up) lab_boot(lab, node);
+        break;
+    case WIPE: wipe(lab, node); break;
+    case CUT: cut_network(lab); break;
+    case HEAL: lab_heal(lab); break;
+    case HAND_OVER:
+        if (leader == NULL) break;
+        metadata_log_transfer(leader->log, lab_chance(lab, 500) || !node->up ? 0 : metadata_log_member(node->log));
+        lab_after(lab, leader);
+        break;
+    case STALL:
+        if (node->disk_due_ns != LAB_NEVER) node->disk_due_ns += lab_draw(lab, 600 * LAB_MS);
+        break;
+    case FULL: node->disk->full = node->up && metadata_log_state(node->log) == METADATA_LOG_OPEN; break;
+    case RELIEVE:
+        for (uint32_t i = 0; i < lab->config.nodes; i++) lab->nodes[i].disk->full = false;
+        break;
+    case DEED_COUNT: break;
+    }
+}
+
+static bool come_to_rest(struct lab *lab)
+{
+    lab->config.loss = 0;
+    lab->config.duplicate = 0;
+    lab->config.late = 0;
+    lab->config.corrupt = 0;
+    lab->config.delay_ns = MIN(lab->config.delay_ns, 5 * LAB_MS);
+    lab_heal(lab);
+    for (uint32_t i = 0; i < lab->config.nodes; i++) {
+        if (!lab->nodes[i].up) lab_boot(lab, &lab->nodes[i]);
+    }
+    const uint64_t before = lab->applied_max;
+    for (int i = 0; i < 400 && lab->violation[0] == 0; i++) {
+        lab_run(lab, lab->now_ns + 50 * LAB_MS);
+        if (lab->applied_max > before && is_at_rest(lab)) return true;
+        struct lab_node *leader = lab_leader(lab);
+        if (leader != NULL && lab->applied_max == before) lab_propose(lab, leader);
+    }
+    return false;
+}
+
+/* Where everybody stands, for who looks for the reason. */
+static void say_nodes(struct lab *lab)
+{
+    for (uint32_t i = 0; i < lab->config.nodes; i++) {
+        const struct lab_node *node = &lab->nodes[i];
+        if (!lab->config.prints || !node->up) continue;
+        const struct metadata_log *log = node->log;
+        const struct metadata_log_view view = metadata_log_view(log);
+        fprintf(
+            stderr,
+            "node %d: state %d role %d term %d applied %d committed %d entries %d..%d snapshot %d (%d) install %d "
+            "journal %d of %d (%d shared, busy %d, stalled %d) tail %d of %d fits %d waits %d leader %d stored %d\n",
+            node->id, (int)metadata_log_state(log), (int)raft_role(log->raft), (int)view.term,
+            (int)image_view(node->image).applied_index, (int)view.commit_index, (int)raft_first_index(log->raft),
+            (int)view.last_index, (int)view.snapshot_index, (int)log->snapshot, (int)log->install.state,
+            (int)view.journal_used, (int)view.journal_max, (int)log->journal_shared_size, journal_is_busy(log->journal),
+            journal_is_stalled(log->journal), (int)tail_used_size(log->tail), (int)log->tail_memory_size,
+            metadata_entries_fit(log), log->proposer_waits, member_node(view.leader),
+            (int)log->raft->storage.stored_index);
+    }
+}
+
+static unsigned long long running_seed;
+
+static void on_abort(int signal_number)
+{
+    fprintf(stderr, "seed %llu\n", running_seed);
+    signal(signal_number, SIG_DFL);
+}
+
+static bool run_seed(uint64_t seed, uint32_t corrupt)
+{
+    struct lab_config config = draw_config(seed);
+
+    running_seed = seed;
+    config.corrupt = corrupt;
+    struct lab *lab = lab_new(&config);
+    const struct mood mood = draw_mood(lab);
+    uint64_t next_ns = mood.pause_ns;
+
+    while (lab->now_ns < 6000 * LAB_MS && lab->violation[0] == 0) {
+        lab_run(lab, lab->now_ns + 1 + lab_draw(lab, 15 * LAB_MS));
+        struct lab_node *leader = lab_leader(lab), *node = lab_any(lab);
+        if (leader != NULL && lab_chance(lab, 600)) lab_propose(lab, leader);
+        if (node->up && lab_chance(lab, 100)) lab_read(lab, node);
+        const uint32_t changes = lab->now_ns < 500 * LAB_MS ? 300 : mood.changes; /* a founder is not alone for long */
+        if (lab_chance(lab, changes)) change_members(lab);
+        if (lab->now_ns < next_ns) continue;
+        next_ns = lab->now_ns + lab_draw(lab, 2 * mood.pause_ns);
+        disturb(lab, &mood);
+    }
+    if (corrupt == 0 && lab->violation[0] == 0 && !come_to_rest(lab)) lab_violate(lab, "it does not come to rest");
+    if (lab->violation[0] != 0) say_nodes(lab);
+    const bool good = lab->violation[0] == 0;
+    if (!good) {
+        fprintf(stderr, "seed %llu at %llu ms: %s\n", (unsigned long long)seed,
+                (unsigned long long)(lab->now_ns / LAB_MS), lab->violation);
+    }
+    lab_free(lab);
+    return good;
+}
+
+static void seeds(unsigned long long *from, unsigned long long *to)
+{
+    const char *asked = getenv("LAB_SEEDS");
+    if (asked != NULL && sscanf(asked, "%llu..%llu", from, to) == 1) *to = *from;
+}
+
+TEST(chaos)
+{
+    unsigned long long from = 1, to = 60, failed = 0;
+
+    signal(SIGABRT, on_abort);
+    seeds(&from, &to);
+    for (unsigned long long seed = from; seed <= to && failed < 10; seed++) {
+        if (!run_seed(seed, 0)) failed++;
+#ifdef CHRONIK_MUTANTS
+        if (failed > 0) {
+            fprintf(stderr, "killed by seed %llu\n", seed);
+            break;
+        }
+#endif
+    }
+    EXPECT_EQ("every seed is clean", 0, failed);
+    if (getenv("LAB_SEEDS") == NULL) return;
+    printf("steps %llu messages %llu crashes %llu wipes %llu proposed %llu applied %llu installs %llu leaders %llu "
+           "changes %llu reads %llu\n",
+           (unsigned long long)lab_total.steps, (unsigned long long)lab_total.messages,
+           (unsigned long long)lab_total.crashes, (unsigned long long)lab_total.wipes,
+           (unsigned long long)lab_total.proposed, (unsigned long long)lab_total.applied,
+           (unsigned long long)lab_total.installs, (unsigned long long)lab_total.leaders,
+           (unsigned long long)lab_total.changes, (unsigned long long)lab_total.reads);
+#ifdef CHRONIK_MUTANTS
+    printf("mutant reached %llu\n", (unsigned long long)mutant_reached);
+#endif
+}
+
+/* Members that say anything: whole frames with bits changed. A node may be led astray, but it fails no CHECK. */
+TEST(chaos_with_lies)
+{
+    unsigned long long from = 1, to = 20, failed = 0;
+
+    signal(SIGABRT, on_abort);
+    seeds(&from, &to);
+    for (unsigned long long seed = from; seed <= to && failed < 10; seed++) {
+        if (!run_seed(seed, 5 + (uint32_t)(seed % 50))) failed++;
+    }
+    EXPECT_EQ("every seed is clean", 0, failed);
+}
