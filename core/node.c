@@ -446,7 +446,6 @@ static void route_in(struct node *node, struct effects *effects)
     struct peer_frame frame;
     uint32_t count = 0;
 
-    if (!node->peers_open) return;
     while (node->phase != PHASE_HALTED && peers_next_change(node->peers, &change, effects)) {
         on_peer_change(node, &change, effects);
     }
