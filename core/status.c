@@ -19,6 +19,41 @@ static void metadata_status(const struct node *node, struct node_status *status)
     status->meta_index = (int64_t)controller_applied_index(node->controller);
     status->meta_term = (int64_t)view.term;
     status->meta_commits = view.commits;
+    status->meta_commit_index = view.commit_index;
+    status->meta_entries = view.entries;
+    status->meta_snapshot_index = view.snapshot_index;
+    status->meta_snapshot_size = view.snapshot_size;
+    status->meta_snapshots = view.snapshots;
+    status->voters = view.voters;
+    status->learners = view.members - view.voters;
+    status->wishes = view.wishes;
+    for (uint32_t slot = image_first_broker(image); slot != SLOT_NONE; slot = image_next_broker(image, slot)) {
+        status->fenced_brokers += image_broker(image, slot)->fenced;
+    }
+}
+
+static void cluster_status(const struct node *node, struct node_status *status)
+{
+    const struct metadata_log_counters log = controller_view(node->controller).log;
+
+    status->elections_won = log.elections_won;
+    status->leaders_seen = log.leaders_seen;
+    status->vote_requests = log.vote_requests_sent;
+    status->appends = log.appends_sent;
+    status->heartbeats = log.heartbeats_sent;
+    status->snapshots_sent = log.snapshots_sent;
+    status->snapshots_installed = log.snapshots_installed;
+    status->frames_lost = log.frames_lost;
+    status->frames_refused = node->frames_refused + log.frames_malformed + log.frames_stray + log.frames_impossible;
+    if (node->peers == NULL) return;
+    const struct peers_counters *peers = peers_counters(node->peers);
+    status->peer_links = (uint32_t)peers->links_up;
+    status->frames_lost += peers->full;
+    status->peer_dials = peers->dials;
+    status->peer_misses = peers->misses;
+    status->peers_turned_away = peers->turned_away;
+    status->peer_received_size = peers->received_size;
+    status->peer_sent_size = peers->sent_size;
 }
 
 static void partition_status(const struct node *node, struct node_status *status)
@@ -178,6 +213,7 @@ void node_status(const struct node *node, struct node_status *status)
     broker_status(node, status);
     if (node->phase < PHASE_REGISTERING) return;
     metadata_status(node, status);
+    cluster_status(node, status);
     partition_status(node, status);
     log_status(node, status);
 }

@@ -51,6 +51,15 @@ struct node_status {
     bool disk_full;     /* produces are refused until there is space */
     int64_t meta_index; /* applied */
     int64_t meta_term;
+    uint64_t meta_commit_index;
+    uint64_t meta_entries;        /* in the log above the newest snapshot */
+    uint64_t meta_snapshot_index; /* of that snapshot; 0: none was taken */
+    uint64_t meta_snapshot_size;
+    uint32_t voters;
+    uint32_t learners;
+    uint32_t fenced_brokers; /* that are registered, and not counted on just now */
+    uint32_t peer_links;     /* to and from other nodes */
+    uint32_t wishes;         /* changes of metadata that this node waits for */
 
     /* counters */
     struct status_api apis[STATUS_API_KEYS_MAX];
@@ -61,9 +70,21 @@ struct node_status {
     uint64_t fetched_size;
     uint64_t produces_failed; /* partitions of produce requests that were answered with an error */
     uint64_t fetches_failed;
-    uint64_t throttles;     /* times that reading from a link was held back for want of memory */
-    uint64_t commit_rounds; /* journal rounds that became durable */
-    uint64_t meta_commits;  /* metadata records committed */
+    uint64_t throttles;      /* times that reading from a link was held back for want of memory */
+    uint64_t commit_rounds;  /* journal rounds that became durable */
+    uint64_t meta_commits;   /* metadata records committed */
+    uint64_t meta_snapshots; /* taken */
+    uint64_t elections_won;
+    uint64_t leaders_seen; /* changes of who leads the metadata, as far as this node heard */
+    uint64_t vote_requests;
+    uint64_t appends;    /* sent with entries */
+    uint64_t heartbeats; /* sent without */
+    uint64_t snapshots_sent;
+    uint64_t snapshots_installed;
+    uint64_t frames_lost;    /* frames for other nodes that found no room or no link */
+    uint64_t frames_refused; /* frames of other nodes that say what cannot be, or nothing that we know */
+    uint64_t peer_dials, peer_misses, peers_turned_away;
+    uint64_t peer_received_size, peer_sent_size;
     uint64_t segments_rolled;
     uint64_t segments_deleted;
     uint64_t links_opened;

@@ -178,6 +178,51 @@ static void add_node(struct page *page, const struct node_status *status)
     for (uint32_t i = 0; i < COUNT_OF(figures); i++) add_figure(page, &figures[i]);
 }
 
+static void add_of_node(struct page *page, const struct node_status *status, const struct figure *figure)
+{
+    page_add(page, "# HELP %s %s\n# TYPE %s %s\n%s{node_id=\"%d\"} %" PRIu64 "\n", figure->name, figure->help,
+             figure->name, figure->type, figure->name, status->node_id, figure->value);
+}
+
+/* Of the group that agrees on the metadata, and of the links between nodes. */
+static void add_cluster(struct page *page, const struct node_status *status)
+{
+    const struct figure figures[] = {
+        { "raft_leader_elections_total", "counter", "Elections that this node won.", status->elections_won },
+        { "raft_leader_changes_total", "counter", "Changes of the leader that this node heard of.",
+          status->leaders_seen },
+        { "raft_append_entries_total", "counter", "Messages with entries, sent.", status->appends },
+        { "raft_vote_requests_total", "counter", "Requests for votes, sent.", status->vote_requests },
+        { "raft_heartbeats_total", "counter", "Messages without entries, sent.", status->heartbeats },
+        { "raft_log_entries", "gauge", "Entries in the log above the newest snapshot.", status->meta_entries },
+        { "raft_current_term", "gauge", "Term.", (uint64_t)status->meta_term },
+        { "raft_commit_index", "gauge", "Index up to which entries are committed.", status->meta_commit_index },
+        { "raft_applied_index", "gauge", "Index up to which entries are applied.", (uint64_t)status->meta_index },
+        { "raft_is_leader", "gauge", "1 on the node that leads.", status->is_controller },
+        { "raft_voters", "gauge", "Members that vote.", status->voters },
+        { "raft_learners", "gauge", "Members that only follow.", status->learners },
+        { "raft_snapshot_index", "gauge", "Index of the newest snapshot.", status->meta_snapshot_index },
+        { "raft_snapshot_bytes", "gauge", "Size of the newest snapshot.", status->meta_snapshot_size },
+        { "raft_snapshots_taken_total", "counter", "Snapshots taken.", status->meta_snapshots },
+        { "raft_snapshots_sent_total", "counter", "Snapshots sent to members that were left behind.",
+          status->snapshots_sent },
+        { "raft_snapshots_installed_total", "counter", "Snapshots received and installed.",
+          status->snapshots_installed },
+        { "chronik_fenced_brokers", "gauge", "Brokers that are registered, and fenced.", status->fenced_brokers },
+        { "chronik_wishes", "gauge", "Changes of metadata that this node waits for.", status->wishes },
+        { "chronik_peer_links", "gauge", "Links to other nodes.", status->peer_links },
+        { "chronik_peer_dials_total", "counter", "Links that this node tried to open.", status->peer_dials },
+        { "chronik_peer_misses_total", "counter", "... and that did not come up.", status->peer_misses },
+        { "chronik_peers_turned_away_total", "counter", "Nodes that were refused.", status->peers_turned_away },
+        { "chronik_peer_received_bytes_total", "counter", "Bytes from other nodes.", status->peer_received_size },
+        { "chronik_peer_sent_bytes_total", "counter", "Bytes to other nodes.", status->peer_sent_size },
+        { "chronik_peer_frames_lost_total", "counter", "Frames that found no room or no link.", status->frames_lost },
+        { "chronik_peer_frames_refused_total", "counter", "Frames that say what cannot be.", status->frames_refused },
+    };
+
+    for (uint32_t i = 0; i < COUNT_OF(figures); i++) add_of_node(page, status, &figures[i]);
+}
+
 static void add_host(struct page *page, const struct report_sources *sources)
 {
     const struct net_counts net = net_counts(sources->net);
@@ -268,6 +313,7 @@ void report_metrics(const struct report_sources *sources, const struct node_stat
 {
     add_kafka(page, status);
     add_node(page, status);
+    add_cluster(page, status);
     add_host(page, sources);
     add_process(page, sources);
 }

@@ -53,6 +53,7 @@ static const struct row {
     { "metrics", "GET /metrics HTTP/1.1\r\n\r\n", "200", "\nchronik_connections_accepted_total 0\n" },
     { "under Kafka's names", "GET /metrics HTTP/1.1\r\n\r\n", "200",
       "\nkafka_server_replicamanager_underreplicatedpartitions 0\n" },
+    { "of the group", "GET /metrics HTTP/1.1\r\n\r\n", "200", "\nraft_current_term{node_id=\"1\"} 0\n" },
     { "of the process", "GET /metrics HTTP/1.1\r\n\r\n", "200", "\nprocess_resident_memory_bytes " },
     { "notes are counted", "GET /metrics HTTP/1.1\r\n\r\n", "200", "\nchronik_notes_total{event=\"started\"} 1\n" },
     { "status", "GET /admin/status HTTP/1.1\r\n\r\n", "200", "\"state\": \"serving\"" },

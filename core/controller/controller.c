@@ -317,6 +317,9 @@ struct controller_view controller_view(const struct controller *controller)
         .snapshots = log.snapshots,
         .journal_used = log.journal_used,
         .journal_max = log.journal_max,
+        .voters = log.voters,
+        .members = log.members,
+        .log = log.counters,
         .disk_full = log.disk_full,
     };
 }

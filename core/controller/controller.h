@@ -23,6 +23,7 @@
 #include "base/effect.h"
 #include "codec/errors.h"
 #include "codec/messages.h"
+#include "controller/metadata_log.h"
 #include "controller/wish.h"
 #include "meta/image.h"
 
@@ -272,6 +273,9 @@ struct controller_view {
     uint64_t snapshots; /* taken since the start */
     uint64_t journal_used;
     uint64_t journal_max;
+    uint32_t voters;
+    uint32_t members;
+    struct metadata_log_counters log;
     bool disk_full;
 };
 struct controller_view controller_view(const struct controller *controller);
