@@ -201,6 +201,11 @@ const struct image *node_image(const struct node *node)
     return controller_image(node->controller);
 }
 
+bool node_image_is_whole(const struct node *node)
+{
+    return !controller_is_applying(node->controller);
+}
+
 enum node_state node_state(const struct node *node)
 {
     if (node->phase < PHASE_SERVING) return NODE_STARTING;

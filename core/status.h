@@ -138,6 +138,7 @@ struct image;
 const struct raft *node_raft(const struct node *node);
 struct bytes node_entry(const struct node *node, uint64_t index);
 const struct image *node_image(const struct node *node);
+bool node_image_is_whole(const struct node *node); /* not between two of its states */
 enum node_state node_state(const struct node *node);
 
 #endif

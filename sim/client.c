@@ -283,6 +283,15 @@ static void learn_topic(struct run *run, struct client *client, const struct met
     for (uint32_t i = 0; i < topic->partitions_count; i++) learn_partition(run, client, metadata, topic, i);
 }
 
+static bool all_are_led(const struct client *client)
+{
+    for (uint32_t i = 0; i < client->target_count; i++) {
+        const struct target *target = &client->targets[i];
+        if (target->leader == MACHINE_NONE && !target->judged->gone) return false;
+    }
+    return true;
+}
+
 static void on_all_topics(struct run *run, struct client *client, const struct metadata_response *metadata,
                           const struct asked *asked)
 {
@@ -291,6 +300,7 @@ static void on_all_topics(struct run *run, struct client *client, const struct m
         learn_topic(run, client, metadata, &metadata->topics[i], asked);
     }
     judge_on_listed(&run->judge, asked);
+    client->stale = client->stale || !all_are_led(client);
     client_wake(run, client, 1);
 }
 
@@ -312,12 +322,8 @@ static void on_metadata(struct run *run, struct client *client, struct response 
         learn_topic(run, client, &metadata, &metadata.topics[i], &response->asked);
         if (metadata.topics[i].error_code != ERROR_NONE) complete = false;
     }
-    bool led = true;
-    for (uint32_t i = 0; i < client->target_count; i++) {
-        led = led && (client->targets[i].leader != MACHINE_NONE || client->targets[i].judged->gone);
-    }
     client->ready = client->ready || complete;
-    client->stale = !complete || !led;
+    client->stale = !complete || !all_are_led(client);
     client->listed = false;
     client->tiny = prng_chance(&client->prng, 1, 4) ? 1 + (int32_t)prng_below(&client->prng, 200) : 0;
     /* What is being created or elected will be there a little later. */

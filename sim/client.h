@@ -25,6 +25,7 @@ struct target {
     struct judged_partition *judged;
     uint64_t next_number; /* producer */
     int32_t next_sequence;
+    bool known_there;  /* producer: something of his was acknowledged */
     int64_t position;  /* consumer: offset wanted next */
     int64_t end;       /* consumer: high watermark when it read all of it; -1: not there yet */
     bool start_wanted; /* consumer: its position is out of range */

@@ -239,7 +239,7 @@ static void see_image(struct group *group, struct judge *judge, struct member_se
     if (index == seen->applied_index || index >= INDEXES_MAX) return;
     seen->applied_index = index;
     if (group->applied_index < index) group->applied_index = index;
-    if (look->images == 0 || mix(index, 7) % look->images != 0 || image_is_draining(look->image)) return;
+    if (look->images == 0 || mix(index, 7) % look->images != 0 || !node_image_is_whole(look->node)) return;
     index_known(group, index);
     const uint64_t digest = image_digest(look->image);
     group->images_compared += group->images[index] != 0;

@@ -96,7 +96,7 @@ static void draw_rates(struct fault_rates *rates, struct prng *prng, const struc
 
 static uint32_t draw_nodes(struct prng *prng, const struct wishes *wishes)
 {
-    static const uint32_t some[] = { 1 };
+    static const uint32_t some[] = { 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 3, 3, 3, 3, 3, 2, 4, 5, 5, 7 };
     const uint32_t drawn = some[prng_below(prng, COUNT_OF(some))];
 
     if (wishes->nodes != 0) return wishes->nodes;

@@ -108,7 +108,8 @@ static void later(struct world *world, uint32_t machine, enum happening_kind kin
 
 static bool listens(const struct world *world, const struct machine *machine, uint32_t number, uint8_t listener)
 {
-    if (machine->state != PROCESS_UP || world->net.routes.places[number].refuses_until_ns > world->now_ns) return false;
+    if (machine->state != PROCESS_UP || machine->steps == machine->steps_at_start) return false; /* not yet */
+    if (world->net.routes.places[number].refuses_until_ns > world->now_ns) return false;
     return listener == LISTENER_KAFKA || (machine->config.cluster_enabled && machine->config.peer_links_max > 0);
 }
 

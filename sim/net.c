@@ -263,7 +263,7 @@ void net_put(struct net *net, uint32_t number, uint32_t side, const void *data, 
 
     CHECK(connection->used &&
           (connection->ends[side].state == END_OPEN || connection->ends[side].state == END_DIALING));
-    if (connection->ends[1 - side].state == END_GONE) return; /* closed already: it will be told */
+    if (connection->ends[1 - side].state == END_GONE || connection->flows[1 - side].ended) return; /* it will be told */
     flow_put(net, &connection->flows[1 - side], data, size);
     if (connection->ends[side].state == END_OPEN) add_segment(net, number, 1 - side, size);
 }

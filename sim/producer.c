@@ -49,6 +49,12 @@ static void send_batches(struct run *run, struct client *client, struct session 
         batches[i]->in_flight = true;
         batches[i]->machine = session->machine;
         batches[i]->epoch = target->leader_epoch;
+        if (run->trace != NULL) {
+            fprintf(run->trace, "[%12.6f]   producer %u sends %u..%llu of topic-%u-%d to n%u, request %llu\n",
+                    (double)run->world.now_ns / 1e9, client->number, (uint32_t)batches[i]->first_number,
+                    (unsigned long long)batches[i]->first_number + batches[i]->count - 1, target->topic, target->index,
+                    session->machine + 1, (unsigned long long)client->next_request);
+        }
         topic_name(target->topic, names[i]);
         partitions[i] = (struct produce_request_partition){ .index = target->index,
                                                             .records = { batches[i]->bytes, batches[i]->size } };
@@ -81,7 +87,8 @@ static bool has_producer_id(struct run *run, struct client *client)
 }
 
 /* Whether a batch for the partition may go to its leader: what was sent to another one before must be settled first, or
- * the two could overtake each other. */
+ * the two could overtake each other. And a partition that knows nothing of a producer takes him as he comes, as Kafka's
+ * do: so the first batch goes alone, or a second one could be taken for it while the first meets an error. */
 static bool may_send(const struct client *client, uint32_t target)
 {
     const uint32_t leader = client->targets[target].leader;
@@ -89,7 +96,8 @@ static bool may_send(const struct client *client, uint32_t target)
     if (leader == MACHINE_NONE) return false;
     for (uint32_t i = 0; i < client->outstanding_count && client->idempotent; i++) {
         const struct outstanding *batch = &client->outstanding[i];
-        if (batch->target == target && (!batch->in_flight || batch->machine != leader)) return false;
+        if (batch->target != target) continue;
+        if (!batch->in_flight || batch->machine != leader || !client->targets[target].known_there) return false;
     }
     return true;
 }
@@ -216,6 +224,7 @@ static void on_acked(struct run *run, struct client *client, uint32_t at, int64_
     const struct target *target = &client->targets[batch->target];
     const bool sent_again = batch->sent_again;
 
+    client->targets[batch->target].known_there = true;
     for (uint32_t i = 0; i < batch->count; i++) {
         const struct made made = { .producer = client->number,
                                    .sitting = batch->sitting,
@@ -255,8 +264,9 @@ static bool on_partition(struct run *run, struct client *client, uint64_t reques
             continue;
         if (strcmp(name, topic) != 0) continue;
         if (run->trace != NULL && partition->error_code != ERROR_NONE) {
-            fprintf(run->trace, "[%12.6f]   producer %u is told %s for %s-%d\n", (double)run->world.now_ns / 1e9,
-                    client->number, error_name(partition->error_code), name, partition->index);
+            fprintf(run->trace, "[%12.6f]   producer %u is told %s for %u.. of %s-%d, request %llu\n",
+                    (double)run->world.now_ns / 1e9, client->number, error_name(partition->error_code),
+                    (uint32_t)batch->first_number, name, partition->index, (unsigned long long)request);
         }
         if (partition->error_code == ERROR_NONE) {
             on_acked(run, client, at, partition->base_offset);

@@ -95,6 +95,18 @@ void run_on_orders(struct world *world, uint32_t machine, const struct effects *
     if (run->trace != NULL) trace_orders(run->trace, world->now_ns, machine, effects);
 }
 
+/* What each node believes, for whoever has to find out which of them is wrong. */
+static void trace_images(const struct run *run)
+{
+    static char memory[64 << 10];
+
+    for (uint32_t i = 0; i < run->world.machine_count; i++) {
+        struct text text = text_in(memory, sizeof memory);
+        image_format(node_image(run->world.machines[i]->node), &text);
+        fprintf(run->trace, "--- image of node %u\n%.*s\n", i + 1, (int)text.size, memory);
+    }
+}
+
 void run_on_stepped(struct world *world, uint32_t number)
 {
     struct run *run = world->run;
@@ -109,7 +121,9 @@ void run_on_stepped(struct world *world, uint32_t number)
 
     group_on_step(&run->group, &run->judge, &look);
     run->judge.index = run->group.applied_index;
-    if (run->judge.broken != RULE_NONE) world->ended = true;
+    if (run->judge.broken == RULE_NONE) return;
+    world->ended = true;
+    if (run->trace != NULL && run->judge.broken == RULE_O6) trace_images(run);
 }
 
 /* A deadline that is due again and again, while nothing else happens: a host would burn a core. */
@@ -241,14 +255,42 @@ static void enter(struct run *run, enum phase phase)
     }
 }
 
+/* Whom the first client that waits is waiting for. */
+static void tell_waiting(const struct run *run, char *text, uint32_t size)
+{
+    static const char *const kinds[] = { "producer", "consumer", "administrator" };
+    uint32_t used = 0;
+
+    text[0] = 0;
+    for (uint32_t i = 0; i < run->client_count; i++) {
+        const struct client *client = run->clients[i];
+        if (client_is_done(run, client)) continue;
+        used = (uint32_t)snprintf(text, size, "%s %u waits", kinds[client->kind], i);
+        if (!client->ready) used += (uint32_t)snprintf(text + used, size - used, " for metadata");
+        for (uint32_t j = 0; j < client->session_count && used + 40 < size; j++) {
+            const struct session *session = &client->sessions[j];
+            if (session->wire == WIRE_NONE || session->pending_count == 0) continue;
+            used += (uint32_t)snprintf(text + used, size - used, " for %u answers of n%u", session->pending_count,
+                                       session->machine + 1);
+        }
+        for (uint32_t j = 0; j < client->target_count && used + 60 < size && client->kind == CLIENT_CONSUMER; j++) {
+            const struct target *target = &client->targets[j];
+            if (target->judged->gone || target->end >= 0) continue;
+            used += (uint32_t)snprintf(text + used, size - used, ", topic-%u-%d at %lld of n%u", target->topic,
+                                       target->index, (long long)target->position, target->leader + 1);
+        }
+        return;
+    }
+}
+
 static void stuck(struct run *run)
 {
     static const char *const names[] = { "chaos", "healing", "verifying", "stopping", "verifying again", "done" };
     const struct world *world = &run->world;
-    char nodes[160] = "";
-    uint32_t waiting = 0, size = 0;
+    char nodes[160] = "", clients[200];
+    uint32_t size = 0;
 
-    for (uint32_t i = 0; i < run->client_count; i++) waiting += !client_is_done(run, run->clients[i]);
+    tell_waiting(run, clients, sizeof clients);
     for (uint32_t i = 0; i < world->machine_count && size + 40 < sizeof nodes; i++) {
         const struct machine *machine = world->machines[i];
         const char *state = machine->state != PROCESS_UP ? "down" : serves(machine) ? "serves" : "starts";
@@ -256,8 +298,8 @@ static void stuck(struct run *run)
                                    (unsigned long long)image_view(node_image(machine->node)).applied_index,
                                    raft_role(node_raft(machine->node)) == RAFT_LEADER ? " leading" : "");
     }
-    judge_violated(&run->judge, RULE_L, "nothing came to rest while %s: %u clients wait, committed %llu;%s",
-                   names[run->phase], waiting, (unsigned long long)run->group.commit_index, nodes);
+    judge_violated(&run->judge, RULE_L, "nothing came to rest while %s: committed %llu;%s; %s", names[run->phase],
+                   (unsigned long long)run->group.commit_index, nodes, clients);
     run->world.ended = true;
 }
 

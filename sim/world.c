@@ -152,6 +152,7 @@ static void end_process(struct world *world, uint32_t number, bool dark)
     if (machine->state == PROCESS_DOWN) return;
     machine->state = PROCESS_DOWN;
     machine->deadline_generation++;
+    machine->paused_until_ns = 0; /* it was the process that stood still */
     disk_kill(&machine->disk);
     links_kill(world, number, dark);
 }
@@ -166,6 +167,19 @@ void world_lose_power(struct world *world, uint32_t number, enum loss loss, bool
     end_process(world, number, dark);
     world->net.routes.places[number].dark = dark;
     disk_lose_power(&world->machines[number]->disk, loss);
+}
+
+void world_wipe(struct world *world, uint32_t number)
+{
+    struct disk *disk = &world->machines[number]->disk;
+
+    end_process(world, number, false);
+    const struct disk old = *disk;
+    disk_free(disk);
+    disk_init(disk, world->seed ^ world->now_ns, STREAM_DISK + number);
+    disk->write_latency_ns = old.write_latency_ns;
+    disk->read_latency_ns = old.read_latency_ns;
+    disk->sync_latency_ns = old.sync_latency_ns;
 }
 
 void world_ask_stop(struct world *world, uint32_t number)

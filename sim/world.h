@@ -105,6 +105,9 @@ void world_kill(struct world *world, uint32_t machine); /* the process; the mach
 void world_lose_power(struct world *world, uint32_t machine, enum loss loss, bool dark);
 void world_ask_stop(struct world *world, uint32_t machine);
 
+/* The process dies, and the machine gets a new disk with nothing on it. */
+void world_wipe(struct world *world, uint32_t machine);
+
 /* ---- wires: connections from the client's side ---- */
 uint32_t world_connect(struct world *world, uint32_t client, uint32_t machine);
 void world_write(struct world *world, uint32_t wire, const void *data, uint32_t size);

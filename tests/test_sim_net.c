@@ -406,6 +406,18 @@ TEST(a_connection_that_is_reset_ends_at_both_ends)
     end();
 }
 
+TEST(nothing_comes_behind_what_a_reset_has_lost)
+{
+    begin();
+    const uint32_t number = connected();
+    for (uint32_t i = 0; i < 50; i++) net_put(&net, number, 0, "before ", 7);
+    net_reset(&net, number);
+    net_put(&net, number, 0, "after", 5);
+    run_until(net.now_ns + 1000 * MS);
+    EXPECT("all of the old bytes or none, and no new ones", seen.got_size[1] == 0 || seen.got_size[1] == 350);
+    end();
+}
+
 TEST(what_belongs_to_one_connection_shifts_nothing_elsewhere)
 {
     uint64_t arrival_ns[2];

@@ -293,6 +293,11 @@ const struct raft *controller_raft(const struct controller *controller)
     return metadata_log_raft(controller->log);
 }
 
+bool controller_is_applying(const struct controller *controller)
+{
+    return metadata_log_is_applying(controller->log);
+}
+
 struct bytes controller_entry(const struct controller *controller, uint64_t index)
 {
     return metadata_log_payload(controller->log, index);

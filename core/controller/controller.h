@@ -284,6 +284,7 @@ struct controller_view controller_view(const struct controller *controller);
 struct raft;
 const struct raft *controller_raft(const struct controller *controller);
 struct bytes controller_entry(const struct controller *controller, uint64_t index);
+bool controller_is_applying(const struct controller *controller); /* the image is between two of its states */
 
 void controller_check(const struct controller *controller);
 

@@ -418,6 +418,11 @@ enum applied metadata_log_apply(struct metadata_log *log, struct image_change *c
     return APPLIED_NOTHING;
 }
 
+bool metadata_log_is_applying(const struct metadata_log *log)
+{
+    return log->applying.active || image_is_draining(log->image) || log->install.state == INSTALL_CONVERGING;
+}
+
 /* ---- proposing ---- */
 
 uint64_t metadata_log_first_index(const struct metadata_log *log)

@@ -141,6 +141,9 @@ struct applied_entry {
 /* Applies the next record of what is committed. */
 enum applied metadata_log_apply(struct metadata_log *log, struct image_change *change, struct applied_entry *entry);
 
+/* The image is between two of its states: an entry, or a snapshot from the leader, is applied in part. */
+bool metadata_log_is_applying(const struct metadata_log *log);
+
 /* ---- proposing ---- */
 
 /* The first index of this life: what lies below was on disk when we started, committed or not. */
