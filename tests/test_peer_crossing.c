@@ -71,7 +71,7 @@ TEST(half_a_link_does_not_keep_a_new_one_out)
         struct world *world = world_new(2);
         const int32_t other = 3 - row->dialed_by, torn_other = 3 - row->torn_at;
         peers_seek(room(world, row->dialed_by), 0, other, world_address(other, false));
-        world_run(world, 6000);
+        world_run(world, 6500); /* between two signs of life */
         peers_seek_end(room(world, row->dialed_by));
         EXPECT(row->why, world_is_up(world, 1, 2, PEER_CONTROL));
         if (row->seeks) peers_seek(room(world, row->torn_at), 1, 0, world_address(torn_other, false));
@@ -122,6 +122,7 @@ TEST(who_comes_back_is_linked_soon)
             EXPECT(row->why, uuid_equal(&view.incarnation, &node->identity.incarnation));
             EXPECT_EQ(row->why, node->identity.member_id, view.member_id);
             EXPECT(row->why, world_is_up(world, row->node, other, PEER_CONTROL));
+            if (!row->with_other_data) EXPECT_EQ("at the first call", 0, node->misses);
             peers_seek_end(room(world, row->node));
             peers_forget(room(world, other), row->node);
             world_run(world, 5000);

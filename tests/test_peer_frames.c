@@ -416,7 +416,7 @@ TEST(what_may_come_on_a_live_link)
         fill(row->size, 1);
         memcpy(frame + WIRE_HEAD_SIZE, bytes, row->size);
         head.crc = crc32c(frame_crc_begin(head.kind, head.checked), bytes, head.checked);
-        frame_head_write(frame, &head);
+        wire_head_write(frame, &head);
         inject(world, 2, frame, head.size);
         world_run(world, 100);
         EXPECT_EQ(row->why, row->right ? 0 : 1, world->nodes[2].downs);

@@ -407,9 +407,11 @@ TEST(a_cluster_is_joined_later)
     world_link(world, 1, 3);
     world_run(world, 100);
     EXPECT_EQ("whoever is of none", 2, peers_counters(room(world, 1))->links_up);
+    const uint32_t downs = world->nodes[1].downs;
     peers_set_cluster(room(world, 1), &own);
     world_run(world, 100);
     EXPECT("stays with whoever is of none", world_is_up(world, 1, 2, PEER_CONTROL));
+    EXPECT_EQ("one link is over", 1, world->nodes[1].downs - downs);
     EXPECT("and leaves the others", !world_is_up(world, 1, 3, PEER_CONTROL));
     EXPECT_EQ("because", PEER_WRONG_CLUSTER, world->nodes[1].last_down.reason);
     world_free(world);
@@ -455,5 +457,40 @@ TEST(there_are_only_so_many_nodes)
     peers_forget(room(world, 2), 15);
     world_run(world, 1500);
     EXPECT("when one is forgotten there is room", world_is_up(world, 1, 2, PEER_CONTROL));
+    world_free(world);
+}
+
+TEST(who_came_and_went_is_forgotten)
+{
+    struct world *world = world_new(2);
+    struct world_node *caller = &world->nodes[1];
+
+    for (int32_t id = 10; id < 60; id++) {
+        caller->config.node_id = id;
+        caller->identity.member_id = (uint64_t)id << 24 | 1;
+        world_start(world, 1, (uint32_t)id);
+        peers_seek(caller->peers, 0, 2, world_address(2, false));
+        world_run(world, 20);
+        EXPECT("each is taken", world_is_up(world, 2, id, PEER_CONTROL));
+        world_kill(world, 1);
+        world_run(world, 20);
+    }
+    world_free(world);
+}
+
+TEST(who_speaks_need_not_say_that_he_lives)
+{
+    struct world *world = world_new(2);
+
+    world_link(world, 1, 2);
+    world_run(world, 100);
+    const uint64_t before = peers_counters(room(world, 1))->frames_out;
+    for (uint32_t i = 0; i < 100; i++) {
+        world_send(world, 1, 2, PEER_CONTROL, 1, "beat", 4);
+        world_run(world, 100);
+    }
+    EXPECT_EQ("nothing else is sent", 100, peers_counters(room(world, 1))->frames_out - before);
+    const uint64_t other = peers_counters(room(world, 2))->frames_out;
+    EXPECT("who is silent says it", other > 8 && other < 14);
     world_free(world);
 }
