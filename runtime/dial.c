@@ -1,6 +1,7 @@
 #include "dial.h"
 
 #include "base/check.h"
+#include "base/hash.h"
 #include "log.h"
 #include "stream.h"
 
@@ -26,7 +27,7 @@ struct dial {
     bool poll_open;
     int fd; /* being connected, while poll_open */
     uint32_t tried, refused;
-    int error, last_error; /* errno, or a libuv code below zero */
+    int error; /* errno, or a libuv code below zero */
     bool resolving;
     uint16_t port;
     char host[NI_MAXHOST];
@@ -96,14 +97,27 @@ static void fail(struct dial *dial, int error)
     dial->refused += error == ECONNREFUSED;
 }
 
+/* Attempts are repeated for as long as it takes: an error is logged once for people, its repetitions for those who
+ * debug. True if the last attempt at this address ended otherwise. */
+static bool is_news(struct dial *dial, int error)
+{
+    const struct bytes host = { (const uint8_t *)dial->host, (uint32_t)strlen(dial->host) };
+    const uint64_t address = hash_bytes(dial->port, host);
+    struct dial_end *end = &dial->common->dial_ends[address % DIAL_ENDS];
+    const bool differs = end->address != address || end->error != error;
+
+    *end = (struct dial_end){ address, error };
+    return differs;
+}
+
 static void on_failed(uv_timer_t *timer)
 {
     struct dial *dial = timer->data;
     const char *reason = dial->error < 0 ? uv_strerror(dial->error) : strerror(dial->error);
 
-    log_line(dial->error == dial->last_error ? NOTE_DEBUG : NOTE_WARNING, "unreached", "cannot reach %s:%u: %s",
-             dial->host, dial->port, reason);
-    stream_on_unreached(dial->stream, dial->tried > 0 && dial->refused == dial->tried, dial->error);
+    log_line(is_news(dial, dial->error) ? NOTE_WARNING : NOTE_DEBUG, "unreached", "cannot reach %s:%u: %s", dial->host,
+             dial->port, reason);
+    stream_on_unreached(dial->stream, dial->tried > 0 && dial->refused == dial->tried);
     let_go(dial);
 }
 
@@ -147,6 +161,7 @@ static void on_writable(uv_poll_t *poll, int status, int events)
         close(dial->fd);
         return;
     }
+    (void)is_news(dial, 0);
     struct stream *stream = dial->stream;
     const int fd = dial->fd;
     getpeername(fd, (struct sockaddr *)&address, &size);
@@ -211,8 +226,7 @@ static void on_resolved(uv_getaddrinfo_t *request, int status, struct addrinfo *
     try_next(dial);
 }
 
-struct dial *dial_begin(struct stream_common *common, struct stream *stream, const struct effect_open_link *order,
-                        int last_error)
+struct dial *dial_begin(struct stream_common *common, struct stream *stream, const struct effect_open_link *order)
 {
     struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV | AI_NUMERICHOST };
     struct dial *dial = calloc(1, sizeof *dial);
@@ -221,7 +235,6 @@ struct dial *dial_begin(struct stream_common *common, struct stream *stream, con
     if (dial == NULL) return NULL;
     dial->common = common;
     dial->stream = stream;
-    dial->last_error = last_error;
     dial->port = order->port;
     snprintf(dial->host, sizeof dial->host, "%s", order->host);
     snprintf(service, sizeof service, "%u", order->port);

@@ -14,10 +14,8 @@ struct dial;
 struct stream;
 struct stream_common;
 
-/* NULL: no memory. `last_error` is what the caller's previous attempt ended with: an error is logged once for people,
- * its repetitions for those who debug. */
-struct dial *dial_begin(struct stream_common *common, struct stream *stream, const struct effect_open_link *order,
-                        int last_error);
+/* NULL: no memory. */
+struct dial *dial_begin(struct stream_common *common, struct stream *stream, const struct effect_open_link *order);
 
 /* Nobody waits any more. */
 void dial_end(struct dial *dial);

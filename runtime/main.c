@@ -24,6 +24,7 @@ static void print_usage(FILE *file)
           "\n"
           "  chronik-server start [FLAG VALUE]...   start a node; data is kept in ./data\n"
           "  chronik-server standalone [...]        the same, for a node that stays alone\n"
+          "  chronik-server cluster [...]           the same, for a node of a cluster\n"
           "  chronik-server cluster help            questions and orders to a running node\n"
           "  chronik-server version\n"
           "  chronik-server start --help            all flags, with their defaults\n"
@@ -48,7 +49,10 @@ static void print_flags(void)
          "6 data of another node or format, 130 stopped by a second signal.");
 }
 
-static int start(char *const *arguments)
+/* What the command itself says of the cluster. */
+enum command { COMMAND_START, COMMAND_STANDALONE, COMMAND_CLUSTER };
+
+static int start(enum command command, char *const *arguments)
 {
     static const char *const files[] = { "./chronik.toml", "/etc/chronik/chronik.toml", NULL };
     const struct settings_sources sources = { arguments, environ, files };
@@ -61,6 +65,8 @@ static int start(char *const *arguments)
     case SETTINGS_WRONG: fprintf(stderr, "chronik-server: %s\n", error); return EXIT_USAGE;
     case SETTINGS_READ: break;
     }
+    if (command != COMMAND_START) settings.node.cluster_enabled = command == COMMAND_CLUSTER;
+    settings_complete(&settings);
     log_set(settings.log_level, settings.log_format);
     return (int)server_run(&settings);
 }
@@ -75,7 +81,9 @@ int main(int argc, char **argv)
         cluster_command_print();
         return EXIT_STOPPED;
     }
-    if (strcmp(command, "start") == 0 || strcmp(command, "standalone") == 0) return start(argv + 2);
+    if (strcmp(command, "start") == 0) return start(COMMAND_START, argv + 2);
+    if (strcmp(command, "standalone") == 0) return start(COMMAND_STANDALONE, argv + 2);
+    if (strcmp(command, "cluster") == 0) return start(COMMAND_CLUSTER, argv + 2);
     if (strcmp(command, "version") == 0 || strcmp(command, "--version") == 0) {
         puts("chronik-server " CHRONIK_VERSION);
         return EXIT_STOPPED;

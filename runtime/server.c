@@ -324,11 +324,39 @@ static int listen_kafka(struct host *host, struct settings *settings)
     return fd;
 }
 
+/* Binds the two ports for other nodes, and settles under which addresses they will look for them. */
+static bool listen_nodes(struct host *host, struct settings *settings, int *node_fd, int *wal_fd)
+{
+    struct address *node = &host->config.node_address, *wal = &host->config.wal_address;
+    char text[ADDRESS_TEXT_SIZE];
+
+    *node_fd = *wal_fd = -1;
+    if (!host->config.cluster_enabled) return true;
+    *node_fd = socket_listen("node", &settings->cluster_node, &settings->cluster_node.port);
+    if (*node_fd < 0) return false;
+    *wal_fd = socket_listen("wal", &settings->cluster_wal, &settings->cluster_wal.port);
+    if (*wal_fd < 0) return false;
+    if (node->host[0] == 0 && address_guess(&settings->cluster_node, node)) {
+        log_line(NOTE_WARNING, "advertised",
+                 "other nodes are told to connect to %s, which is a guess: set cluster.advertised_node_addr",
+                 address_format(node, text));
+    }
+    if (node->port == 0) node->port = settings->cluster_node.port;
+    if (wal->host[0] == 0) memcpy(wal->host, node->host, sizeof wal->host);
+    if (wal->port == 0) wal->port = settings->cluster_wal.port;
+    if (host->config.advertised_kafka.host[0] == 0) {
+        memcpy(host->config.advertised_kafka.host, node->host, sizeof node->host);
+    }
+    return true;
+}
+
 static bool open_host(struct host *host, struct settings *settings)
 {
-    const uint32_t files_max = raise_descriptors(host->config.links_max);
+    const uint32_t files_max = raise_descriptors(host->config.links_max + 2 * host->config.peer_links_max);
+    int node_fd, wal_fd;
 
     if (data_dir_open(&host->data_dir, settings->data_dir) != 0) return false;
+    if (!listen_nodes(host, settings, &node_fd, &wal_fd)) return false;
     const int kafka_fd = listen_kafka(host, settings);
     if (kafka_fd < 0) return false;
     int admin_fd = -1;
@@ -348,6 +376,10 @@ static bool open_host(struct host *host, struct settings *settings)
     host->net = net_new(&host->loop, host->files, host->disk, &net_config);
     if (host->net == NULL || !make_node(host)) return false;
     net_listen(host->net, kafka_fd, LISTENER_KAFKA);
+    if (node_fd >= 0) net_listen(host->net, node_fd, LISTENER_NODE);
+    if (wal_fd >= 0) net_listen(host->net, wal_fd, LISTENER_WAL);
+    net_accept(host->net, LISTENER_NODE); /* who joins a cluster needs it before it serves anybody */
+    net_accept(host->net, LISTENER_WAL);
     const char *api_key = getenv("CHRONIK_ADMIN_API_KEY"); /* a secret: no flag and no file shows it */
     const struct admin_config admin = { .fd = admin_fd, .api_key = api_key != NULL ? api_key : "" };
     if (admin_fd >= 0) host->admin = admin_new(&host->loop, &admin, host->node, host->net, host->disk);

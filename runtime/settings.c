@@ -25,6 +25,8 @@ enum kind {
     KIND_SIZE64,
     KIND_LEVEL,
     KIND_FORMAT,
+    KIND_VOTERS, /* an odd number */
+    KIND_SEEDS,  /* id@host:port, several of them */
 };
 
 struct row {
@@ -53,7 +55,18 @@ static const struct row rows[] = {
     { "server", "log_level", KIND_LEVEL, PLACE(log_level), 0, 0, 0, "debug, info, warning or error" },
     { "server", "log_format", KIND_FORMAT, PLACE(log_format), 0, 0, 0, "text or json" },
 
-    { "cluster", "node_id", KIND_INT32, NODE(node_id), 0, 1, INT32_MAX, "this node's number" },
+    { "cluster", "enabled", KIND_BOOLEAN, NODE(cluster_enabled), 0, 0, 0,
+      "this node belongs to a cluster, or founds one" },
+    { "cluster", "node_id", KIND_INT32, NODE(node_id), 0, 1, INT32_MAX, "this node's number, in its cluster" },
+    { "cluster", "node_addr", KIND_ADDRESS, PLACE(cluster_node), 0, 0, 0, "where other nodes connect" },
+    { "cluster", "advertised_node_addr", KIND_ADDRESS, NODE(node_address), 0, 0, 0, "how they reach that address" },
+    { "cluster", "wal_addr", KIND_ADDRESS, PLACE(cluster_wal), 0, 0, 0, "where other nodes connect to send data" },
+    { "cluster", "advertised_wal_addr", KIND_ADDRESS, NODE(wal_address), 0, 0, 0,
+      "how they reach that address, if on another host" },
+    { "cluster", "seed_nodes", KIND_SEEDS, NODE(seeds), 0, 0, 0,
+      "id@host:port of nodes to join; none: a node without data founds a cluster" },
+    { "cluster", "voters", KIND_VOTERS, NODE(voters_target), 0, 1, 7,
+      "so many nodes vote on metadata, if there are as many" },
     { "cluster", "rack", KIND_TEXT, NODE(rack), 64, 0, 0, "where it stands, for clients that prefer what is near" },
 
     { "defaults", "num_partitions", KIND_INT32, NODE(num_partitions), 0, 1, 100000,
@@ -81,6 +94,8 @@ static const struct row rows[] = {
       "a connection that takes no data is closed after it" },
 
     { "limits", "connections_max", KIND_UINT32, NODE(links_max), 0, 1, 1000000, "open connections" },
+    { "limits", "peer_connections_max", KIND_UINT32, PLACE(peer_links_max), 0, 8, 65536,
+      "from other nodes, and as many again to them" },
     { "limits", "topics_max", KIND_UINT32, NODE(topics_max), 0, 1, 1000000, "topics" },
     { "limits", "partitions_max", KIND_UINT32, NODE(partitions_max), 0, 1, 1000000, "partitions on this node" },
     { "limits", "segments_max", KIND_UINT32, NODE(segments_max), 0, 1, 100000000, "segment files on this node" },
@@ -112,9 +127,21 @@ void settings_init(struct settings *settings)
     memcpy(settings->data_dir, "./data", sizeof "./data");
     settings->kafka = (struct address){ "127.0.0.1", 9092 };
     settings->admin = (struct address){ "127.0.0.1", 8080 };
+    settings->cluster_node = (struct address){ "0.0.0.0", 9093 };
+    settings->cluster_wal = (struct address){ "0.0.0.0", 9291 };
+    settings->peer_links_max = 4096; /* control and data of a thousand nodes */
     settings->log_level = NOTE_INFO;
     settings->log_format = LOG_TEXT;
     settings->send_stall_ms = 30 * 1000;
+}
+
+void settings_complete(struct settings *settings)
+{
+    const bool in_cluster = settings->node.cluster_enabled;
+
+    settings->node.peer_links_max = in_cluster ? settings->peer_links_max : 0;
+    if (in_cluster && !settings->kafka_given) memcpy(settings->kafka.host, "0.0.0.0", sizeof "0.0.0.0");
+    if (in_cluster && !settings->admin_given) memcpy(settings->admin.host, "0.0.0.0", sizeof "0.0.0.0");
 }
 
 /* ---- one value ---- */
@@ -144,6 +171,10 @@ static bool set_number(struct settings *settings, const struct row *row, int64_t
     switch (row->kind) {
     case KIND_INT32: memcpy(place, &(int32_t){ (int32_t)number }, sizeof(int32_t)); return true;
     case KIND_INT64: memcpy(place, &number, sizeof number); return true;
+    case KIND_VOTERS:
+        if (number % 2 == 0) return complain(complaint, "%" PRId64 " is none of 1, 3, 5, 7", number);
+        memcpy(place, &(uint32_t){ (uint32_t)number }, sizeof(uint32_t));
+        return true;
     case KIND_UINT32:
     case KIND_SIZE32: memcpy(place, &(uint32_t){ (uint32_t)number }, sizeof(uint32_t)); return true;
     case KIND_SIZE64: memcpy(place, &(uint64_t){ (uint64_t)number }, sizeof(uint64_t)); return true;
@@ -152,7 +183,8 @@ static bool set_number(struct settings *settings, const struct row *row, int64_t
     case KIND_OPTIONAL_ADDRESS:
     case KIND_BOOLEAN:
     case KIND_LEVEL:
-    case KIND_FORMAT: break;
+    case KIND_FORMAT:
+    case KIND_SEEDS: break;
     }
     CHECK(false);
     return false;
@@ -206,10 +238,48 @@ static bool set_address(struct settings *settings, const struct row *row, const 
 
     if (row->kind == KIND_OPTIONAL_ADDRESS && strcmp(text, "off") == 0) {
         memset(address, 0, sizeof *address);
+        settings->admin_given = true;
         return true;
     }
     const char *wrong = address_parse(text, address);
-    return wrong == NULL ? true : complain(complaint, "'%.80s' is no address (host:port): %s", text, wrong);
+    if (wrong != NULL) return complain(complaint, "'%.80s' is no address (host:port): %s", text, wrong);
+    settings->kafka_given |= address == &settings->kafka;
+    settings->admin_given |= address == &settings->admin;
+    return true;
+}
+
+/* One more. */
+static bool add_seed(struct settings *settings, const char *text, struct complaint *complaint)
+{
+    struct config *node = &settings->node;
+
+    if (node->seed_count == SEEDS_MAX) return complain(complaint, "there are more than %d", SEEDS_MAX);
+    struct seed_node *seed = &node->seeds[node->seed_count];
+    const char *wrong = seed_parse(text, seed);
+    if (wrong != NULL) return complain(complaint, "'%.80s' is no seed (id@host:port): %s", text, wrong);
+    for (uint32_t i = 0; i < node->seed_count; i++) {
+        if (node->seeds[i].node_id == seed->node_id) {
+            return complain(complaint, "node %" PRId32 " is named twice", seed->node_id);
+        }
+    }
+    node->seed_count++;
+    return true;
+}
+
+/* With commas between. */
+static bool set_seeds(struct settings *settings, const char *text, struct complaint *complaint)
+{
+    char seed[512];
+
+    settings->node.seed_count = 0;
+    while (*text != 0) {
+        const size_t size = strcspn(text, ",");
+        snprintf(seed, sizeof seed, "%.*s", (int)MIN(size, sizeof seed - 1), text);
+        if (!add_seed(settings, seed, complaint)) return false;
+        text += size;
+        if (*text == ',' && *++text == 0) return complain(complaint, "nothing follows the last comma");
+    }
+    return true;
 }
 
 static bool set_name(const char *const *names, uint32_t count, const char *text, uint32_t *value,
@@ -244,7 +314,9 @@ static bool set(struct settings *settings, const struct row *row, const char *te
     case KIND_INT64:
     case KIND_UINT32:
     case KIND_SIZE32:
-    case KIND_SIZE64: return set_number_text(settings, row, text, complaint);
+    case KIND_SIZE64:
+    case KIND_VOTERS: return set_number_text(settings, row, text, complaint);
+    case KIND_SEEDS: return set_seeds(settings, text, complaint);
     case KIND_LEVEL:
         if (!set_name(level_names, COUNT_OF(level_names), text, &name, complaint)) return false;
         settings->log_level = (enum note_level)name;
@@ -265,6 +337,30 @@ static bool wants(struct complaint *complaint, const char *wanted, const struct 
     return complain(complaint, "%s is wanted, not %s", wanted, toml_type_name(value->type));
 }
 
+/* A string without what no text of ours can hold. */
+static bool copy_string(const struct toml_value *value, char text[1024], struct complaint *complaint)
+{
+    if (value->string.size >= 1024 || memchr(value->string.data, 0, value->string.size) != NULL) {
+        return complain(complaint, "it is too long or has a zero byte");
+    }
+    memcpy(text, value->string.data, value->string.size);
+    text[value->string.size] = 0;
+    return true;
+}
+
+static bool set_toml_seeds(struct settings *settings, const struct toml_value *list, struct complaint *complaint)
+{
+    char text[1024];
+
+    if (list->type != TOML_ARRAY) return wants(complaint, "an array of strings", list);
+    settings->node.seed_count = 0;
+    for (const struct toml_value *value = list->members.first; value != NULL; value = value->next) {
+        if (value->type != TOML_STRING) return wants(complaint, "an array of strings", value);
+        if (!copy_string(value, text, complaint) || !add_seed(settings, text, complaint)) return false;
+    }
+    return true;
+}
+
 static bool set_toml(struct settings *settings, const struct row *row, const struct toml_value *value,
                      struct complaint *complaint)
 {
@@ -275,16 +371,13 @@ static bool set_toml(struct settings *settings, const struct row *row, const str
         return wants(complaint, "a boolean", value);
     }
     const bool is_size = row->kind == KIND_SIZE32 || row->kind == KIND_SIZE64;
-    const bool is_number = is_size || row->kind == KIND_INT32 || row->kind == KIND_INT64 || row->kind == KIND_UINT32;
+    const bool is_number = is_size || row->kind == KIND_INT32 || row->kind == KIND_INT64 || row->kind == KIND_UINT32 ||
+                           row->kind == KIND_VOTERS;
+    if (row->kind == KIND_SEEDS) return set_toml_seeds(settings, value, complaint);
     if (is_number && value->type == TOML_INTEGER) return set_number(settings, row, value->integer, complaint);
     if (is_number && !is_size) return wants(complaint, "an integer", value);
     if (value->type != TOML_STRING) return wants(complaint, is_size ? "an integer or a string" : "a string", value);
-    if (value->string.size >= sizeof text || memchr(value->string.data, 0, value->string.size) != NULL) {
-        return complain(complaint, "it is too long or has a zero byte");
-    }
-    memcpy(text, value->string.data, value->string.size);
-    text[value->string.size] = 0;
-    return set(settings, row, text, complaint);
+    return copy_string(value, text, complaint) && set(settings, row, text, complaint);
 }
 
 static bool is_named(struct bytes key, const char *name)
@@ -373,9 +466,17 @@ static enum file_verdict read_file(struct settings *settings, const char *path, 
 
 enum { NAME_SIZE = 64 };
 
+/* Where the key alone says too little, its section stands before it. */
+static const char *prefix_of(const struct row *row)
+{
+    return strcmp(row->key, "enabled") == 0 ? row->section : "";
+}
+
 static const char *variable_of(const struct row *row, char name[NAME_SIZE])
 {
-    snprintf(name, NAME_SIZE, "CHRONIK_%s", row->key);
+    const char *prefix = prefix_of(row);
+
+    snprintf(name, NAME_SIZE, "CHRONIK_%s%s%s", prefix, prefix[0] == 0 ? "" : "_", row->key);
     for (char *at = name; *at != 0; at++) {
         if (*at >= 'a' && *at <= 'z') *at = (char)(*at - 'a' + 'A');
     }
@@ -384,7 +485,9 @@ static const char *variable_of(const struct row *row, char name[NAME_SIZE])
 
 static const char *flag_of(const struct row *row, char name[NAME_SIZE])
 {
-    snprintf(name, NAME_SIZE, "--%s", row->key);
+    const char *prefix = prefix_of(row);
+
+    snprintf(name, NAME_SIZE, "--%s%s%s", prefix, prefix[0] == 0 ? "" : "_", row->key);
     for (char *at = name; *at != 0; at++) {
         if (*at == '_') *at = '-';
     }
@@ -495,7 +598,9 @@ static const char *format_value(const struct settings *settings, const struct ro
     case KIND_BOOLEAN: snprintf(text, size, "%s", *(const bool *)place ? "true" : "false"); break;
     case KIND_INT32: snprintf(text, size, "%" PRId32, *(const int32_t *)place); break;
     case KIND_INT64: snprintf(text, size, "%" PRId64, *(const int64_t *)place); break;
-    case KIND_UINT32: snprintf(text, size, "%" PRIu32, *(const uint32_t *)place); break;
+    case KIND_UINT32:
+    case KIND_VOTERS: snprintf(text, size, "%" PRIu32, *(const uint32_t *)place); break;
+    case KIND_SEEDS: text[0] = 0; break; /* there are none by default */
     case KIND_SIZE32: format_size(*(const uint32_t *)place, text, size); break;
     case KIND_SIZE64: format_size(*(const uint64_t *)place, text, size); break;
     case KIND_LEVEL: snprintf(text, size, "%s", level_names[settings->log_level]); break;

@@ -13,10 +13,13 @@
 #include <stdio.h>
 
 struct settings {
-    struct config node; /* all but its seed; advertised_kafka.host is "" if nobody named one */
+    struct config node; /* all but its seed; the host of an advertised address is "" if nobody named one */
     char data_dir[1024];
     struct address kafka;
-    struct address admin; /* host "" if there shall be none */
+    struct address admin;                     /* host "" if there shall be none */
+    struct address cluster_node, cluster_wal; /* where other nodes connect; used in a cluster only */
+    bool kafka_given, admin_given;            /* by whoever starts the node; else it depends on the cluster */
+    uint32_t peer_links_max;                  /* in a cluster */
     enum note_level log_level;
     enum log_format log_format;
     uint32_t send_stall_ms; /* a client that takes nothing for so long is closed */
@@ -24,6 +27,10 @@ struct settings {
 
 /* The defaults. */
 void settings_init(struct settings *settings);
+
+/* What follows from others: a node of a cluster listens on all interfaces where nobody said otherwise, any other one on
+ * loopback alone, and has no links to nodes. Once, when all has been said. */
+void settings_complete(struct settings *settings);
 
 enum { SETTINGS_ERROR_SIZE = 512 };
 
@@ -40,7 +47,7 @@ enum settings_verdict {
     SETTINGS_WRONG, /* the error says what, and where */
 };
 
-/* Reads all sources into settings that have been initialized. */
+/* Reads all sources into settings that have been initialized; settings_complete is the caller's to say. */
 enum settings_verdict settings_read(struct settings *settings, const struct settings_sources *sources,
                                     char error[SETTINGS_ERROR_SIZE]);
 

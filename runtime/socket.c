@@ -47,6 +47,24 @@ const char *address_parse(const char *text, struct address *address)
     return NULL;
 }
 
+const char *seed_parse(const char *text, struct seed_node *seed)
+{
+    const char *at = strchr(text, '@');
+    uint64_t id = 0;
+
+    if (at == NULL) return "'id@' is missing";
+    for (const char *digit = text; digit < at; digit++) {
+        if (*digit < '0' || *digit > '9') return "the id is not a number";
+        id = id * 10 + (uint64_t)(*digit - '0');
+        if (id > INT32_MAX) return "the id is above 2147483647";
+    }
+    if (id == 0) return at == text ? "the id is missing" : "the id is 0";
+    const char *wrong = address_parse(at + 1, &seed->address);
+    if (wrong == NULL && seed->address.port == 0) wrong = "the port is 0";
+    seed->node_id = (int32_t)id;
+    return wrong;
+}
+
 const char *address_format(const struct address *address, char text[ADDRESS_TEXT_SIZE])
 {
     const bool is_v6 = strchr(address->host, ':') != NULL;

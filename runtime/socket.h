@@ -7,6 +7,9 @@
 /* Reads "host:port" or "[v6]:port"; the port may be 0 for any. NULL, or what is wrong with it. */
 const char *address_parse(const char *text, struct address *address);
 
+/* Reads "id@host:port": another node, and where it is reached. NULL, or what is wrong with it. */
+const char *seed_parse(const char *text, struct seed_node *seed);
+
 enum { ADDRESS_TEXT_SIZE = sizeof(((struct address *)0)->host) + 10 };
 const char *address_format(const struct address *address, char text[ADDRESS_TEXT_SIZE]);
 

@@ -325,14 +325,12 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 static void begin(struct stream_common *common, struct stream *stream, enum listener listener)
 {
     const uint32_t number = stream->number, generation = stream->generation;
-    const int dial_error = stream->dial_error;
 
     CHECK(stream->state == STREAM_FREE);
     memset(stream, 0, sizeof *stream);
     stream->common = common;
     stream->number = number;
     stream->generation = generation + 1;
-    stream->dial_error = dial_error;
     stream->listener = listener;
 }
 
@@ -365,26 +363,24 @@ void stream_dial(struct stream_common *common, struct stream *stream, const stru
     stream->state = STREAM_DIALING;
     common->counts.links++;
     common->counts.dialed++;
-    stream->dial = dial_begin(common, stream, order, stream->dial_error);
-    if (stream->dial == NULL) stream_on_unreached(stream, false, ENOMEM);
+    stream->dial = dial_begin(common, stream, order);
+    if (stream->dial == NULL) stream_on_unreached(stream, false);
 }
 
 void stream_on_connected(struct stream *stream, int fd, const char *peer)
 {
     CHECK(stream->state == STREAM_DIALING);
     stream->dial = NULL;
-    stream->dial_error = 0;
     if (watch_socket(stream, fd, peer)) return;
     close(fd);
-    stream_on_unreached(stream, false, ENOMEM);
+    stream_on_unreached(stream, false);
 }
 
-void stream_on_unreached(struct stream *stream, bool refused, int error)
+void stream_on_unreached(struct stream *stream, bool refused)
 {
     CHECK(stream->state == STREAM_DIALING);
     stream->common->counts.unreached++;
     stream->dial = NULL;
-    stream->dial_error = error;
     stream->refused = refused;
     stream->state = STREAM_CLOSING;
     stream->closed = true;

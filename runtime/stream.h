@@ -11,9 +11,17 @@
 enum {
     PEER_SIZE_MAX = 64,               /* "[v6 address]:port" */
     STREAM_SCRATCH_SIZE = 256 * 1024, /* lent with one EVENT_RECEIVED at most */
+    DIAL_ENDS = 1024,                 /* addresses whose trouble is remembered */
 };
 
 struct stream;
+
+/* How the last attempt at an address ended, so that people read the same once. Two may share a place, and are then told
+ * more often. */
+struct dial_end {
+    uint64_t address; /* a hash of it */
+    int error;        /* 0: reached */
+};
 
 /* What all streams of a net have in common. */
 struct stream_common {
@@ -24,6 +32,7 @@ struct stream_common {
     struct net_counts counts;
     uint8_t *scratch;
     uint32_t resolving; /* names that a thread is looking up */
+    struct dial_end dial_ends[DIAL_ENDS];
 };
 
 enum stream_state {
@@ -65,7 +74,6 @@ struct stream {
     struct sending sending;
 
     struct dial *dial; /* while dialing */
-    int dial_error;    /* what the last attempt under this number ended with, 0: it succeeded */
     bool refused;      /* to be told with `closed` */
 
     bool opened, sent, closed; /* facts that are still to be told */
@@ -80,7 +88,7 @@ bool stream_open(struct stream_common *common, struct stream *stream, int fd, en
 /* The number is the core's: the stream is free, or has only its own end to tell. */
 void stream_dial(struct stream_common *common, struct stream *stream, const struct effect_open_link *order);
 void stream_on_connected(struct stream *stream, int fd, const char *peer);
-void stream_on_unreached(struct stream *stream, bool refused, int error);
+void stream_on_unreached(struct stream *stream, bool refused);
 
 void stream_receive(struct stream *stream, const struct effect_receive *order);
 void stream_send(struct stream *stream, const struct effect_send *order);

@@ -32,8 +32,10 @@ struct fake_link {
     bool open, asleep;
     uint64_t wake_ns;
     uint32_t number;
-    uint32_t filled; /* of the request */
-    uint32_t orders; /* disk orders that are not answered */
+    uint32_t filled;     /* of the request */
+    uint32_t orders;     /* disk orders that are not answered */
+    uint32_t asker;      /* of a dialed link: 1 + the link whose client asked for it */
+    struct bytes letter; /* what is said on it */
     uint8_t command;
     uint8_t result;
     uint32_t result_size;
@@ -50,7 +52,7 @@ struct node {
     enum node_state state;
     uint64_t now_ns;
     uint64_t received;
-    uint32_t links_open, links_used;
+    uint32_t links_open, links_used, dials;
     struct fake_link links[];
 };
 
@@ -76,7 +78,7 @@ const char *config_contradiction(const struct config *config)
 
 size_t node_size(const struct config *config)
 {
-    return sizeof(struct node) + config->links_max * sizeof(struct fake_link);
+    return sizeof(struct node) + (config->links_max + 2 * config->peer_links_max) * sizeof(struct fake_link);
 }
 
 void node_init(struct node *node, const struct config *config)
@@ -86,7 +88,7 @@ void node_init(struct node *node, const struct config *config)
 
 void node_check(const struct node *node)
 {
-    CHECK(node->links_open <= node->config.links_max);
+    CHECK(node->links_open <= node->config.links_max + 2 * node->config.peer_links_max);
 }
 
 void node_status(const struct node *node, struct node_status *status)
@@ -221,6 +223,66 @@ struct request {
     struct bytes data;
 };
 
+/* ---- other nodes ---- */
+
+static bool is_dialed(const struct node *node, uint32_t number)
+{
+    return number >= node->config.links_max + node->config.peer_links_max;
+}
+
+/* Says the request's data to who is at host `path` and port `count`, and answers with what that one answers; or with
+ * result 1: unreached, 2: refused. Gives up after `position` ms. */
+static void dial(struct node *node, struct fake_link *link, const struct request *request, struct effects *effects)
+{
+    const uint32_t number =
+        node->config.links_max + node->config.peer_links_max + node->dials++ % node->config.peer_links_max;
+    struct fake_link *dialed = &node->links[number];
+
+    CHECK(!dialed->open);
+    dialed->open = true;
+    dialed->number = number;
+    dialed->asker = link->number + 1;
+    dialed->filled = 0;
+    dialed->letter = request->data;
+    dialed->asleep = request->position > 0;
+    dialed->wake_ns = node->now_ns + request->position * 1000000;
+    node->links_used = MAX(node->links_used, number + 1);
+    node->links_open++;
+    effects_add(effects, EFFECT_OPEN_LINK)->open_link =
+        (struct effect_open_link){ number, LISTENER_NODE, (uint16_t)request->count, link->path };
+}
+
+static void on_reached(struct node *node, struct fake_link *link, struct effects *effects)
+{
+    CHECK(link->open && link->asker != 0 && node->links[link->asker - 1].open);
+    link->asleep = false;
+    link->send[0] = (struct piece){ .data = link->letter.data, .size = link->letter.size };
+    effects_add(effects, EFFECT_SEND)->send = (struct effect_send){ link->number, 1, link->send };
+}
+
+static void pass_on(struct node *node, struct fake_link *link, struct effects *effects)
+{
+    struct fake_link *asker = &node->links[link->asker - 1];
+
+    asker->result = link->request[4];
+    asker->result_size = link->filled - 5;
+    memcpy(asker->answer, link->request + 5, asker->result_size);
+    answer(asker, 0, effects);
+    link->letter.size = 0; /* it is answered */
+    effects_add(effects, EFFECT_CLOSE_LINK)->close_link.link = link->number;
+}
+
+static void on_dialed_closed(struct node *node, const struct event_link_closed *closed, struct effects *effects)
+{
+    struct fake_link *link = &node->links[closed->link], *asker = &node->links[link->asker - 1];
+
+    link->asleep = false;
+    if (link->letter.size == 0 || !asker->open) return;
+    asker->result = closed->refused ? 2 : 1;
+    asker->result_size = 0;
+    answer(asker, 0, effects);
+}
+
 static void serve_request(struct node *node, struct fake_link *link, const struct request *request,
                           struct effects *effects)
 {
@@ -270,6 +332,7 @@ static void serve_request(struct node *node, struct fake_link *link, const struc
         link->asleep = true;
         link->wake_ns = node->now_ns + (uint64_t)count * 1000000;
         return;
+    case 'Z': dial(node, link, request, effects); return;
     case 'C': effects_add(effects, EFFECT_CLOSE_LINK)->close_link.link = link->number; return;
     case 'X': effects_add(effects, EFFECT_HALT)->halt = (struct effect_halt){ count, "here" }; return;
     case 'I':
@@ -323,8 +386,9 @@ static void on_received(struct node *node, const struct event_received *received
         NOTE(effects, FRAME_REFUSED, (int64_t)link->number, (int64_t)load_u32(link->request));
         return;
     }
-    if (link->filled >= 4 && link->filled == 4 + load_u32(link->request)) serve(node, link, effects);
-    else receive(link, effects);
+    if (link->filled < 4 || link->filled < 4 + load_u32(link->request)) receive(link, effects);
+    else if (link->asker != 0) pass_on(node, link, effects);
+    else serve(node, link, effects);
 }
 
 static void on_disk(struct node *node, const struct event_disk *disk, struct effects *effects)
@@ -353,15 +417,21 @@ void node_step(struct node *node, const struct event *event, struct effects *eff
             struct fake_link *link = &node->links[i];
             if (!link->open || !link->asleep || link->wake_ns > node->now_ns) continue;
             link->asleep = false;
-            answer(link, 0, effects);
+            if (link->asker != 0) effects_add(effects, EFFECT_CLOSE_LINK)->close_link.link = link->number;
+            else answer(link, 0, effects);
         }
         break;
     case EVENT_LINK_OPENED: {
+        if (is_dialed(node, event->link_opened.link)) {
+            on_reached(node, &node->links[event->link_opened.link], effects);
+            break;
+        }
         struct fake_link *link = &node->links[event->link_opened.link];
         CHECK(!link->open);
         link->open = true;
         link->asleep = false;
         link->filled = 0;
+        link->asker = 0;
         link->number = event->link_opened.link;
         node->links_used = MAX(node->links_used, link->number + 1);
         node->links_open++;
@@ -372,6 +442,7 @@ void node_step(struct node *node, const struct event *event, struct effects *eff
     }
     case EVENT_LINK_CLOSED:
         CHECK(node->links[event->link_closed.link].open);
+        if (is_dialed(node, event->link_closed.link)) on_dialed_closed(node, &event->link_closed, effects);
         node->links[event->link_closed.link].open = false;
         node->links[event->link_closed.link].command = 0;
         node->links_open--;

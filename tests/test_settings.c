@@ -44,7 +44,14 @@ TEST(the_file_sets_everything)
                                "log_level = \"debug\"\n"
                                "log_format = \"json\"\n"
                                "[cluster]\n"
+                               "enabled = true\n"
                                "node_id = 7\n"
+                               "node_addr = \"0.0.0.0:19093\"\n"
+                               "advertised_node_addr = \"node7:29093\"\n"
+                               "wal_addr = \"0.0.0.0:19291\"\n"
+                               "advertised_wal_addr = \"wal7:29291\"\n"
+                               "seed_nodes = [\"1@node1:9093\", '2@[::1]:9093']\n"
+                               "voters = 3\n"
                                "rack = \"r1\"\n"
                                "[defaults]\n"
                                "num_partitions = 6\n"
@@ -52,6 +59,7 @@ TEST(the_file_sets_everything)
                                "connections_max_idle_ms = 60_000\n"
                                "[limits]\n"
                                "connections_max = 123\n"
+                               "peer_connections_max = 12\n"
                                "request_size_max = \"100MiB\"\n"
                                "tail_memory = 0x1000_0000\n"
                                "request_memory = '2GiB'\n";
@@ -68,6 +76,16 @@ TEST(the_file_sets_everything)
     EXPECT_EQ("a format", LOG_JSON, settings.log_format);
     EXPECT_EQ("a number", 7, settings.node.node_id);
     EXPECT_TEXT("a text", "r1", settings.node.rack);
+    EXPECT("a boolean of the cluster", settings.node.cluster_enabled);
+    EXPECT_EQ("where nodes connect", 19093, settings.cluster_node.port);
+    EXPECT_TEXT("and how they find it", "node7", settings.node.node_address.host);
+    EXPECT_EQ("data", 19291, settings.cluster_wal.port);
+    EXPECT_EQ("found elsewhere", 29291, settings.node.wal_address.port);
+    EXPECT_EQ("two seeds", 2, settings.node.seed_count);
+    EXPECT("one", settings.node.seeds[0].node_id == 1 && strcmp(settings.node.seeds[0].address.host, "node1") == 0);
+    EXPECT("another", settings.node.seeds[1].node_id == 2 && settings.node.seeds[1].address.port == 9093);
+    EXPECT_EQ("an odd number", 3, settings.node.voters_target);
+    EXPECT_EQ("links to nodes", 12, settings.peer_links_max);
     EXPECT_EQ("partitions", 6, settings.node.num_partitions);
     EXPECT("a boolean", !settings.node.auto_create_topics);
     EXPECT_EQ("milliseconds", 60000, settings.node.link_idle_ms);
@@ -112,6 +130,32 @@ static const struct file_row {
     { "an empty directory", "[server]\ndata_dir = ''", "f:2:1: server.data_dir: it must not be empty" },
     { "a long text", "[cluster]\nrack = '123456789012345678901234567890123456789012345678901234567890abcd'",
       "f:2:1: cluster.rack: it has more than 63 characters" },
+    { "an even number of voters", "[cluster]\nvoters = 4", "f:2:1: cluster.voters: 4 is none of 1, 3, 5, 7" },
+    { "too many voters", "[cluster]\nvoters = 9", "f:2:1: cluster.voters: 9 is not between 1 and 7" },
+    { "seeds that are no list", "[cluster]\nseed_nodes = '1@a:1'",
+      "f:2:1: cluster.seed_nodes: an array of strings is wanted, not a string" },
+    { "a seed that is no string", "[cluster]\nseed_nodes = [1]",
+      "f:2:1: cluster.seed_nodes: an array of strings is wanted, not an integer" },
+    { "a seed without an id", "[cluster]\nseed_nodes = ['a:1']",
+      "f:2:1: cluster.seed_nodes: 'a:1' is no seed (id@host:port): 'id@' is missing" },
+    { "nothing before the @", "[cluster]\nseed_nodes = ['@a:1']",
+      "f:2:1: cluster.seed_nodes: '@a:1' is no seed (id@host:port): the id is missing" },
+    { "node 0", "[cluster]\nseed_nodes = ['0@a:1']",
+      "f:2:1: cluster.seed_nodes: '0@a:1' is no seed (id@host:port): the id is 0" },
+    { "a name for an id", "[cluster]\nseed_nodes = ['x@a:1']",
+      "f:2:1: cluster.seed_nodes: 'x@a:1' is no seed (id@host:port): the id is not a number" },
+    { "an id beyond all", "[cluster]\nseed_nodes = ['2147483648@a:1']",
+      "f:2:1: cluster.seed_nodes: '2147483648@a:1' is no seed (id@host:port): the id is above 2147483647" },
+    { "a seed without a port", "[cluster]\nseed_nodes = ['1@a']",
+      "f:2:1: cluster.seed_nodes: '1@a' is no seed (id@host:port): ':port' is missing" },
+    { "a seed at any port", "[cluster]\nseed_nodes = ['1@a:0']",
+      "f:2:1: cluster.seed_nodes: '1@a:0' is no seed (id@host:port): the port is 0" },
+    { "a seed twice", "[cluster]\nseed_nodes = ['1@a:1', '2@a:1', '1@b:1']",
+      "f:2:1: cluster.seed_nodes: node 1 is named twice" },
+    { "too many seeds",
+      "[cluster]\nseed_nodes = ['1@a:1','2@a:1','3@a:1','4@a:1','5@a:1','6@a:1','7@a:1','8@a:1','9@a:1',"
+      "'10@a:1','11@a:1','12@a:1','13@a:1','14@a:1','15@a:1','16@a:1','17@a:1']",
+      "f:2:1: cluster.seed_nodes: there are more than 16" },
     { "a zero byte", "[cluster]\nrack = \"a\\u0000b\"", "f:2:1: cluster.rack: it is too long or has a zero byte" },
 };
 
@@ -173,6 +217,29 @@ static const struct source_row source_rows[] = {
       { 0 },
       SETTINGS_WRONG,
       "--auto-create-topics: 'yes' is neither true nor false" },
+    { "a flag of the cluster", { "--cluster-enabled", "true" }, { 0 }, SETTINGS_READ, "127.0.0.1" },
+    { "that says too little",
+      { "--enabled", "true" },
+      { 0 },
+      SETTINGS_WRONG,
+      "--enabled: there is no such flag; --help lists them" },
+    { "a variable of the cluster",
+      { 0 },
+      { "CHRONIK_CLUSTER_ENABLED=1" },
+      SETTINGS_WRONG,
+      "CHRONIK_CLUSTER_ENABLED: '1' is neither true nor false" },
+    { "seeds", { "--seed-nodes", "1@a:1,2@b:2" }, { 0 }, SETTINGS_READ, "127.0.0.1" },
+    { "no seeds", { "--seed-nodes=" }, { 0 }, SETTINGS_READ, "127.0.0.1" },
+    { "a comma too many",
+      { "--seed-nodes", "1@a:1," },
+      { 0 },
+      SETTINGS_WRONG,
+      "--seed-nodes: nothing follows the last comma" },
+    { "a wrong seed",
+      { 0 },
+      { "CHRONIK_SEED_NODES=1@a:1,b:2" },
+      SETTINGS_WRONG,
+      "CHRONIK_SEED_NODES: 'b:2' is no seed (id@host:port): 'id@' is missing" },
     { "a file that is not there",
       { "--config", "/nowhere/c.toml" },
       { 0 },
@@ -249,6 +316,36 @@ TEST(addresses)
     EXPECT_TEXT("host", "10.0.0.1", guess.host);
     EXPECT("any address is a guess", address_guess(&(struct address){ "0.0.0.0", 5 }, &guess));
     EXPECT("that is not any address", strcmp(guess.host, "0.0.0.0") != 0 && guess.host[0] != 0 && guess.port == 5);
+}
+
+static const struct complete_row {
+    const char *why;
+    const char *arguments[6];
+    bool enabled;
+    const char *kafka, *admin;
+    uint32_t peer_links_max;
+} complete_rows[] = {
+    { "alone: loopback", { 0 }, false, "127.0.0.1", "127.0.0.1", 0 },
+    { "alone, and asked to be seen", { "--kafka-addr", "0.0.0.0:1" }, false, "0.0.0.0", "127.0.0.1", 0 },
+    { "a cluster: all interfaces", { 0 }, true, "0.0.0.0", "0.0.0.0", 4096 },
+    { "a cluster on one", { "--kafka-addr", "10.0.0.1:1" }, true, "10.0.0.1", "0.0.0.0", 4096 },
+    { "a cluster that hides", { "--admin-addr=127.0.0.1:1" }, true, "0.0.0.0", "127.0.0.1", 4096 },
+    { "a cluster without an admin server", { "--admin-addr=off" }, true, "0.0.0.0", "", 4096 },
+    { "a small one", { "--peer-connections-max", "16" }, true, "0.0.0.0", "0.0.0.0", 16 },
+};
+
+TEST(what_follows_from_the_cluster)
+{
+    FOR_EACH(complete_row, row, complete_rows) {
+        struct settings settings = fresh();
+        const struct settings_sources sources = { (char *const *)row->arguments, nothing, no_files };
+        EXPECT_EQ(row->why, SETTINGS_READ, settings_read(&settings, &sources, error));
+        settings.node.cluster_enabled = row->enabled;
+        settings_complete(&settings);
+        EXPECT_TEXT(row->why, row->kafka, settings.kafka.host);
+        EXPECT_TEXT(row->why, row->admin, settings.admin.host);
+        EXPECT_EQ(row->why, row->peer_links_max, settings.node.peer_links_max);
+    }
 }
 
 TEST(help_names_every_flag)
