@@ -146,8 +146,8 @@ void knobs_draw(struct knobs *knobs, struct config *config, uint64_t seed, const
         .value_size_max = (uint32_t)between(&prng, 1, 900),
         .retention = prng_chance(&prng, 1, 4),
         .images = 1,
-        .peer_links = 64,
     };
+    knobs->peer_links = MAX(64U, 2 * (knobs->nodes + knobs->joiners));
     draw_times(knobs, &prng);
     if (prng_chance(&prng, 1, 3)) { /* large records: memory runs short */
         knobs->value_size_max = (uint32_t)between(&prng, 1000, 4000);

@@ -72,16 +72,20 @@ void joining_on_link_lost(struct controller *controller, int32_t node_id)
     if (joining->leader_id == node_id) joining->leader_id = -1; /* what was said about it is old */
 }
 
+/* The one that leads, if we were told; by turns with others where it is not among those that we know to be linked: it
+ * may be, for we do not keep all of them, and it may be where nobody gets any more. */
 static int32_t whom_to_ask(struct controller *controller)
 {
     struct joining *joining = &controller->joining;
     const uint64_t leader = metadata_log_leader(controller->log);
     const int32_t leader_id = leader != 0 ? member_node(leader) : joining->leader_id;
+    const uint32_t turn = joining->turn++;
 
     for (uint32_t i = 0; i < joining->up_count; i++) {
         if (joining->up[i] == leader_id) return leader_id;
     }
-    return joining->up_count == 0 ? -1 : joining->up[joining->turn++ % joining->up_count];
+    if (joining->up_count == 0 || (leader_id > 0 && turn % 2 == 0)) return leader_id;
+    return joining->up[turn / 2 % joining->up_count];
 }
 
 void joining_work(struct controller *controller)
@@ -165,7 +169,10 @@ static void take_hint(struct controller *controller, const struct join_answer *a
 {
     struct joining *joining = &controller->joining;
 
+    const struct bytes known = { joining->address, joining->address_size };
+
     if (answer->leader_id < 1 || answer->address.size == 0) return;
+    if (joining->leader_id == answer->leader_id && bytes_equal(known, answer->address)) return; /* asked at its time */
     joining->leader_id = answer->leader_id;
     joining->address_size = answer->address.size;
     memcpy(joining->address, answer->address.data, answer->address.size);
