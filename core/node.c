@@ -416,6 +416,7 @@ static void route_changes(struct node *node, struct effects *effects)
 static void on_peer_change(struct node *node, const struct peer_change *change, struct effects *effects)
 {
     const struct effect_halt foreign = { .reason = HALT_FOREIGN };
+    struct peer_view view;
     const bool is_lost = change->kind == PEER_DOWN || change->kind == PEER_MISSED;
 
     if (change->kind == PEER_TURNED_AWAY && change->expected_us && change->reason == PEER_WRONG_CLUSTER &&
@@ -426,7 +427,8 @@ static void on_peer_change(struct node *node, const struct peer_change *change, 
     }
     if (change->channel != PEER_CONTROL || change->node_id == 0) return;
     if (change->kind == PEER_UP) controller_on_link_up(node->controller, change->node_id);
-    if (is_lost) {
+    /* One that was dialed beside a link that stands may well have been missed. */
+    if (is_lost && !peers_view(node->peers, change->node_id, PEER_CONTROL, &view)) {
         controller_on_link_lost(node->controller, change->node_id, change->reason == PEER_CONNECTION_REFUSED);
     }
 }

@@ -71,7 +71,7 @@ static void partition_status(const struct node *node, struct node_status *status
             const uint32_t lasting = partition->replica_count - replica_set_count(partition->adding);
             status->under_replicated += leads && in_sync < lasting;
             status->under_min_isr += leads && in_sync < partition->min_isr;
-            if (leads) status->logs_size += log_offsets(node->logs, slot).size;
+            if (leads && logs_has(node->logs, slot)) status->logs_size += log_offsets(node->logs, slot).size;
         }
     }
 }

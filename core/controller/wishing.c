@@ -29,7 +29,8 @@ void wishing_follow_leader(struct controller *controller)
 static void note_leadership(struct controller *controller, struct effects *effects)
 {
     if (controller->led_term == 0 || controller->led_term == controller->noted_term) return;
-    NOTE(effects, BECAME_LEADER, (int64_t)controller->led_term, (int64_t)controller_applied_index(controller), 1);
+    NOTE(effects, BECAME_LEADER, (int64_t)controller->led_term, (int64_t)controller_applied_index(controller),
+         metadata_log_view(controller->log).voters);
     controller->noted_term = controller->led_term;
 }
 

@@ -11,6 +11,7 @@ from server import HOST, Failure, Server, free_port, require, until
 
 JOIN_SECONDS = 30
 REST_SECONDS = 40
+TURNS = 20  # of a client at one node, before it goes to the next
 PACE_SECONDS = 0.002  # of a client that asks as often as it gets answers
 
 
@@ -156,7 +157,7 @@ class Administrator:
         self.end = threading.Event()
         self.errors = []
         self.made = self.listed = self.deleted = self.moves = 0
-        self.there = set()
+        self.there = {}  # the oldest first
         self.longest = 0.0  # seconds without an answer
         self.thread = threading.Thread(target=self.run, daemon=True)
 
@@ -173,44 +174,44 @@ class Administrator:
         while not self.end.is_set():
             node = self.pick(number)
             try:
-                with wire.Link(node.address, 5) as link:
+                with wire.Link(node.address, 2) as link:
                     while not self.end.is_set():
                         self.turn(link, number)
                         number += 1
                         self.longest = max(self.longest, time.monotonic() - last)
                         last = time.monotonic()
-                        if number % 20 == 0:
+                        if number % TURNS == 0:
                             break
             except (OSError, wire.Closed):
                 self.moves += 1
                 self.end.wait(PACE_SECONDS)
-                number += 1
+                number = (number // TURNS + 1) * TURNS
 
     def pick(self, number):
         nodes = list(self.cluster.nodes.values())
-        return nodes[number // 20 % len(nodes)]
+        return nodes[number // TURNS % len(nodes)]
 
     def turn(self, link, number):
         name = f"administered.{number}"
         error = wire.create_result(link.ask(wire.create_topic(name, 1 + number % 3)))
         if error == 0:
             self.made += 1
-            self.there.add(name)
+            self.there[name] = True
         elif error == 36:  # it was made, and the answer was lost with its connection
-            self.there.add(name)
+            self.there[name] = True
         elif error not in (7, 41):
             self.errors.append(f"create {name}: error {error}")
         if number % 7 == 0:
             link.ask(wire.metadata(None))
             self.listed += 1
         if len(self.there) > 30:
-            name = min(self.there)
+            name = next(iter(self.there))
             error = wire.delete_result(link.ask(wire.delete_topic(name)))
             if error == 0:
-                self.there.discard(name)
+                self.there.pop(name, None)
                 self.deleted += 1
             elif error == 3:
-                self.there.discard(name)
+                self.there.pop(name, None)
             elif error not in (7, 41):
                 self.errors.append(f"delete {name}: error {error}")
 

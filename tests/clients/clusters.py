@@ -4,11 +4,12 @@ import os
 import random
 import shutil
 import statistics
+import subprocess
 import time
 
 import wire
 from cluster import HOST, REST_SECONDS, Administrator, Cluster, Node
-from server import Failure, free_port, require, until
+from server import Failure, require, until
 
 KILLS = int(os.environ.get("CHRONIK_CLUSTER_KILLS", "12"))
 
@@ -153,35 +154,25 @@ def wiped_node_returns():
         cluster.settle(REST_SECONDS)
 
 
-def strangers_are_refused():
-    with Cluster(1) as cluster, Cluster(1) as other:
-        same_id = Node(1, list(cluster.nodes.values()))
+def a_double_is_refused():
+    """Two nodes under one id: the second waits, and both sides say why."""
+    with Cluster(2) as cluster:
+        double = Node(2, [cluster.nodes[1]])
         try:
-            code, said = begin(same_id, 15)
-            require(code not in (None, 0), f"a second node 1 starts: {said}")
-            require("node" in said and "1" in said, said)
+            with open(double.log_path, "ab") as log:
+                double.process = subprocess.Popen(double.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            until(lambda: "is there already" in double.log(), REST_SECONDS, "the second node 2 says that it is refused")
+            until(lambda: "is there already" in cluster.nodes[1].log(), REST_SECONDS, "the leader says that it refuses")
+            require(double.get("/health")[0] == 503, "the second node 2 serves")
         finally:
-            same_id.close()
-        # A node of another cluster that is told to look here.
-        stranger = other.nodes[1]
-        stranger.stop()
-        stranger.node_id, stranger.seeds = 1, list(cluster.nodes.values())
-        code, said = begin(stranger, 15)
-        require(code != 0, f"a node of another cluster comes in: {said}")
+            double.kill()
+            double.close()
         cluster.settle()
-
-
-def begin(node, seconds):
-    """Starts what should not come to serve: its exit code, or None while it waits, and its log."""
-    import subprocess
-    with open(node.log_path, "ab") as log:
-        node.process = subprocess.Popen(node.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-    try:
-        node.process.wait(seconds)
-    except subprocess.TimeoutExpired:
-        node.kill()
-        return None, node.log()
-    return node.process.returncode, node.log()
+        # When the first one is gone for good, the second takes its place.
+        cluster.nodes[2].kill()
+        cluster.nodes[2] = double = Node(2, [cluster.nodes[1]])
+        double.start()
+        cluster.settle(REST_SECONDS)
 
 
 def run(report):
@@ -190,4 +181,4 @@ def run(report):
     report.run("clusters", f"{KILLS} leaders lost", leaders_die, random.randrange(1 << 32))
     report.run("clusters", "a minority refuses", minority_refuses)
     report.run("clusters", "a wiped node returns", wiped_node_returns)
-    report.run("clusters", "strangers are refused", strangers_are_refused)
+    report.run("clusters", "a double is refused", a_double_is_refused)

@@ -14,6 +14,7 @@ import time
 
 import bad_input
 import bad_start
+import clusters
 import kcat
 import kills
 import packages
@@ -170,6 +171,7 @@ def java_tools():
 
 
 SUITES = [  # those that take longest first
+    Suite("clusters", clusters.run),
     Suite("kills", kills.run),
     java_program("java", packages.java),
     Program("java_tools", java_tools),
