@@ -29,6 +29,7 @@ const zig_flags = [_][]const u8{"-Werror"};
 const Part = enum {
     core,
     codecs, // core's compression wrappers, the only ones of core that see a C library
+    canonical, // canonical/raft behind the doors of core/raft/raft.h; none where the library is not to be had
     runtime,
     sim,
     helpers, // what tests share: tests/t.c with main(), and every other tests/*.c that is no test itself
@@ -36,7 +37,7 @@ const Part = enum {
     fn libraries(part: Part) Strings {
         return switch (part) {
             .core => &.{"isal"},
-            .sim, .helpers => &.{},
+            .sim, .helpers, .canonical => &.{},
             .codecs => &.{ "zstd", "lz4", "snappy", "z" },
             .runtime => &.{ "uv", "http_parser", "jansson" },
         };
@@ -53,6 +54,7 @@ const Need = struct {
 const needs = [_]Need{
     .{ .include = "#include \"runtime/", .part = .runtime },
     .{ .include = "#include \"sim/", .part = .sim },
+    .{ .include = "#include \"raft/canonical/", .part = .canonical },
     .{ .include = "#include <uv.h>", .library = "uv" },
     .{ .include = "#include <pthread.h>", .library = "pthread" },
     // Where the header is not to be had, the program is left out.
@@ -64,10 +66,14 @@ pub fn build(b: *Build) void {
     const optimize = b.option(std.builtin.OptimizeMode, "optimize", "Products: ReleaseFast; tests: Debug");
     const seeds = b.option(u32, "seeds", "Simulator seeds in `test` (200)") orelse 200;
     const fuzz_time = b.option(u32, "fuzz-time", "Seconds per target in `fuzz` (60)") orelse 60;
+    const engine = b.option(Engine, "raft", "Raft engine of the products (ours)") orelse .ours;
     const args: Strings = b.args orelse &.{};
     // Without a fixed CPU a build would use this machine's and crash on an older one.
     const target = b.standardTargetOptions(.{ .default_target = .{ .cpu_model = .baseline } });
 
+    libraft = findLibraft(b);
+    raft_engine = engine;
+    if (engine == .canonical and libraft == null) @panic("-Draft=canonical needs libraft-dev 0.15");
     const p: Project = .init(b, target, .{ .optimize = optimize orelse .ReleaseFast, .sanitize = sanitize });
     const checked: Project = p.with(.{ .optimize = optimize orelse .Debug, .sanitize = sanitize });
 
@@ -116,6 +122,44 @@ pub fn build(b: *Build) void {
     all.digests();
     all.clients();
     b.step("test", "Everything that CI runs: test -- SUBSTRING picks by name").dependOn(&all.run.step);
+}
+
+const Engine = enum { ours, canonical };
+
+/// canonical/raft's archive, its names out of the way of ours; null: not to be had here.
+var libraft: ?LazyPath = null;
+var raft_engine: Engine = .ours;
+
+/// What both engines are made of. The rest of core/raft is ours alone.
+const shared_by_engines = [_][]const u8{ "configuration.c", "message.c", "trail.c" };
+
+/// Debian's libraft-dev, 0.15: the adapter reaches into its structures, so another version will not do.
+fn findLibraft(b: *Build) ?LazyPath {
+    const io = b.graph.io;
+    std.Io.Dir.accessAbsolute(io, "/usr/include/raft.h", .{}) catch return null;
+    const dirs = [_][]const u8{ "/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64", "/usr/lib" };
+    for (dirs) |dir| {
+        const archive = b.fmt("{s}/libraft.a", .{dir});
+        std.Io.Dir.accessAbsolute(io, archive, .{}) catch continue;
+        const about = b.build_root.handle.readFileAlloc(
+            io,
+            b.fmt("{s}/pkgconfig/raft.pc", .{dir}),
+            b.allocator,
+            .limited(1 << 16),
+        ) catch continue;
+        var lines = std.mem.tokenizeScalar(u8, about, '\n');
+        const right = while (lines.next()) |line| {
+            if (!std.mem.startsWith(u8, line, "Version:")) continue;
+            break std.mem.startsWith(u8, std.mem.trim(u8, line["Version:".len..], " "), "0.15.");
+        } else false;
+        if (!right) continue;
+        for ([_][]const u8{ "nm", "objcopy" }) |tool| _ = b.findProgram(&.{tool}, &.{}) catch return null;
+        const run = b.addSystemCommand(&.{"sh"});
+        run.addFileArg(b.path("core/raft/canonical/library.sh"));
+        run.addFileArg(.{ .cwd_relative = archive });
+        return run.addOutputFileArg("libcanonical_raft.a");
+    }
+    return null;
 }
 
 const Source = struct { path: LazyPath, name: []const u8, flags: Strings };
@@ -184,7 +228,11 @@ const Project = struct {
         switch (part) {
             .core => {
                 p.addSources(&all, "core", "");
-                for (p.directories("core")) |room| p.addSources(&all, p.join("core", room), "");
+                for (p.directories("core")) |room| {
+                    const engine = std.mem.eql(u8, room, "raft") and raft_engine == .canonical;
+                    if (!engine) p.addSources(&all, p.join("core", room), "");
+                    if (engine) for (shared_by_engines) |f| p.append(&all, p.source(p.join("core/raft", f)));
+                }
                 if (p.generated) |dir| p.append(&all, .{
                     .path = dir.path(p.b, "codec/messages.c"),
                     .name = "codec_messages",
@@ -192,6 +240,8 @@ const Project = struct {
                 });
             },
             .codecs => p.addSources(&all, "core/codec/external", ""),
+            .canonical => if (libraft != null)
+                p.addSources(&all, "core/raft/canonical", if (raft_engine == .ours) "seam.c" else ""),
             .runtime, .sim => p.addSources(&all, @tagName(part), "main.c"),
             .helpers => for (p.others("tests", "test_")) |f| p.append(&all, p.source(f)),
         }
@@ -283,8 +333,9 @@ const Project = struct {
         });
     }
 
-    fn executable(p: Project, name: []const u8, sources: []const Source, parts: []const Part, extra: Strings) LazyPath {
+    fn executable(p: Project, name: []const u8, sources: []const Source, given: []const Part, extra: Strings) LazyPath {
         var libraries: std.ArrayList([]const u8) = .empty;
+        const parts = p.withEngines(given);
         for (parts) |part| if (p.archives.get(part) != null)
             libraries.appendSlice(p.b.allocator, part.libraries()) catch @panic("OOM");
         libraries.appendSlice(p.b.allocator, extra) catch @panic("OOM");
@@ -292,6 +343,7 @@ const Project = struct {
             const m = p.module(true);
             p.compile(m, sources);
             for (parts) |part| if (p.archives.get(part)) |a| m.addObjectFile(a);
+            if (std.mem.indexOfScalar(Part, parts, .canonical) != null) m.addObjectFile(libraft.?);
             for (libraries.items) |l| m.linkSystemLibrary(l, .{});
             const e = p.b.addExecutable(.{ .name = name, .root_module = m });
             e.pie = true;
@@ -303,9 +355,20 @@ const Project = struct {
         for (sources) |s| run.addFileArg(p.object(s));
         run.addArg("-Wl,--start-group");
         for (parts) |part| if (p.archives.get(part)) |a| run.addFileArg(a);
+        if (std.mem.indexOfScalar(Part, parts, .canonical) != null) run.addFileArg(libraft.?);
         run.addArg("-Wl,--end-group");
         for (libraries.items) |l| run.addArg(p.b.fmt("-l{s}", .{l}));
         return out;
+    }
+
+    /// The simulator has both engines; with -Draft=canonical so has everything that has core.
+    fn withEngines(p: Project, given: []const Part) []const Part {
+        const wants = std.mem.indexOfScalar(Part, given, .sim) != null or
+            std.mem.indexOfScalar(Part, given, .canonical) != null or raft_engine == .canonical;
+        var parts: std.ArrayList(Part) = .empty;
+        for (given) |part| if (part != .canonical) parts.append(p.b.allocator, part) catch @panic("OOM");
+        if (wants and libraft != null) parts.append(p.b.allocator, .canonical) catch @panic("OOM");
+        return parts.items;
     }
 
     /// A product: DIR/main.c and its part. Null where there is none.
@@ -329,6 +392,7 @@ const Project = struct {
         for (needs) |need| {
             if (std.mem.indexOf(u8, text, need.include) == null) continue;
             if (need.header) |header| std.Io.Dir.accessAbsolute(b.graph.io, header, .{}) catch return null;
+            if (need.part == .canonical and libraft == null) return null;
             if (need.part) |part| parts.append(b.allocator, part) catch @panic("OOM");
             if (need.library) |library| libraries.append(b.allocator, library) catch @panic("OOM");
         }
@@ -428,7 +492,9 @@ const Project = struct {
         var js: std.json.Stringify = .{ .writer = &out.writer, .options = .{ .whitespace = .indent_1 } };
         js.beginArray() catch @panic("OOM");
         var dirs: std.ArrayList([]const u8) = .empty;
-        for ([_][]const u8{ "core", "core/codec/external", "core/codec/schema", "runtime", "sim", "fuzz", "tests" }) |d|
+        for ([_][]const u8{ "core", "core/codec/external", "core/codec/schema", "core/raft/canonical" }) |d|
+            dirs.append(b.allocator, d) catch @panic("OOM");
+        for ([_][]const u8{ "runtime", "sim", "fuzz", "tests" }) |d|
             dirs.append(b.allocator, d) catch @panic("OOM");
         for ([_][]const u8{ "core", "tests" }) |d| for (p.directories(d)) |sub|
             dirs.append(b.allocator, p.join(d, sub)) catch @panic("OOM");
@@ -549,6 +615,11 @@ const Suite = struct {
             s.run.addArg("tests/core_symbols.txt");
             s.run.addFileArg(core);
         }
+        if (p.with(.{ .optimize = .ReleaseFast }).archives.get(.canonical)) |canonical| {
+            s.script("lint: what the other Raft engine needs", 60, .together, &.{ "sh", "tests/lint/symbols.sh" });
+            s.run.addArg("tests/canonical_symbols.txt");
+            s.run.addFileArg(canonical);
+        }
         if (server) |bin| {
             s.script("lint: no mutant in chronik-server", 60, .together, &.{ "sh", "tests/lint/no_mutants.sh" });
             s.run.addFileArg(bin);
@@ -601,6 +672,9 @@ const Suite = struct {
         s.raftJob("raft: peers that lie", sim, &.{ "--lies", "--seeds", "1..60", "--jobs", s.p.cpus() });
         s.raftJob("raft: each seed twice, call by call", sim, &.{ "--check", "--seeds", "1..20" });
         s.raftJob("raft: mutants", mutants, &.{ "--mutants", "--jobs", s.p.cpus() });
+        s.script("raft: canonical/raft and its guards", 300, .alone, &.{ "sh", "tests/suite/raft_guards.sh" });
+        s.run.addFileArg(sim);
+        s.run.addArg(b.fmt("{d}", .{seeds}));
     }
 
     fn raftJob(s: Suite, name: []const u8, bin: LazyPath, args: Strings) void {
@@ -643,9 +717,17 @@ const Suite = struct {
 };
 
 fn flagsOf(path: []const u8) Strings {
-    const pure = std.mem.startsWith(u8, path, "core/") and
-        !std.mem.startsWith(u8, path, "core/codec/external/") and !std.mem.startsWith(u8, path, "core/codec/schema/");
+    const impure = [_][]const u8{ "core/codec/external/", "core/codec/schema/", "core/raft/canonical/" };
+    const pure = for (impure) |place| {
+        if (std.mem.startsWith(u8, path, place)) break false;
+    } else std.mem.startsWith(u8, path, "core/");
     if (pure) return &c_flags;
+    if (std.mem.eql(u8, path, "sim/raft_engine.c") and libraft != null) {
+        const both = &(host_flags ++ .{"-DCHRONIK_CANONICAL"});
+        return if (raft_engine == .ours) both else &(host_flags ++ .{
+            "-DCHRONIK_CANONICAL", "-DCHRONIK_RAFT_IS_CANONICAL",
+        });
+    }
     return if (std.mem.startsWith(u8, path, "fuzz/")) &(host_flags ++ .{"-Wno-missing-prototypes"}) else &host_flags;
 }
 

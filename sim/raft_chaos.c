@@ -30,6 +30,7 @@ static struct raft_world_config draw_config(const struct raft_chaos_options *opt
         .odd_kinds = odd ? odd_kinds : 0,
         .odd_loss = (uint32_t)prng_below(&prng, 4) * 200,
         .odd_late = (uint32_t)prng_below(&prng, 4) * 250,
+        .list_loss = prng_chance(&prng, 1, 3) ? 300 + (uint32_t)prng_below(&prng, 600) : 0,
         .snapshot_entries = 4 + (uint32_t)prng_below(&prng, 60),
         .trailing_entries = (uint32_t)prng_below(&prng, 12),
         .corrupt = options->lies ? 5 + (uint32_t)prng_below(&prng, 50) : 0,
@@ -70,14 +71,14 @@ static uint32_t ghosts_of(struct raft_world *world, const struct raft_configurat
 
 /* Up to three changes at once, most of which make sense. */
 static uint32_t draw_changes(struct raft_world *world, const struct raft_configuration *list,
-                             struct raft_change changes[3])
+                             struct raft_change changes[3], uint32_t max)
 {
     const uint32_t mood = (uint32_t)raft_world_draw(world, 4);
     const uint32_t first = (uint32_t)raft_world_draw(world, world->config.nodes);
     uint32_t count = ghosts_of(world, list, changes, 1);
     const bool haunted = count > 0; /* then nobody else goes: of those who are left each may be needed */
 
-    for (uint32_t i = 0; i < world->config.nodes && count < 3; i++) {
+    for (uint32_t i = 0; i < world->config.nodes && count < max; i++) {
         const uint64_t id = world->nodes[(first + i) % world->config.nodes].id;
         const struct raft_member *member = raft_configuration_find(list, id);
         const bool voter = member != NULL && (member->flags & RAFT_VOTER) != 0;
@@ -94,26 +95,39 @@ static uint32_t draw_changes(struct raft_world *world, const struct raft_configu
     return count;
 }
 
+enum deed { CRASH_ANY, CRASH_LEADER, RESTART, CUT, HEAL, HAND_OVER, STALL, WIPE, DEED_COUNT };
+
+/* How much of each a seed has: a subset, so that what one deed hides another seed shows. */
+struct mood {
+    uint32_t weights[DEED_COUNT], sum;
+    uint64_t pause_ns;
+    uint32_t changes; /* of members, per mille of moments */
+    uint32_t aim;     /* per mille of them in the middle of which the leader falls */
+};
+
 /* What a change leaves half done is where the bugs are: now and then its leader falls just then, heard or unheard. */
-static void change_members(struct raft_world *world, uint32_t aim)
+static void change_members(struct raft_world *world, const struct mood *mood)
 {
     struct raft_node *leader = any_leader(world);
     struct raft_change changes[3];
 
     if (leader == NULL) return;
-    const uint32_t count = draw_changes(world, leader->engine->configuration(leader->raft), changes);
+    const struct raft_configuration *list = leader->engine->configuration(leader->raft);
+    /* Made one after the other, the last may be made when a disk was lost after the first. */
+    const uint32_t max = leader->engine->joint || mood->weights[WIPE] == 0 ? 3 : 1;
+    const uint32_t count = draw_changes(world, list, changes, max);
     if (count == 0) return;
-    const bool aimed = raft_world_chance(world, aim), unheard = aimed && raft_world_chance(world, 500);
+    const bool aimed = raft_world_chance(world, mood->aim), unheard = aimed && raft_world_chance(world, 500);
     const uint32_t life = leader->life;
-    if (unheard) leader->mute = true;
+    if (unheard) leader->group = 3;
     world->stats.asked++;
     const enum raft_verdict verdict = raft_world_change(world, leader, changes, count);
     world->stats.busy += verdict == RAFT_BUSY;
     if (!aimed) return;
     raft_world_run(world, world->now_ns + raft_world_draw(world, 3 * (world->config.disk_ns + world->config.delay_ns)));
     if (!leader->up || leader->life != life || world->violation[0] != 0) return;
-    if (unheard || raft_world_chance(world, 500)) raft_world_crash(world, leader);
-    else leader->group = 3;
+    if (raft_world_chance(world, 500)) raft_world_crash(world, leader);
+    leader->group = unheard && !leader->up ? 0 : 3;
 }
 
 /* The budget: of the voters of every list that anybody goes by, a minority loses its disk until they are replaced. */
@@ -161,16 +175,6 @@ static void heal_network(struct raft_world *world)
     }
 }
 
-enum deed { CRASH_ANY, CRASH_LEADER, RESTART, CUT, HEAL, HAND_OVER, STALL, WIPE, DEED_COUNT };
-
-/* How much of each a seed has: a subset, so that what one deed hides another seed shows. */
-struct mood {
-    uint32_t weights[DEED_COUNT], sum;
-    uint64_t pause_ns;
-    uint32_t changes; /* of members, per mille of moments */
-    uint32_t aim;     /* per mille of them in the middle of which the leader falls */
-};
-
 static struct mood draw_mood(struct raft_world *world, bool fixed)
 {
     struct mood mood = { .pause_ns = 5 * MS + raft_world_draw(world, 120 * MS) };
@@ -178,7 +182,7 @@ static struct mood draw_mood(struct raft_world *world, bool fixed)
     for (uint32_t i = 0; i < DEED_COUNT; i++) {
         mood.weights[i] = raft_world_chance(world, 700) ? 1 + (uint32_t)raft_world_draw(world, 10) : 0;
     }
-    mood.changes = raft_world_chance(world, 700) ? (uint32_t)raft_world_draw(world, 200) : 0;
+    mood.changes = raft_world_chance(world, 700) ? (uint32_t)raft_world_draw(world, 400) : 0;
     if ((world->config.odd_kinds >> RAFT_VOTE_RESPONSE & 1) != 0) mood.weights[CRASH_LEADER] += 10; /* for elections */
     mood.aim = raft_world_chance(world, 400) ? (uint32_t)raft_world_draw(world, 700) : 0;
     /* Who lost his disk is to be replaced; and it is the rarest thing to happen. */
@@ -214,6 +218,12 @@ static bool somebody_installs(const struct raft_world *world)
     return false;
 }
 
+/* A leader in the middle of a change: its list is in force, and nobody may have heard of it. */
+static bool changes_members(const struct raft_node *leader)
+{
+    return leader != NULL && !leader->engine->configuration_is_committed(leader->raft);
+}
+
 static void disturb(struct raft_world *world, const struct mood *mood)
 {
     struct raft_node *node = any_node(world);
@@ -223,6 +233,7 @@ static void disturb(struct raft_world *world, const struct mood *mood)
 
     for (; at >= mood->weights[deed]; deed++) at -= mood->weights[deed];
     if (somebody_installs(world) && raft_world_chance(world, mood->aim)) deed = CRASH_LEADER;
+    if (changes_members(leader) && raft_world_chance(world, mood->aim)) deed = CRASH_LEADER;
     switch ((enum deed)deed) {
     case CRASH_ANY:
         if (node->up) raft_world_crash(world, node);
@@ -278,6 +289,7 @@ static bool come_to_rest(struct raft_world *world)
     world->config.duplicate = 0;
     world->config.late = 0;
     world->config.odd_kinds = 0;
+    world->config.list_loss = 0;
     world->config.delay_ns = MIN(world->config.delay_ns, 5 * MS);
     heal_network(world);
     for (uint32_t i = 0; i < world->config.nodes; i++) {
@@ -329,8 +341,9 @@ void raft_chaos_run(const struct raft_chaos_options *options, uint64_t seed, str
     while (world->now_ns < chaos_ns && world->violation[0] == 0) {
         raft_world_run(world, world->now_ns + 1 + raft_world_draw(world, 15 * MS));
         work(world);
-        if (raft_world_chance(world, mood.changes)) change_members(world, mood.aim);
-        const bool aimed = mood.aim > 0 && somebody_installs(world) && raft_world_chance(world, 100);
+        if (raft_world_chance(world, mood.changes)) change_members(world, &mood);
+        const bool aim = mood.aim > 0 && (somebody_installs(world) || changes_members(raft_world_leader(world)));
+        const bool aimed = aim && raft_world_chance(world, 100);
         if (world->now_ns < next_ns && !aimed) continue;
         next_ns = world->now_ns + raft_world_draw(world, 2 * mood.pause_ns);
         disturb(world, &mood);

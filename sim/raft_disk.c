@@ -71,6 +71,18 @@ struct raft_op *raft_disk_push(struct raft_world *world, struct raft_node *node,
     return op;
 }
 
+/* A replay comes by the truncations as well as by what is left: entries that a snapshot replaced are told from those
+ * that follow it by the truncation between them. */
+static void truncate(struct raft_node *node, uint64_t from)
+{
+    raft_items_truncate(&node->disk_log, from);
+    while (node->disk_cut_count > 0 && node->disk_cuts[node->disk_cut_count - 1] >= from) node->disk_cut_count--;
+    if (node->disk_cut_count == RAFT_CUTS_MAX) {
+        memmove(node->disk_cuts, node->disk_cuts + 1, --node->disk_cut_count * sizeof *node->disk_cuts);
+    }
+    node->disk_cuts[node->disk_cut_count++] = from;
+}
+
 /* Makes the first `parts` parts of a write durable: hard state, truncation, each entry. */
 void raft_disk_apply_write(struct raft_world *world, struct raft_node *node, const struct raft_op *op, uint64_t parts)
 {
@@ -83,7 +95,7 @@ void raft_disk_apply_write(struct raft_world *world, struct raft_node *node, con
     }
     if (write->truncate_from != 0) {
         if (parts-- == 0) return;
-        raft_items_truncate(&node->disk_log, write->truncate_from);
+        truncate(node, write->truncate_from);
     }
     for (uint32_t i = 0; i < write->entry_count && parts > 0; i++, parts--) {
         const uint64_t index = write->first_index + i;

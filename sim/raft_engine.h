@@ -13,7 +13,8 @@
     X(size) X(init) X(restore_snapshot) X(restore_hard_state) X(restore_truncate) X(restore_entry) X(found) X(start) \
     X(on_time) X(on_message) X(on_stored) X(on_snapshot_installed) X(on_snapshot_refused) \
     X(propose) X(change) X(read) X(transfer) X(on_snapshot_taken) X(compact) \
-    X(deadline_ns) X(role) X(term) X(vote) X(leader) X(commit_index) X(last_index) X(first_index) X(entry) X(term_at) \
+    X(deadline_ns) X(id) X(is_started) X(stored_index) X(snapshot_is_arriving) \
+    X(role) X(term) X(vote) X(leader) X(commit_index) X(last_index) X(first_index) X(entry) X(term_at) \
     X(configuration) X(configuration_is_committed) X(configuration_at) X(snapshot_needed) X(peer) X(check)
 /* clang-format on */
 

@@ -94,6 +94,18 @@ static bool is_preliminary(const struct raft_message *message)
     return message->kind == RAFT_VOTE_RESPONSE && message->vote_response.pre;
 }
 
+static bool brings_list(const struct raft_node *node, const struct raft_message *message)
+{
+    const struct raft_append_request *request = &message->append_request;
+
+    if (message->kind != RAFT_APPEND_REQUEST) return false;
+    for (uint32_t i = 0; i < request->entry_count; i++) {
+        const struct raft_entry entry = node->engine->entry(node->raft, request->prev_index + 1 + i);
+        if (entry.kind == RAFT_ENTRY_CONFIGURATION) return true;
+    }
+    return false;
+}
+
 static void send_message(struct raft_world *world, struct raft_node *node, const struct raft_message *message)
 {
     struct raft_node *to = raft_world_node(world, message->to);
@@ -104,6 +116,7 @@ static void send_message(struct raft_world *world, struct raft_node *node, const
         return;
     const bool odd = (config->odd_kinds >> message->kind & 1) != 0 && !is_preliminary(message);
     if (odd && raft_world_chance(world, config->odd_loss)) return;
+    if (config->list_loss > 0 && brings_list(node, message) && raft_world_chance(world, config->list_loss)) return;
     struct bytes bytes = encode(world, node, message);
     if (bytes.size == 0) return;
     world->digest = raft_world_mix(world->digest, hash_bytes(to->id, bytes));

@@ -116,8 +116,8 @@ static struct raft_voters voters_of(const struct raft_configuration *list)
     return voters;
 }
 
-static void judge_quorum(struct raft_world *world, const struct raft_node *leader, const struct raft_voters *voters,
-                         uint64_t index, uint64_t term)
+/* Of both sets. */
+static bool is_held(struct raft_world *world, const struct raft_voters *voters, uint64_t index, uint64_t term)
 {
     for (uint32_t set = 0; set < 2; set++) {
         uint32_t have = 0;
@@ -126,11 +126,23 @@ static void judge_quorum(struct raft_world *world, const struct raft_node *leade
             /* Who lost his disk since had perhaps acknowledged it. */
             have += node == NULL || raft_disk_has(node, index, term);
         }
-        if (voters->count[set] == 0 || have > voters->count[set] / 2) continue;
-        raft_world_violate(world, "O14 QUORUM: leader %u of term %u commits %u of term %u, durable on %u of %u",
-                           (unsigned)leader->id, (unsigned)leader->engine->term(leader->raft), (unsigned)index,
-                           (unsigned)term, have, voters->count[set]);
+        if (voters->count[set] > 0 && have <= voters->count[set] / 2) return false;
     }
+    return true;
+}
+
+/* A list that this very call appended was in force when the leader counted, or was not yet. Majorities of both have a
+ * member in common, so that either will do. */
+static void judge_quorum(struct raft_world *world, const struct raft_node *leader, const struct raft_voters *now,
+                         uint64_t index, uint64_t term)
+{
+    const bool fresh = world->out.write.entry_count > 0 && now->index >= world->out.write.first_index;
+
+    if (is_held(world, now, index, term)) return;
+    if (fresh && is_held(world, &leader->judged_voters, index, term)) return;
+    raft_world_violate(world, "O14 QUORUM: leader %u of term %u commits %u of term %u, not durable on a majority of %u",
+                       (unsigned)leader->id, (unsigned)leader->engine->term(leader->raft), (unsigned)index,
+                       (unsigned)term, now->count[0]);
 }
 
 /* A leader's own commit index rose: what it covers is what was ever committed. */
@@ -223,6 +235,23 @@ static void judge_new_leader(struct raft_world *world, struct raft_node *node, c
     }
 }
 
+/* Whose disk is idle goes by the newest list in its log, or by its snapshot's. */
+static void judge_list(struct raft_world *world, const struct raft_node *node)
+{
+    const struct raft_configuration *list = node->engine->configuration(node->raft);
+    struct bytes newest = { NULL, 0 };
+
+    if (node->op_count > 0 || !raft_judged(world) || node->engine->term(node->raft) == 0) return;
+    for (uint32_t i = node->log.count; i > 0 && newest.size == 0; i--) {
+        const struct raft_item *item = &node->log.list[i - 1];
+        if (item->kind == RAFT_ENTRY_CONFIGURATION) newest = (struct bytes){ item->bytes, item->size };
+    }
+    if (newest.size == 0 && node->disk_picture.index > 0) newest = raft_picture_list(&node->disk_picture);
+    if (newest.size == 0 || bytes_equal(newest, (struct bytes){ list->bytes, list->size })) return;
+    raft_world_violate(world, "O6 LIST: node %u goes by the list at %u, which is not the newest in its log",
+                       (unsigned)node->id, (unsigned)list->index);
+}
+
 void raft_judge_step(struct raft_world *world, struct raft_node *node)
 {
     const struct raft_engine *engine = node->engine;
@@ -245,9 +274,7 @@ void raft_judge_step(struct raft_world *world, struct raft_node *node)
     const bool counts = leads || led || unheard;
     const uint64_t commit_index = counts ? announced(world, node) : told_index;
     if (counts && commit_index > node->judged_commit && raft_judged(world)) {
-        /* A list that this very call appended was not in force when the leader counted. */
-        const bool fresh = world->out.write.entry_count > 0 && voters.index >= world->out.write.first_index;
-        judge_commit(world, node, commit_index, node->led_term, fresh ? &node->judged_voters : &voters);
+        judge_commit(world, node, commit_index, node->led_term, &voters);
         /* (Who steps down says no more than what its own disk has, and knew perhaps of more.) */
         if (leads && engine->term_at(node->raft, commit_index) != term) {
             raft_world_violate(world, "O14 OWN TERM: leader %u of term %u commits %u of term %u", (unsigned)node->id,
@@ -259,6 +286,7 @@ void raft_judge_step(struct raft_world *world, struct raft_node *node)
         raft_world_violate(world, "O6 STATE: node %u takes back its commit index %u", (unsigned)node->id,
                            (unsigned)node->applied);
     }
+    if (world->stats.steps % 4 == 0) judge_list(world, node);
     node->judged_commit = MAX(node->judged_commit, commit_index);
     node->judged_voters = voters;
     node->judged_role = role;

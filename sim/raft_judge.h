@@ -7,6 +7,7 @@
  *   O5  MATCH      an index and a term name one entry and one entry before it, everywhere and always.
  *   O6  COMPLETE   a new leader has all that was committed before its term.
  *   O6  STATE      all nodes apply the same entries in the same order; snapshots equal the state at their index.
+ *   O6  LIST       a node goes by the newest member list in its log.
  *   O6  FRESH      a read's index is not below what was committed when it was asked.
  *   O12 PROMISE    what a message promises is durable at its sender when it leaves.
  *   O14 QUORUM     what a leader commits is durable on a majority of its voters (of both sets while joint).

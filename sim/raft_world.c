@@ -195,6 +195,25 @@ static void restore_without_snapshot(struct raft_world *world, struct raft_node 
                        (unsigned)node->disk_log.first);
 }
 
+static enum raft_verdict replay_log(struct raft_node *node)
+{
+    const struct raft_items *log = &node->disk_log;
+    enum raft_verdict verdict = RAFT_ACCEPTED;
+    uint32_t cut = 0;
+
+    for (uint32_t i = 0; i <= log->count && verdict == RAFT_ACCEPTED; i++) {
+        const uint64_t index = log->first + i;
+        for (; cut < node->disk_cut_count && node->disk_cuts[cut] <= index && verdict == RAFT_ACCEPTED; cut++) {
+            verdict = node->engine->restore_truncate(node->raft, node->disk_cuts[cut]);
+        }
+        if (i == log->count || verdict != RAFT_ACCEPTED) break;
+        const struct raft_item *item = &log->list[i];
+        const struct bytes bytes = { item->bytes, item->size };
+        verdict = node->engine->restore_entry(node->raft, index, item->kind, item->term, bytes);
+    }
+    return verdict;
+}
+
 void raft_world_restart(struct raft_world *world, struct raft_node *node)
 {
     const struct raft_picture *picture = &node->disk_picture;
@@ -209,11 +228,7 @@ void raft_world_restart(struct raft_world *world, struct raft_node *node)
     }
     if (verdict == RAFT_ACCEPTED)
         verdict = node->engine->restore_hard_state(node->raft, node->disk_term, node->disk_vote);
-    for (uint32_t i = 0; i < node->disk_log.count && verdict == RAFT_ACCEPTED; i++) {
-        const struct raft_item *item = &node->disk_log.list[i];
-        verdict = node->engine->restore_entry(node->raft, node->disk_log.first + i, item->kind, item->term,
-                                              (struct bytes){ item->bytes, item->size });
-    }
+    if (verdict == RAFT_ACCEPTED) verdict = replay_log(node);
     if (verdict != RAFT_ACCEPTED) {
         raft_world_violate(world, "O13 RESTORE: node %u cannot restore what it wrote: %d", (unsigned)node->id,
                            (int)verdict);
@@ -263,6 +278,7 @@ void raft_world_wipe(struct raft_world *world, struct raft_node *node)
     node->disk_vote = 0;
     node->disk_picture = (struct raft_picture){ .index = 0 };
     raft_items_reset(&node->disk_log, 1);
+    node->disk_cut_count = 0;
     memset(node->heard_ns, 0, sizeof node->heard_ns);
 }
 

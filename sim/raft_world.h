@@ -14,7 +14,8 @@ enum {
     RAFT_WORLD_READS_MAX = 64,
     RAFT_KEPT_MAX = 8,
     RAFT_VIOLATION_SIZE = 300,
-    RAFT_PROPOSE_MAX = 4096
+    RAFT_PROPOSE_MAX = 4096,
+    RAFT_CUTS_MAX = 64
 };
 #define MS ((uint64_t)1000000)
 
@@ -75,6 +76,8 @@ struct raft_node {
     /* its disk */
     uint64_t disk_term, disk_vote;
     struct raft_items disk_log;
+    uint64_t disk_cuts[RAFT_CUTS_MAX]; /* where it was truncated, ascending: what lies behind was written later */
+    uint32_t disk_cut_count;
     struct raft_picture disk_picture;
     struct raft_op *ops;
     uint32_t op_first, op_count, op_max;
@@ -102,6 +105,7 @@ struct raft_world_config {
     uint64_t delay_ns, disk_ns;             /* usual; drawn from once to twice this */
     uint32_t late;                          /* per mille of messages that take up to 100 times as long */
     uint32_t odd_kinds, odd_loss, odd_late; /* what befalls messages of these kinds (bits) beside that; per mille */
+    uint32_t list_loss;                     /* per mille of messages with a member list in them */
     uint32_t corrupt; /* per mille of messages with bytes changed; then nodes keep their own promises, no more */
     uint32_t snapshot_entries, trailing_entries; /* 0: no snapshots */
     uint64_t patience_ns;            /* election timeout of all but the first node; 0: as the first's, 150 ms */

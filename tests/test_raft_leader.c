@@ -236,6 +236,9 @@ TEST(members_change_through_a_joint_phase)
     lab_hold(raft, LAB_LEARNER, 0);
     EXPECT_EQ("or lacks too much", RAFT_BEHIND, raft_change(raft, lab_now, swap, 2, &lab_out));
     lab_hold(raft, LAB_LEARNER, 5);
+    for (uint32_t i = 0; i < 6; i++) lab_hold(raft, 2, 5), lab_wait(raft, 30);
+    EXPECT_EQ("or is silent", RAFT_BEHIND, raft_change(raft, lab_now, swap, 2, &lab_out));
+    lab_hold(raft, LAB_LEARNER, 5);
     EXPECT_EQ("now", RAFT_ACCEPTED, raft_change(raft, lab_now, swap, 2, &lab_out));
     lab_called(raft);
     EXPECT("the joint list is in force at once", raft_configuration_is_joint(raft_configuration(raft)));

@@ -52,8 +52,7 @@ void raft_configuration_copy(struct raft_configuration *to, const struct raft_co
     memcpy(to->bytes, from->bytes, from->size);
 }
 
-/* Puts a member behind the others. False: no room. */
-static bool put_member(struct raft_configuration *to, uint64_t id, uint8_t flags, struct bytes address)
+bool raft_configuration_put(struct raft_configuration *to, uint64_t id, uint8_t flags, struct bytes address)
 {
     CHECK(to->count == 0 || to->members[to->count - 1].id < id);
     CHECK(address.size <= RAFT_ADDRESS_SIZE_MAX);
@@ -122,7 +121,8 @@ enum raft_configuration_verdict raft_configuration_read(struct raft_configuratio
         if (id <= previous || !flags_make_sense(flags) || bytes.size - at - MEMBER_SIZE < address.size) {
             return refuse(configuration, RAFT_CONFIGURATION_MALFORMED);
         }
-        if (!put_member(configuration, id, flags, address)) return refuse(configuration, RAFT_CONFIGURATION_FULL);
+        if (!raft_configuration_put(configuration, id, flags, address))
+            return refuse(configuration, RAFT_CONFIGURATION_FULL);
         at += MEMBER_SIZE + address.size;
     }
     if (at != bytes.size) return refuse(configuration, RAFT_CONFIGURATION_MALFORMED);
@@ -229,7 +229,7 @@ static bool put_changed(struct raft_configuration *to, const struct raft_configu
         const uint64_t before = i < from->count ? from->members[i].id : UINT64_MAX;
         const struct raft_change *added;
         while ((added = next_added(from, changes, count, after, before)) != NULL) {
-            if (!put_member(to, added->id, 0, added->address)) return false;
+            if (!raft_configuration_put(to, added->id, 0, added->address)) return false;
             after = added->id;
         }
         if (i == from->count) break;
@@ -239,8 +239,8 @@ static bool put_changed(struct raft_configuration *to, const struct raft_configu
         after = member->id;
         if (change != NULL && change->kind == RAFT_REMOVE && (learner || !joint)) continue;
         const bool moved = change != NULL && change->kind == RAFT_ADD;
-        if (!put_member(to, member->id, changed_flags(member->flags, change, joint),
-                        moved ? change->address : raft_configuration_address(from, member))) {
+        if (!raft_configuration_put(to, member->id, changed_flags(member->flags, change, joint),
+                                    moved ? change->address : raft_configuration_address(from, member))) {
             return false;
         }
     }
@@ -284,7 +284,8 @@ enum raft_configuration_verdict raft_configuration_found(struct raft_configurati
     for (uint32_t i = 0; i < count; i++) {
         const struct raft_change *next = next_added(to, founders, count, after, UINT64_MAX);
         if (next == NULL) return refuse(to, RAFT_CONFIGURATION_UNKNOWN);
-        if (!put_member(to, next->id, RAFT_VOTER, next->address)) return refuse(to, RAFT_CONFIGURATION_FULL);
+        if (!raft_configuration_put(to, next->id, RAFT_VOTER, next->address))
+            return refuse(to, RAFT_CONFIGURATION_FULL);
         after = next->id;
     }
     return refuse(to, verdict_of(to));
@@ -297,8 +298,8 @@ void raft_configuration_leave_joint(struct raft_configuration *to, const struct 
     for (uint32_t i = 0; i < from->count; i++) {
         const struct raft_member *member = &from->members[i];
         if ((member->flags & RAFT_LEAVING) != 0) continue;
-        const bool fits =
-            put_member(to, member->id, member->flags & RAFT_VOTER, raft_configuration_address(from, member));
+        const bool fits = raft_configuration_put(to, member->id, member->flags & RAFT_VOTER,
+                                                 raft_configuration_address(from, member));
         CHECK(fits); /* it is no longer than the list it comes from */
     }
 }

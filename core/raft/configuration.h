@@ -80,6 +80,10 @@ void raft_configuration_copy(struct raft_configuration *to, const struct raft_co
 /* Reads what a peer, a disk or an operator says; leaves the list empty unless all of it is good. */
 enum raft_configuration_verdict raft_configuration_read(struct raft_configuration *configuration, struct bytes bytes);
 
+/* Puts a member behind the others, whose ids are lower. False: no room. Whether a list is good is seen when it is
+ * read. */
+bool raft_configuration_put(struct raft_configuration *to, uint64_t id, uint8_t flags, struct bytes address);
+
 /* The list that `changes` make of `from`; joint if they change the voters. `from` is not joint. */
 enum raft_configuration_verdict raft_configuration_change(struct raft_configuration *to,
                                                           const struct raft_configuration *from,

@@ -135,7 +135,7 @@ void raft_membership_advance(struct raft *raft, struct raft_output *output)
     }
 }
 
-/* A learner that lacks much would count for a majority that it cannot help to form. */
+/* A learner that lacks much, or says nothing, would count for a majority that it cannot help to form. */
 static bool promotes_one_behind(struct raft *raft, const struct raft_change *changes, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++) {
@@ -143,6 +143,7 @@ static bool promotes_one_behind(struct raft *raft, const struct raft_change *cha
         const struct raft_peer *peer = raft_progress_find(raft, changes[i].id);
         if (peer == NULL) continue; /* no member: the list will say so */
         if (peer->state != RAFT_STREAMING || peer->first_heard == 0) return true;
+        if (raft->now_ns - peer->heard_ns >= raft->config.election_timeout_ns) return true;
         if (raft->trail.last_index - peer->match_index > raft->config.promote_lag_max) return true;
     }
     return false;
