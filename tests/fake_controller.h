@@ -151,6 +151,25 @@ void controller_delete_topic(struct controller *controller, uint32_t topic, stru
     fake_decide(controller, answer);
 }
 
+void controller_add_node(struct controller *controller, int32_t node_id, struct controller_answer *answer)
+{
+    (void)node_id;
+    fake_decide(controller, answer);
+}
+
+void controller_remove_node(struct controller *controller, int32_t node_id, bool force,
+                            struct controller_answer *answer)
+{
+    (void)node_id, (void)force;
+    fake_decide(controller, answer);
+}
+
+void controller_transfer(struct controller *controller, int32_t node_id, struct controller_answer *answer)
+{
+    (void)node_id;
+    fake_decide(controller, answer);
+}
+
 void controller_create_partitions(struct controller *controller, const struct create_partitions_request_topic *topic,
                                   bool judge_only, struct controller_answer *answer)
 {
