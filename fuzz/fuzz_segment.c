@@ -9,8 +9,8 @@ enum { STEPS_MAX = 4000, FILE_MAX = 1 << 16 };
 
 static struct logs *logs;
 static struct effects effects, orders;
-static uint8_t files[SEGMENT_FILES][FILE_MAX];
-static uint32_t sizes[SEGMENT_FILES];
+static uint8_t files[2 * SEGMENT_FILES][FILE_MAX]; /* behind the segment's, those that are being made anew */
+static uint32_t sizes[2 * SEGMENT_FILES];
 
 static void must(bool holds)
 {
@@ -63,12 +63,35 @@ static void open_logs(int64_t base_offset, int64_t end_offset, int64_t largest_t
     log->written_offset = log->durable_offset = log->log_end_offset = log->high_watermark = end_offset;
 }
 
-static enum segment_file file_of(const char *path)
+static bool ends(const char *path, const char *with)
 {
-    size_t size = strlen(path);
+    const size_t size = strlen(path), with_size = strlen(with);
 
-    if (strcmp(path + size - 4, ".log") == 0) return SEGMENT_LOG;
-    return strcmp(path + size - 6, ".index") == 0 ? SEGMENT_INDEX : SEGMENT_TIME_INDEX;
+    return size >= with_size && strcmp(path + size - with_size, with) == 0;
+}
+
+static uint32_t file_of(const char *path)
+{
+    if (ends(path, ".log")) return SEGMENT_LOG;
+    if (ends(path, ".index")) return SEGMENT_INDEX;
+    if (ends(path, ".timeindex")) return SEGMENT_TIME_INDEX;
+    if (ends(path, ".index.new")) return SEGMENT_FILES + SEGMENT_INDEX;
+    must(ends(path, ".timeindex.new"));
+    return SEGMENT_FILES + SEGMENT_TIME_INDEX;
+}
+
+static void do_file(const struct effect_file *order)
+{
+    const uint32_t file = order->action == FILE_SYNC_DIRECTORY ? 0 : file_of(order->path);
+
+    if (order->action == FILE_TRUNCATE) sizes[file] = (uint32_t)order->size;
+    if (order->action == FILE_UNLINK) sizes[file] = 0;
+    if (order->action == FILE_RENAME) {
+        const uint32_t to = file_of(order->to);
+        memcpy(files[to], files[file], sizes[file]);
+        sizes[to] = sizes[file];
+        sizes[file] = 0;
+    }
 }
 
 static void answer(const struct effect *order, struct event *event)
@@ -76,7 +99,7 @@ static void answer(const struct effect *order, struct event *event)
     struct event_disk *disk = &event->disk;
 
     if (order->type == EFFECT_READ) {
-        const enum segment_file file = file_of(order->read.path);
+        const uint32_t file = file_of(order->read.path);
         event->type = EVENT_READ_DONE;
         disk->op = order->read.op;
         if (order->read.position >= sizes[file]) return;
@@ -86,7 +109,7 @@ static void answer(const struct effect *order, struct event *event)
         event->type = EVENT_WRITTEN;
         disk->op = order->write.op;
         uint64_t position = order->write.position;
-        const enum segment_file file = file_of(order->write.path);
+        const uint32_t file = file_of(order->write.path);
         must(file != SEGMENT_LOG);
         for (uint32_t i = 0; i < order->write.piece_count; i++) {
             must(position + order->write.pieces[i].size <= FILE_MAX);
@@ -94,11 +117,14 @@ static void answer(const struct effect *order, struct event *event)
             position += order->write.pieces[i].size;
         }
         sizes[file] = MAX(sizes[file], (uint32_t)position);
+    } else if (order->type == EFFECT_SYNC) {
+        event->type = EVENT_SYNCED;
+        disk->op = order->sync.op;
     } else {
-        must(order->type == EFFECT_FILE && order->file.action == FILE_TRUNCATE);
+        must(order->type == EFFECT_FILE);
         event->type = EVENT_FILE_DONE;
         disk->op = order->file.op;
-        sizes[file_of(order->file.path)] = (uint32_t)order->file.size;
+        do_file(&order->file);
     }
 }
 

@@ -34,9 +34,13 @@ static void apply(struct court *court)
 /* Brokers 1, 2 and 3, of which 3 is fenced. */
 static struct court *court_new(void)
 {
-    static const struct image_config config = {
-        .node_id = 1, .topics_max = 10, .partitions_max = 100, .brokers_max = 8, .settings_max = 10
-    };
+    static const struct image_config config = { .node_id = 1,
+                                                .topics_max = 10,
+                                                .partitions_max = 100,
+                                                .brokers_max = 8,
+                                                .settings_max = 10,
+                                                .statics = { { CONFIG_DEFAULT_REPLICATION_FACTOR, 3 } },
+                                                .static_count = 1 };
     const size_t size = (image_size(&config) + 63) / 64 * 64;
     struct court *court = calloc(1, sizeof *court);
 
