@@ -54,7 +54,14 @@
     X(watermark_counts_committed_isr, "the high watermark forgets whom it asked to add (KIP-497)", OPEN) \
     X(watermark_rises_below_min_isr, "the high watermark rises below min.insync.replicas (KAFKA-15583)", OPEN) \
     X(watermark_takes_old_acks, "acks of an older epoch or session count (KIP-320)", OPEN) \
-    X(wish_applied_twice, "a change that was proposed twice is made twice", OPEN)
+    X(wish_applied_twice, "a change that was proposed twice is made twice", OPEN) \
+    X(wish_heeds_old_answers, "a refusal of an earlier asking counts, while a later one is granted", OPEN) \
+    X(wish_is_answered_when_proposed, "a change of metadata is answered before it is committed", DIES) \
+    X(wish_is_renumbered, "a wish that is asked again is another wish", OPEN) \
+    X(wish_marks_outlive_their_term, "a leader remembers what it proposed in another term", OPEN) \
+    X(wish_of_another_term, "a leader decides what was asked of another one", OPEN) \
+    X(wish_overtakes_its_elder, "wishes of one node are decided in another order than it asked", OPEN) \
+    X(wish_underway_is_forgotten, "a wish that is under way is decided again when it is asked again", OPEN)
 /* clang-format on */
 
 #ifdef CHRONIK_MUTANTS

@@ -5,7 +5,6 @@
  *                                                                  `-> answered: frame ----------------^ */
 #include "base/check.h"
 #include "controller/controller_state.h"
-#include "raft/raft.h"
 
 /* ---- who leads ---- */
 
@@ -23,7 +22,7 @@ void wishing_follow_leader(struct controller *controller)
     }
     /* A leader that has not applied yet what was there before it cannot decide: nobody leads so far. */
     if (node_id == controller->config.node_id && generation == 0) node_id = -1;
-    wishes_on_leader(&controller->wishes, controller->mono_ns, node_id, raft_term(metadata_log_raft(controller->log)));
+    wishes_on_leader(&controller->wishes, controller->mono_ns, node_id, metadata_log_view(controller->log).term);
 }
 
 static void note_leadership(struct controller *controller, struct effects *effects)
