@@ -40,6 +40,10 @@
     X(meta_snapshot_name_not_synced, "a snapshot's name is not synced", DIES) \
     X(meta_snapshot_not_synced, "a snapshot is renamed without a sync", DIES) \
     X(new_session_keeps_old_ack, "what a replica held before its stream began anew still counts", OPEN) \
+    X(peer_link_stays_with_old_process, "a link of a process that is gone keeps out one of the next process", OPEN) \
+    X(peer_newest_link_stays, "two calls that cross end each other", OPEN) \
+    X(peer_replaced_link_is_not_told, "a link that a newer one replaced is not told to be down", OPEN) \
+    X(peer_silence_is_nothing, "a link on which nothing comes any more stays for ever", OPEN) \
     X(producer_recorded_before_append, "producer state changes before the append succeeded (KAFKA-6683)", DIES) \
     X(producer_remembers_one_batch, "only the last batch of a producer is remembered, not five", DIES) \
     X(read_passes_high_watermark, "a range of a segment passes the high watermark", LIVES) \

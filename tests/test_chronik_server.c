@@ -74,6 +74,15 @@ static int finish(pid_t pid)
     return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
 }
 
+static void clean(void)
+{
+    char command[128];
+
+    snprintf(command, sizeof command, "rm -rf %s", directory);
+    EXPECT_EQ("nothing is left behind", 0, system(command));
+    memset(directory + strlen(directory) - 6, 'X', 6);
+}
+
 static int run(const char *arguments)
 {
     return finish(launch(arguments));
@@ -162,6 +171,14 @@ static const struct row {
     { "no such directory possible", "start --data-dir /proc/x/y --kafka-addr 127.0.0.1:0 --admin-addr off", 1,
       "cannot use data directory /proc/x/y: cannot create it" },
     { "no such host", "start --kafka-addr no.such.host.invalid:9092 --admin-addr off", 1, "cannot listen on" },
+    { "no such cluster flag", "cluster --nod-id 1", 2, "--nod-id: there is no such flag" },
+    { "a seed without an id", "cluster --seed-nodes node1:9093", 2,
+      "--seed-nodes: 'node1:9093' is no seed (id@host:port): 'id@' is missing" },
+    { "an even number of voters", "cluster --voters 2", 2, "--voters: 2 is none of 1, 3, 5, 7" },
+    { "no such host for nodes", "cluster --node-addr no.such.host.invalid:9093 --admin-addr off", 1,
+      "cannot listen on no.such.host.invalid:9093 (--node-addr)" },
+    { "no such host for data", "cluster --node-addr 127.0.0.1:0 --wal-addr no.such.host.invalid:9291 --admin-addr off",
+      1, "cannot listen on no.such.host.invalid:9291 (--wal-addr)" },
     { "limits that contradict each other are no crash",
       "start --kafka-addr 127.0.0.1:0 --admin-addr off --tail-unit 1MiB --tail-memory 8MiB", 1,
       "cannot start: tail_memory must be 16 times tail_unit or more" },
@@ -212,7 +229,64 @@ TEST(it_starts_serves_and_stops)
         kill(pid, round == 1 ? SIGKILL : round == 0 ? SIGTERM : SIGINT);
         EXPECT_EQ("its end", round == 1 ? 1000 + SIGKILL : 0, finish(pid));
     }
-    char command[128];
-    snprintf(command, sizeof command, "rm -rf %s", directory);
-    EXPECT_EQ("nothing is left behind", 0, system(command));
+    clean();
+}
+
+/* The quick start, with ports of our own. */
+static void write_config(uint32_t node, const uint16_t node_ports[3], uint16_t wal_port, uint16_t kafka_port,
+                         uint16_t admin_port)
+{
+    char path[64];
+
+    snprintf(path, sizeof path, "%s/node%u.toml", directory, node);
+    FILE *file = fopen(path, "w");
+    fprintf(file,
+            "[server]\nkafka_addr = '127.0.0.1:%u'\nadmin_addr = '127.0.0.1:%u'\ndata_dir = 'data%u'\n"
+            "[cluster]\nenabled = true\nnode_id = %u\nnode_addr = \"0.0.0.0:%u\"\nwal_addr = \"0.0.0.0:%u\"\n"
+            "advertised_node_addr = \"localhost:%u\"\n",
+            kafka_port, admin_port, node, node, node_ports[node - 1], wal_port, node_ports[node - 1]);
+    if (node == 1) fprintf(file, "seed_nodes = []\n");
+    else fprintf(file, "seed_nodes = [\"1@localhost:%u\", \"2@localhost:%u\"]\n", node_ports[0], node_ports[1]);
+    fclose(file);
+}
+
+static uint32_t members(uint16_t admin_port)
+{
+    uint32_t count = 0;
+
+    for (const char *at = get(admin_port, "/admin/cluster/members"); (at = strstr(at, "\"node_id\"")) != NULL; at++) {
+        count++;
+    }
+    return count;
+}
+
+TEST(three_nodes_become_a_cluster)
+{
+    uint16_t node_ports[3], admin_ports[3];
+    pid_t pids[3];
+    uint32_t seen[3] = { 0 };
+
+    if (!is_here()) return;
+    EXPECT_EQ("a directory", 0, run("version"));
+    for (uint32_t i = 0; i < 3; i++) node_ports[i] = free_port();
+    for (uint32_t i = 0; i < 3; i++) {
+        char arguments[64];
+        admin_ports[i] = free_port();
+        write_config(i + 1, node_ports, free_port(), free_port(), admin_ports[i]);
+        snprintf(arguments, sizeof arguments, i == 0 ? "cluster --config node%u.toml" : "start --config node%u.toml",
+                 i + 1);
+        pids[i] = launch(arguments);
+    }
+    for (uint32_t i = 0; i < 3; i++) EXPECT("it serves", serves(admin_ports[i]));
+    for (uint32_t i = 0; i < 3; i++) {
+        for (const double end = now_s() + 15; seen[i] < 3 && now_s() < end; usleep(10000)) {
+            seen[i] = members(admin_ports[i]);
+        }
+        EXPECT_EQ("each knows all", 3, seen[i]);
+    }
+    for (uint32_t i = 0; i < 3; i++) {
+        kill(pids[2 - i], SIGTERM);
+        EXPECT_EQ("each stops", 0, finish(pids[2 - i]));
+    }
+    clean();
 }

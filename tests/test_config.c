@@ -62,6 +62,53 @@ TEST(contradictions_are_named)
     }
 }
 
+static const struct cluster_row {
+    const char *why;
+    bool enabled;
+    uint32_t peer_links_max;
+    const char *node_host, *wal_host;
+    uint32_t voters_target, seed_count;
+    int32_t seed_id;
+    uint16_t seed_port;
+    const char *want;
+} cluster_rows[] = {
+    { "alone", false, 0, "", "", 5, 0, 0, 0, "" },
+    { "alone, with links", false, 100, "", "", 5, 0, 0, 0,
+      "peer_connections_max must be 0 where cluster.enabled is false" },
+    { "right", true, 100, "a", "b", 5, 2, 1, 9093, "" },
+    { "a seed whose id is not known", true, 100, "a", "b", 5, 2, 0, 9093, "" },
+    { "no links", true, 0, "a", "b", 5, 0, 0, 0, "peer_connections_max must be 8 or more" },
+    { "too many", true, 65537, "a", "b", 5, 0, 0, 0, "peer_connections_max must be 65536 or less" },
+    { "nowhere to be found", true, 100, "", "b", 5, 0, 0, 0, "advertised_node_addr must have a host and a port" },
+    { "for data neither", true, 100, "a", "", 5, 0, 0, 0, "advertised_wal_addr must have a host and a port" },
+    { "an even number", true, 100, "a", "b", 4, 0, 0, 0, "voters must be 1, 3, 5 or 7" },
+    { "no voters", true, 100, "a", "b", 0, 0, 0, 0, "voters must be 1, 3, 5 or 7" },
+    { "too many voters", true, 100, "a", "b", 9, 0, 0, 0, "voters must be 1, 3, 5 or 7" },
+    { "too many seeds", true, 100, "a", "b", 5, 17, 1, 9093, "seed_nodes must be 16 or fewer" },
+    { "a seed without a port", true, 100, "a", "b", 5, 2, 1, 0, "each of seed_nodes must be id@host:port" },
+    { "a seed below all", true, 100, "a", "b", 5, 2, -1, 9093, "each of seed_nodes must be id@host:port" },
+};
+
+TEST(contradictions_of_a_cluster)
+{
+    FOR_EACH(cluster_row, row, cluster_rows) {
+        struct config config = small();
+        config.cluster_enabled = row->enabled;
+        config.peer_links_max = row->peer_links_max;
+        config.node_address.port = config.wal_address.port = 1;
+        memcpy(config.node_address.host, row->node_host, strlen(row->node_host));
+        memcpy(config.wal_address.host, row->wal_host, strlen(row->wal_host));
+        config.voters_target = row->voters_target;
+        config.seed_count = row->seed_count;
+        for (uint32_t i = 0; i < SEEDS_MAX; i++) {
+            config.seeds[i] = (struct seed_node){ row->seed_id, { "s", row->seed_port } };
+        }
+        const char *contradiction = config_contradiction(&config);
+        EXPECT_TEXT(row->why, row->want, contradiction == NULL ? "" : contradiction);
+        EXPECT(row->why, (node_size(&config) == 0) == (contradiction != NULL));
+    }
+}
+
 /* A number that is often at an end of its range. */
 static uint64_t drawn(struct prng *prng, uint64_t min, uint64_t max)
 {

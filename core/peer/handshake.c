@@ -68,11 +68,11 @@ static bool lower_dialed(const struct peers *peers, const struct link *link)
 /* Whether a new link takes the place of one that stands. */
 static bool replaces(const struct peers *peers, const struct link *link, const struct link *old)
 {
-    if (!is_of_same_process(&link->said, &old->said)) return true; /* (1) */
+    if (!is_of_same_process(&link->said, &old->said)) return !MUTANT(peer_link_stays_with_old_process); /* (1) */
     if (link_is_dialed(peers, link) == link_is_dialed(peers, old)) {
         return link_is_dialed(peers, link) || link->said.wanted_id != 0; /* (2) */
     }
-    return lower_dialed(peers, link); /* (3) */
+    return MUTANT(peer_newest_link_stays) || lower_dialed(peers, link); /* (3) */
 }
 
 static struct link *standing(const struct peers *peers, const struct node *node, enum peer_channel channel)

@@ -155,7 +155,7 @@ static void look_after(struct peers *peers, struct link *link)
     /* What waits in the network because we do not read is not silence; nor is what could not be read while this
      * process stood still. */
     if (!link->receiving || peers->mono_ns < peers->grace_ns) link->heard_ns = peers->mono_ns;
-    if (peers->mono_ns >= link->heard_ns + SILENCE_NS) {
+    if (peers->mono_ns >= link->heard_ns + SILENCE_NS && !MUTANT(peer_silence_is_nothing)) {
         peers->counters.silent++;
         link_end(peers, link, PEER_SILENT);
         return;

@@ -187,6 +187,8 @@ static bool tell(struct peers *peers, uint32_t number, struct peer_change *chang
     const struct node *node = is_seed ? NULL : &peers->nodes[slot];
     const struct link *link = is_seed ? NULL : untold_link(peers, news, node, channel);
 
+    if (MUTANT(peer_replaced_link_is_not_told) && link != NULL && news->told_life != 0) return false;
+
     if (news->told_life != 0 && (link != NULL || node->links[channel] == NONE)) {
         *change = of_link(PEER_DOWN, node->id, channel, news);
         change->reason = news->down;
