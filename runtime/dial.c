@@ -15,9 +15,14 @@
 #include <string.h>
 #include <unistd.h>
 
+enum {
+    PATIENCE_MS = 500,      /* with an address that does not answer, if there is another one */
+    LATE_USABLE_MS = 30000, /* then addresses that came too late are too old */
+};
+
 struct dial {
     uv_getaddrinfo_t request;
-    uv_timer_t later; /* an end that was there at once is told in the loop's next turn */
+    uv_timer_t later; /* an end that was there at once is told in the loop's next turn; and patience */
     uv_poll_t poll;
     struct stream_common *common;
     struct stream *stream; /* NULL: nobody waits any more */
@@ -97,12 +102,17 @@ static void fail(struct dial *dial, int error)
     dial->refused += error == ECONNREFUSED;
 }
 
+/* Where it goes, as a number. */
+static uint64_t address_of(const struct dial *dial)
+{
+    return hash_bytes(dial->port, (struct bytes){ (const uint8_t *)dial->host, (uint32_t)strlen(dial->host) });
+}
+
 /* Attempts are repeated for as long as it takes: an error is logged once for people, its repetitions for those who
  * debug. True if the last attempt at this address ended otherwise. */
 static bool is_news(struct dial *dial, int error)
 {
-    const struct bytes host = { (const uint8_t *)dial->host, (uint32_t)strlen(dial->host) };
-    const uint64_t address = hash_bytes(dial->port, host);
+    const uint64_t address = address_of(dial);
     struct dial_end *end = &dial->common->dial_ends[address % DIAL_ENDS];
     const bool differs = end->address != address || end->error != error;
 
@@ -199,17 +209,67 @@ static bool try_one(struct dial *dial, const struct addrinfo *info)
     return true;
 }
 
+/* The present address does not answer: the next one may. */
+static void on_patience_over(uv_timer_t *timer)
+{
+    struct dial *dial = timer->data;
+    const int fd = dial->fd;
+
+    if (!dial->poll_open) return; /* it ended meanwhile, and the next one is on its way */
+    fail(dial, ETIMEDOUT);
+    close_poll(dial);
+    close(fd);
+}
+
 static void try_next(struct dial *dial)
 {
+    uv_timer_stop(&dial->later);
     while (dial->next != NULL) {
         const struct addrinfo *info = dial->next;
         dial->next = info->ai_next;
-        if (try_one(dial, info)) return;
+        if (!try_one(dial, info)) continue;
+        if (dial->next != NULL) CHECK(uv_timer_start(&dial->later, on_patience_over, PATIENCE_MS, 0) == 0);
+        return;
     }
     CHECK(uv_timer_start(&dial->later, on_failed, 0, 0) == 0);
 }
 
 /* ---- names ---- */
+
+static struct dial_late *late_of(struct dial *dial)
+{
+    struct dial_late *late = &dial->common->dial_late[address_of(dial) % DIAL_LATE];
+    return late;
+}
+
+static void keep_late(struct dial *dial, struct addrinfo *infos)
+{
+    struct dial_late *late = late_of(dial);
+
+    if (late->infos != NULL) uv_freeaddrinfo(late->infos);
+    *late = (struct dial_late){ address_of(dial), uv_now(dial->common->loop), infos };
+}
+
+/* What an earlier attempt at this name was too short for. */
+static struct addrinfo *take_late(struct dial *dial)
+{
+    struct dial_late *late = late_of(dial);
+    struct addrinfo *infos = late->infos;
+
+    if (infos == NULL || late->address != address_of(dial)) return NULL;
+    late->infos = NULL;
+    if (uv_now(dial->common->loop) - late->time_ms <= LATE_USABLE_MS) return infos;
+    uv_freeaddrinfo(infos);
+    return NULL;
+}
+
+void dial_free_late(struct stream_common *common)
+{
+    for (uint32_t i = 0; i < DIAL_LATE; i++) {
+        if (common->dial_late[i].infos != NULL) uv_freeaddrinfo(common->dial_late[i].infos);
+        common->dial_late[i].infos = NULL;
+    }
+}
 
 static void on_resolved(uv_getaddrinfo_t *request, int status, struct addrinfo *infos)
 {
@@ -217,11 +277,12 @@ static void on_resolved(uv_getaddrinfo_t *request, int status, struct addrinfo *
 
     dial->resolving = false;
     dial->common->resolving--;
-    dial->infos = dial->next = infos;
     if (dial->stream == NULL) {
+        if (status == 0) keep_late(dial, infos);
         let_go(dial);
         return;
     }
+    dial->infos = dial->next = infos;
     if (status != 0) fail(dial, status);
     try_next(dial);
 }
@@ -249,6 +310,11 @@ struct dial *dial_begin(struct stream_common *common, struct stream *stream, con
     }
     hints.ai_flags = AI_NUMERICSERV;
     dial->owned = NULL; /* it was no literal */
+    dial->infos = dial->next = take_late(dial);
+    if (dial->infos != NULL) {
+        try_next(dial);
+        return dial;
+    }
     const int status = uv_getaddrinfo(common->loop, &dial->request, on_resolved, dial->host, service, &hints);
     if (status == 0) {
         dial->resolving = true;

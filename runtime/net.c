@@ -341,6 +341,7 @@ void net_close(struct net *net)
 
 void net_free(struct net *net)
 {
+    dial_free_late(&net->common);
     munmap(net->streams, net->streams_memory);
     free(net->common.scratch);
     free(net);

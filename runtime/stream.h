@@ -12,6 +12,7 @@ enum {
     PEER_SIZE_MAX = 64,               /* "[v6 address]:port" */
     STREAM_SCRATCH_SIZE = 256 * 1024, /* lent with one EVENT_RECEIVED at most */
     DIAL_ENDS = 1024,                 /* addresses whose trouble is remembered */
+    DIAL_LATE = 64,
 };
 
 struct stream;
@@ -21,6 +22,13 @@ struct stream;
 struct dial_end {
     uint64_t address; /* a hash of it */
     int error;        /* 0: reached */
+};
+
+/* Addresses that came too late for the attempt that asked for them. */
+struct dial_late {
+    uint64_t address;
+    uint64_t time_ms;
+    struct addrinfo *infos; /* NULL: none */
 };
 
 /* What all streams of a net have in common. */
@@ -33,6 +41,7 @@ struct stream_common {
     uint8_t *scratch;
     uint32_t resolving; /* names that a thread is looking up */
     struct dial_end dial_ends[DIAL_ENDS];
+    struct dial_late dial_late[DIAL_LATE];
 };
 
 enum stream_state {

@@ -218,8 +218,11 @@ TEST(who_is_not_open_lets_callers_wait)
     EXPECT_EQ("nothing was said", 0, peers_counters(node->peers)->received_size);
     EXPECT_EQ("nobody was called", 0, peers_counters(node->peers)->dials);
     EXPECT_EQ("nothing was missed", 0, world->nodes[1].misses);
+    world_run(world, 5000);
+    EXPECT("a while, not for ever", world->nodes[1].misses > 0);
+    EXPECT_EQ("and who was not listened to is no stranger", 0, peers_counters(node->peers)->strangers);
     peers_open(node->peers, &node->identity);
-    world_run(world, 20);
+    world_run(world, 1000);
     EXPECT("now it answers", world_is_up(world, 1, 2, PEER_CONTROL));
     EXPECT("and dials", world_is_up(world, 2, 1, PEER_DATA_OUT));
     world_free(world);

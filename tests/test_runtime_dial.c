@@ -2,7 +2,57 @@
 #include "runtime/server.h"
 #include "served.h"
 
+#include <netdb.h>
+
 enum { PEERS = 8 };
+
+/* ---- names of our own ---- */
+
+static struct addrinfo *literal(const char *host, const char *service)
+{
+    struct addrinfo *infos = NULL;
+    struct sockaddr_in *address = calloc(1, sizeof *infos + sizeof *address);
+
+    infos = (struct addrinfo *)(void *)address;
+    address = (struct sockaddr_in *)(void *)(infos + 1);
+    *address = (struct sockaddr_in){ .sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(service)) };
+    inet_pton(AF_INET, host, &address->sin_addr);
+    infos->ai_family = AF_INET;
+    infos->ai_socktype = SOCK_STREAM;
+    infos->ai_addr = (struct sockaddr *)address;
+    infos->ai_addrlen = sizeof *address;
+    return infos;
+}
+
+/* In place of the C library's: literals of IPv4; "localhost"; "two.test", which has two addresses; and "slow.test", of
+ * which it is known only after half a second. */
+int getaddrinfo(const char *host, const char *service, const struct addrinfo *hints, struct addrinfo **infos)
+{
+    struct in_addr address;
+    const bool literals_only = (hints->ai_flags & AI_NUMERICHOST) != 0;
+
+    if (inet_pton(AF_INET, host, &address) == 1) {
+        *infos = literal(host, service);
+        return 0;
+    }
+    if (literals_only) return EAI_NONAME;
+    if (strcmp(host, "slow.test") == 0) usleep(500000);
+    else if (strcmp(host, "two.test") != 0 && strcmp(host, "localhost") != 0) return EAI_NONAME;
+    *infos = literal("127.0.0.1", service);
+    if (strcmp(host, "two.test") == 0) (*infos)->ai_next = literal("127.0.0.2", service);
+    return 0;
+}
+
+void freeaddrinfo(struct addrinfo *infos)
+{
+    while (infos != NULL) {
+        struct addrinfo *next = infos->ai_next;
+        free(infos);
+        infos = next;
+    }
+}
+
+/* ---- servers ---- */
 
 static void prepare_node(struct server *server)
 {
@@ -98,42 +148,102 @@ TEST(who_is_not_there_is_told)
     }
 }
 
+/* A listener whose queue is full: it answers nobody. */
+struct deaf {
+    uint16_t port;
+    int fds[9];
+};
+
+static struct deaf deaf_at(uint16_t port)
+{
+    const struct sockaddr_in address = { .sin_family = AF_INET,
+                                         .sin_port = htons(port),
+                                         .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    struct deaf deaf = { .port = port };
+
+    deaf.fds[0] = socket(AF_INET, SOCK_STREAM, 0);
+    EXPECT("a deaf listener", bind(deaf.fds[0], (const struct sockaddr *)&address, sizeof address) == 0);
+    EXPECT("listens", listen(deaf.fds[0], 0) == 0);
+    for (uint32_t i = 1; i < COUNT_OF(deaf.fds); i++) {
+        deaf.fds[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+        (void)connect(deaf.fds[i], (const struct sockaddr *)&address, sizeof address);
+    }
+    return deaf;
+}
+
+static void end_deaf(const struct deaf *deaf)
+{
+    for (uint32_t i = 0; i < COUNT_OF(deaf->fds); i++) close(deaf->fds[i]);
+}
+
+TEST(an_address_that_does_not_answer_is_not_the_last_one)
+{
+    struct server a, b;
+
+    prepare_node(&a);
+    prepare_node(&b);
+    memcpy(b.settings.cluster_node.host, "127.0.0.2", sizeof "127.0.0.2");
+    const struct deaf deaf = deaf_at(b.settings.cluster_node.port);
+    run(&a);
+    run(&b);
+    const int fd = client_of(&a), other = client_of(&b);
+    const struct told *told = dial_node(fd, "two.test", deaf.port, "hello", 5, 10000);
+    EXPECT_BYTES("the other address", "hello", 5, told->data, told->size);
+    end_deaf(&deaf);
+    told = dial_node(fd, "two.test", deaf.port, "hello", 5, 10000);
+    EXPECT_BYTES("behind one that refuses", "hello", 5, told->data, told->size);
+    close(fd);
+    close(other);
+    stop(&a);
+    stop(&b);
+}
+
+TEST(a_name_that_takes_long_serves_the_next_attempt)
+{
+    struct server a, b;
+
+    prepare_node(&a);
+    prepare_node(&b);
+    run(&a);
+    run(&b);
+    const int fd = client_of(&a), other = client_of(&b);
+    for (uint32_t round = 0; round < 2; round++) {
+        EXPECT_EQ("too late", 1, dial_node(fd, "slow.test", b.settings.cluster_node.port, "x", 1, 50)->result);
+        usleep(700000);
+        const struct told *told = dial_node(fd, "slow.test", b.settings.cluster_node.port, "hello", 5, 300);
+        EXPECT_BYTES("in time", "hello", 5, told->data, told->size);
+    }
+    EXPECT_EQ("one is being looked up", 1, dial_node(fd, "slow.test", 1, "x", 1, 50)->result);
+    close(fd);
+    close(other);
+    stop(&a);
+    stop(&b);
+}
+
 TEST(an_attempt_is_given_up)
 {
     struct server server;
-    const struct sockaddr_in any = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-    struct sockaddr_in bound;
-    socklen_t size = sizeof bound;
-    int fillers[8];
 
-    /* A listener whose queue is full answers nobody. */
-    const int deaf = socket(AF_INET, SOCK_STREAM, 0);
-    EXPECT("a deaf listener", bind(deaf, (const struct sockaddr *)&any, sizeof any) == 0 && listen(deaf, 0) == 0);
-    getsockname(deaf, (struct sockaddr *)&bound, &size);
-    for (uint32_t i = 0; i < COUNT_OF(fillers); i++) {
-        fillers[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
-        (void)connect(fillers[i], (const struct sockaddr *)&bound, sizeof bound);
-    }
+    const struct deaf deaf = deaf_at(free_port());
     prepare_node(&server);
     run(&server);
     const int fd = client_of(&server);
     for (uint32_t i = 0; i < 3; i++) {
-        const struct told *told = dial_node(fd, "127.0.0.1", ntohs(bound.sin_port), "x", 1, 30);
+        const struct told *told = dial_node(fd, "127.0.0.1", deaf.port, "x", 1, 30);
         EXPECT_EQ("given up", 1, told->result);
         EXPECT_EQ("the number is free again", 0, call(fd, (struct asked){ .command = 'E' })->result);
     }
     /* And one is under way when the server stops. */
     uint8_t frame[32];
     const uint32_t frame_size = echo_frame(frame, "x", 1);
-    const struct asked asked = { 'Z', "127.0.0.1", 60000, ntohs(bound.sin_port), frame, frame_size };
+    const struct asked asked = { 'Z', "127.0.0.1", 60000, deaf.port, frame, frame_size };
     EXPECT("asked", ask(fd, &asked));
     const int other = client_of(&server);
     EXPECT_EQ("it does not wait for it", 0, call(other, (struct asked){ .command = 'E' })->result);
     stop(&server);
     close(fd);
     close(other);
-    close(deaf);
-    for (uint32_t i = 0; i < COUNT_OF(fillers); i++) close(fillers[i]);
+    end_deaf(&deaf);
 }
 
 TEST(nodes_and_clients_have_numbers_of_their_own)

@@ -175,7 +175,10 @@ void link_on_timer(struct peers *peers, struct link *link)
     case LINK_CLOSING: break;
     case LINK_DIALING:
     case LINK_GREETING: link_end(peers, link, PEER_UNREACHABLE); break;
-    case LINK_WAITING: link_broken(peers, link); break;
+    case LINK_WAITING:
+        if (peers->open) link_broken(peers, link);
+        else link_end(peers, link, PEER_DISMISSED); /* it was never listened to */
+        break;
     case LINK_REFUSING: link_end(peers, link, PEER_DISMISSED); break;
     case LINK_LIVE: look_after(peers, link); break;
     }
