@@ -50,6 +50,7 @@ void knobs_config(const struct knobs *knobs, const struct config *common, uint32
     if (knobs->nodes + knobs->joiners == 1) return;
     config->cluster_enabled = true;
     config->peer_links_max = knobs->peer_links;
+    if (knobs->peer_links > 256) config->meta_journal_file_size = 2 << 20; /* a member list has to fit into an entry */
     config->voters_target = knobs->voters;
     set_address(&config->node_address, number, 9093);
     set_address(&config->wal_address, number, 9291);
