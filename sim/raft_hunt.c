@@ -105,6 +105,7 @@ static bool collect(const struct raft_hunt_plan *plan, struct child *child, stru
     waitpid(child->process, &status, 0);
     memset(result, 0, sizeof *result);
     result->seed = seed;
+    result->reached = 1; /* whatever it died of, it came by there */
     const bool late = WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM;
     snprintf(result->run.violation, sizeof result->run.violation, "%s: the process ended with %s %d",
              late ? "hang" : "crash", WIFSIGNALED(status) ? "signal" : "status",

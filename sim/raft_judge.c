@@ -131,15 +131,15 @@ static bool is_held(struct raft_world *world, const struct raft_voters *voters, 
     return true;
 }
 
-/* A list that this very call appended was in force when the leader counted, or was not yet. Majorities of both have a
- * member in common, so that either will do. */
+/* Ours counts before it appends a list. Where members change one at a time, majorities of a list and of the next have a
+ * member in common, and either will do. */
 static void judge_quorum(struct raft_world *world, const struct raft_node *leader, const struct raft_voters *now,
                          uint64_t index, uint64_t term)
 {
     const bool fresh = world->out.write.entry_count > 0 && now->index >= world->out.write.first_index;
 
-    if (is_held(world, now, index, term)) return;
     if (fresh && is_held(world, &leader->judged_voters, index, term)) return;
+    if ((!fresh || !leader->engine->joint) && is_held(world, now, index, term)) return;
     raft_world_violate(world, "O14 QUORUM: leader %u of term %u commits %u of term %u, not durable on a majority of %u",
                        (unsigned)leader->id, (unsigned)leader->engine->term(leader->raft), (unsigned)index,
                        (unsigned)term, now->count[0]);

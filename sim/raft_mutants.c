@@ -23,6 +23,7 @@
     X(M59, "a learner becomes a candidate", 20, DIES) \
     X(M61, "a snapshot is installed with its index off by one (KAFKA-14618)", 20, DIES) \
     X(M62, "a log that begins late is accepted without its snapshot (KAFKA-14240)", 20, DIES) \
+    X(M64, "what is stored is told as committed: a snapshot covers what may be truncated", 200, DIES) \
     X(M65, "appends are taken while a snapshot is installed", 200, DIES)
 /* clang-format on */
 

@@ -137,7 +137,9 @@ static void write_entries(struct metadata_log *log, const struct raft_write *wri
 {
     struct bytes rest = source->proposal;
 
-    if (source->message != NULL && write->own_payload.size == 0) rest = brought(source->message, write->first_index);
+    if (write->held_payload.size > 0) rest = write->held_payload;
+    else if (source->message != NULL && write->own_payload.size == 0)
+        rest = brought(source->message, write->first_index);
     for (uint32_t i = 0; i < write->entry_count; i++) {
         const uint64_t index = write->first_index + i;
         const struct raft_entry entry = raft_entry(log->raft, index);

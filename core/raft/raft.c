@@ -94,7 +94,8 @@ static void settle(struct raft *raft, struct raft_output *output)
     raft_read_advance(raft);
     raft_transfer_advance(raft, output);
     raft_storage_put_out(raft, output);
-    const uint64_t told_index = MIN(raft->commit_index, raft->storage.stored_index);
+    const uint64_t committed = MUTANT(M64) ? raft->trail.last_index : raft->commit_index;
+    const uint64_t told_index = MIN(committed, raft->storage.stored_index);
     if (told_index > raft->told_index) {
         raft->told_index = told_index;
         output->commit_index = told_index;

@@ -47,8 +47,8 @@ caught "without BARRIER" --guards $((all - 2)) --seeds 1..50
 caught "without CLAMP" --guards $((all - 4)) --seeds 1..200
 caught "without CONF" --guards $((all - 16)) --seeds 1..200
 caught "without VALIDATE, peers that lie" --guards $((all - 64)) --lies --seeds 1..60
-caught "without PREVOTE, two fixed voters" --guards $((all - 256)) --voters 2 --static --seeds 1..300
-caught "without NVOTE, three voters" --guards $((all - 512)) --voters 3 --seeds 1..500
+caught "without PREVOTE, two fixed voters" --guards $((all - 256)) --voters 2 --static --seeds 1..1500
+caught "without NVOTE, two voters" --guards $((all - 512)) --voters 2 --seeds 1..1500
 caught "without TERM" --guards $((all - 1024)) --seeds 1..100
 
 if out=$("$sim" --raft canonical --compare --seeds 1..200 2>&1); then row ok "as our engine" 200 0 "$out"; else

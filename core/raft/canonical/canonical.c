@@ -472,6 +472,7 @@ uint64_t canonical_deadline_ns(const struct raft *raft)
     const struct libraft *library = &raft->library;
     const bool alone = library->state == LIBRAFT_LEADER && library->configuration.n == 1;
 
+    if (!raft->started) return RAFT_NEVER;
     if (raft->more) return raft->now_ns;
     const uint64_t read_ns = readings_deadline_ns(raft);
     const bool idle = alone && raft->change_count == 0 && raft->reading_count == 0;
@@ -556,7 +557,7 @@ const struct raft_configuration *canonical_configuration(const struct raft *raft
 
 bool canonical_configuration_is_committed(const struct raft *raft)
 {
-    return raft->library.configuration_uncommitted_index == 0;
+    return raft->library.configuration_uncommitted_index == 0 && raft->in_force.index <= canonical_committed(raft);
 }
 
 /* CONF: the one in the log. Without it, what the library would take: the one in force, committed or not. */

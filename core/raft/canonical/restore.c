@@ -146,5 +146,7 @@ void canonical_start(struct raft *raft, uint64_t now_ns, struct raft_output *out
     correct_lists(raft);
     raft->next_tick_ns = now_ns;
     canonical_after_call(raft);
+    lists_refresh(raft);
+    raft->seen.list_index = raft->in_force.index; /* no news */
     canonical_settle(raft, output);
 }
