@@ -26,6 +26,7 @@
     X(directories_not_synced, "names of new segments are not synced (KAFKA-3968)", DIES) \
     X(duplicate_has_new_offset, "a duplicate is answered with an offset that is not its own", DIES) \
     X(epoch_start_not_written, "a new leader writes down no epoch start before its first append (KAFKA-7415)", OPEN) \
+    X(files_cut_before_it_is_durable, "files of a truncated log are cut before the truncation is durable", OPEN) \
     X(flush_takes_what_is_not_durable, "segments get what the journal has not made durable", DIES) \
     X(index_names_next_offset, "index entries are off by one", DIES) \
     X(journal_durable_when_written, "a round is called durable before its sync", DIES) \
@@ -55,6 +56,7 @@
     X(snapshot_index_off_by_one, "a snapshot claims one entry more than it holds (KAFKA-14618)", DIES) \
     X(start_beyond_high_watermark, "DeleteRecords goes beyond the high watermark (KAFKA-5634)", DIES) \
     X(start_shown_early, "a new log start offset is shown before it is durable", DIES) \
+    X(truncated_segment_stays_synced, "what was cut off a segment still counts as synced (redpanda 9711)", OPEN) \
     X(watermark_counts_committed_isr, "the high watermark forgets whom it asked to add (KIP-497)", OPEN) \
     X(watermark_rises_below_min_isr, "the high watermark rises below min.insync.replicas (KAFKA-15583)", OPEN) \
     X(watermark_takes_old_acks, "acks of an older epoch or session count (KIP-320)", OPEN) \

@@ -36,6 +36,7 @@ static void world_judge_segment(struct world *world, uint32_t log, const struct 
     const struct disk_inode *time_index = world_file(world, log, segment->base_offset, SEGMENT_TIME_INDEX);
     int64_t max_timestamp, previous = -1;
 
+    if ((segment->flags & SEGMENT_CUTTING) != 0) return; /* somebody still reads it */
     WORLD_CHECK(bytes->now_size == segment->written.size);
     WORLD_CHECK(world_position(bytes, INT64_MAX, &max_timestamp) == -1);
     if ((segment->flags & SEGMENT_INDEX_BAD) != 0) return; /* nobody has missed it yet */

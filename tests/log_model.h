@@ -31,6 +31,16 @@ struct kept_log {
     int32_t epoch;
     bool replicated;
     int64_t high_watermark; /* as it was told */
+    int64_t begin;          /* where it begins if it has no batch */
+
+    /* A truncation or reset under way. Until it is durable, a crash may take it back: what was cut off is kept. */
+    bool cutting, cut_done, cut_all;
+    int64_t cut_offset;
+    uint32_t tail_count; /* batches behind the others that were cut off */
+    int64_t tail_durable, tail_start, tail_asked, tail_begin;
+    uint32_t era;                        /* that the truncation began */
+    int64_t known_from, tail_known_from; /* what producers did before, nobody can look up */
+    uint32_t learns;
 };
 
 struct kept_read {
@@ -66,7 +76,7 @@ struct world {
     struct effect_halt halt;
     /* what happened, so that a test can see that it did */
     uint64_t appends, duplicates, refusals, reads_done, reads_waited, file_reads, recoveries, times, times_found;
-    uint64_t deleted, trims, small_file_reads, copies, bad_copies;
+    uint64_t deleted, trims, small_file_reads, copies, bad_copies, cuts, resets, cuts_lost, learnt;
 };
 
 static const char *world_why = "";
@@ -122,7 +132,7 @@ static void world_free(struct world *world)
 {
     for (uint32_t log = 0; log < WORLD_LOGS; log++) {
         struct kept_log *kept = &world->kept[log];
-        for (uint32_t i = 0; i < kept->count; i++) free(kept->batches[i].bytes);
+        for (uint32_t i = 0; i < kept->count + kept->tail_count; i++) free(kept->batches[i].bytes);
         free(kept->batches);
     }
     free(world->memory);
@@ -184,7 +194,7 @@ static struct kept_batch *world_batch_at(struct kept_log *kept, int64_t offset)
 
 static int64_t world_end(const struct kept_log *kept)
 {
-    return kept->count == 0 ? 0 : kept->batches[kept->count - 1].last_offset + 1;
+    return kept->count == 0 ? kept->begin : MAX(kept->batches[kept->count - 1].last_offset + 1, kept->begin);
 }
 
 /* ---- reads ---- */
@@ -311,6 +321,18 @@ static void world_ready(struct world *world)
     }
 }
 
+/* What is still being sent is sent. */
+static void world_unpin_all(struct world *world)
+{
+    for (uint32_t i = 0; i < WORLD_READS; i++) {
+        struct kept_read *read = &world->reads[i];
+        if (!read->pinned) continue;
+        logs_unpin(world->logs, &read->read);
+        read->pinned = false;
+        read->waiter = 0;
+    }
+}
+
 static void world_read(struct world *world)
 {
     const uint32_t log = (uint32_t)world_below(world, WORLD_LOGS);
@@ -356,13 +378,67 @@ static void world_read(struct world *world)
     world_ask(world, read);
 }
 
+/* What a truncation leaves: whole batches up to the offset, and in them at least what the log begins with. */
+static void world_cut(struct world *world, uint32_t log)
+{
+    struct kept_log *kept = &world->kept[log];
+    const struct log_offsets offsets = log_offsets(world->logs, log);
+
+    kept->cut_done = true;
+    kept->era = world->logs->logs[log].era;
+    kept->tail_count = 0;
+    kept->tail_durable = kept->durable_offset;
+    kept->tail_start = kept->start_seen;
+    kept->tail_asked = kept->start_asked;
+    kept->tail_begin = kept->begin;
+    kept->tail_known_from = kept->known_from;
+    if (world->logs->logs[log].learns > kept->learns || kept->cut_all) kept->known_from = offsets.log_start_offset;
+    kept->learns = world->logs->logs[log].learns;
+    while (kept->count > 0 && (kept->cut_all || kept->batches[kept->count - 1].last_offset >= kept->cut_offset)) {
+        kept->count--;
+        kept->tail_count++;
+    }
+    kept->begin = MAX(kept->begin, kept->cut_all ? kept->cut_offset : offsets.log_start_offset);
+    if (kept->cut_all) kept->start_seen = kept->start_asked = kept->cut_offset;
+    WORLD_CHECK(offsets.log_end_offset == world_end(kept));
+    kept->durable_offset = MIN(kept->durable_offset, offsets.log_end_offset);
+    if (kept->cut_all) kept->durable_offset = offsets.log_end_offset;
+    kept->high_watermark = MIN(kept->high_watermark, offsets.log_end_offset);
+    if (kept->cut_all) kept->high_watermark = offsets.log_end_offset;
+    for (uint32_t i = 0; i < WORLD_READS; i++) {
+        if (world->reads[i].log == log) world->reads[i].life = UINT32_MAX; /* what it reads may be gone */
+    }
+}
+
+static void world_cut_is_durable(struct kept_log *kept)
+{
+    for (uint32_t i = 0; i < kept->tail_count; i++) free(kept->batches[kept->count + i].bytes);
+    kept->tail_count = 0;
+    kept->cutting = kept->cut_done = false;
+}
+
+static void world_cuts(struct world *world)
+{
+    struct log_truncated truncated;
+
+    for (uint32_t log = 0; log < WORLD_LOGS; log++) {
+        if (!world->kept[log].cutting || world->kept[log].cut_done) continue;
+        if (world->logs->logs[log].truncation > TRUNCATION_WANTED) world_cut(world, log);
+    }
+    while ((truncated = logs_next_truncated(world->logs)).log != LOG_NONE) {
+        WORLD_CHECK(world->kept[truncated.log].cut_done && !truncated.failed);
+        world_cut_is_durable(&world->kept[truncated.log]);
+    }
+}
+
 /* What became durable is never lost from now on. */
 static void world_settle(struct world *world)
 {
+    world_cuts(world);
     for (uint32_t log; (log = logs_next_durable(world->logs)) != LOG_NONE;) {
         WORLD_CHECK(world->kept[log].open);
         const struct log_offsets offsets = log_offsets(world->logs, log);
-        WORLD_CHECK(offsets.durable_offset > world->kept[log].durable_offset);
+        WORLD_CHECK(offsets.durable_offset >= world->kept[log].durable_offset); /* equal: it was cut since */
         WORLD_CHECK(offsets.durable_offset <= world_end(&world->kept[log]));
         world->kept[log].durable_offset = offsets.durable_offset;
     }

@@ -59,6 +59,7 @@ static uint32_t world_batches_of(const struct kept_log *kept, int64_t producer_i
     uint32_t count = 0;
 
     for (uint32_t i = kept->count; i > 0 && count < max; i--) {
+        if (kept->batches[i - 1].last_offset < kept->known_from) break;
         if (kept->batches[i - 1].producer_id == producer_id) list[count++] = &kept->batches[i - 1];
     }
     return count;
@@ -166,12 +167,44 @@ static void world_append(struct world *world)
 {
     const uint32_t log = (uint32_t)world_below(world, WORLD_LOGS);
 
-    if (!world->kept[log].open || !logs_has_room(world->logs)) return;
+    if (!world->kept[log].open || world->kept[log].cutting || !logs_has_room(world->logs)) return;
     if (world->kept[log].replicated && world_chance(world, 1, 3)) {
         world_copy(world, log);
         return;
     }
+    if (!log_offsets(world->logs, log).producers_known) { /* nobody may lead it yet */
+        world->learnt++;
+        return;
+    }
     world_append_as(world, log, world_chance(world, 1, 2) ? (int64_t)world_below(world, WORLD_PRODUCERS) : -1);
+}
+
+/* The log turns out to have what its leader has not, or nothing of what it has. */
+static void world_truncate(struct world *world)
+{
+    const uint32_t log = (uint32_t)world_below(world, WORLD_LOGS);
+    struct kept_log *kept = &world->kept[log];
+    if (!kept->open || !kept->replicated || kept->cutting) return;
+    const struct log_offsets offsets = log_offsets(world->logs, log);
+
+    kept->cutting = true;
+    kept->cut_done = false;
+    kept->cut_all = world_chance(world, 1, 8);
+    if (kept->cut_all) {
+        kept->cut_offset = offsets.log_end_offset + (int64_t)world_below(world, 5);
+        logs_reset(world->logs, log, kept->cut_offset);
+        world->resets++;
+        return;
+    }
+    const int64_t from = MAX(offsets.high_watermark, kept->start_asked);
+    const int64_t span = offsets.log_end_offset - from;
+    kept->cut_offset = from + (int64_t)world_below(world, world_chance(world, 1, 2) ? 3 : (uint64_t)span + 3);
+    /* Where an epoch begins, or in the middle of a batch: both may be asked for. */
+    if (kept->cut_offset < offsets.log_end_offset && world_chance(world, 3, 4)) {
+        kept->cut_offset = MAX(from, world_batch_at(kept, kept->cut_offset)->base_offset);
+    }
+    logs_truncate(world->logs, log, kept->cut_offset);
+    world->cuts++;
 }
 
 /* Others hold what is durable here, or not yet. */
@@ -180,7 +213,8 @@ static void world_raise(struct world *world)
     const uint32_t log = (uint32_t)world_below(world, WORLD_LOGS);
     struct kept_log *kept = &world->kept[log];
 
-    if (!kept->open || !kept->replicated) return;
+    if (!kept->open || !kept->replicated || kept->cutting) return;
+    if (log >= WORLD_LOGS / 2 && !world_chance(world, 1, 30)) return; /* their followers are slow */
     const struct log_offsets offsets = log_offsets(world->logs, log);
     const int64_t span = offsets.durable_offset - offsets.high_watermark;
     if (span <= 0) return;
@@ -198,7 +232,7 @@ static void world_trim(struct world *world)
 {
     const uint32_t log = (uint32_t)world_below(world, WORLD_LOGS);
     struct kept_log *kept = &world->kept[log];
-    if (!kept->open) return;
+    if (!kept->open || kept->cutting) return;
     const struct log_offsets offsets = log_offsets(world->logs, log);
     const int64_t span = offsets.high_watermark - offsets.log_start_offset;
     const int64_t wanted = offsets.log_start_offset + (int64_t)world_below(world, (uint64_t)span + 1);
@@ -228,7 +262,7 @@ static void world_create_log(struct world *world, uint32_t log)
     struct kept_log *kept = &world->kept[log];
     const struct kept_log *neighbour = log % 2 == 1 ? &world->kept[log - 1] : NULL;
 
-    for (uint32_t i = 0; i < kept->count; i++) free(kept->batches[i].bytes);
+    for (uint32_t i = 0; i < kept->count + kept->tail_count; i++) free(kept->batches[i].bytes);
     free(kept->batches);
     /* Two neighbours share a topic; but a partition of a topic is never made twice. */
     const bool shares = neighbour != NULL && neighbour->open && !uuid_equal(&neighbour->topic_id, &kept->topic_id);
@@ -287,11 +321,38 @@ static void world_stop(struct world *world)
     for (uint32_t i = 0; logs_state(world->logs) != LOGS_STOPPED; i++) {
         WORLD_CHECK(i < 20000);
         world_settle(world);
+        world_unpin_all(world); /* what was cut off waits for its readers */
         if (world_answer(world)) continue;
         world_pass(world, 10 * NS_PER_MS);
         world_commit(world);
     }
     world_settle(world);
+}
+
+/* A truncation that was not durable: it has happened, or it has not; nothing in between. */
+static void world_judge_cut(struct world *world, uint32_t log)
+{
+    struct kept_log *kept = &world->kept[log];
+    const struct log_offsets offsets = log_offsets(world->logs, log);
+
+    if (!kept->cut_done) {
+        /* It may have been said in the very step that the crash came in; but then it was not durable. */
+        kept->cutting = false;
+        return;
+    }
+    if (world->logs->logs[log].era == kept->era) {
+        WORLD_CHECK(offsets.log_end_offset == world_end(kept));
+    } else {
+        world->cuts_lost++;
+        kept->count += kept->tail_count;
+        kept->tail_count = 0;
+        kept->durable_offset = kept->tail_durable;
+        kept->start_seen = kept->tail_start;
+        if (kept->cut_all) kept->start_asked = kept->tail_asked;
+        kept->begin = kept->tail_begin;
+        kept->known_from = kept->tail_known_from;
+    }
+    world_cut_is_durable(kept);
 }
 
 static void world_judge_log(struct world *world, uint32_t log)
@@ -300,10 +361,13 @@ static void world_judge_log(struct world *world, uint32_t log)
     const struct log_offsets offsets = log_offsets(world->logs, log);
     int32_t epoch = -1;
 
+    if (kept->cutting) world_judge_cut(world, log);
     WORLD_CHECK(offsets.log_end_offset >= kept->durable_offset);
     WORLD_CHECK(offsets.durable_offset == offsets.log_end_offset);
     WORLD_CHECK(offsets.log_start_offset >= kept->start_seen && offsets.log_start_offset <= kept->start_asked);
     WORLD_CHECK(offsets.high_watermark >= offsets.log_start_offset);
+    kept->learns = world->logs->logs[log].learns;
+    if (kept->learns > 0) kept->known_from = offsets.log_start_offset;
     if (kept->replicated) WORLD_CHECK(offsets.high_watermark <= MAX(kept->high_watermark, offsets.log_start_offset));
     else WORLD_CHECK(offsets.high_watermark == offsets.durable_offset);
     /* What was not durable may be there or not, but nothing else. */
@@ -317,8 +381,11 @@ static void world_judge_log(struct world *world, uint32_t log)
     kept->trimmed = 0;
     kept->trim_sequence = 0;
     for (uint32_t i = 0; i < kept->count; i++) epoch = MAX(epoch, kept->batches[i].epoch);
-    WORLD_CHECK(offsets.leader_epoch == epoch);
+    /* Of an empty log that was cut off, the epochs of what was deleted before may be forgotten. */
+    const bool empty = offsets.log_start_offset == offsets.log_end_offset;
+    WORLD_CHECK(offsets.leader_epoch == epoch || (empty && offsets.leader_epoch < epoch));
     kept->epoch = MAX(epoch, 0);
+    if (empty) return;
     for (int32_t asked = 0; asked <= epoch; asked++) {
         const struct epoch_end end = log_epoch_end(world->logs, log, asked);
         int64_t end_offset = offsets.log_end_offset;
@@ -391,6 +458,7 @@ static void world_rest(struct world *world)
 {
     for (uint32_t i = 0; i < 20000; i++) {
         world_settle(world);
+        world_unpin_all(world);
         if (world_answer(world)) continue;
         world_settle(world);
         if (world->disk.order_count == 0 && logs_deadline_ns(world->logs) == UINT64_MAX) return;

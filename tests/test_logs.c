@@ -2,6 +2,16 @@
  * and a crash during recovery changes nothing. */
 #include "log_files.h"
 
+#ifdef CHRONIK_MUTANTS
+/* LOG_MUTANT=name switches a known bug on. */
+bool mutant_active(const char *name)
+{
+    const char *active = getenv("LOG_MUTANT");
+
+    return active != NULL && strcmp(active, name) == 0;
+}
+#endif
+
 /* Memory and journal so small that appends have to wait. */
 static void world_config_tight(struct world *world)
 {
@@ -48,6 +58,7 @@ static void live(uint64_t steps)
         else if (what < 55) world_read(&world);
         else if (what == 55 && world_chance(&world, 1, 4)) world_trim(&world);
         else if (what >= 61 && what < 66) world_raise(&world);
+        else if (what == 66 && world_chance(&world, 1, 6)) world_truncate(&world);
         else if (what == 56 && world_chance(&world, 1, 20)) logs_retain(world.logs, world.wall_ms);
         else if (what == 57 && world_chance(&world, 1, 30)) world_pass(&world, 2 * NS_PER_SECOND);
         else if (what == 59 && world.faults && world_chance(&world, 1, 20)) flip_index_bit();
@@ -97,6 +108,11 @@ static void chaos(uint64_t seed, uint32_t lives)
             if (world.flips == 0) world_judge_files(&world);
         } else if (world_chance(&world, 1, 4)) {
             world_stop(&world);
+        } else if (world_chance(&world, 1, 2)) { /* crashes that meet truncations */
+            for (uint32_t i = 0; i < 10; i++) world_truncate(&world);
+            for (uint64_t i = world_below(&world, 20); i > 0; i--) world_answer(&world);
+            world_commit(&world);
+            world_settle(&world);
         }
         disk_crash(&world.disk, world_chance(&world, 2, 3));
         world_boot(&world);
@@ -106,10 +122,10 @@ static void chaos(uint64_t seed, uint32_t lives)
 TEST(logs_survive_anything)
 {
     uint64_t appends = 0, duplicates = 0, refusals = 0, files = 0, reads = 0, file_reads = 0, recoveries = 0, times = 0;
-    uint64_t copies = 0, bad_copies = 0;
+    uint64_t copies = 0, bad_copies = 0, cuts = 0, cuts_lost = 0, resets = 0, learnt = 0;
     const char *from = getenv("LOG_SEED"), *count = getenv("LOG_SEEDS");
     const uint64_t first = from == NULL ? 1 : strtoull(from, NULL, 10);
-    const uint64_t seeds = count == NULL ? 12 : strtoull(count, NULL, 10);
+    const uint64_t seeds = count == NULL ? 8 : strtoull(count, NULL, 10);
 
     for (uint64_t seed = first; seed < first + seeds; seed++) {
         chaos(seed, 12);
@@ -123,6 +139,10 @@ TEST(logs_survive_anything)
         times += world.times_found;
         copies += world.copies;
         bad_copies += world.bad_copies;
+        cuts += world.cuts;
+        cuts_lost += world.cuts_lost;
+        resets += world.resets;
+        learnt += world.learnt;
         world_free(&world);
     }
     EXPECT("batches were appended", appends > 1000 * seeds);
@@ -134,6 +154,10 @@ TEST(logs_survive_anything)
     EXPECT("files were looked at", files > seeds);
     EXPECT("some were copied", copies > 500 * seeds);
     EXPECT("and bad ones refused", bad_copies > 5 * seeds);
+    EXPECT("logs were cut off", cuts > 10 * seeds);
+    EXPECT("some in a crash that took it back", cuts_lost > seeds / 4);
+    EXPECT("some began anew", resets > seeds);
+    EXPECT("some had to look up what producers did", learnt > seeds);
     EXPECT("nodes started again", recoveries > seeds);
 }
 
@@ -379,6 +403,102 @@ TEST(logs_retention_takes_whole_segments_from_the_oldest)
     restart();
     world_judge(&world);
     world_free(&world);
+}
+
+/* Ten batches of ten records: epoch 1 from 0, epoch 3 from 40, epoch 4 begins behind all at 100. */
+static void append_epochs(void)
+{
+    for (int32_t i = 0; i < 10; i++) {
+        uint8_t memory[BATCH_MAX];
+        struct record_batch batch;
+        struct append_answer answer;
+        const struct bytes bytes = world_build(&world, memory, 7, 0, i * 10, 10);
+        WORLD_CHECK(record_batch_read(bytes, &batch) == RECORD_BATCH_WHOLE);
+        WORLD_CHECK(logs_append(world.logs, 0, &batch, i < 4 ? 1 : 3, -1, world.wall_ms, &answer) == APPEND_OK);
+        world_keep(&world, 0, &batch, &answer, i < 4 ? 1 : 3);
+        world_commit(&world);
+    }
+    WORLD_CHECK(logs_begin_epoch(world.logs, 0, 4) != 0);
+    world_commit(&world);
+}
+
+static const struct truncation_row {
+    const char *why;
+    bool reset;
+    int64_t offset, log_start_offset, log_end_offset;
+    int32_t leader_epoch;
+    int32_t next_sequence; /* of producer 7, who wrote all of it; -1: any */
+} truncation_rows[] = {
+    { "what lies behind the log is not there", false, 120, 20, 100, 4, 100 },
+    { "an epoch without a record goes where it begins", false, 100, 20, 100, 3, 100 },
+    { "a batch that reaches beyond the offset goes as a whole", false, 95, 20, 90, 3, 90 },
+    { "its last record is enough", false, 89, 20, 80, 3, 80 },
+    { "an epoch goes with its first record", false, 40, 20, 40, 1, 40 },
+    { "the batch that the log begins in may go, too", false, 25, 20, 20, 1, 20 },
+    { "all of it", false, 20, 20, 20, 1, 20 },
+    { "behind the log's start there is nothing to be kept", false, 15, 15, 15, -1, -1 },
+    { "a log begins anew further on", true, 500, 500, 500, -1, -1 },
+    { "or where it was", true, 100, 100, 100, -1, -1 },
+};
+
+static void judge_truncation(const struct truncation_row *row, const char *when)
+{
+    const struct log_offsets offsets = log_offsets(world.logs, 0);
+    const struct producer_stamp stamp = { 7, 0, MAX(row->next_sequence, 0), 1 };
+    struct producer_batch batch;
+    char why[200];
+
+    snprintf(why, sizeof why, "%s, %s", row->why, when);
+    EXPECT_EQ(why, row->log_start_offset, offsets.log_start_offset);
+    EXPECT_EQ(why, row->log_end_offset, offsets.log_end_offset);
+    EXPECT_EQ(why, row->leader_epoch, offsets.leader_epoch);
+    EXPECT("the high watermark lies in it", offsets.high_watermark <= offsets.log_end_offset);
+    EXPECT_EQ(why, PRODUCER_NEXT, producers_judge(&world.logs->producers, 0, &stamp, world.wall_ms, &batch));
+    if (row->next_sequence > 20) {
+        const struct producer_stamp before = { 7, 0, row->next_sequence - 10, 10 };
+        EXPECT_EQ(why, PRODUCER_DUPLICATE, producers_judge(&world.logs->producers, 0, &before, world.wall_ms, &batch));
+    }
+    logs_check(world.logs);
+}
+
+/* Cut while it lies in memory, and again when it is in segments only; each time the next start finds the same. */
+TEST(logs_end_with_whole_batches_after_a_truncation)
+{
+    for (uint32_t written = 0; written < 2; written++) {
+        FOR_EACH(truncation_row, row, truncation_rows) {
+            begin(row->why);
+            world.rules.segment_size = 1500;
+            logs_set_rules(world.logs, 0, &world.rules);
+            world.kept[0].replicated = true;
+            logs_set_replicated(world.logs, 0, true);
+            append_epochs();
+            world_rest(&world);
+            logs_set_high_watermark(world.logs, 0, 20);
+            logs_advance_start(world.logs, 0, 20);
+            if (written > 0) {
+                world_stop(&world);
+                restart();
+                WORLD_CHECK(world.logs->entries.first == world.logs->entries.end);
+            }
+            world_rest(&world);
+            if (row->reset) logs_reset(world.logs, 0, row->offset);
+            else logs_truncate(world.logs, 0, row->offset);
+            world.kept[0].cutting = true;
+            world.kept[0].cut_all = row->reset || row->offset < 20;
+            world.kept[0].cut_offset = row->offset;
+            world_commit(&world);
+            world_rest(&world);
+            EXPECT("it is told when it is durable", !world.kept[0].cutting);
+            judge_truncation(row, "at once");
+            restart();
+            judge_truncation(row, "after a restart");
+            world_rest(&world);
+            world_stop(&world);
+            restart();
+            judge_truncation(row, "after a checkpoint");
+            world_free(&world);
+        }
+    }
 }
 
 TEST(logs_refuse_what_is_larger_than_a_segment)

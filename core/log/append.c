@@ -76,6 +76,11 @@ static enum append_verdict judge(struct logs *logs, uint32_t number, const struc
 
 void append_producer(struct logs *logs, uint32_t number, const struct record_batch *batch, int64_t wall_ms)
 {
+    if (!logs->logs[number].learning) append_learn(logs, number, batch, wall_ms);
+}
+
+void append_learn(struct logs *logs, uint32_t number, const struct record_batch *batch, int64_t wall_ms)
+{
     /* What the batch stands for, whether those records are left or not: a compacted one keeps its sequences. */
     const struct producer_stamp stamp = { batch->producer_id, batch->producer_epoch, batch->base_sequence,
                                           batch->last_offset_delta + 1 };
@@ -141,6 +146,7 @@ enum append_verdict logs_append(struct logs *logs, uint32_t number, const struct
 
     CHECK(logs->state == LOGS_OPEN);
     CHECK(batch->record_count >= 1 && batch->last_offset_delta >= 0);
+    CHECK(log->truncation == TRUNCATION_NONE && !log->learning);
     if (size > MIN(logs->batch_size_max, log->rules.segment_size)) return APPEND_TOO_LARGE;
     const enum append_verdict verdict = judge(logs, number, batch, wall_ms, answer);
     if (verdict != APPEND_OK) return verdict;
@@ -170,7 +176,7 @@ uint64_t logs_begin_epoch(struct logs *logs, uint32_t number, int32_t leader_epo
     struct log *log = log_at(logs, number);
     uint32_t chunk;
 
-    CHECK(logs->state == LOGS_OPEN);
+    CHECK(logs->state == LOGS_OPEN && log->truncation == TRUNCATION_NONE);
     CHECK(log->epochs.count == 0 || leader_epoch >= log->epochs.newest.epoch);
     if (log->epochs.count > 0 && leader_epoch == log->epochs.newest.epoch) return MAX(log->epoch_sequence, 1U);
     if (MUTANT(epoch_start_not_written)) return 1;

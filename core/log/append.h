@@ -18,8 +18,9 @@ void append_entry(struct logs *logs, uint32_t log, const struct record_batch *ba
 void append_batch(struct logs *logs, uint32_t log, const struct record_batch *batch, const uint8_t *copy,
                   uint32_t chunk);
 
-/* What its producer is to be remembered for. */
+/* What its producer is to be remembered for; of a log that is learning, learn.h has it in its turn. */
 void append_producer(struct logs *logs, uint32_t log, const struct record_batch *batch, int64_t wall_ms);
+void append_learn(struct logs *logs, uint32_t log, const struct record_batch *batch, int64_t wall_ms);
 
 /* The log's end has moved: logs_next_end will name it. */
 void append_end_moved(struct logs *logs, uint32_t log);

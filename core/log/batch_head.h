@@ -9,7 +9,7 @@
 #ifndef CHRONIK_LOG_BATCH_HEAD_H
 #define CHRONIK_LOG_BATCH_HEAD_H
 
-#include "base/bytes.h"
+#include "codec/record_batch.h"
 
 enum { BATCH_HEAD_SIZE = 61, BATCH_SIZE_OVERHEAD = 12 };
 
@@ -49,6 +49,24 @@ static inline bool batch_head_read(const uint8_t *bytes, struct batch_head *head
     if (head->base_offset < 0 || head->base_offset > INT64_MAX - 1 - last_delta) return false;
     head->last_offset = head->base_offset + last_delta;
     return true;
+}
+
+/* The head as a batch whose records are not at hand. */
+static inline struct record_batch batch_of_head(const struct batch_head *head, const uint8_t *bytes)
+{
+    return (struct record_batch){
+        .bytes = { bytes, BATCH_HEAD_SIZE },
+        .base_offset = head->base_offset,
+        .leader_epoch = head->leader_epoch,
+        .crc = head->crc,
+        .attributes = (uint16_t)head->attributes,
+        .last_offset_delta = (int32_t)(head->last_offset - head->base_offset),
+        .max_timestamp = head->max_timestamp,
+        .producer_id = head->producer_id,
+        .producer_epoch = head->producer_epoch,
+        .base_sequence = head->base_sequence,
+        .record_count = head->record_count,
+    };
 }
 
 #endif

@@ -3,6 +3,7 @@
 #include "base/crc32c.h"
 #include "log/remove.h"
 #include "log/sync.h"
+#include "log/truncate.h"
 
 enum {
     SLOTS_PER_STEP = 4096, /* free ones that are passed over at once */
@@ -45,7 +46,7 @@ static bool add_log(struct logs *logs, struct checkpoint *checkpoint)
                             .kind = CHECKPOINT_LOG,
                             .log = { logs->topics[log->topic].id, log->partition, log->log_start_offset,
                                      first == SEGMENT_NONE ? log->written_offset : logs->segments[first].base_offset,
-                                     MIN(log->high_watermark, log->durable_offset), log->era, false } });
+                                     MIN(log->high_watermark, log->durable_offset), log->era, log->learning } });
         checkpoint->segment = first;
         checkpoint->step = CHECKPOINT_STEP_SEGMENT;
         log->frozen = true;
@@ -120,6 +121,7 @@ static void add_epochs(struct logs *logs, struct checkpoint *checkpoint)
 static void add_producer(struct logs *logs, struct checkpoint *checkpoint, const struct producer *producer)
 {
     const struct log *log = log_at(logs, producer->log);
+    if (log->learning) return; /* its batches are there to be read again */
     const bool older_lost = producer->older_lost;
     bool begun = false;
 
@@ -211,11 +213,18 @@ static void order_write(struct checkpoint *checkpoint, struct effects *effects)
 
 /* ---- beginning ---- */
 
+/* Whether the journal's space runs out: what is said now might wait for a checkpoint. */
+static bool is_urgent(const struct logs *logs)
+{
+    return !journal_has_space(logs->journal);
+}
+
 static bool is_due(const struct logs *logs)
 {
     const struct checkpoint *checkpoint = &logs->checkpoint;
     const struct journal_usage usage = journal_usage(logs->journal);
 
+    if (!truncations_allow_checkpoint(logs, is_urgent(logs))) return false;
     if (checkpoint->wanted) return true;
     if (logs->state != LOGS_OPEN) return false;
     if (checkpoint->activity && logs->mono_ns >= checkpoint->due_ns) return true;
@@ -229,6 +238,7 @@ static void begin(struct logs *logs)
     struct checkpoint *checkpoint = &logs->checkpoint;
 
     checkpoint->state = CHECKPOINT_FLUSHING;
+    checkpoint->yields = false;
     checkpoint->wanted = false;
     checkpoint->clean = logs->state == LOGS_STOPPING;
     checkpoint->sequence = journal_durable_sequence(logs->journal) + 1;
@@ -278,7 +288,9 @@ void checkpoint_work(struct logs *logs, struct effects *effects)
         return;
     }
     if (checkpoint->state == CHECKPOINT_IDLE && is_due(logs)) begin(logs);
-    if (checkpoint->state == CHECKPOINT_FLUSHING && (int32_t)(logs->entries.unwritten - checkpoint->target) >= 0) {
+    /* Syncs of one that has given up may be under way: no segment has two at the same time. */
+    const bool flushed = (int32_t)(logs->entries.unwritten - checkpoint->target) >= 0 && logs->syncs_used == 0;
+    if (checkpoint->state == CHECKPOINT_FLUSHING && flushed) {
         checkpoint->state = CHECKPOINT_SYNCING;
         checkpoint->syncs_left = logs->dirty_count;
     }
@@ -318,6 +330,42 @@ static void finish(struct logs *logs)
     logs->due = true;
 }
 
+/* It begins anew from the start, in its time. */
+static void give_up(struct logs *logs)
+{
+    struct checkpoint *checkpoint = &logs->checkpoint;
+
+    thaw(logs);
+    checkpoint->syncs_left = 0; /* those under way come to their end */
+    checkpoint->step = CHECKPOINT_STEP_HEAD;
+    checkpoint->state = CHECKPOINT_IDLE;
+    checkpoint->yields = false;
+    checkpoint->wanted = true;
+    logs->due = true;
+}
+
+bool checkpoint_yields(struct logs *logs)
+{
+    struct checkpoint *checkpoint = &logs->checkpoint;
+
+    if (is_urgent(logs)) return false;
+    switch (checkpoint->state) {
+    case CHECKPOINT_IDLE:
+    case CHECKPOINT_FILE_SYNCING:
+    case CHECKPOINT_RENAMING:
+    case CHECKPOINT_NAME_SYNCING: break; /* what it says is said */
+    case CHECKPOINT_FLUSHING:
+    case CHECKPOINT_SYNCING:
+    case CHECKPOINT_DISK_FULL: give_up(logs); break;
+    case CHECKPOINT_CUTTING:
+    case CHECKPOINT_WRITING:
+        if (checkpoint->step == CHECKPOINT_STEP_NONE) break;
+        checkpoint->yields = true;
+        return false;
+    }
+    return logs->syncs_used == 0;
+}
+
 void checkpoint_on_disk(struct logs *logs, const struct event_disk *disk, struct effects *effects)
 {
     struct checkpoint *checkpoint = &logs->checkpoint;
@@ -334,7 +382,10 @@ void checkpoint_on_disk(struct logs *logs, const struct event_disk *disk, struct
     }
     switch (checkpoint->state) {
     case CHECKPOINT_CUTTING:
-    case CHECKPOINT_WRITING: write_on(logs, effects); return;
+    case CHECKPOINT_WRITING:
+        if (checkpoint->yields && checkpoint->step != CHECKPOINT_STEP_NONE && !is_urgent(logs)) give_up(logs);
+        else write_on(logs, effects);
+        return;
     case CHECKPOINT_FILE_SYNCING:
         checkpoint->state = CHECKPOINT_RENAMING;
         order_file(FILE_RENAME, CHECKPOINT_NEW_PATH, CHECKPOINT_PATH, effects);

@@ -8,6 +8,9 @@
  *   WRITING    wal/__checkpoint.new is written, log by log, each as it is at that instant
  *   ...        it is synced, takes the place of wal/__checkpoint, and its name is synced; then the journal is released
  *
+ * No log is cut off while that goes on (truncate.h): what is taken back, and what takes it back, are both behind the
+ * sequence, or both before it.
+ *
  * What is written of a log is what its last syncs covered, so every batch that is missing in it is of the sequence or
  * later, and in the journal. Producer states and epochs are written up to the durable offset at that instant: what of
  * them is newer than the segments is met again in the journal, and changes nothing twice.
@@ -112,6 +115,11 @@ void checkpoint_work(struct logs *logs, struct effects *effects);
 
 void checkpoint_on_disk(struct logs *logs, const struct event_disk *disk, struct effects *effects);
 uint64_t checkpoint_deadline_ns(const struct logs *logs);
+
+/* A log is to be cut off. What a checkpoint says must be true of all logs when the rounds that it lets go of were
+ * written, so one that has not said all of it gives way and begins anew, unless the journal's space runs out. True:
+ * none is in the way now. */
+bool checkpoint_yields(struct logs *logs);
 
 /* The log is deleted: the checkpoint passes over the rest of it. */
 void checkpoint_forget_log(struct logs *logs, uint32_t log);

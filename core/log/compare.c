@@ -75,6 +75,13 @@ static uint32_t recorded_size(const struct segment *segment, enum segment_file f
     return 0;
 }
 
+/* Retention may have unlinked the file, or a truncation cut it: the journal will say so. Else something durable is gone. */
+static void damage(struct segment *segment, uint32_t found_size)
+{
+    segment->flags |= SEGMENT_DAMAGED | SEGMENT_SEALED; /* a file with a hole would be no segment */
+    segment->found_size = found_size;
+}
+
 /* True if the file was put right with an order, whose answer goes on. */
 static bool compare_file(struct logs *logs, struct compare *compare, uint32_t slot, const struct listed_file *listed,
                          struct effects *effects)
@@ -104,7 +111,7 @@ static bool compare_file(struct logs *logs, struct compare *compare, uint32_t sl
         order_fix(compare, slot, FILE_TRUNCATE, size, effects);
         return true;
     }
-    if (file == SEGMENT_LOG) logs_break(logs, HALT_CORRUPT, compare->path);
+    if (file == SEGMENT_LOG) damage(segment, (uint32_t)listed->size);
     else segment->flags |= SEGMENT_INDEX_BAD | SEGMENT_SEALED;
     return false;
 }
@@ -112,16 +119,14 @@ static bool compare_file(struct logs *logs, struct compare *compare, uint32_t sl
 /* All names were seen. What was recorded and not seen is missing. */
 static void finish(struct logs *logs, struct compare *compare)
 {
-    struct log *log = &logs->logs[compare->log];
+    const struct log *log = &logs->logs[compare->log];
 
     for (uint32_t number = log->first_segment; number != SEGMENT_NONE; number = logs->segments[number].next) {
         struct segment *segment = &logs->segments[number];
         for (uint32_t file = 0; file < SEGMENT_FILES; file++) {
             if ((segment->dirty & 1U << file) != 0 || recorded_size(segment, (enum segment_file)file) == 0) continue;
-            segment->flags |= SEGMENT_SEALED; /* a file with a hole would be no segment */
-            /* Retention may have unlinked it; the journal will say whether the log began behind it by then. */
-            if (file == SEGMENT_LOG) log->missing_end = segment->written.end_offset;
-            else segment->flags |= SEGMENT_INDEX_BAD;
+            if (file == SEGMENT_LOG) damage(segment, 0);
+            else segment->flags |= SEGMENT_INDEX_BAD | SEGMENT_SEALED;
         }
         segment->dirty = 0;
     }

@@ -97,7 +97,7 @@ enum copy_verdict logs_append_copy(struct logs *logs, uint32_t number, const str
     const struct log *log = log_at(logs, number);
     struct bytes left = copy->batches;
 
-    CHECK(logs->state == LOGS_OPEN);
+    CHECK(logs->state == LOGS_OPEN && log->truncation == TRUNCATION_NONE);
     if (copy->from != log->log_end_offset) return COPY_NOT_NEXT;
     const enum copy_verdict verdict = judge(logs, log, copy);
     if (verdict != COPY_OK) return verdict;

@@ -123,6 +123,23 @@ void entry_list_evict(struct entry_list *list, const struct entry *evicted)
     if (evicted->next == ENTRY_NONE) list->last = ENTRY_NONE;
 }
 
+uint64_t entries_truncate(struct entries *entries, struct entry_list *list, uint64_t position)
+{
+    uint64_t unwritten_size = 0;
+
+    while (list->last != ENTRY_NONE && entry_at(entries, list->last)->position >= position) {
+        struct entry *entry = entry_at(entries, list->last);
+        if ((entry->flags & ENTRY_WRITTEN) == 0) unwritten_size += entry->size;
+        if (list->unordered == list->last) list->unordered = ENTRY_NONE;
+        if (list->first == list->last) list->first = ENTRY_NONE;
+        entry->log = ENTRY_NONE;
+        list->last = list->first == ENTRY_NONE ? ENTRY_NONE : entry->previous;
+        if (list->last != ENTRY_NONE) entry_at(entries, list->last)->next = ENTRY_NONE;
+    }
+    entries_advance(entries);
+    return unwritten_size;
+}
+
 void entries_kill(struct entries *entries, struct entry_list *list)
 {
     for (uint32_t at = list->first; at != ENTRY_NONE;) {

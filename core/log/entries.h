@@ -35,7 +35,7 @@ struct entry {
     int64_t max_timestamp;
     uint64_t position;   /* bytes of the log before it, counted from when the log was opened */
     uint32_t last_delta; /* last offset - base offset */
-    uint32_t log;        /* ENTRY_NONE: the log was deleted, the entry is dead */
+    uint32_t log;        /* ENTRY_NONE: deleted or cut off, the entry is dead */
     uint32_t size;
     uint32_t chunk;    /* pinned once by the entry */
     uint32_t chunk_at; /* where in the chunk the batch lies */
@@ -110,6 +110,9 @@ void entries_advance(struct entries *entries);
  * entry is not dead tells its list with entry_list_evict. */
 bool entries_evict(struct entries *entries, struct entry *evicted);
 void entry_list_evict(struct entry_list *list, const struct entry *evicted);
+
+/* The log was cut off at that position: what lies there or behind it is dead. Returns its bytes that no segment has. */
+uint64_t entries_truncate(struct entries *entries, struct entry_list *list, uint64_t position);
 
 /* The log is gone: its entries are dead. */
 void entries_kill(struct entries *entries, struct entry_list *list);

@@ -3,6 +3,8 @@
 #include "log/remove.h"
 #include "log/segments.h"
 
+enum { PASSED_MAX = 1024 }; /* batches of logs that are held up, that are looked past in one step */
+
 /* ---- which log ---- */
 
 static void queue(struct logs *logs, uint32_t number)
@@ -27,6 +29,12 @@ static uint32_t unqueue(struct logs *logs)
     if (log->next_flush == LOG_NONE) logs->flush_queue_last = LOG_NONE;
     log->flush_queued = false;
     return number;
+}
+
+/* Nothing stands in the way of writing to the log's files. */
+static bool may_flush(const struct log *log)
+{
+    return log->flush == SLOT_FREE && !log->frozen && log->cuts == 0;
 }
 
 void flush_if_much(struct logs *logs, uint32_t number)
@@ -56,18 +64,28 @@ static bool oldest_is_wanted(const struct logs *logs)
            count - oldest > entries->entries_max / 4;
 }
 
-/* The next log to flush. A queued one may have been deleted, or have a flush under way: then it comes again. */
+/* The oldest batch of a log that may be flushed, not far behind the oldest of all: one log must not hold up others. */
+static uint32_t oldest_log(const struct logs *logs)
+{
+    const struct entries *entries = &logs->entries;
+
+    for (uint32_t at = entries->unordered, bound = PASSED_MAX; at != entries->durable_end && bound > 0; at++, bound--) {
+        const struct entry *entry = entry_at(entries, at);
+        if (entry->log == ENTRY_NONE || (entry->flags & ENTRY_ORDERED) != 0) continue;
+        if (may_flush(&logs->logs[entry->log])) return entry->log;
+    }
+    return LOG_NONE;
+}
+
+/* The next log to flush. A queued one may have been deleted, or be held up: then it comes again. */
 static uint32_t next_log(struct logs *logs)
 {
     for (uint32_t number; (number = unqueue(logs)) != LOG_NONE;) {
         const struct log *log = &logs->logs[number];
-        if (log->open && log->flush == SLOT_FREE && !log->frozen && log->entries.unordered != ENTRY_NONE) return number;
+        if (log->open && may_flush(log) && log->entries.unordered != ENTRY_NONE) return number;
     }
     entries_advance(&logs->entries);
-    if (!oldest_is_wanted(logs)) return LOG_NONE;
-    const uint32_t number = entry_at(&logs->entries, logs->entries.unordered)->log;
-    const struct log *log = &logs->logs[number];
-    return log->flush == SLOT_FREE && !log->frozen ? number : LOG_NONE;
+    return oldest_is_wanted(logs) ? oldest_log(logs) : LOG_NONE;
 }
 
 /* ---- what is written ---- */

@@ -3,7 +3,9 @@
 
 #include "log/checkpoint.h"
 #include "log/compare.h"
+#include "log/cut.h"
 #include "log/flush.h"
+#include "log/learn.h"
 #include "log/lookup.h"
 #include "log/reads.h"
 #include "log/recovery.h"
@@ -12,6 +14,7 @@
 #include "log/segments.h"
 #include "log/state.h"
 #include "log/sync.h"
+#include "log/truncate.h"
 
 /* ---- opening and deleting ---- */
 
@@ -68,6 +71,8 @@ bool logs_open(struct logs *logs, uint32_t number, const struct uuid *topic_id, 
         .next_durable = LOG_NONE,
         .next_trim = LOG_NONE,
         .next_end = LOG_NONE,
+        .next_truncate = LOG_NONE,
+        .next_learn = LOG_NONE,
     };
     if (logs->state == LOGS_OPEN) log->era = ++logs->era; /* what an earlier life of it left in the journal is older */
     entry_list_init(&log->entries);
@@ -132,6 +137,8 @@ void logs_delete(struct logs *logs, uint32_t number)
     unlink_log(logs, number);
     checkpoint_forget_log(logs, number);
     recovery_forget_log(logs, number);
+    truncate_forget_log(logs, number);
+    learn_forget_log(logs, number);
     logs->pending_size -= log->end_position - log->written_position;
     entries_kill(&logs->entries, &log->entries);
     epochs_clear(&logs->epochs, &log->epochs);
@@ -158,6 +165,7 @@ struct log_offsets log_offsets(const struct logs *logs, uint32_t number)
         .high_watermark = log->high_watermark,
         .leader_epoch = log->epochs.count > 0 ? log->epochs.newest.epoch : -1,
         .size = log->segments_size + (log->end_position - log->written_position),
+        .producers_known = !log->learning,
     };
 }
 
@@ -253,6 +261,7 @@ static void rounds_are_durable(struct logs *logs)
         logs->round_count--;
     }
     remove_starts_are_durable(logs);
+    truncations_are_durable(logs);
     logs->rounds_durable++;
     logs->starved = false;
 }
@@ -309,6 +318,7 @@ void logs_on_disk(struct logs *logs, const struct event *event, struct effects *
     case LOGS_OP_RECOVERY: recovery_on_disk(logs, disk, effects); return;
     case LOGS_OP_COMPARE: compare_on_disk(logs, slot, disk, effects); return;
     case LOGS_OP_REMOVE: remove_on_disk(logs, slot, disk, effects); return;
+    case LOGS_OP_CUT: cut_on_disk(logs, slot, disk, effects); return;
     }
     CHECK(false);
 }
@@ -343,8 +353,11 @@ void logs_commit(struct logs *logs, uint64_t mono_ns, int64_t wall_ms, struct ef
         for (uint32_t i = logs->lookups_used; i < LOOKUPS_MAX; i++) reads_wake_one(logs);
     }
     if (logs->ready.count > 0) logs->due = true;
+    truncate_work(logs, effects);
     journal_commit(logs->journal, effects);
     if (logs->state == LOGS_RECOVERING) recovery_work(logs, effects);
+    cut_work(logs, effects);
+    learn_work(logs, effects);
     flush_work(logs, effects);
     checkpoint_work(logs, effects);
     if (logs->state != LOGS_RECOVERING) {

@@ -93,6 +93,7 @@ struct log_offsets {
     int64_t high_watermark; /* every record below it is committed; without other replicas, the durable offset */
     int32_t leader_epoch;   /* the newest that is known: of the last batch, or begun behind it; -1 if none */
     uint64_t size;          /* bytes in segments and tail */
+    bool producers_known;   /* all that its records say of producers; false for a while after some truncations */
 };
 struct log_offsets log_offsets(const struct logs *logs, uint32_t log);
 
@@ -160,6 +161,21 @@ enum copy_verdict logs_append_copy(struct logs *logs, uint32_t log, const struct
  * sequence with logs_is_durable. 0: nothing was changed, there is no memory; try again when logs_has_room. */
 uint64_t logs_advance_start(struct logs *logs, uint32_t log, int64_t log_start_offset);
 bool logs_is_durable(const struct logs *logs, uint64_t sequence);
+
+/* ---- taking back ---- */
+
+/* A follower gives up what its leader does not have. The log is to end at the offset, or with the last batch that does
+ * not reach beyond it, and to know no epoch that begins there or later (logs_truncate; the whole log goes if it begins
+ * behind that offset); or to be empty and begin anew (logs_reset). Epochs and producers are those of what is left.
+ * One of these at a time: nothing is appended until logs_next_truncated names the log, when it is durable. */
+void logs_truncate(struct logs *logs, uint32_t log, int64_t offset);
+void logs_reset(struct logs *logs, uint32_t log, int64_t log_start_offset);
+
+struct log_truncated {
+    uint32_t log; /* LOG_NONE: no (further) one is done */
+    bool failed;  /* a segment could not be read, and nothing has changed */
+};
+struct log_truncated logs_next_truncated(struct logs *logs);
 
 /* ---- reading ---- */
 

@@ -4,6 +4,7 @@
 #include "base/hash.h"
 #include "log/batch_head.h"
 #include "log/flush.h"
+#include "log/learn.h"
 #include "log/lookup_index.h"
 #include "log/reads.h"
 #include "log/rebuild.h"
@@ -27,7 +28,7 @@ static struct cursor *find_cursor(const struct logs *logs, uint32_t number, int6
 
     for (uint32_t way = 0; way < WAYS; way++) {
         struct cursor *cursor = &set[way];
-        if (cursor->generation != logs->logs[number].generation) continue;
+        if (cursor->generation != logs->logs[number].generation || cursor->era != logs->logs[number].era) continue;
         if (cursor->log == number && cursor->offset == offset) return cursor;
     }
     return NULL;
@@ -52,7 +53,8 @@ void lookup_forget(struct logs *logs, uint32_t number, int64_t offset)
     if (cursor != NULL) cursor->generation = 0;
 }
 
-static void put_cursor(struct logs *logs, const struct lookup *lookup, uint32_t position, uint32_t size)
+static void put_cursor(struct logs *logs, const struct lookup *lookup, uint32_t position, uint32_t size,
+                       int64_t last_offset)
 {
     struct cursor *set = cursor_set(logs, lookup->log, lookup->asked);
 
@@ -62,10 +64,13 @@ static void put_cursor(struct logs *logs, const struct lookup *lookup, uint32_t 
         .offset = lookup->asked,
         .log = lookup->log,
         .generation = lookup->generation,
+        .era = logs->logs[lookup->log].era,
         .segment = lookup->segment,
         .segment_base = logs->segments[lookup->segment].base_offset,
         .position = position,
         .size = size,
+        .last_offset = last_offset,
+        .previous_end = lookup->next_offset,
     };
 }
 
@@ -154,7 +159,7 @@ struct lookup *lookup_begin(struct logs *logs, uint32_t number, uint32_t segment
 /* The lookup cannot be answered: the file is not what was written. Whoever asks again is told so once. */
 static void fail(struct logs *logs, struct lookup *lookup)
 {
-    if (lookup->wants == LOOKUP_OFFSET) put_cursor(logs, lookup, 0, 0);
+    if (lookup->wants == LOOKUP_OFFSET) put_cursor(logs, lookup, 0, 0, 0);
     if (lookup->wants == LOOKUP_TIMESTAMP) {
         lookup_put_time(
             logs, &(struct found_time){
@@ -173,6 +178,8 @@ static void scan_from(struct logs *logs, struct lookup *lookup, uint32_t positio
 {
     lookup->state = LOOKUP_SCAN;
     lookup->position = position;
+    if (position == 0) lookup->largest_timestamp = -1;
+    if (position == 0) lookup->largest_timestamp_offset = logs->segments[lookup->segment].base_offset;
     lookup_order_read(logs, lookup, SEGMENT_LOG, position, lookup->buffer,
                       MIN((uint32_t)LOOKUP_BUFFER_SIZE, lookup->mark.size - position), effects);
 }
@@ -199,6 +206,7 @@ static void search_offset(struct logs *logs, struct lookup *lookup, struct effec
     if (index_is_bad(logs, lookup) || lookup->high == 0 ||
         lookup->offset == logs->segments[lookup->segment].base_offset) {
         scan_from(logs, lookup, 0, effects);
+        if (index_is_bad(logs, lookup)) rebuild_want(logs, lookup->segment, effects);
         return;
     }
     lookup->state = LOOKUP_INDEX;
@@ -211,7 +219,8 @@ static bool is_asked(const struct logs *logs, uint32_t number, enum lookup_wants
 {
     for (uint32_t slot = 0; slot < LOOKUPS_MAX && logs->lookups_used > 0; slot++) {
         const struct lookup *lookup = &logs->lookups[slot];
-        if (lookup->state == LOOKUP_FREE || lookup->doomed != DOOMED_NONE || lookup->wants != wants) continue;
+        if (lookup->state == LOOKUP_FREE || lookup->doomed != DOOMED_NONE || lookup->stale) continue;
+        if (lookup->wants != wants) continue;
         if (lookup->waiter == waiter && lookup->log == number && lookup->asked == asked) return true;
     }
     return false;
@@ -271,8 +280,10 @@ bool lookup_time(struct logs *logs, uint32_t number, uint32_t segment, int64_t a
 static void next_segment(struct logs *logs, struct lookup *lookup, struct effects *effects)
 {
     const struct log *log = &logs->logs[lookup->log];
-    const struct segment *segment = &logs->segments[lookup->segment];
-    struct found_time found = { .log = lookup->log, .generation = lookup->generation, .asked = lookup->asked };
+    struct segment *segment = &logs->segments[lookup->segment];
+    struct found_time found = {
+        .log = lookup->log, .generation = lookup->generation, .asked = lookup->asked, .searched = lookup->timestamp
+    };
     uint32_t next = log->first_segment;
 
     if (segment->written.size > lookup->mark.size) { /* it grew meanwhile, and the answer may be in what came */
@@ -282,6 +293,10 @@ static void next_segment(struct logs *logs, struct lookup *lookup, struct effect
         lookup->time_found.last_offset = -1;
         scan_from(logs, lookup, position, effects);
         return;
+    }
+    if (index_is_bad(logs, lookup)) { /* it may have been cut, and all of what is left has been looked at */
+        segment->written.largest_timestamp = lookup->largest_timestamp;
+        segment->written.largest_timestamp_offset = lookup->largest_timestamp_offset;
     }
     if ((segment->flags & SEGMENT_DYING) == 0) next = segment->next;
     next = times_next_segment(logs, log, next, lookup->timestamp);
@@ -361,7 +376,7 @@ static void found_batch(struct logs *logs, struct lookup *lookup, uint32_t posit
         read_batch(logs, lookup, position, head, effects);
         return;
     }
-    put_cursor(logs, lookup, position, head->size);
+    put_cursor(logs, lookup, position, head->size, head->last_offset);
     finish(logs, lookup);
 }
 
@@ -398,6 +413,10 @@ static void on_scanned(struct logs *logs, struct lookup *lookup, uint32_t size, 
             return;
         }
         lookup->next_offset = head.last_offset + 1;
+        if (head.max_timestamp > lookup->largest_timestamp) {
+            lookup->largest_timestamp = head.max_timestamp;
+            lookup->largest_timestamp_offset = head.last_offset;
+        }
         if (head.size >= size - at) { /* the next one begins behind the buffer */
             at = size;
             lookup->position = position + head.size - size;
@@ -488,7 +507,8 @@ static void on_read(struct logs *logs, struct lookup *lookup, const struct event
     case LOOKUP_REBUILD_SCAN:
     case LOOKUP_REBUILD_WRITE:
     case LOOKUP_REBUILD_SYNC:
-    case LOOKUP_REBUILD_RENAME: break;
+    case LOOKUP_REBUILD_RENAME:
+    case LOOKUP_LEARN: break;
     }
     CHECK(false);
 }
@@ -506,11 +526,32 @@ void lookup_on_disk(struct logs *logs, uint32_t slot, uint32_t part, const struc
         if (lookup->parts_waited == 0) finish(logs, lookup);
         return;
     }
-    if (lookup->wants != LOOKUP_INDEXES) {
-        on_read(logs, lookup, disk, effects);
-    } else if (rebuild_on_disk(logs, lookup, part, disk, effects)) {
+    if (lookup->stale && lookup->wants != LOOKUP_INDEXES) {
         finish(logs, lookup);
+        return;
     }
+    switch (lookup->wants) {
+    case LOOKUP_OFFSET:
+    case LOOKUP_TIMESTAMP: on_read(logs, lookup, disk, effects); return;
+    case LOOKUP_INDEXES:
+        if (rebuild_on_disk(logs, lookup, part, disk, effects)) finish(logs, lookup);
+        return;
+    case LOOKUP_PRODUCERS:
+        if (learn_on_disk(logs, lookup, disk, effects)) finish(logs, lookup);
+        return;
+    }
+}
+
+void lookup_cut_log(struct logs *logs, uint32_t number)
+{
+    for (uint32_t slot = 0; slot < LOOKUPS_MAX && logs->lookups_used > 0; slot++) {
+        struct lookup *lookup = &logs->lookups[slot];
+        if (lookup->state != LOOKUP_FREE && lookup->log == number) lookup->stale = true;
+    }
+    for (uint32_t i = 0; i < FOUND_TIMES_MAX; i++) {
+        if (logs->found_times[i].log == number) logs->found_times[i].generation = 0;
+    }
+    logs->logs[number].hidden_offset = 0;
 }
 
 uint32_t lookup_abandon(struct logs *logs, uint32_t number, uint32_t doomed)

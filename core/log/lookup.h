@@ -37,6 +37,9 @@ bool lookup_rebuild(struct logs *logs, uint32_t segment, struct effects *effects
 void lookup_on_disk(struct logs *logs, uint32_t slot, uint32_t part, const struct event_disk *disk,
                     struct effects *effects);
 
+/* The log is about to be cut off: what was found may be wrong, and lookups under way end when their answers come. */
+void lookup_cut_log(struct logs *logs, uint32_t log);
+
 /* The log is deleted: its lookups end when their answers come. Returns how many orders `doomed` waits for. */
 uint32_t lookup_abandon(struct logs *logs, uint32_t log, uint32_t doomed);
 

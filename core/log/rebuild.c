@@ -116,7 +116,7 @@ void rebuild_want(struct logs *logs, uint32_t number, struct effects *effects)
     struct segment *segment = &logs->segments[number];
 
     segment->flags |= SEGMENT_INDEX_BAD | SEGMENT_SEALED;
-    if ((segment->flags & (SEGMENT_REBUILDING | SEGMENT_DYING)) != 0) return;
+    if ((segment->flags & (SEGMENT_REBUILDING | SEGMENT_DYING | SEGMENT_CUTTING)) != 0) return;
     const struct log *log = log_at(logs, segment->log);
     if (log->flush != SLOT_FREE || log->frozen || logs->state != LOGS_OPEN) return;
     if (!logs_may_order(effects, PARTS)) return;
@@ -177,8 +177,9 @@ static void adopt(struct logs *logs, const struct lookup *lookup)
         struct sync *sync = &logs->syncs[slot];
         if (sync->used && sync->segment == lookup->segment) segment_mark_forget_indexes(&sync->mark);
     }
-    segment->flags &= (uint8_t)~SEGMENT_INDEX_BAD;
+    segment->flags &= (uint16_t)~SEGMENT_INDEX_BAD;
     logs->logs[lookup->log].directory_dirty = true;
+    segment->dirty &= 1U << SEGMENT_LOG; /* what was written to the old files is nobody's any more */
     segment_dirty(logs, lookup->segment,
                   (uint8_t)((lookup->rebuilt.index_size > 0 ? 1U << SEGMENT_INDEX : 0) |
                             (lookup->rebuilt.time_index_size > 0 ? 1U << SEGMENT_TIME_INDEX : 0)));
@@ -191,13 +192,13 @@ static bool on_answer(struct logs *logs, struct lookup *lookup, uint32_t part, c
                           (lookup->state == LOOKUP_REBUILD_RENAME && rebuilt_size(lookup, part) == 0);
     const bool fine = disk->result == DISK_DONE || (disk->result == DISK_NOT_FOUND && unlinked);
 
-    lookup->failed |= !fine;
+    lookup->failed |= !fine || lookup->stale;
     if (disk->result == DISK_FAILED && lookup->state != LOOKUP_REBUILD_SCAN) {
         logs_break(logs, HALT_DISK_FAILED, lookup->paths[part]);
     }
     if (lookup->parts_waited != 0 || logs->state == LOGS_BROKEN) return false;
     if (lookup->failed) {
-        /* There is no room, or the segment cannot be read. */
+        /* There is no room, or the segment cannot be read, or was cut meanwhile. */
         return lookup->state == LOOKUP_REBUILD_CLEAR ? true : give_up(logs, lookup, effects);
     }
     switch (lookup->state) {
@@ -213,7 +214,8 @@ static bool on_answer(struct logs *logs, struct lookup *lookup, uint32_t part, c
     case LOOKUP_TIME:
     case LOOKUP_INDEX:
     case LOOKUP_SCAN:
-    case LOOKUP_BATCH: break;
+    case LOOKUP_BATCH:
+    case LOOKUP_LEARN: break;
     }
     CHECK(false);
     return true;
@@ -224,6 +226,6 @@ bool rebuild_on_disk(struct logs *logs, struct lookup *lookup, uint32_t part, co
 {
     const bool over = on_answer(logs, lookup, part, disk, effects);
 
-    if (over) logs->segments[lookup->segment].flags &= (uint8_t)~SEGMENT_REBUILDING;
+    if (over) logs->segments[lookup->segment].flags &= (uint16_t)~SEGMENT_REBUILDING;
     return over;
 }

@@ -3,6 +3,7 @@
 #include "base/crc32c.h"
 #include "log/checkpoint.h"
 #include "log/compare.h"
+#include "log/learn.h"
 #include "log/remove.h"
 #include "log/replay.h"
 #include "log/segments.h"
@@ -56,6 +57,7 @@ static bool take_log(struct logs *logs, const struct checkpoint_record *record)
     log->log_end_offset = record->log.begin_offset;
     log->high_watermark = record->log.high_watermark;
     log->era = record->log.era;
+    log->learning = record->log.producers_unknown;
     logs->era = MAX(logs->era, record->log.era);
     return true;
 }
@@ -80,6 +82,7 @@ static bool take_segment(struct logs *logs, const struct checkpoint_record *reco
     log->written_offset = segment->written.end_offset;
     log->durable_offset = log->written_offset;
     log->log_end_offset = log->written_offset;
+    log->recorded_offset = log->written_offset;
     return true;
 }
 
@@ -218,6 +221,7 @@ static void open_log(struct logs *logs, uint32_t number)
     log->high_watermark = MIN(MAX(log->high_watermark, log->log_start_offset), log->log_end_offset);
     if (!log->replicated) log->high_watermark = log->durable_offset;
     if (log->log_start_offset > 0) remove_when_durable(logs, number);
+    if (log->learning) learn_begin(logs, number);
 }
 
 static void open_logs(struct logs *logs, struct effects *effects)
@@ -238,12 +242,22 @@ static void open_logs(struct logs *logs, struct effects *effects)
     logs_check(logs);
 }
 
-/* Is every file there that holds something from the log start offset on? */
+/* Whether every file is there that holds something from the log start offset on. */
+static bool log_is_whole(const struct logs *logs, const struct log *log)
+{
+    for (uint32_t at = log->first_segment; at != SEGMENT_NONE; at = logs->segments[at].next) {
+        const struct segment *segment = &logs->segments[at];
+        if ((segment->flags & SEGMENT_DAMAGED) == 0 || segment->written.end_offset <= log->log_start_offset) continue;
+        if (segment->found_size < segment->written.size) return false;
+    }
+    return true;
+}
+
 static bool nothing_is_missing(struct logs *logs)
 {
     for (uint32_t number = 0; number < logs->logs_end; number++) {
         const struct log *log = &logs->logs[number];
-        if (!log->open || log->missing_end <= log->log_start_offset) continue;
+        if (!log->open || log_is_whole(logs, log)) continue;
         const struct log_place place = log_place(logs, log);
         path_of_partition(logs->recovery.compares[0].directory, &place);
         logs_break(logs, HALT_CORRUPT, logs->recovery.compares[0].directory);
@@ -270,7 +284,7 @@ static void on_journal_read(struct logs *logs, struct effects *effects)
 }
 
 /* False: the entry waits, or there is no going on. */
-static bool apply(struct logs *logs)
+static bool apply(struct logs *logs, struct effects *effects)
 {
     struct recovery *recovery = &logs->recovery;
 
@@ -282,7 +296,7 @@ static bool apply(struct logs *logs)
         recovery->last_round = recovery->entry.sequence;
         recovery->rounds++;
     }
-    switch (replay_entry(logs, &recovery->entry)) {
+    switch (replay_entry(logs, &recovery->entry, effects)) {
     case REPLAY_DONE: recovery->entry_waits = false; return true;
     case REPLAY_WAITS: recovery->entry_waits = true; return false;
     case REPLAY_CORRUPT: logs_break(logs, HALT_CORRUPT, JOURNAL_DIRECTORY); return false;
@@ -295,12 +309,12 @@ static void replay_work(struct logs *logs, struct effects *effects)
 {
     struct recovery *recovery = &logs->recovery;
 
-    if (recovery->entry_waits && !apply(logs)) return;
+    if (recovery->entry_waits && !apply(logs, effects)) return;
     for (uint32_t count = 0; count < ENTRIES_PER_STEP; count++) {
         switch (journal_opening_next(logs->journal, &recovery->entry, effects)) {
         case JOURNAL_OPENING_WAITS: return;
         case JOURNAL_OPENING_ENTRY:
-            if (!apply(logs)) return;
+            if (!apply(logs, effects)) return;
             break;
         case JOURNAL_OPENING_DONE: on_journal_read(logs, effects); return;
         case JOURNAL_OPENING_FAILED: {

@@ -1,5 +1,6 @@
 #include "log/remove.h"
 
+#include "log/cut.h"
 #include "log/flush.h"
 #include "log/lookup.h"
 #include "log/segments.h"
@@ -64,6 +65,7 @@ static bool may_die(const struct logs *logs, const struct log *log)
 {
     if (log->first_segment == SEGMENT_NONE || log->frozen) return false;
     const struct segment *segment = &logs->segments[log->first_segment];
+    if ((segment->flags & SEGMENT_CUTTING) != 0) return false;
 
     if (segment->written.end_offset > log->log_start_offset) return false;
     /* The active one, and one that a flush is closing, stay until nothing is written to them. */
@@ -367,12 +369,8 @@ static bool begin_doomed(struct logs *logs, struct remove *remove, struct effect
 /* The files of a segment that is pinned stay, and with them the directory. True if it is. */
 static bool hold(struct logs *logs, uint32_t number, uint32_t slot)
 {
-    struct segment *segment = &logs->segments[number];
-
-    if (segment->pins == 0) return false;
-    segment->flags |= SEGMENT_ORPHAN;
-    segment->doomed = slot;
-    logs->doomed[slot].holds++;
+    if (logs->segments[number].pins == 0) return false;
+    segment_orphan(logs, number, slot);
     return true;
 }
 
@@ -388,6 +386,7 @@ void remove_log(struct logs *logs, uint32_t number)
     doomed->holds += flush_abandon(logs, number, slot);
     doomed->holds += sync_abandon(logs, number, slot);
     doomed->holds += lookup_abandon(logs, number, slot);
+    cut_forget_log(logs, number, slot);
     for (uint32_t at = log->first_segment; at != SEGMENT_NONE;) {
         const uint32_t next = logs->segments[at].next;
         if (!hold(logs, at, slot)) segment_free(logs, at);

@@ -2,6 +2,7 @@
 
 #include "log/append.h"
 #include "log/flush.h"
+#include "log/truncate.h"
 
 /* Room for bytes of so many batches, pinned until the next such call; false: none until something is flushed. */
 static bool take_memory(struct logs *logs, uint32_t size, uint32_t batches, uint32_t *chunk, uint32_t *chunk_at)
@@ -147,9 +148,24 @@ static enum replay_verdict replay_epoch(struct logs *logs, uint32_t number, stru
     return REPLAY_DONE;
 }
 
+/* An entry of an era that is new to the log: it was cut off, or it is a log that was not there before. */
+static enum replay_verdict replay_era(struct logs *logs, uint32_t number, uint32_t era, uint16_t kind,
+                                      struct bytes said, struct effects *effects)
+{
+    struct log *log = &logs->logs[number];
+
+    if (kind == ENTRY_TRUNCATE) return truncate_replay(logs, number, era, said, effects);
+    if (kind == ENTRY_RESET) return reset_replay(logs, number, era, said);
+    if (log->log_end_offset > 0 || log->epochs.count > 0) return REPLAY_CORRUPT;
+    log->era = era;
+    return REPLAY_DONE;
+}
+
 static enum replay_verdict replay_kind(struct logs *logs, uint32_t number, uint16_t kind, struct bytes said)
 {
     switch ((enum entry_kind)kind) {
+    case ENTRY_TRUNCATE:
+    case ENTRY_RESET: return REPLAY_DONE; /* the checkpoint has it, or it has begun this era */
     case ENTRY_APPEND: return replay_append(logs, number, said);
     case ENTRY_START_OFFSET: return replay_start_offset(logs, number, said);
     case ENTRY_COPY: return replay_copy(logs, number, said);
@@ -158,7 +174,7 @@ static enum replay_verdict replay_kind(struct logs *logs, uint32_t number, uint1
     return REPLAY_CORRUPT;
 }
 
-enum replay_verdict replay_entry(struct logs *logs, const struct journal_entry *entry)
+enum replay_verdict replay_entry(struct logs *logs, const struct journal_entry *entry, struct effects *effects)
 {
     struct bytes said = entry->payload;
     struct uuid topic_id;
@@ -175,9 +191,8 @@ enum replay_verdict replay_entry(struct logs *logs, const struct journal_entry *
     struct log *log = &logs->logs[number];
     if (era < log->era) return REPLAY_DONE; /* of what was cut off since, as the checkpoint has it */
     if (era > log->era) {
-        /* The log is new in that era: whatever cuts off an older one says so itself. */
-        if (log->log_end_offset > 0 || log->epochs.count > 0) return REPLAY_CORRUPT;
-        log->era = era;
+        const enum replay_verdict verdict = replay_era(logs, number, era, entry->kind, said, effects);
+        if (verdict != REPLAY_DONE) return verdict;
     }
     return replay_kind(logs, number, entry->kind, said);
 }

@@ -6,10 +6,10 @@
 
 enum replay_verdict {
     REPLAY_DONE,    /* applied, or of no interest */
-    REPLAY_WAITS,   /* no memory until something is flushed */
+    REPLAY_WAITS,   /* no memory until something is flushed, or the disk is asked */
     REPLAY_CORRUPT, /* it does not continue what is there */
 };
 
-enum replay_verdict replay_entry(struct logs *logs, const struct journal_entry *entry);
+enum replay_verdict replay_entry(struct logs *logs, const struct journal_entry *entry, struct effects *effects);
 
 #endif

@@ -82,6 +82,31 @@ uint32_t segment_take_first(struct logs *logs, struct log *log)
     return slot;
 }
 
+uint32_t segment_take_last(struct logs *logs, struct log *log)
+{
+    const uint32_t slot = log->last_segment;
+    CHECK(slot != SEGMENT_NONE);
+    struct segment *segment = &logs->segments[slot];
+
+    log->last_segment = segment->previous;
+    if (segment->previous == SEGMENT_NONE) log->first_segment = SEGMENT_NONE;
+    else logs->segments[segment->previous].next = SEGMENT_NONE;
+    log->segment_count--;
+    log->segments_size -= segment->written.size;
+    segment->flags |= SEGMENT_DYING;
+    return slot;
+}
+
+void segment_orphan(struct logs *logs, uint32_t slot, uint32_t doomed)
+{
+    struct segment *segment = &logs->segments[slot];
+
+    CHECK(segment->pins > 0);
+    segment->flags |= SEGMENT_ORPHAN;
+    segment->doomed = doomed;
+    logs->doomed[doomed].holds++;
+}
+
 void segment_free(struct logs *logs, uint32_t slot)
 {
     struct segment *segment = &logs->segments[slot];
@@ -132,10 +157,10 @@ uint32_t segment_take_dirty(struct logs *logs)
     if (logs->dirty_first == SEGMENT_NONE) logs->dirty_last = SEGMENT_NONE;
     logs->dirty_count--;
     segment->list_next = SEGMENT_NONE;
-    segment->flags &= (uint8_t)~SEGMENT_LISTED;
+    segment->flags &= (uint16_t)~SEGMENT_LISTED;
     if ((segment->flags & SEGMENT_FREED) != 0) pool_give(&logs->segments_pool, slot);
     /* What leaves with its log, or lies below a log start offset that is durable, need not be durable. */
-    const uint8_t gone = SEGMENT_FREED | SEGMENT_DYING | SEGMENT_ORPHAN;
+    const uint16_t gone = SEGMENT_FREED | SEGMENT_DYING | SEGMENT_ORPHAN;
     return (segment->flags & gone) != 0 ? SEGMENT_NONE : slot;
 }
 

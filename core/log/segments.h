@@ -16,6 +16,12 @@ uint32_t segment_find(const struct logs *logs, const struct log *log, int64_t of
 /* Takes the log's oldest segment off its list; it becomes SEGMENT_DYING and keeps its slot. */
 uint32_t segment_take_first(struct logs *logs, struct log *log);
 
+/* The same with the newest, whose records were cut off. */
+uint32_t segment_take_last(struct logs *logs, struct log *log);
+
+/* Its log was deleted while somebody had it pinned: its files stay until the last pin is gone, and so does `doomed`. */
+void segment_orphan(struct logs *logs, uint32_t segment, uint32_t doomed);
+
 /* Gives its slot back: nobody has it pinned, no list but that of the dirty ones has it. */
 void segment_free(struct logs *logs, uint32_t segment);
 

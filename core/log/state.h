@@ -5,6 +5,7 @@
  *
  *     append.c   append -> journal round, entry in the ring                            (entries.h)
  *     copy.c     the same for batches of a leader
+ *     truncate.c what a log loses at its end; cut.c takes it off the disk               (truncate.h, cut.h)
  *     logs.c     round durable -> durable offset rises
  *     flush.c    entries of one log -> one write to its active segment, and its index   (index.h, segments.h)
  *     sync.c     dirty segments are synced, and the directories that hold new names
@@ -49,6 +50,7 @@ enum {
     SYNCS_MAX = 8,
     LOOKUPS_MAX = 32,
     LOOKUP_BUFFER_SIZE = 64 * 1024,
+    CUTS_MAX = 4,
     CURSORS_MAX = 1024,   /* a power of two */
     FILE_PINS_MAX = 1024, /* segments that responses are being sent from */
     CHECKPOINT_BUFFER_SIZE = 64 * 1024,
@@ -74,8 +76,11 @@ enum entry_kind {
     ENTRY_START_OFFSET = 2, /* i64 log start offset */
     ENTRY_COPY = 3,         /* i64 from | i64 to | batches as their leader has them */
     ENTRY_EPOCH = 4,        /* i32 leader epoch | i64 where it begins */
+    ENTRY_TRUNCATE = 5,     /* i64 the log's new end | i64 base of the segment that is cut, -1: none
+                               | u32 its new size | u32 0; begins an era */
+    ENTRY_RESET = 6,        /* i64 offset at which the log begins anew, empty; begins an era */
 };
-enum { COPY_HEAD_SIZE = 16, EPOCH_ENTRY_SIZE = 12 };
+enum { COPY_HEAD_SIZE = 16, EPOCH_ENTRY_SIZE = 12, TRUNCATE_ENTRY_SIZE = 24, RESET_ENTRY_SIZE = 8 };
 
 struct log_topic {
     struct uuid id;
@@ -83,6 +88,13 @@ struct log_topic {
     bool directory_dirty; /* names in its directory are not durable yet */
     uint8_t name_size;
     uint8_t name[TOPIC_NAME_MAX];
+};
+
+enum truncation {
+    TRUNCATION_NONE,
+    TRUNCATION_WANTED, /* waits for what is under way, then is said to the journal; nothing is appended meanwhile */
+    TRUNCATION_SAID,   /* done in memory: awaits its round */
+    TRUNCATION_TOLD,   /* durable, or failed: logs_next_truncated has not named it yet */
 };
 
 struct log {
@@ -94,10 +106,15 @@ struct log {
     bool durable_queued;
     bool trim_queued;
     bool end_queued;
-    bool frozen;         /* the checkpoint is in the middle of its segments: no roll, no removal */
-    bool replicated;     /* its high watermark is told, not known from its own disk */
-    uint32_t generation; /* tells this log from an earlier one in its slot */
-    uint32_t era;        /* tells journal entries about what it is from those about what was cut off */
+    bool frozen;     /* the checkpoint is in the middle of its segments: no roll, no removal */
+    bool replicated; /* its high watermark is told, not known from its own disk */
+    bool learning;   /* what its producers did is known only below learnt_offset; see learn.h */
+    bool learn_queued;
+    bool truncates_all;    /* it is to begin anew */
+    bool truncation_fails; /* the segment to be cut cannot be read */
+    uint8_t truncation;    /* enum truncation */
+    uint32_t generation;   /* tells this log from an earlier one in its slot */
+    uint32_t era;          /* tells journal entries about what it is from those about what was cut off */
     uint32_t topic;
     int32_t partition;
     struct log_rules rules;
@@ -129,10 +146,18 @@ struct log {
     uint32_t next_trim;
     uint32_t next_end;
     int64_t hidden_offset; /* of the segment that this offset lies in, the youngest record was deleted */
-    int64_t missing_end;   /* recovery: files below this offset are not there */
+
+    int64_t truncate_offset;
+    uint64_t truncate_sequence;
+    uint32_t next_truncate;
+    uint32_t cuts;           /* files that what was cut off still lies in: no flush before they are gone */
+    int64_t recorded_offset; /* recovery: end of the segments as the checkpoint has them, as far as they still stand */
+    int64_t learnt_offset;
+    uint32_t next_learn;
+    uint32_t learns; /* how often it began to learn */
 };
 
-_Static_assert(sizeof(struct log) <= 384, "a partition should stay small");
+_Static_assert(sizeof(struct log) <= 448, "a partition should stay small");
 
 enum segment_flags {
     SEGMENT_SEALED = 1,     /* no batch is added any more */
@@ -140,9 +165,10 @@ enum segment_flags {
     SEGMENT_DYING = 4,      /* left its log; its files await deletion */
     SEGMENT_ORPHAN = 8,     /* its log was deleted while somebody had it pinned */
     SEGMENT_INDEX_BAD = 16, /* its index files are not to be believed until they are rebuilt */
-    SEGMENT_SEEN = 32,      /* recovery: its .log file was there */
+    SEGMENT_CUTTING = 32,   /* is in the list of cuts, or being cut; with SEGMENT_DYING: unlinked */
     SEGMENT_FREED = 64,     /* its slot is given back when it comes out of the list of dirty ones */
     SEGMENT_REBUILDING = 128,
+    SEGMENT_DAMAGED = 256, /* recovery: its .log has only found_size bytes, unless the journal says why it is lost */
 };
 
 struct segment {
@@ -165,7 +191,10 @@ struct segment {
     uint32_t list_next; /* of dirty segments */
     uint32_t dying_next;
     uint64_t due_ns; /* SEGMENT_DYING: when its files may go */
-    uint8_t flags;
+    uint32_t cut_next;
+    uint64_t cut_sequence; /* SEGMENT_CUTTING: the journal round that says so */
+    uint32_t found_size;   /* SEGMENT_DAMAGED */
+    uint16_t flags;
     uint8_t dirty; /* bit per enum segment_file: written since the last sync was ordered */
 };
 
@@ -219,10 +248,13 @@ struct cursor {
     int64_t offset; /* asked for */
     uint32_t log;
     uint32_t generation; /* 0: empty */
+    uint32_t era;
     uint32_t segment;
     int64_t segment_base; /* the slot may hold another by now */
     uint32_t position;    /* of the batch that contains it */
     uint32_t size;        /* of that batch; 0: the segment is corrupt there */
+    int64_t last_offset;  /* of that batch */
+    int64_t previous_end; /* where the batch before it ends; the segment's base if there is none */
 };
 
 enum lookup_state {
@@ -236,8 +268,9 @@ enum lookup_state {
     LOOKUP_REBUILD_WRITE,  /* ... and writing the entries that they give */
     LOOKUP_REBUILD_SYNC,   /* all are written */
     LOOKUP_REBUILD_RENAME, /* and take the place of the old ones */
+    LOOKUP_LEARN,          /* reading heads for what they say of producers */
 };
-enum lookup_wants { LOOKUP_OFFSET, LOOKUP_TIMESTAMP, LOOKUP_INDEXES };
+enum lookup_wants { LOOKUP_OFFSET, LOOKUP_TIMESTAMP, LOOKUP_INDEXES, LOOKUP_PRODUCERS };
 
 struct lookup {
     enum lookup_state state;
@@ -246,6 +279,7 @@ struct lookup {
     uint32_t log;
     uint32_t generation;
     uint32_t doomed;
+    bool stale;               /* the log was cut meanwhile: whoever asked asks again */
     uint32_t segment;         /* pinned */
     int64_t asked;            /* offset or timestamp, as the caller gave it */
     int64_t timestamp;        /* that the scan looks for */
@@ -257,10 +291,12 @@ struct lookup {
     bool guessed;                   /* the first page was by interpolation, the others halve */
     struct index_entry index_found; /* the largest entry <= what is searched; last_offset -1: none */
     struct time_index_entry time_found;
-    uint32_t position;   /* scan: of the first byte in the buffer */
-    bool claim_checked;  /* the batch at the scan's begin is the one that the index named */
-    int64_t next_offset; /* the scan's next batch begins here or later */
-    uint32_t chunk;      /* of the tail, that a whole batch is read into, or CHUNK_NONE */
+    uint32_t position;                /* scan: of the first byte in the buffer */
+    bool claim_checked;               /* the batch at the scan's begin is the one that the index named */
+    int64_t next_offset;              /* the scan's next batch begins here or later */
+    int64_t largest_timestamp;        /* of the heads that the scan has seen */
+    int64_t largest_timestamp_offset; /* last offset of the first that has it */
+    uint32_t chunk;                   /* of the tail, that a whole batch is read into, or CHUNK_NONE */
     uint32_t batch_size;
     struct segment_mark rebuilt;
     struct piece pieces[2];
@@ -276,6 +312,7 @@ struct found_time {
     uint32_t log;
     uint32_t generation; /* 0: empty */
     int64_t asked;
+    int64_t searched;          /* the timestamp, where the largest was asked for */
     uint64_t found_ns;         /* it is not kept for long: later records may change it */
     struct time_answer answer; /* offset -1: none */
     bool corrupt;
@@ -312,6 +349,7 @@ enum checkpoint_step {
 
 struct checkpoint {
     enum checkpoint_state state;
+    bool yields;         /* it gives up when its order is answered: a truncation waits */
     bool clean;          /* what it says of itself: nothing is open any more */
     bool wanted;         /* one more is to be made at once */
     bool activity;       /* something happened since the last one */
@@ -418,6 +456,16 @@ struct remove {
     uint8_t *buffer;                /* RECOVERY_BUFFER_SIZE */
 };
 
+/* The files of a segment that was cut off, or cut short. */
+struct cut {
+    bool used;
+    uint32_t segment; /* pinned */
+    uint32_t log;
+    uint32_t generation;
+    uint32_t part;
+    char path[PATH_SIZE_MAX];
+};
+
 /* A round that is not durable yet, and the entries that end with it. */
 struct round_mark {
     uint64_t sequence;
@@ -485,6 +533,13 @@ struct logs {
     uint32_t trim_last;
     uint32_t end_first; /* logs whose end moved, of those that are replicated */
     uint32_t end_last;
+    uint32_t truncate_first; /* logs that are being cut */
+    uint32_t truncate_last;
+    struct cut cuts[CUTS_MAX];
+    uint32_t cut_first; /* segments */
+    uint32_t cut_last;
+    uint32_t learn_first; /* logs whose producers are to be learnt; the first is being read */
+    uint32_t learn_last;
     uint32_t era; /* the highest that was ever given to a log, as far as the disk remembers */
 
     struct cursor *cursors;
@@ -529,6 +584,7 @@ enum logs_op {
     LOGS_OP_RECOVERY,
     LOGS_OP_COMPARE,
     LOGS_OP_REMOVE,
+    LOGS_OP_CUT,
 };
 
 static inline uint64_t logs_op(enum logs_op op, uint32_t slot, uint32_t part)

@@ -43,6 +43,14 @@ static void order_directories(struct logs *logs, struct sync *sync, uint32_t slo
     }
 }
 
+static void finish(struct logs *logs, struct sync *sync)
+{
+    if (sync->doomed == DOOMED_NONE) logs->segments[sync->segment].synced = sync->mark;
+    segment_unpin(logs, sync->segment);
+    sync->used = false;
+    logs->syncs_used--;
+}
+
 static void begin(struct logs *logs, uint32_t slot, uint32_t number, struct effects *effects)
 {
     struct sync *sync = &logs->syncs[slot];
@@ -66,7 +74,7 @@ static void begin(struct logs *logs, uint32_t slot, uint32_t number, struct effe
     }
     segment->dirty = 0;
     order_directories(logs, sync, slot, log, effects);
-    CHECK(sync->parts_waited != 0);
+    if (sync->parts_waited == 0) finish(logs, sync); /* what there was to sync is gone */
 }
 
 bool sync_work(struct logs *logs, struct effects *effects)
@@ -95,17 +103,17 @@ void sync_on_disk(struct logs *logs, uint32_t slot, uint32_t part, const struct 
     CHECK((sync->parts_waited & 1U << part) != 0);
 
     sync->parts_waited &= ~(1U << part);
+    /* An index that is made anew may have no entry any more, and then no file. */
+    const bool gone = disk->result == DISK_NOT_FOUND && (part == SEGMENT_INDEX || part == SEGMENT_TIME_INDEX);
+    if (gone) segment_mark_forget_indexes(&sync->mark);
     /* A failed sync may have dropped the data and marked it clean: it is not asked again, and nothing is believed. */
-    if (disk->result != DISK_DONE && !MUTANT(segment_sync_failure_ignored)) {
+    if (disk->result != DISK_DONE && !gone && !MUTANT(segment_sync_failure_ignored)) {
         logs_break(logs, HALT_DISK_FAILED, sync->paths[part]);
         return;
     }
     if (sync->doomed != DOOMED_NONE) logs->doomed[sync->doomed].holds--;
     if (sync->parts_waited != 0) return;
-    if (sync->doomed == DOOMED_NONE) logs->segments[sync->segment].synced = sync->mark;
-    segment_unpin(logs, sync->segment);
-    sync->used = false;
-    logs->syncs_used--;
+    finish(logs, sync);
 }
 
 uint32_t sync_abandon(struct logs *logs, uint32_t log, uint32_t doomed)

@@ -100,7 +100,7 @@ static enum read_verdict find_time(struct logs *logs, uint32_t number, int64_t t
             *answer = found.answer;
             return READ_OK;
         }
-        if (found.answer.offset < 0) {
+        if (found.answer.offset < 0 && wanted >= found.searched) {
             /* The youngest record of the first segment was deleted, in the batch that the log now begins in. */
             log->hidden_offset = log->log_start_offset;
             wanted = largest_timestamp(logs, log);

@@ -229,6 +229,12 @@ static uint32_t next_file(const struct journal *journal)
     return unborn;
 }
 
+bool journal_has_space(const struct journal *journal)
+{
+    return journal->file_position + journal->config.round_size_max <= journal->config.file_size ||
+           next_file(journal) != FILE_NONE;
+}
+
 /* Where the round of `size` bytes goes; false if every file holds something that is needed. */
 static bool place_round(struct journal *journal, uint32_t size, struct effects *effects)
 {

@@ -108,6 +108,9 @@ uint64_t journal_durable_sequence(const struct journal *journal);
 /* Whether anything is appended that is not durable yet. */
 bool journal_is_busy(const struct journal *journal);
 
+/* Whether the open round will find a place in the files, however full it gets. */
+bool journal_has_space(const struct journal *journal);
+
 /* Closes the open round and orders its write and sync, unless it is empty or one is under way. Called at the end of
  * every step; needs space for two orders. */
 void journal_commit(struct journal *journal, struct effects *effects);

@@ -1,0 +1,412 @@
+#include "log/truncate.h"
+
+#include "log/append.h"
+#include "log/checkpoint.h"
+#include "log/cut.h"
+#include "log/learn.h"
+#include "log/lookup.h"
+#include "log/segments.h"
+
+/* Where a log ends from now on. */
+struct seam {
+    int64_t end_offset;    /* of the last batch that stays, or the log's start */
+    uint32_t segment;      /* that is cut in its middle, SEGMENT_NONE: none */
+    uint32_t position;     /* in it */
+    uint64_t log_position; /* as in struct entry; what lies there or behind it goes */
+};
+
+enum seam_verdict { SEAM_FOUND, SEAM_WAITS, SEAM_UNREADABLE };
+
+/* ---- finding it ---- */
+
+/* What is not written to a segment lies in memory. */
+static struct seam seam_in_memory(const struct logs *logs, const struct log *log, int64_t offset)
+{
+    struct seam seam = { log->written_offset, SEGMENT_NONE, 0, log->written_position };
+    uint32_t at = log->entries.unordered;
+
+    for (; at != ENTRY_NONE; at = entry_at(&logs->entries, at)->next) {
+        const struct entry *entry = entry_at(&logs->entries, at);
+        if (entry_last_offset(entry) >= offset) break;
+        seam.end_offset = entry_last_offset(entry) + 1;
+        seam.log_position = entry->position + entry->size;
+    }
+    return seam;
+}
+
+static struct seam seam_in_segment(const struct logs *logs, uint32_t number, uint32_t position, int64_t end_offset)
+{
+    const struct segment *segment = &logs->segments[number];
+
+    return (struct seam){ end_offset, number, position, segment->begin_position + position };
+}
+
+/* The batch that holds the last offset below the seam, or the first one behind that. If it is still in memory, so is its
+ * place. */
+static bool seam_by_entry(const struct logs *logs, const struct log *log, uint32_t number, int64_t offset,
+                          struct seam *seam)
+{
+    const struct segment *segment = &logs->segments[number];
+    const uint32_t at = log_entry_find(logs, log, offset - 1);
+    if (at == ENTRY_NONE) return false;
+    const struct entry *entry = entry_at(&logs->entries, at);
+
+    if (entry_last_offset(entry) == offset - 1) {
+        const uint64_t end = entry->position + entry->size - segment->begin_position;
+        *seam = seam_in_segment(logs, number, (uint32_t)end, offset);
+        return true;
+    }
+    if (!entry_lives(&logs->entries, entry->previous)) return false;
+    const struct entry *previous = entry_at(&logs->entries, entry->previous);
+    if (previous->base_offset < segment->base_offset) return false;
+    *seam = seam_in_segment(logs, number, (uint32_t)(entry->position - segment->begin_position),
+                            entry_last_offset(previous) + 1);
+    return true;
+}
+
+static enum seam_verdict seam_by_lookup(struct logs *logs, uint32_t log, uint32_t number, int64_t offset,
+                                        struct seam *seam, struct effects *effects)
+{
+    const struct cursor *cursor = lookup_cursor(logs, log, offset - 1);
+
+    if (cursor == NULL) {
+        if (!lookup_offset(logs, log, number, offset - 1, 0, effects)) logs->due = true;
+        return SEAM_WAITS;
+    }
+    if (cursor->size == 0) {
+        lookup_forget(logs, log, offset - 1);
+        return SEAM_UNREADABLE;
+    }
+    if (cursor->last_offset == offset - 1) {
+        *seam = seam_in_segment(logs, number, cursor->position + cursor->size, offset);
+    } else {
+        *seam = seam_in_segment(logs, number, cursor->position, cursor->previous_end);
+    }
+    return SEAM_FOUND;
+}
+
+static enum seam_verdict find_any_seam(struct logs *logs, uint32_t number, int64_t offset, struct seam *seam,
+                                       struct effects *effects)
+{
+    const struct log *log = &logs->logs[number];
+
+    if (offset >= log->written_offset) {
+        *seam = seam_in_memory(logs, log, offset);
+        return SEAM_FOUND;
+    }
+    const uint32_t found = segment_find(logs, log, offset);
+    const struct segment *segment = &logs->segments[found];
+    if (offset <= segment->base_offset) { /* whole segments go */
+        const int64_t end_offset =
+            segment->previous == SEGMENT_NONE ? 0 : logs->segments[segment->previous].written.end_offset;
+        *seam = (struct seam){ end_offset, SEGMENT_NONE, 0, segment->begin_position };
+        return SEAM_FOUND;
+    }
+    if (seam_by_entry(logs, log, found, offset, seam)) return SEAM_FOUND;
+    return seam_by_lookup(logs, number, found, offset, seam, effects);
+}
+
+/* The end of the last batch that does not reach beyond the offset. */
+static enum seam_verdict find_seam(struct logs *logs, uint32_t number, int64_t offset, struct seam *seam,
+                                   struct effects *effects)
+{
+    const struct log *log = &logs->logs[number];
+    const enum seam_verdict verdict = find_any_seam(logs, number, offset, seam, effects);
+    if (verdict != SEAM_FOUND) return verdict;
+
+    if (seam->position == 0) seam->segment = SEGMENT_NONE; /* nothing of it stays */
+    /* A batch that reaches beyond the seam may be the one that the log begins in. */
+    seam->end_offset = MAX(seam->end_offset, MAX(log->log_start_offset, log->next_start_offset));
+    CHECK(seam->end_offset <= offset);
+    return SEAM_FOUND;
+}
+
+/* ---- cutting there ---- */
+
+static void shorten(struct logs *logs, uint32_t number, const struct seam *seam)
+{
+    struct segment *segment = &logs->segments[number];
+    struct segment_mark *mark = &segment->written;
+    struct log *log = &logs->logs[segment->log];
+
+    log->segments_size -= mark->size - seam->position;
+    mark->end_offset = seam->end_offset;
+    mark->size = seam->position;
+    mark->index_size = 0;
+    mark->time_index_size = 0;
+    mark->indexed_timestamp = -1;
+    mark->unindexed_size = mark->size;
+    /* What its youngest record was is not known now; that none is younger is true still. */
+    mark->largest_timestamp_offset = MIN(mark->largest_timestamp_offset, mark->end_offset - 1);
+    if (MUTANT(truncated_segment_stays_synced)) return;
+    const bool synced = segment->synced.size >= mark->size;
+    const struct segment_mark before = segment->synced;
+    segment->synced = *mark;
+    if (synced) return;
+    segment->synced.size = before.size;
+    segment->synced.end_offset = before.end_offset;
+    segment->synced.largest_timestamp = before.largest_timestamp;
+    segment->synced.largest_timestamp_offset = before.largest_timestamp_offset;
+    segment_dirty(logs, number, 1U << SEGMENT_LOG);
+}
+
+static void cut_segments(struct logs *logs, struct log *log, const struct seam *seam, uint64_t sequence)
+{
+    for (uint32_t at = log->last_segment; at != SEGMENT_NONE; at = log->last_segment) {
+        struct segment *segment = &logs->segments[at];
+        if (segment->begin_position >= seam->log_position) {
+            cut_later(logs, segment_take_last(logs, log), sequence);
+            continue;
+        }
+        if (at != seam->segment) return;
+        shorten(logs, at, seam);
+        segment->flags |= SEGMENT_SEALED | SEGMENT_INDEX_BAD;
+        cut_later(logs, at, sequence);
+        return;
+    }
+}
+
+/* From now on the log ends there. Appended records that were not flushed, written ones, durable ones: all the same. */
+static void cut(struct logs *logs, uint32_t number, const struct seam *seam, uint64_t sequence)
+{
+    struct log *log = &logs->logs[number];
+
+    CHECK(log->flush == SLOT_FREE && !log->frozen);
+    lookup_cut_log(logs, number);
+    logs->pending_size -= entries_truncate(&logs->entries, &log->entries, seam->log_position);
+    cut_segments(logs, log, seam, sequence);
+    log->end_position = seam->log_position;
+    log->written_position = MIN(log->written_position, seam->log_position);
+    log->durable_position = MIN(log->durable_position, seam->log_position);
+    log->log_end_offset = seam->end_offset;
+    log->written_offset = MIN(log->written_offset, seam->end_offset);
+    log->durable_offset = MIN(log->durable_offset, seam->end_offset);
+    log->high_watermark = MIN(log->high_watermark, seam->end_offset);
+    log->recorded_offset = MIN(log->recorded_offset, seam->end_offset);
+    epochs_truncate(&logs->epochs, &log->epochs, seam->end_offset);
+    if (log->begun_epoch > log->epochs.newest.epoch) log->begun_epoch = -1;
+    learn_cut_log(logs, number);
+    append_end_moved(logs, number);
+    logs->checkpoint.activity = true;
+    log_check(logs, number);
+}
+
+/* The log begins anew at an offset. */
+static void empty(struct logs *logs, uint32_t number, int64_t offset, uint64_t sequence)
+{
+    struct log *log = &logs->logs[number];
+
+    CHECK(log->flush == SLOT_FREE && !log->frozen);
+    lookup_cut_log(logs, number);
+    logs->pending_size -= entries_truncate(&logs->entries, &log->entries, 0);
+    while (log->last_segment != SEGMENT_NONE) cut_later(logs, segment_take_last(logs, log), sequence);
+    log->written_position = log->durable_position = log->end_position;
+    log->log_start_offset = log->next_start_offset = log->sent_start_offset = offset;
+    log->log_end_offset = log->written_offset = log->durable_offset = log->high_watermark = offset;
+    log->recorded_offset = MIN(log->recorded_offset, offset);
+    log->tail_timestamp = -1;
+    log->begun_epoch = -1;
+    epochs_clear(&logs->epochs, &log->epochs);
+    producers_forget_log(&logs->producers, number);
+    learn_forget_log(logs, number);
+    append_end_moved(logs, number);
+    logs->checkpoint.activity = true;
+    log_check(logs, number);
+}
+
+/* ---- saying so ---- */
+
+static void seam_write(const struct logs *logs, uint8_t *to, const struct seam *seam)
+{
+    const bool cuts = seam->segment != SEGMENT_NONE;
+
+    store_u64(to, (uint64_t)seam->end_offset);
+    store_u64(to + 8, cuts ? (uint64_t)logs->segments[seam->segment].base_offset : UINT64_MAX);
+    store_u32(to + 16, cuts ? seam->position : 0);
+    store_u32(to + 20, 0);
+}
+
+/* Room for an entry with which an era begins; NULL: no memory now, and nothing has begun. */
+static uint8_t *begin_era(struct logs *logs, struct log *log, enum entry_kind kind, uint32_t size)
+{
+    const uint32_t era = log->era;
+    uint32_t chunk;
+
+    log->era = logs->era + 1;
+    uint8_t *said = append_take(logs, log, kind, size, 0, &chunk);
+    if (said == NULL) log->era = era;
+    else logs->era++;
+    return said;
+}
+
+/* True when it is in the journal, and in memory. */
+static bool say(struct logs *logs, uint32_t number, struct effects *effects)
+{
+    struct log *log = &logs->logs[number];
+    struct seam seam;
+
+    if (!checkpoint_yields(logs) || log->flush != SLOT_FREE) return false;
+    log->truncates_all |= log->truncate_offset < MAX(log->log_start_offset, log->next_start_offset);
+    const bool epochs_stay = log->epochs.count == 0 || log->epochs.newest.start_offset < log->truncate_offset;
+    if (!log->truncates_all && log->truncate_offset >= log->log_end_offset && epochs_stay) {
+        log->truncate_sequence = 0;
+        return true; /* there is nothing behind it */
+    }
+    if (log->truncates_all) {
+        uint8_t *said = begin_era(logs, log, ENTRY_RESET, RESET_ENTRY_SIZE);
+        if (said == NULL) return false;
+        store_u64(said, (uint64_t)log->truncate_offset);
+        log->truncate_sequence = journal_open_sequence(logs->journal);
+        empty(logs, number, log->truncate_offset, log->truncate_sequence);
+        return true;
+    }
+    switch (find_seam(logs, number, log->truncate_offset, &seam, effects)) {
+    case SEAM_FOUND: break;
+    case SEAM_WAITS: return false;
+    case SEAM_UNREADABLE:
+        log->truncation_fails = true;
+        log->truncate_sequence = 0;
+        return true;
+    }
+    uint8_t *said = begin_era(logs, log, ENTRY_TRUNCATE, TRUNCATE_ENTRY_SIZE);
+    if (said == NULL) return false;
+    seam_write(logs, said, &seam);
+    log->truncate_sequence = journal_open_sequence(logs->journal);
+    cut(logs, number, &seam, log->truncate_sequence);
+    return true;
+}
+
+static void want(struct logs *logs, uint32_t number)
+{
+    struct log *log = &logs->logs[number];
+
+    log->truncation = TRUNCATION_WANTED;
+    log->truncation_fails = false;
+    log->next_truncate = LOG_NONE;
+    if (logs->truncate_last == LOG_NONE) logs->truncate_first = number;
+    else logs->logs[logs->truncate_last].next_truncate = number;
+    logs->truncate_last = number;
+    logs->due = true;
+}
+
+void logs_truncate(struct logs *logs, uint32_t number, int64_t offset)
+{
+    struct log *log = log_at(logs, number);
+
+    CHECK(logs->state == LOGS_OPEN && offset >= 0);
+    CHECK(log->truncation == TRUNCATION_NONE);
+    log->truncate_offset = offset;
+    log->truncates_all = false;
+    want(logs, number);
+}
+
+void logs_reset(struct logs *logs, uint32_t number, int64_t log_start_offset)
+{
+    struct log *log = log_at(logs, number);
+
+    CHECK(logs->state == LOGS_OPEN && log_start_offset >= 0);
+    CHECK(log->truncation == TRUNCATION_NONE);
+    log->truncate_offset = log_start_offset;
+    log->truncates_all = true;
+    want(logs, number);
+}
+
+void truncate_work(struct logs *logs, struct effects *effects)
+{
+    for (uint32_t at = logs->truncate_first; at != LOG_NONE; at = logs->logs[at].next_truncate) {
+        struct log *log = &logs->logs[at];
+        if (log->truncation != TRUNCATION_WANTED || logs->state != LOGS_OPEN) continue;
+        if (say(logs, at, effects)) log->truncation = TRUNCATION_SAID;
+    }
+    truncations_are_durable(logs);
+}
+
+void truncations_are_durable(struct logs *logs)
+{
+    for (uint32_t at = logs->truncate_first; at != LOG_NONE; at = logs->logs[at].next_truncate) {
+        struct log *log = &logs->logs[at];
+        if (log->truncation != TRUNCATION_SAID) continue;
+        if (logs_is_durable(logs, log->truncate_sequence)) log->truncation = TRUNCATION_TOLD;
+    }
+}
+
+void truncate_forget_log(struct logs *logs, uint32_t number)
+{
+    uint32_t previous = LOG_NONE;
+
+    for (uint32_t at = logs->truncate_first; at != LOG_NONE; at = logs->logs[at].next_truncate) {
+        if (at != number) {
+            previous = at;
+            continue;
+        }
+        const uint32_t next = logs->logs[at].next_truncate;
+        if (previous == LOG_NONE) logs->truncate_first = next;
+        else logs->logs[previous].next_truncate = next;
+        if (logs->truncate_last == at) logs->truncate_last = previous;
+        logs->logs[at].truncation = TRUNCATION_NONE;
+        return;
+    }
+}
+
+bool truncations_allow_checkpoint(const struct logs *logs, bool urgent)
+{
+    for (uint32_t at = logs->truncate_first; at != LOG_NONE; at = logs->logs[at].next_truncate) {
+        const uint8_t truncation = logs->logs[at].truncation;
+        if (truncation == TRUNCATION_SAID) return false;
+        if (truncation == TRUNCATION_WANTED && logs->state == LOGS_OPEN && !urgent) return false;
+    }
+    return true;
+}
+
+struct log_truncated logs_next_truncated(struct logs *logs)
+{
+    for (uint32_t at = logs->truncate_first; at != LOG_NONE; at = logs->logs[at].next_truncate) {
+        if (logs->logs[at].truncation != TRUNCATION_TOLD) continue;
+        truncate_forget_log(logs, at);
+        return (struct log_truncated){ at, logs->logs[at].truncation_fails };
+    }
+    return (struct log_truncated){ LOG_NONE, false };
+}
+
+/* ---- hearing it again ---- */
+
+enum replay_verdict truncate_replay(struct logs *logs, uint32_t number, uint32_t era, struct bytes said,
+                                    struct effects *effects)
+{
+    struct log *log = &logs->logs[number];
+
+    if (said.size != TRUNCATE_ENTRY_SIZE) return REPLAY_CORRUPT;
+    const int64_t end_offset = (int64_t)load_u64(said.data), base_offset = (int64_t)load_u64(said.data + 8);
+    const uint32_t position = load_u32(said.data + 16);
+    struct seam seam;
+    if (end_offset < log->log_start_offset || end_offset > log->log_end_offset) return REPLAY_CORRUPT;
+    if (log->flush != SLOT_FREE) return REPLAY_WAITS;
+    if (end_offset < log->recorded_offset && base_offset >= 0) {
+        /* The file may be cut there already. It is the same one: segments only grow. */
+        const uint32_t found = segment_find(logs, log, end_offset - 1);
+        if (found == SEGMENT_NONE || logs->segments[found].base_offset != base_offset) return REPLAY_CORRUPT;
+        if (position == 0 || position > logs->segments[found].written.size) return REPLAY_CORRUPT;
+        seam = seam_in_segment(logs, found, position, end_offset);
+    } else {
+        switch (find_seam(logs, number, end_offset, &seam, effects)) {
+        case SEAM_FOUND: break;
+        case SEAM_WAITS: return REPLAY_WAITS;
+        case SEAM_UNREADABLE: return REPLAY_CORRUPT;
+        }
+        if (seam.end_offset != end_offset) return REPLAY_CORRUPT;
+    }
+    log->era = era;
+    cut(logs, number, &seam, 0);
+    return REPLAY_DONE;
+}
+
+enum replay_verdict reset_replay(struct logs *logs, uint32_t number, uint32_t era, struct bytes said)
+{
+    struct log *log = &logs->logs[number];
+
+    if (said.size != RESET_ENTRY_SIZE || (int64_t)load_u64(said.data) < 0) return REPLAY_CORRUPT;
+    if (log->flush != SLOT_FREE) return REPLAY_WAITS;
+    log->era = era;
+    empty(logs, number, (int64_t)load_u64(said.data), 0);
+    return REPLAY_DONE;
+}
