@@ -75,7 +75,8 @@ static uint32_t recorded_size(const struct segment *segment, enum segment_file f
     return 0;
 }
 
-/* Retention may have unlinked the file, or a truncation cut it: the journal will say so. Else something durable is gone. */
+/* Retention may have unlinked the file, or a truncation cut it: the journal will say so. Else something durable is
+ * gone. */
 static void damage(struct segment *segment, uint32_t found_size)
 {
     segment->flags |= SEGMENT_DAMAGED | SEGMENT_SEALED; /* a file with a hole would be no segment */

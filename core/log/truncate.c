@@ -41,8 +41,18 @@ static struct seam seam_in_segment(const struct logs *logs, uint32_t number, uin
     return (struct seam){ end_offset, number, position, segment->begin_position + position };
 }
 
-/* The batch that holds the last offset below the seam, or the first one behind that. If it is still in memory, so is its
- * place. */
+/* Nothing of that segment stays. */
+static struct seam seam_before(const struct logs *logs, uint32_t number)
+{
+    const struct segment *segment = &logs->segments[number];
+    const bool first = segment->previous == SEGMENT_NONE;
+
+    return (struct seam){ first ? 0 : logs->segments[segment->previous].written.end_offset, SEGMENT_NONE, 0,
+                          segment->begin_position };
+}
+
+/* The batch that holds the last offset below the seam, or the first one behind that. If it is still in memory, so is
+ * its place. */
 static bool seam_by_entry(const struct logs *logs, const struct log *log, uint32_t number, int64_t offset,
                           struct seam *seam)
 {
@@ -95,11 +105,8 @@ static enum seam_verdict find_any_seam(struct logs *logs, uint32_t number, int64
         return SEAM_FOUND;
     }
     const uint32_t found = segment_find(logs, log, offset);
-    const struct segment *segment = &logs->segments[found];
-    if (offset <= segment->base_offset) { /* whole segments go */
-        const int64_t end_offset =
-            segment->previous == SEGMENT_NONE ? 0 : logs->segments[segment->previous].written.end_offset;
-        *seam = (struct seam){ end_offset, SEGMENT_NONE, 0, segment->begin_position };
+    if (offset <= logs->segments[found].base_offset) {
+        *seam = seam_before(logs, found);
         return SEAM_FOUND;
     }
     if (seam_by_entry(logs, log, found, offset, seam)) return SEAM_FOUND;
@@ -114,7 +121,7 @@ static enum seam_verdict find_seam(struct logs *logs, uint32_t number, int64_t o
     const enum seam_verdict verdict = find_any_seam(logs, number, offset, seam, effects);
     if (verdict != SEAM_FOUND) return verdict;
 
-    if (seam->position == 0) seam->segment = SEGMENT_NONE; /* nothing of it stays */
+    if (seam->segment != SEGMENT_NONE && seam->position == 0) *seam = seam_before(logs, seam->segment);
     /* A batch that reaches beyond the seam may be the one that the log begins in. */
     seam->end_offset = MAX(seam->end_offset, MAX(log->log_start_offset, log->next_start_offset));
     CHECK(seam->end_offset <= offset);
