@@ -55,14 +55,13 @@ static void order(struct logs *logs, struct cut *cut, struct effects *effects)
 {
     const struct segment *segment = &logs->segments[cut->segment];
     const struct log_place place = log_place(logs, &logs->logs[cut->log]);
-    const bool unlinks = (segment->flags & SEGMENT_DYING) != 0;
 
     path_of_segment(cut->path, &place, segment->base_offset, (enum segment_file)cut->part);
     effects_add(effects, EFFECT_FILE)->file = (struct effect_file){
         .op = logs_op(LOGS_OP_CUT, (uint32_t)(cut - logs->cuts), 0),
-        .action = unlinks ? FILE_UNLINK : FILE_TRUNCATE,
+        .action = cut->unlinks ? FILE_UNLINK : FILE_TRUNCATE,
         .path = cut->path,
-        .size = cut->part == SEGMENT_LOG ? segment->written.size : 0,
+        .size = cut->part == SEGMENT_LOG ? cut->size : 0,
     };
 }
 
@@ -78,7 +77,14 @@ void cut_work(struct logs *logs, struct effects *effects)
         const uint32_t number = next(logs);
         if (number == SEGMENT_NONE) return;
         const struct segment *segment = &logs->segments[number];
-        *cut = (struct cut){ .used = true, .segment = number, .log = segment->log, .generation = segment->generation };
+        *cut = (struct cut){
+            .used = true,
+            .segment = number,
+            .log = segment->log,
+            .generation = segment->generation,
+            .unlinks = (segment->flags & SEGMENT_DYING) != 0,
+            .size = segment->written.size,
+        };
         segment_pin(logs, number);
         order(logs, cut, effects);
     }
@@ -87,23 +93,24 @@ void cut_work(struct logs *logs, struct effects *effects)
 static void finish(struct logs *logs, struct cut *cut, struct effects *effects)
 {
     struct segment *segment = &logs->segments[cut->segment];
-    const bool unlinked = (segment->flags & SEGMENT_DYING) != 0;
-    const bool alive = log_is(logs, cut->log, cut->generation);
+    struct log *log = &logs->logs[cut->log];
+    const bool dying = (segment->flags & SEGMENT_DYING) != 0;
 
     cut->used = false;
-    if (alive) {
-        segment->flags &= (uint16_t)~SEGMENT_CUTTING;
-        segment->cut_sequence = 0;
+    segment_unpin(logs, cut->segment); /* which frees an orphan */
+    if (!log_is(logs, cut->log, cut->generation)) return;
+    if (cut->unlinks != dying || cut->size != segment->written.size) {
+        put_back(logs, cut->segment); /* it was cut again meanwhile */
+        return;
     }
-    segment_unpin(logs, cut->segment); /* which frees an orphan that was not unlinked */
-    if (unlinked) segment_free(logs, cut->segment);
-    if (!alive) return;
-    struct log *log = &logs->logs[cut->log];
+    segment->flags &= (uint16_t)~SEGMENT_CUTTING;
+    segment->cut_sequence = 0;
+    if (dying) segment_free(logs, cut->segment);
     CHECK(log->cuts > 0);
     if (--log->cuts > 0) return;
     log->directory_dirty = true;
     flush_if_much(logs, cut->log);
-    if (!unlinked) rebuild_want(logs, cut->segment, effects);
+    if (!dying) rebuild_want(logs, cut->segment, effects);
     remove_what_waited(logs, cut->log);
 }
 
@@ -145,8 +152,10 @@ void cut_forget_log(struct logs *logs, uint32_t log, uint32_t doomed)
     }
     for (uint32_t slot = 0; slot < CUTS_MAX; slot++) {
         const struct cut *cut = &logs->cuts[slot];
-        const struct segment *segment = &logs->segments[cut->segment];
+        struct segment *segment = &logs->segments[cut->segment];
         if (!cut->used || cut->log != log || cut->generation != logs->logs[log].generation) continue;
-        if ((segment->flags & SEGMENT_DYING) != 0) segment_orphan(logs, cut->segment, doomed);
+        if ((segment->flags & SEGMENT_DYING) == 0) continue;
+        segment->flags &= (uint16_t)~SEGMENT_DYING;
+        segment_orphan(logs, cut->segment, doomed);
     }
 }

@@ -463,6 +463,8 @@ struct cut {
     uint32_t log;
     uint32_t generation;
     uint32_t part;
+    bool unlinks;
+    uint32_t size; /* that it is cut to */
     char path[PATH_SIZE_MAX];
 };
 
