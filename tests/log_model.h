@@ -41,6 +41,7 @@ struct kept_log {
     uint32_t era;                        /* that the truncation began */
     int64_t known_from, tail_known_from; /* what producers did before, nobody can look up */
     uint32_t learns;
+    bool learning;
 };
 
 struct kept_read {
@@ -445,7 +446,10 @@ static void world_settle(struct world *world)
     for (uint32_t log = 0; log < WORLD_LOGS; log++) {
         struct kept_log *kept = &world->kept[log];
         if (!kept->open) continue;
+        const bool learning = !log_offsets(world->logs, log).producers_known;
         const int64_t start = log_offsets(world->logs, log).log_start_offset;
+        if (learning || kept->learning) kept->known_from = start; /* what was deleted meanwhile was not learnt */
+        kept->learning = learning;
         WORLD_CHECK(start >= kept->start_seen);
         WORLD_CHECK(start >= kept->trimmed || !logs_is_durable(world->logs, kept->trim_sequence));
         kept->start_seen = start;
