@@ -20,8 +20,9 @@ enum {
     DURABLE_PER_STEP_MAX = 4096,
     FRAMES_PER_STEP_MAX = 256,
     NODES_MIN = 8,
-    DATA_HEAD_SIZE = 256, /* around one batch, between nodes */
-    FRAMES_QUEUED = 16,   /* of the largest size, for all nodes together */
+    DATA_HEAD_SIZE = 256,        /* around one batch, between nodes */
+    FRAMES_QUEUED = 16,          /* of the largest size, for all nodes together */
+    LINK_QUEUE_SIZE = 64 * 1024, /* and so much for each link there may be: an entry may have to go to all at once */
     FRAMES_RECEIVED = 8,
 };
 
@@ -116,7 +117,8 @@ static struct peers_config peers_of(const struct config *config, const struct ro
         .wal_address = peer_address(&config->wal_address),
         .control_frame_max = control_frame_max,
         .data_frame_max = data_frame_max,
-        .send_memory_size = FRAMES_QUEUED * (uint64_t)control_frame_max,
+        .send_memory_size =
+            MAX(FRAMES_QUEUED * (uint64_t)control_frame_max, LINK_QUEUE_SIZE * (uint64_t)config->peer_links_max),
         .receive_memory_size = FRAMES_RECEIVED * (2 * (uint64_t)control_frame_max + data_frame_max),
     };
 }

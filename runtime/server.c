@@ -347,6 +347,9 @@ static bool listen_nodes(struct host *host, struct settings *settings, int *node
     if (host->config.advertised_kafka.host[0] == 0) {
         memcpy(host->config.advertised_kafka.host, node->host, sizeof node->host);
     }
+    char other[ADDRESS_TEXT_SIZE];
+    log_line(NOTE_INFO, "cluster", "node %d, for others at %s, for their data at %s", host->config.node_id,
+             address_format(node, text), address_format(wal, other));
     return true;
 }
 
