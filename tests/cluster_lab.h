@@ -38,6 +38,7 @@ struct lab_config {
     uint32_t corrupt;           /* per mille of messages with bytes changed */
     uint32_t snapshot_entries;
     uint32_t journal_file_size;
+    uint32_t members_max; /* 0: as many as usual */
     bool prints;
 };
 
@@ -242,7 +243,7 @@ static struct metadata_log_config lab_log_config(const struct lab *lab, const st
                                                     .hash_seed = lab->config.seed + node->life },
                                          .journal_file_size = lab->config.journal_file_size,
                                          .snapshot_entries = lab->config.snapshot_entries,
-                                         .members_max = 16 };
+                                         .members_max = lab->config.members_max > 0 ? lab->config.members_max : 16 };
 }
 
 static void lab_step(struct lab *lab, struct lab_node *node, const struct event *event,

@@ -139,8 +139,18 @@ static bool make_room(struct metadata_log *log, struct raft_message *message)
     return fits;
 }
 
+/* What a stranger says may still make us write, if only a newer term. Not into the last of the journal. */
+static bool is_stranger(const struct metadata_log *log, uint64_t member)
+{
+    const struct raft_configuration *list = raft_configuration(log->raft);
+    const bool scarce = journal_usage(log->journal).used_size > log->journal_shared_size;
+
+    return scarce && raft_configuration_find(list, member) == NULL;
+}
+
 static bool hears(struct metadata_log *log, struct raft_message *message)
 {
+    if (message->term > raft_term(log->raft) && is_stranger(log, message->from)) return false;
     if (message->kind == RAFT_APPEND_REQUEST) return make_room(log, message);
     if (message->kind == RAFT_SNAPSHOT_REQUEST && !metadata_install_hears(log, message)) return false;
     return metadata_write_reserve(log, 0);

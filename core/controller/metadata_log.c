@@ -6,7 +6,9 @@ enum {
     PROPOSAL_SIZE_MAX = 512 << 10,
     PROPOSAL_SIZE_MIN = 2048, /* below it not even a topic fits */
     ENTRIES_MIN = 64,
-    MEMBER_SIZE_MAX = RAFT_ADDRESS_SIZE_MAX + 10, /* of one member in a list */
+    LIST_HEAD_SIZE = 8,
+    MEMBER_HEAD_SIZE = 10,
+    MEMBER_SIZE_MAX = RAFT_ADDRESS_SIZE_MAX + MEMBER_HEAD_SIZE, /* of one member in a list */
     MEMBER_SIZE_USUAL = 64,
     LIST_SIZE_ANY = 16 << 10,   /* up to here every address may be of the largest size */
     OWN_WRITES_SIZE_MAX = 1024, /* of one call of Raft, apart from a list; with heads and an entry's */
@@ -47,7 +49,7 @@ static uint32_t list_size_max(const struct metadata_log_config *config)
 {
     const uint32_t count = members_max(config);
 
-    return 8 + MIN(count * MEMBER_SIZE_MAX, MAX(count * MEMBER_SIZE_USUAL, (uint32_t)LIST_SIZE_ANY));
+    return LIST_HEAD_SIZE + MIN(count * MEMBER_SIZE_MAX, MAX(count * MEMBER_SIZE_USUAL, (uint32_t)LIST_SIZE_ANY));
 }
 
 static uint32_t reserve_size(const struct metadata_log_config *config)
@@ -319,6 +321,7 @@ void metadata_log_commit(struct metadata_log *log, struct effects *effects)
     if (log->retry_ns <= log->mono_ns && effects_space(effects) >= 2) {
         log->retry_ns = UINT64_MAX; /* until the answer says that it is still full */
         journal_retry(log->journal, effects);
+        if (raft_role(log->raft) == RAFT_LEADER) metadata_log_transfer(log, 0); /* others may have space */
     }
     journal_commit(log->journal, effects);
     metadata_tell_stored(log); /* which found no room in the round that has gone now */
@@ -515,8 +518,11 @@ struct bytes metadata_log_payload(const struct metadata_log *log, uint64_t index
 
 enum raft_verdict metadata_log_change(struct metadata_log *log, const struct raft_change *changes, uint32_t count)
 {
+    uint32_t list_size = raft_configuration(log->raft)->size + LIST_HEAD_SIZE;
+
     if (log->opening != OPENING_DONE) return RAFT_NOT_LEADER;
-    if (!metadata_write_reserve(log, metadata_entry_weight(log->raft_config.configuration_size_max))) return RAFT_FULL;
+    for (uint32_t i = 0; i < count; i++) list_size += MEMBER_HEAD_SIZE + changes[i].address.size;
+    if (!metadata_write_reserve(log, metadata_entry_weight(list_size))) return RAFT_FULL;
     const enum raft_verdict verdict = raft_change(log->raft, log->mono_ns, changes, count, &log->output);
     metadata_log_act(log, &(struct entry_source){ .message = NULL });
     return verdict;

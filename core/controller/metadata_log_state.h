@@ -224,8 +224,9 @@ struct metadata_log {
     uint32_t copy_chunk; /* where replayed entries are copied to; pinned by us */
     uint32_t copy_used;
     bool found_temporary, found_received;
-    bool replayed_any; /* of what a group writes */
-    bool replay_gap;   /* entries came that follow on nothing we have; they must be dropped before the end */
+    bool replayed_any;   /* of what a group writes */
+    uint64_t replay_gap; /* up to here entries came that follow on nothing we have: they must be dropped, or come
+                            again; 0: none */
     char last_name[64];
     uint8_t *list; /* [LIST_SIZE] */
     struct snapshot_loader loader;
@@ -242,6 +243,7 @@ struct metadata_log {
     char path[META_PATH_SIZE];  /* of the order under way */
     uint64_t judged_index;      /* the last one at which it was judged whether a snapshot is wanted */
     uint64_t snapshot_retry_ns; /* the disk was full: not before */
+    uint64_t renewed_sequence;  /* what was durable when a snapshot became so last */
 
     /* the durable ones */
     uint64_t snapshot_index; /* of the newest; 0: none */
@@ -294,6 +296,9 @@ void metadata_log_act(struct metadata_log *log, const struct entry_source *sourc
 /* Tells Raft what is durable, if there is room. */
 void metadata_tell_stored(struct metadata_log *log);
 void metadata_on_round_durable(struct metadata_log *log);
+
+/* Writes the kept entries from `index` on into the open round, where room for them was reserved. */
+void metadata_write_again(struct metadata_log *log, uint64_t index);
 
 /* Draws a member id, and writes it. */
 void metadata_write_identity(struct metadata_log *log, enum standing standing);

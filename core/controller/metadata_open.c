@@ -246,11 +246,15 @@ static enum raft_verdict replay_entry(struct metadata_log *log, const struct jou
     const struct bytes payload = { entry->payload.data + ENTRY_HEAD_SIZE, entry->payload.size - ENTRY_HEAD_SIZE };
     const uint64_t last = raft_last_index(log->raft);
 
-    /* Its predecessors lie in rounds that are not needed any more: so it was dropped by a truncation that follows. */
+    /* Its predecessors lie in rounds that are not needed any more: so it was dropped by a truncation that follows, or
+     * written again with all of them. */
     if (index > last + 1 && !MUTANT(M62)) {
-        log->replay_gap = true;
+        log->replay_gap = MAX(log->replay_gap, index);
         return RAFT_ACCEPTED;
     }
+    if (index == log->replay_gap && index == last + 1) log->replay_gap = 0;
+    const uint64_t term = raft_term_at(log->raft, index);
+    if (term != 0 && index > log->snapshot_index && term == load_u64(entry->payload.data + 8)) return RAFT_ACCEPTED;
     const enum raft_verdict verdict =
         raft_restore_entry(log->raft, index, entry->payload.data[16], load_u64(entry->payload.data + 8), payload);
 
@@ -261,7 +265,7 @@ static enum raft_verdict replay_entry(struct metadata_log *log, const struct jou
 
 static enum raft_verdict replay_truncation(struct metadata_log *log, uint64_t from)
 {
-    if (from <= raft_last_index(log->raft) + 1) log->replay_gap = false;
+    if (from <= raft_last_index(log->raft) + 1) log->replay_gap = 0;
     metadata_log_drop_from(log, from);
     return raft_restore_truncate(log->raft, from);
 }
@@ -357,8 +361,8 @@ static void on_searched(struct metadata_log *log, const struct event_disk *disk,
 
 static void on_replayed(struct metadata_log *log, struct effects *effects)
 {
-    if (log->replay_gap) {
-        metadata_log_break(log, HALT_CORRUPT, META_DIRECTORY); /* nothing dropped what lacks its predecessors */
+    if (log->replay_gap != 0) {
+        metadata_log_break(log, HALT_CORRUPT, META_DIRECTORY); /* something was lost that lay before it */
     } else if (log->member == 0) {
         log->last_name[0] = 0;
         order_list(log, OPENING_SEARCHING, "wal", effects);

@@ -3,6 +3,8 @@
 #include "base/crc32c.h"
 #include "controller/metadata_log_state.h"
 
+enum { RENEWAL_ROUNDS = 16 }; /* so many rounds of the journal are worth writing a snapshot again */
+
 void metadata_snapshot_path(char path[META_PATH_SIZE], uint64_t index)
 {
     static const char begin[] = META_DIRECTORY "/snapshot-";
@@ -40,13 +42,34 @@ uint32_t metadata_snapshot_trailer(const struct metadata_log *log, uint64_t jour
     return TRAILER_SIZE;
 }
 
+/* Elections that nothing comes of fill the journal, and leave nothing to apply that a newer snapshot could hold. Then
+ * the last one is written again, with a trailer that needs less; and before that the entries behind it, all in one
+ * round, so that none of them lies further back. A replay passes over what it has seen already. */
+static bool is_wanted_again(struct metadata_log *log)
+{
+    const struct journal_usage usage = journal_usage(log->journal);
+    const uint64_t after = log->snapshot_index + 1, durable = journal_durable_sequence(log->journal);
+    uint64_t weight = 0;
+
+    if (usage.used_size <= log->journal_shared_size || log->snapshot_index == 0) return false;
+    if (log->renewed_sequence + RENEWAL_ROUNDS > durable) return false; /* that was only just done */
+    if (sequence_needed(log, log->snapshot_index) + RENEWAL_ROUNDS > durable) return true;
+    for (uint64_t index = after; index < log->kept_end; index++) {
+        weight += metadata_entry_weight(metadata_log_kept(log, index)->size);
+    }
+    if (!metadata_write_reserve(log, weight)) return false;
+    metadata_write_again(log, after);
+    return false;
+}
+
 /* The log has grown enough, or something that it occupies has become scarce. */
 static bool is_wanted(struct metadata_log *log)
 {
     const uint64_t applied = image_view(log->image).applied_index;
 
     if (log->snapshot != SNAPSHOT_IDLE || log->applying.active || image_is_draining(log->image)) return false;
-    if (log->snapshot_retry_ns > log->mono_ns || applied <= log->snapshot_index) return false;
+    if (log->snapshot_retry_ns > log->mono_ns) return false;
+    if (applied <= log->snapshot_index) return is_wanted_again(log);
     if (applied == log->judged_index && !log->proposer_waits && log->snapshot_retry_ns == 0) return false;
     log->judged_index = applied;
     log->snapshot_retry_ns = 0;
@@ -203,8 +226,13 @@ static void on_durable(struct metadata_log *log, struct effects *effects)
 
     CHECK(snapshot_head_read((struct bytes){ log->buffer, SNAPSHOT_HEAD_SIZE }, &head));
     log->snapshot = SNAPSHOT_IDLE;
-    if (head.index <= log->snapshot_index) { /* one that came from the leader went past it */
-        if (head.index < log->snapshot_index) metadata_snapshot_remember_old(log, head.index);
+    log->renewed_sequence = journal_durable_sequence(log->journal);
+    if (head.index < log->snapshot_index) { /* one that came from the leader went past it */
+        metadata_snapshot_remember_old(log, head.index);
+        return;
+    }
+    if (head.index == log->snapshot_index) {
+        journal_release(log->journal, log->snapshot_sequence);
         return;
     }
     if (log->snapshot_index != 0) metadata_snapshot_remember_old(log, log->snapshot_index);

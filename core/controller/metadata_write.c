@@ -104,19 +104,36 @@ static void write_truncation(struct metadata_log *log, uint64_t from)
     metadata_log_drop_from(log, from);
 }
 
-static void write_entry(struct metadata_log *log, uint64_t index, struct bytes payload)
+/* Its bytes in the round. */
+static const uint8_t *append_entry(struct metadata_log *log, uint64_t index, struct bytes payload, uint32_t *chunk)
 {
     const struct raft_entry entry = raft_entry(log->raft, index);
-    struct kept_entry kept = { .size = payload.size, .sequence = journal_open_sequence(log->journal) };
-    uint8_t *to = append(log, JOURNAL_KIND_ENTRY, ENTRY_HEAD_SIZE + payload.size, &kept.chunk);
+    uint8_t *to = append(log, JOURNAL_KIND_ENTRY, ENTRY_HEAD_SIZE + payload.size, chunk);
 
     CHECK(entry.size == payload.size);
     store_u64(to, index);
     store_u64(to + 8, entry.term);
     to[16] = entry.kind;
     if (payload.size > 0) memcpy(to + ENTRY_HEAD_SIZE, payload.data, payload.size);
-    kept.payload = to + ENTRY_HEAD_SIZE;
+    return to + ENTRY_HEAD_SIZE;
+}
+
+static void write_entry(struct metadata_log *log, uint64_t index, struct bytes payload)
+{
+    struct kept_entry kept = { .size = payload.size, .sequence = journal_open_sequence(log->journal) };
+
+    kept.payload = append_entry(log, index, payload, &kept.chunk);
     metadata_log_keep(log, index, &kept);
+}
+
+void metadata_write_again(struct metadata_log *log, uint64_t index)
+{
+    for (; index < log->kept_end; index++) {
+        struct kept_entry *kept = metadata_log_kept(log, index);
+        uint32_t chunk;
+        append_entry(log, index, (struct bytes){ kept->payload, kept->size }, &chunk);
+        kept->sequence = journal_open_sequence(log->journal);
+    }
 }
 
 /* The bytes of the entries from `index` on in the request that brings them. */
