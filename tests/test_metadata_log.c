@@ -1,5 +1,7 @@
 /* The metadata log over a disk that loses what was not synced: what was answered is there after any crash, at whatever
  * order it came, and equal indexes mean equal images. */
+#define DISK_FILES 128
+
 #include "controller/controller.h"
 #include "controller/metadata_log.h"
 #include "disk_model.h"
