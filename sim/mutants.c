@@ -28,6 +28,10 @@
     X(epoch_start_not_written, "a new leader writes down no epoch start before its first append (KAFKA-7415)", OPEN) \
     X(files_cut_before_it_is_durable, "files of a truncated log are cut before the truncation is durable", OPEN) \
     X(flush_takes_what_is_not_durable, "segments get what the journal has not made durable", DIES) \
+    X(follower_forgets_last_epoch, "the epoch of a follower's last record is not compared (KAFKA-15510)", OPEN) \
+    X(follower_joins_before_epoch_start, "one joins the ISR without the start of the epoch (KAFKA-7128)", OPEN) \
+    X(follower_obeys_old_leaders, "a follower takes records of a leader that was deposed", OPEN) \
+    X(follower_truncates_to_own_high_watermark, "a follower truncates to its high watermark (KAFKA-1211)", OPEN) \
     X(index_names_next_offset, "index entries are off by one", DIES) \
     X(journal_durable_when_written, "a round is called durable before its sync", DIES) \
     X(journal_ignores_failed_sync, "a failed sync is taken for a good one (fsyncgate)", DIES) \
@@ -36,6 +40,7 @@
     X(journal_released_before_checkpoint, "the journal's space is given back before the checkpoint is durable", DIES) \
     X(journal_trusts_frames, "a frame's checksum is not looked at on opening (KAFKA-14104)", DIES) \
     X(journal_trusts_page_cache, "what is read on opening is taken for durable", DIES) \
+    X(leader_answers_end_for_unknown_epoch, "an epoch that a leader lacks is taken for a match (KIP-279)", OPEN) \
     X(meta_releases_early, "the metadata journal is released before the snapshot is durable", OPEN) \
     X(meta_same_epoch_after_restart, "a broker that restarts leads on in the same epoch", LIVES) \
     X(meta_snapshot_name_not_synced, "a snapshot's name is not synced", DIES) \
