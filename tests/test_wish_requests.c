@@ -145,6 +145,18 @@ TEST(a_node_that_stops_waits_for_what_is_wished)
     EXPECT_EQ("as it came out", ERROR_NONE, got.topics[0].error_code);
     EXPECT("then it stops", broker_is_stopped(world->broker));
     world_free(world);
+
+    world = world_serving();
+    ask_to_create(world, 0, 1, 60000);
+    broker_stop(world->broker);
+    world_tick(world);
+    world_pass(world, 4999);
+    EXPECT_NO_ANSWER("with patience", world, 0);
+    world_pass(world, 1);
+    WORLD_GET("which has an end", world, 0, API_CREATE_TOPICS, create_topics, 7, 1, &got);
+    EXPECT_EQ("nobody knows", ERROR_REQUEST_TIMED_OUT, got.topics[0].error_code);
+    EXPECT("then it stops", broker_is_stopped(world->broker));
+    world_free(world);
 }
 
 TEST(who_finds_no_room_waits_for_it)

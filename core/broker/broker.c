@@ -169,7 +169,9 @@ void broker_stop(struct broker *broker)
     for (uint32_t number = 0; number < broker->config.links_max; number++) {
         struct link *link = &broker->links[number];
         if (link->state == LINK_FREE) continue;
-        if (link->suspended && !link->held && link->wish == 0) { /* a long poll ends now */
+        if (link->wish != 0) { /* it was asked; but where nobody leads, its time may be long */
+            link->wait.deadline_ns = MIN(link->wait.deadline_ns, broker->mono_ns + STOP_WISH_NS);
+        } else if (link->suspended && !link->held) { /* a long poll ends now */
             link->timed_out = true;
             link_wake(broker, link);
         }

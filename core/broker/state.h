@@ -58,8 +58,9 @@ enum {
 
 #define LINK_NONE UINT32_MAX
 #define ANSWER_NONE UINT32_MAX
-#define STALL_NS (30 * UINT64_C(1000000000)) /* a peer that neither takes nor gives for so long is closed */
-#define FRAME_RATE_MIN (32 << 10)            /* bytes a second at which a frame must come, on top of STALL_NS */
+#define STALL_NS (30 * UINT64_C(1000000000))    /* a peer that neither takes nor gives for so long is closed */
+#define FRAME_RATE_MIN (32 << 10)               /* bytes a second at which a frame must come, on top of STALL_NS */
+#define STOP_WISH_NS (5 * UINT64_C(1000000000)) /* a stop waits so long for what was wished */
 #define NS_PER_MS UINT64_C(1000000)
 
 enum link_state {

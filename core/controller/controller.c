@@ -124,6 +124,7 @@ struct effect_halt controller_halt(const struct controller *controller)
 void controller_on_time(struct controller *controller, uint64_t mono_ns)
 {
     controller->mono_ns = mono_ns;
+    controller->decided_size = 0;
     wishes_on_time(&controller->wishes, mono_ns);
     sessions_on_time(&controller->sessions, mono_ns);
     metadata_log_on_time(controller->log, mono_ns);

@@ -29,10 +29,12 @@ enum {
     DRAFT_NAMES_MAX = 16 << 10,
     DRAFT_NAMES_USED_MAX = DRAFT_NAMES_MAX * 3 / 4,
     UNDERWAY_MAX = 1024,
-    OUTBOX_MAX = 64,      /* answers to other nodes that are to leave in this step */
-    MAIL_MAX = 64,        /* heartbeats and answers to them, likewise */
-    ASKED_NODES_MAX = 16, /* nodes that are linked, of which one is asked */
-    FRAME_PARTS_MAX = 2,  /* of a frame that is not the metadata log's */
+    OUTBOX_MAX = 64,            /* answers to other nodes that are to leave in this step */
+    DECIDE_STEP_SIZE = 1 << 20, /* bodies of wishes that are decided in one step, */
+    DECIDE_SIZE_MIN = 1 << 10,  /* each at least so large */
+    MAIL_MAX = 64,              /* heartbeats and answers to them, likewise */
+    ASKED_NODES_MAX = 16,       /* nodes that are linked, of which one is asked */
+    FRAME_PARTS_MAX = 2,        /* of a frame that is not the metadata log's */
 };
 
 enum prng_stream { PRNG_TOPICS, PRNG_CLUSTER, PRNG_STREAM_COUNT };
@@ -155,6 +157,7 @@ struct controller {
     struct uuid incarnation;
     uint64_t registration_wish; /* 0: none is open */
     int64_t registration_epoch; /* that it is to replace */
+    uint64_t registration_ns;   /* not before: it was refused */
     bool founded;               /* the cluster, in this life */
     bool registered;
     bool opened; /* and was unfenced since */
@@ -170,6 +173,7 @@ struct controller {
     struct own_wish own_wish; /* of the entry being applied */
     struct wish_queue queue;  /* everybody's, while we lead */
     uint32_t deciding;        /* the entry of the queue that is being decided, or WISH_QUEUE_NONE */
+    uint32_t decided_size;    /* in this step */
     struct outbox outbox;
     uint8_t frame_head[WISH_FRAME_HEAD_MAX]; /* of the frame that was handed out last */
     struct bytes frame_parts[FRAME_PARTS_MAX];

@@ -75,7 +75,9 @@ static void keep_registering(struct controller *controller)
         wishes_withdraw(&controller->wishes, controller->registration_wish);
         controller->registration_wish = 0;
     }
-    if (controller->registration_wish == 0) wish_registration(controller);
+    if (controller->registration_wish == 0 && controller->registration_ns <= controller->mono_ns) {
+        wish_registration(controller);
+    }
 }
 
 /* The first leader of all founds the cluster with the registration that comes first. */
@@ -223,5 +225,8 @@ void inner_decide(struct controller *controller, const struct wish *wish, struct
 void inner_on_done(struct controller *controller, uint64_t sequence)
 {
     if (sequence == controller->ids.wish) on_producer_ids(controller);
-    if (sequence == controller->registration_wish) controller->registration_wish = 0;
+    if (sequence == controller->registration_wish) {
+        controller->registration_wish = 0;
+        controller->registration_ns = controller->mono_ns + WISH_RETRY_NS; /* if a leader of another version refused */
+    }
 }

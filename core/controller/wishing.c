@@ -189,8 +189,10 @@ bool controller_next_wish(struct controller *controller, struct wish *wish, stru
     if (controller->led_term == 0) return false;
     queue_own(controller);
     while (controller->outbox.count - controller->outbox.sent < OUTBOX_MAX / 2) { /* else what was said must go first */
+        if (controller->decided_size > DECIDE_STEP_SIZE) return false;            /* the rest in the next step */
         const uint32_t entry = next_queued(controller, wish);
         if (entry == WISH_QUEUE_NONE) return false;
+        controller->decided_size += DECIDE_SIZE_MIN + wish->body.size;
         controller->deciding = entry;
         if (is_open(controller, wish)) {
             controller_begin(controller);
@@ -349,9 +351,11 @@ bool controller_next_frame(struct controller *controller, struct controller_fram
 uint64_t wishing_deadline_ns(const struct controller *controller)
 {
     const bool due = wish_queue_is_due(&controller->queue, controller_applied_index(controller));
+    const bool registers = controller->loaded && !controller->registered && controller->registration_wish == 0;
+    const uint64_t again_ns = registers ? controller->registration_ns : WISH_NEVER;
 
     if (due || controller->outbox.sent < controller->outbox.count) return controller->mono_ns;
-    return MAX(wishes_deadline_ns(&controller->wishes), controller->mono_ns);
+    return MAX(MIN(wishes_deadline_ns(&controller->wishes), again_ns), controller->mono_ns);
 }
 
 void wishing_check(const struct controller *controller)
