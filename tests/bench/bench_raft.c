@@ -1,5 +1,6 @@
 /* bench_raft.c -- the Raft engines beside each other: five voters, a batch of four entries every 0.2 ms (raft_measure.h
  * says how it is measured). */
+#include "base/check.h"
 #include "sim/raft_measure.h"
 
 #include <stdio.h>
