@@ -136,6 +136,18 @@ TEST(a_new_session_forgets_what_was_held)
     EXPECT_EQ("as far as he has it", 7, mark.high_watermark);
 }
 
+TEST(what_was_held_in_an_old_session_commits_nothing)
+{
+    struct watermark mark = mark_of_three((struct isr_sets){ LFo, LFo, ooo }, 2);
+
+    hold(&mark, 1, 8);
+    hold(&mark, 0, 5);
+    EXPECT_EQ("our own disk is behind", 5, mark.high_watermark);
+    watermark_on_session(&mark, 1, 99);
+    EXPECT_EQ("he may have lost since what he held", ACK_KEPT, hold(&mark, 0, 9));
+    EXPECT_EQ("so the mark stays", 5, mark.high_watermark);
+}
+
 TEST(replicas_are_added_behind_the_others)
 {
     struct watermark mark = mark_of_three((struct isr_sets){ LFG, LFG, ooo }, 2);
