@@ -285,6 +285,11 @@ static enum outcome run_many(const struct options *options)
 
 /* ---- the bench of mutants ---- */
 
+enum {
+    BENCH_SEEDS = 150, /* unless it is said how many */
+    OPEN_SEEDS = 8,    /* of gaps: a look whether they still are, not a hunt */
+};
+
 static bool mutant_bench(const struct options *options)
 {
     uint32_t wrong = 0, killed = 0, doomed = 0;
@@ -296,6 +301,7 @@ static bool mutant_bench(const struct options *options)
         const struct mutant *mutant = &mutants[i];
         one.quiet = true;
         one.keep_going = false;
+        if (mutant->fate == OPEN && !options->many) one.seed_last = options->seed_first + OPEN_SEEDS - 1;
         mutant_choose(mutant->name);
         hunt_seeds(&one, &hunt);
         const bool died = hunt.failed > 0;
@@ -331,7 +337,7 @@ int main(int argc, char **argv)
     }
     options_format_wishes(&options.wishes, running_wishes, sizeof running_wishes);
     if (options.mutants) {
-        if (!options.many) options.seed_last = 150;
+        if (!options.many) options.seed_last = options.seed_first + BENCH_SEEDS - 1;
         return mutant_bench(&options) ? 0 : 1;
     }
     if (options.mutant != NULL && !mutant_choose(options.mutant)) {
