@@ -106,6 +106,20 @@ static struct lab *grown(const struct lab_config *config, uint32_t voters)
     return lab;
 }
 
+/* The members of a list: V votes, v did, l leaves; with * where the directory is the one that is meant. */
+static void say_list(struct lab *lab, const struct raft_configuration *list)
+{
+    fprintf(stderr, " list %d:", (int)list->index);
+    for (uint32_t i = 0; i < list->count; i++) {
+        const struct raft_member *member = &list->members[i];
+        const struct lab_node *node = lab_find(lab, member_node(member->id));
+        fprintf(stderr, " %d%s%s%s%s", member_node(member->id), (member->flags & RAFT_VOTER) != 0 ? "V" : "",
+                (member->flags & RAFT_OLD_VOTER) != 0 ? "v" : "", (member->flags & RAFT_LEAVING) != 0 ? "l" : "",
+                node != NULL && node->member == member->id ? "*" : "");
+    }
+    fprintf(stderr, "\n");
+}
+
 /* Where everybody stands, for who looks for the reason. */
 static void say_nodes(struct lab *lab)
 {
@@ -125,6 +139,7 @@ static void say_nodes(struct lab *lab)
             journal_is_stalled(log->journal), (int)tail_used_size(log->tail), (int)log->tail_memory_size,
             metadata_entries_fit(log), log->proposer_waits, member_node(view.leader),
             (int)log->raft->storage.stored_index);
+        say_list(lab, raft_configuration(log->raft));
     }
 }
 

@@ -8,6 +8,7 @@
 
 #define DISK_FILES 96
 
+#include "controller/membership.h"
 #include "controller/metadata_log_state.h"
 #include "disk_model.h"
 #include "image_history.h"
@@ -38,7 +39,8 @@ struct lab_config {
     uint32_t corrupt;           /* per mille of messages with bytes changed */
     uint32_t snapshot_entries;
     uint32_t journal_file_size;
-    uint32_t members_max; /* 0: as many as usual */
+    uint32_t members_max;   /* 0: as many as usual */
+    uint32_t voters_target; /* nodes join by themselves, and leaders deal out votes; 0: only tests change members */
     bool prints;
 };
 
@@ -60,6 +62,10 @@ struct lab_node {
     uint64_t disk_due_ns;
     struct image *image;
     struct metadata_log *log;
+    struct membership membership;
+    uint64_t ask_ns, led_ns; /* to join: when it asks next; when it heard of a leader last */
+    bool leaves;             /* an operator wants it out, until it is */
+    uint64_t member;         /* whose directory it has, as far as that was durable; 0: nobody's */
     char address[32];
     /* its place in the network */
     uint32_t group;
@@ -71,6 +77,7 @@ struct lab_node {
 
 struct lab_stats {
     uint64_t steps, messages, crashes, wipes, proposed, applied, installs, taken, leaders, changes, halts, reads;
+    uint64_t joins, removals;
 };
 
 struct lab {
@@ -85,6 +92,7 @@ struct lab {
     uint64_t digests[LAB_INDEXES]; /* of the image at an index; 0: never applied */
     uint64_t applied_max;
     uint64_t leader_of[LAB_TERMS];
+    uint64_t wiped_ns; /* when a disk was, last */
     uint64_t next_token;
     uint64_t read_floor[LAB_READS]; /* by token: what was applied somewhere when the read was asked */
     char violation[LAB_VIOLATION_SIZE];
@@ -228,12 +236,17 @@ static void lab_judge_halt(struct lab *lab, struct lab_node *node)
 
 /* ---- a node ---- */
 
+static struct bytes lab_address(const struct lab_node *node)
+{
+    return (struct bytes){ (const uint8_t *)node->address, (uint32_t)strlen(node->address) };
+}
+
 static struct metadata_log_config lab_log_config(const struct lab *lab, const struct lab_node *node)
 {
     return (struct metadata_log_config){ .node_id = node->id,
                                          .seed = lab->config.seed * 1000 + (uint64_t)node->id * 100 + node->life,
                                          .journal_id = lab->config.seed * 77 + (uint64_t)node->id * 31 + node->life,
-                                         .address = { (const uint8_t *)node->address, (uint32_t)strlen(node->address) },
+                                         .address = lab_address(node),
                                          .founds = node->founds,
                                          .image = { .node_id = node->id,
                                                     .topics_max = 4 * HISTORY_TOPICS,
@@ -266,6 +279,9 @@ static void lab_boot(struct lab *lab, struct lab_node *node)
     node->up = true;
     node->judged_index = 0;
     node->disk_due_ns = LAB_NEVER;
+    membership_init(&node->membership, MAX(lab->config.voters_target, 1U));
+    node->ask_ns = lab->now_ns;
+    node->led_ns = lab->now_ns;
     lab->effects->count = 0;
     metadata_log_on_time(node->log, lab->now_ns);
     metadata_log_open(node->log, lab->effects);
@@ -296,6 +312,8 @@ static void lab_wipe(struct lab *lab, struct lab_node *node)
     disk_free(node->disk);
     prng_init(&node->disk->prng, lab->config.seed + node->life, (uint64_t)node->id);
     node->founds = false;
+    node->member = 0;
+    lab->wiped_ns = lab->now_ns;
 }
 
 static void lab_read_answers(struct lab *lab, struct lab_node *node)
@@ -328,6 +346,67 @@ static void lab_say_notes(struct lab *lab, const struct lab_node *node)
     }
 }
 
+/* ---- members ---- */
+
+/* The leader's part, as controller.c and operations.c have it. */
+static void lab_deal(struct lab *lab, struct lab_node *node)
+{
+    struct membership *membership = &node->membership;
+
+    if (lab->config.voters_target == 0 || metadata_log_state(node->log) != METADATA_LOG_OPEN) return;
+    membership_follow(membership, node->log, metadata_log_generation(node->log), lab->now_ns);
+    if (!membership_work(membership, node->log, lab->now_ns)) return;
+    for (uint32_t i = 0; i < lab->config.nodes; i++) {
+        if (!lab->nodes[i].leaves) continue;
+        switch (membership_remove(membership, node->log, lab->nodes[i].id, lab->now_ns)) {
+        case REMOVAL_DONE:
+            lab->stats.removals++;
+            lab->nodes[i].leaves = false;
+            break;
+        case REMOVAL_LAST: lab->nodes[i].leaves = false; break;
+        case REMOVAL_BEGUN:
+        case REMOVAL_UNSAFE:
+        case REMOVAL_LATER: break;
+        }
+        return;
+    }
+}
+
+static bool lab_wants_in(const struct lab *lab, const struct lab_node *node)
+{
+    if (lab->config.voters_target == 0 || !node->up || !metadata_log_identity_is_durable(node->log)) return false;
+    switch (metadata_log_standing(node->log)) {
+    case STANDING_WAITS: return !node->founds;
+    case STANDING_MEMBER: return lab->now_ns - node->led_ns > 3000 * LAB_MS;
+    case STANDING_REMOVED: break;
+    }
+    return false;
+}
+
+/* Asks anybody who can be reached; only a leader has something to say. */
+static void lab_ask(struct lab *lab, struct lab_node *node)
+{
+    struct lab_node *asked = &lab->nodes[lab_draw(lab, lab->config.nodes)];
+    const struct join join = { metadata_log_standing(node->log) == STANDING_MEMBER, lab_address(node) };
+
+    node->ask_ns = lab->now_ns + 50 * LAB_MS;
+    if (asked == node || !asked->up || asked->group != node->group || node->mute || asked->deaf) return;
+    if (lab_chance(lab, lab->config.loss) || metadata_log_state(asked->log) != METADATA_LOG_OPEN) return;
+    if (asked->membership.led_term == 0 || metadata_log_generation(asked->log) != asked->membership.led_term) return;
+    switch (membership_on_join(&asked->membership, asked->log, metadata_log_member(node->log), &join, lab->now_ns)) {
+    case JOIN_TAKEN: lab->stats.joins++; break;
+    case JOIN_REMOVED:
+        if (!node->deaf && !asked->mute) metadata_log_on_removed(node->log);
+        break;
+    case JOIN_ASK:
+    case JOIN_LATER:
+    case JOIN_DUPLICATE:
+    case JOIN_FULL:
+    case JOIN_VERDICT_END: break;
+    }
+    lab_step(lab, asked, NULL, NULL);
+}
+
 /* One step of a node that has nothing but its metadata log. */
 static void lab_step(struct lab *lab, struct lab_node *node, const struct event *event,
                      const struct lab_message *message)
@@ -352,7 +431,12 @@ static void lab_step(struct lab *lab, struct lab_node *node, const struct event 
         lab->stats.installs += applied == APPLIED_SNAPSHOT;
         lab_judge(lab, node);
     }
-    if (metadata_log_state(node->log) != METADATA_LOG_BROKEN) metadata_log_commit(node->log, lab->effects);
+    if (metadata_log_state(node->log) != METADATA_LOG_BROKEN) {
+        lab_deal(lab, node);
+        metadata_log_commit(node->log, lab->effects);
+        if (metadata_log_leader(node->log) != 0) node->led_ns = lab->now_ns;
+        if (metadata_log_identity_is_durable(node->log)) node->member = metadata_log_member(node->log);
+    }
     lab_say_notes(lab, node);
     if (metadata_log_state(node->log) == METADATA_LOG_BROKEN) {
         const bool removed = metadata_log_halt(node->log).reason == HALT_REMOVED;
@@ -365,6 +449,11 @@ static void lab_step(struct lab *lab, struct lab_node *node, const struct event 
     while (metadata_log_next_frame(node->log, &frame)) lab_send(lab, node, &frame);
     lab_read_answers(lab, node);
     lab_judge(lab, node);
+    if (metadata_log_standing(node->log) == STANDING_REMOVED && !journal_is_busy(node->log->journal)) {
+        lab_crash(lab, node, false); /* it stops, and may come again with another directory */
+        lab_wipe(lab, node);
+        return;
+    }
     if (node->disk->order_count == 0) node->disk_due_ns = LAB_NEVER;
     else if (node->disk_due_ns == LAB_NEVER) {
         node->disk_due_ns = lab->now_ns + lab->config.disk_ns + lab_draw(lab, lab->config.disk_ns + 1);
@@ -391,7 +480,9 @@ static void lab_run(struct lab *lab, uint64_t until_ns)
         for (uint32_t i = 0; i < lab->config.nodes; i++) {
             struct lab_node *node = &lab->nodes[i];
             if (!node->up) continue;
-            const uint64_t deadline_ns = metadata_log_deadline_ns(node->log, true);
+            uint64_t deadline_ns = metadata_log_deadline_ns(node->log, true);
+            deadline_ns = MIN(deadline_ns, node->membership.look_ns);
+            if (lab_wants_in(lab, node)) deadline_ns = MIN(deadline_ns, node->ask_ns);
             if (node->disk_due_ns < at_ns) at_ns = node->disk_due_ns, next = node, disk = true;
             if (deadline_ns < at_ns) at_ns = deadline_ns, next = node, disk = false;
         }
@@ -405,6 +496,7 @@ static void lab_run(struct lab *lab, uint64_t until_ns)
         } else if (disk) {
             lab_disk_works(lab, next);
         } else {
+            if (lab_wants_in(lab, next) && next->ask_ns <= lab->now_ns) lab_ask(lab, next);
             lab_step(lab, next, NULL, NULL);
         }
     }

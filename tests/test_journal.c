@@ -388,6 +388,49 @@ TEST(damage_to_a_files_first_round_is_not_taken_for_its_end)
     }
 }
 
+/* The bytes of a write that found no space, over an older frame: its head says a sequence that never was. */
+TEST(half_a_head_is_no_later_round)
+{
+    prng_init(&prng, 8, 0);
+    disk_wiped();
+    reopen("new", 1, 1);
+    uint64_t released = 1;
+    uint32_t end = 0;
+    struct disk_file *file = NULL;
+    for (int i = 0; i < 60 || end == 0; i++) {
+        rounds(1);
+        if (i > 3) journal_release(journal, released = journal_durable_sequence(journal) - 3);
+        file = newest_file();
+        end = 4096;
+        while (end < DISK_SIZE && sequence_at(file, end) == sequence_at(file, end - 4096) + 1) end += 4096;
+        if (end == DISK_SIZE || sequence_at(file, end) == 0) end = 0;
+    }
+    uint64_t from = 1;
+    while (sequence_of[from] < released) from++;
+    file->now[end + 14] += 2; /* some hundreds more */
+    EXPECT("later than all", sequence_at(file, end) > sequence_at(file, 0) + 100);
+    EXPECT("and nothing to stop for", reopen("half a head", released, from));
+}
+
+TEST(a_reserve_is_kept)
+{
+    uint32_t chunk;
+    prng_init(&prng, 11, 0);
+    disk_wiped();
+    reopen("new", 1, 1);
+
+    EXPECT("more than a round takes is not to be had", !journal_reserve(journal, config.round_size_max));
+    for (uint32_t size = 8; size < config.round_size_max / 2; size += 1000) {
+        if (!journal_reserve(journal, size)) break;
+        for (uint32_t left = size / 8 * 8; left >= JOURNAL_ENTRY_HEAD_SIZE + 8; left -= JOURNAL_ENTRY_HEAD_SIZE + 8) {
+            EXPECT("what was reserved is there", journal_append(journal, 1, 8, &chunk) != NULL);
+        }
+    }
+    EXPECT("a full round reserves no more", !journal_reserve(journal, config.round_size_max / 2));
+    EXPECT_EQ("the newest entry is in the open round", (int64_t)journal_open_sequence(journal),
+              (int64_t)journal_last_sequence(journal));
+}
+
 TEST(files_may_become_smaller)
 {
     prng_init(&prng, 9, 0);

@@ -26,18 +26,31 @@ static uint32_t promote(const struct member_view *members, uint32_t count, uint6
     return promoted;
 }
 
-/* First those that are lost, then whoever is last. */
+/* The one that was silent for longest, or the last of several: a disk that died a moment ago shows by nothing else. */
+static const struct member_view *most_silent(const struct member_view *members, uint32_t count, uint64_t self,
+                                             uint64_t removed, const struct member_view *before)
+{
+    const struct member_view *found = NULL;
+
+    for (uint32_t i = 0; i < count; i++) {
+        const struct member_view *member = &members[i];
+        if (!member->voter || member->id == self || member->id == removed) continue;
+        const bool was_taken = before != NULL && (member->silence > before->silence ||
+                                                  (member->silence == before->silence && member >= before));
+        if (!was_taken && (found == NULL || member->silence >= found->silence)) found = member;
+    }
+    return found;
+}
+
 static void demote(const struct member_view *members, uint32_t count, uint64_t self, uint64_t removed, uint32_t wanted,
                    struct raft_change *changes, uint32_t *change_count)
 {
-    for (uint32_t pass = 0; pass < 3; pass++) {
-        for (uint32_t i = count; i-- > 0 && wanted > 0;) {
-            const struct member_view *member = &members[i];
-            const uint32_t rank = member->lost ? 0 : member->heard ? 2 : 1;
-            if (!member->voter || member->id == self || member->id == removed || rank != pass) continue;
-            add(changes, change_count, RAFT_DEMOTE, member->id);
-            wanted--;
-        }
+    const struct member_view *member = NULL;
+
+    for (; wanted > 0; wanted--) {
+        member = most_silent(members, count, self, removed, member);
+        if (member == NULL) return;
+        add(changes, change_count, RAFT_DEMOTE, member->id);
     }
 }
 
@@ -56,20 +69,43 @@ uint32_t membership_deal(const struct member_view *members, uint32_t count, uint
         nodes++;
         voters += members[i].voter;
         near += !members[i].voter && members[i].near;
-        lost += members[i].voter && members[i].lost && members[i].id != self;
+        lost += members[i].voter && members[i].silence >= SILENCE_LOST && members[i].id != self;
     }
     const uint32_t target = MAX(largest_odd(MIN(nodes, voters_target)), 1U);
     const uint32_t possible = MIN(target, largest_odd(voters + near));
     if (removed != 0) add(changes, &change_count, RAFT_REMOVE, removed);
     if (possible > voters) {
         promote(members, count, removed, possible - voters, changes, &change_count);
-    } else if (possible < voters && (voters > target || voters % 2 == 0)) {
-        demote(members, count, self, removed, voters - possible, changes, &change_count);
+    } else if (possible < voters) { /* too many, or an even number, which survives no more than one less would */
+        demote(members, count, self, removed, voters - MAX(possible, 1U), changes, &change_count);
     } else if (lost > 0 && near > 0) { /* one for one */
         const uint32_t swaps = promote(members, count, removed, MIN(lost, near), changes, &change_count);
         demote(members, count, self, removed, swaps, changes, &change_count);
     }
     return change_count;
+}
+
+static bool votes_after(const struct member_view *member, const struct raft_change *changes, uint32_t change_count)
+{
+    bool votes = member->voter;
+
+    for (uint32_t i = 0; i < change_count; i++) {
+        if (changes[i].id == member->id) votes = changes[i].kind == RAFT_PROMOTE;
+    }
+    return votes;
+}
+
+bool membership_is_safe(const struct member_view *members, uint32_t count, const struct raft_change *changes,
+                        uint32_t change_count)
+{
+    uint32_t voters = 0, answering = 0;
+
+    for (uint32_t i = 0; i < count; i++) {
+        if (!votes_after(&members[i], changes, change_count)) continue;
+        voters++;
+        answering += members[i].silence <= SILENCE_ANSWERS;
+    }
+    return answering > voters / 2;
 }
 
 /* ---- what is known ---- */
@@ -84,28 +120,40 @@ static bool is_settled(const struct metadata_log *log)
     return raft_configuration_is_committed(metadata_log_raft(log)) && !raft_configuration_is_joint(list_of(log));
 }
 
-static bool is_heard(const struct membership *membership, const struct metadata_log *log, uint64_t member,
-                     uint64_t patience_ns, uint64_t now_ns)
+/* A new leader has to listen for a while before it can say of anybody that he is silent. */
+static bool is_listening(const struct membership *membership, uint64_t now_ns)
+{
+    return now_ns - membership->began_ns < MEMBERSHIP_ANSWERS_NS;
+}
+
+static uint64_t silence_ns(const struct membership *membership, const struct metadata_log *log, uint64_t member,
+                           uint64_t now_ns)
 {
     struct raft_peer_view peer;
 
-    if (member == membership->own_member) return true;
-    if (!raft_peer(metadata_log_raft(log), member, &peer)) return false;
-    return now_ns - MAX(peer.heard_ns, membership->began_ns) < patience_ns; /* a new leader has to listen for a while */
+    if (member == membership->own_member) return 0;
+    if (!raft_peer(metadata_log_raft(log), member, &peer)) return MEMBERSHIP_LOST_NS;
+    return now_ns - MAX(peer.heard_ns, membership->began_ns);
+}
+
+static enum silence silence_of(uint64_t silent_ns)
+{
+    if (silent_ns >= MEMBERSHIP_LOST_NS) return SILENCE_LOST;
+    if (silent_ns >= MEMBERSHIP_GONE_NS) return SILENCE_LONG;
+    return silent_ns >= MEMBERSHIP_ANSWERS_NS ? SILENCE_SHORT : SILENCE_ANSWERS;
 }
 
 static struct member_view view_of(const struct membership *membership, const struct metadata_log *log,
                                   const struct raft_member *member, uint64_t now_ns)
 {
-    const struct raft *raft = metadata_log_raft(log);
-    struct member_view view = { .id = member->id, .voter = (member->flags & RAFT_VOTER) != 0 };
+    struct member_view view = { .id = member->id,
+                                .voter = (member->flags & RAFT_VOTER) != 0,
+                                .silence = silence_of(silence_ns(membership, log, member->id, now_ns)) };
     struct raft_peer_view peer;
 
-    view.heard = is_heard(membership, log, member->id, MEMBERSHIP_HEARD_NS, now_ns);
-    view.lost = !is_heard(membership, log, member->id, MEMBERSHIP_LOST_NS, now_ns);
-    if (view.voter || !raft_peer(raft, member->id, &peer)) return view;
+    if (view.voter || !raft_peer(metadata_log_raft(log), member->id, &peer)) return view;
     /* Close enough is Raft's to judge; who is sent a snapshot is not. */
-    view.near = view.heard && peer.heard_ns != 0 && peer.state == RAFT_STREAMING;
+    view.near = view.silence == SILENCE_ANSWERS && peer.heard_ns != 0 && peer.state == RAFT_STREAMING;
     return view;
 }
 
@@ -176,7 +224,7 @@ static enum join_verdict add_member(struct membership *membership, struct metada
 
     if (older != 0) {
         struct member_view list[VIEWS_MAX];
-        if (is_heard(membership, log, older, MEMBERSHIP_HEARD_NS, now_ns)) return JOIN_DUPLICATE;
+        if (silence_ns(membership, log, older, now_ns) < MEMBERSHIP_GONE_NS) return JOIN_DUPLICATE;
         const uint32_t view_count = views(membership, log, older, now_ns, list);
         count = membership_deal(list, view_count, membership->own_member, older, membership->voters_target, changes);
     }
@@ -203,23 +251,58 @@ enum join_verdict membership_on_join(struct membership *membership, struct metad
     return change(log, &moved, 1) ? JOIN_TAKEN : JOIN_LATER;
 }
 
+static bool others_may_lead(const struct member_view *members, uint32_t count, uint64_t self)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        const struct member_view *member = &members[i];
+        if (member->voter && member->silence == SILENCE_ANSWERS && member->id != self) return true;
+    }
+    return false;
+}
+
+/* What removing `member` would take. */
+struct plan {
+    struct raft_change changes[RAFT_CHANGES_MAX];
+    uint32_t count;
+    bool hands_over; /* another one leads first */
+};
+
+static enum removal plan_removal(const struct membership *membership, const struct metadata_log *log, uint64_t member,
+                                 uint64_t now_ns, struct plan *plan)
+{
+    const uint64_t self = membership->own_member;
+    struct member_view list[VIEWS_MAX];
+
+    if (member == 0) return REMOVAL_DONE;
+    if (list_of(log)->count == 1) return REMOVAL_LAST;
+    if (is_listening(membership, now_ns)) return REMOVAL_LATER;
+    const uint32_t count = views(membership, log, member, now_ns, list);
+    plan->count = membership_deal(list, count, self, member, membership->voters_target, plan->changes);
+    plan->hands_over = member == self && others_may_lead(list, count, self);
+    return membership_is_safe(list, count, plan->changes, plan->count) ? REMOVAL_BEGUN : REMOVAL_UNSAFE;
+}
+
+enum removal membership_may_remove(const struct membership *membership, const struct metadata_log *log, int32_t node_id,
+                                   uint64_t now_ns)
+{
+    struct plan plan;
+
+    CHECK(membership->led_term != 0);
+    return plan_removal(membership, log, membership_of_node(log, node_id), now_ns, &plan);
+}
+
 enum removal membership_remove(struct membership *membership, struct metadata_log *log, int32_t node_id,
                                uint64_t now_ns)
 {
     const uint64_t member = membership_of_node(log, node_id);
-    struct raft_change changes[RAFT_CHANGES_MAX];
-    struct member_view list[VIEWS_MAX];
+    struct plan plan;
 
     CHECK(membership->led_term != 0);
     if (!is_settled(log)) return REMOVAL_LATER;
-    if (member == 0) return REMOVAL_DONE;
-    if (list_of(log)->count == 1) return REMOVAL_LAST;
-    const uint32_t view_count = views(membership, log, member, now_ns, list);
-    const uint32_t count =
-        membership_deal(list, view_count, membership->own_member, member, membership->voters_target, changes);
-    if (member != membership->own_member) return change(log, changes, count) ? REMOVAL_BEGUN : REMOVAL_LATER;
-    if (count > 1 && change(log, changes + 1, count - 1)) return REMOVAL_BEGUN; /* somebody has to be able to lead */
-    return metadata_log_transfer(log, 0) == RAFT_ACCEPTED ? REMOVAL_BEGUN : REMOVAL_LATER;
+    const enum removal removal = plan_removal(membership, log, member, now_ns, &plan);
+    if (removal != REMOVAL_BEGUN) return removal;
+    if (plan.hands_over) return metadata_log_transfer(log, 0) == RAFT_ACCEPTED ? REMOVAL_BEGUN : REMOVAL_LATER;
+    return change(log, plan.changes, plan.count) ? REMOVAL_BEGUN : REMOVAL_LATER;
 }
 
 bool membership_work(struct membership *membership, struct metadata_log *log, uint64_t now_ns)
@@ -229,7 +312,7 @@ bool membership_work(struct membership *membership, struct metadata_log *log, ui
 
     if (membership->led_term == 0 || membership->look_ns > now_ns) return false;
     membership->look_ns = list_of(log)->count == 1 ? UINT64_MAX : now_ns + MEMBERSHIP_AGAIN_NS;
-    if (!is_settled(log)) return true;
+    if (!is_settled(log) || is_listening(membership, now_ns)) return true;
     const uint32_t view_count = views(membership, log, 0, now_ns, list);
     const uint32_t count =
         membership_deal(list, view_count, membership->own_member, 0, membership->voters_target, changes);

@@ -19,8 +19,10 @@
 #include "controller/metadata_log.h"
 #include "raft/configuration.h"
 
-#define MEMBERSHIP_AGAIN_NS (200 * UINT64_C(1000000))  /* between two looks, and two tries */
-#define MEMBERSHIP_HEARD_NS (2000 * UINT64_C(1000000)) /* who answered since then is there */
+#define MEMBERSHIP_AGAIN_NS (200 * UINT64_C(1000000))   /* between two looks, and two tries */
+#define MEMBERSHIP_ANSWERS_NS (600 * UINT64_C(1000000)) /* some heartbeats: who answered since then is there */
+#define MEMBERSHIP_GONE_NS                                                                                             \
+    (2000 * UINT64_C(1000000)) /* another directory may take the place of who is silent so long */
 #define MEMBERSHIP_LOST_NS (30000 * UINT64_C(1000000)) /* a voter that is silent for so long may be replaced */
 
 struct membership {
@@ -32,19 +34,25 @@ struct membership {
     uint64_t began_ns; /* when we began to lead: since then we listen */
 };
 
+/* For how long a member has not answered. */
+enum silence { SILENCE_ANSWERS, SILENCE_SHORT, SILENCE_LONG, SILENCE_LOST };
+
 /* What is known of a member beside the list. */
 struct member_view {
     uint64_t id;
     bool voter;
-    bool near;  /* a learner that could vote: it follows, and lacks little */
-    bool heard; /* lately */
-    bool lost;  /* for long */
+    bool near; /* a learner that could vote: it follows, and lacks little */
+    enum silence silence;
 };
 
 /* The changes that deal out the votes when `removed` (0: nobody) is gone; 0: none are needed, or none are possible just
  * now. `self` keeps its vote unless it is to be removed. Pure. */
 uint32_t membership_deal(const struct member_view *members, uint32_t count, uint64_t self, uint64_t removed,
                          uint32_t voters_target, struct raft_change changes[RAFT_CHANGES_MAX]);
+
+/* Whether the votes as `changes` deal them can decide something: more than half of those who would have one answer. */
+bool membership_is_safe(const struct member_view *members, uint32_t count, const struct raft_change *changes,
+                        uint32_t change_count);
 
 void membership_init(struct membership *membership, uint32_t voters_target);
 
@@ -57,15 +65,21 @@ enum join_verdict membership_on_join(struct membership *membership, struct metad
                                      const struct join *join, uint64_t now_ns);
 
 enum removal {
-    REMOVAL_DONE,  /* no list has it any more */
-    REMOVAL_BEGUN, /* it goes with the list that was just proposed, or when another node leads */
-    REMOVAL_LATER, /* another change is under way */
-    REMOVAL_LAST,  /* nobody would be left */
+    REMOVAL_DONE,   /* no list has it any more */
+    REMOVAL_BEGUN,  /* it goes with the list that was just proposed, or when another node leads */
+    REMOVAL_LATER,  /* another change is under way */
+    REMOVAL_LAST,   /* nobody would be left */
+    REMOVAL_UNSAFE, /* too few of those that would have to decide are there: the cluster would stand still */
 };
 
-/* A node leaves, by its node id. */
+/* A node leaves, by its node id. The leader itself hands over first, and the next one removes it; where nobody else has
+ * a vote, one gets it in the step that takes ours. */
 enum removal membership_remove(struct membership *membership, struct metadata_log *log, int32_t node_id,
                                uint64_t now_ns);
+
+/* The same answer, and nothing is done; REMOVAL_BEGUN: nothing stands against it now. */
+enum removal membership_may_remove(const struct membership *membership, const struct metadata_log *log, int32_t node_id,
+                                   uint64_t now_ns);
 
 /* Deals out votes anew, where that is due. True: it was time to look. */
 bool membership_work(struct membership *membership, struct metadata_log *log, uint64_t now_ns);

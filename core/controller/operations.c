@@ -9,6 +9,11 @@
 
 enum { RECORDS_SIZE = 256 };
 
+static const char is_last[] = " is the last one.";
+static const char is_needed[] =
+    " cannot go now: of the nodes that would then decide, too few can be reached. Start those, "
+    "or remove them, first.";
+
 static void say(struct controller_answer *answer, int32_t node_id, const char *words)
 {
     text_add(&answer->message, "Node ");
@@ -58,7 +63,8 @@ static void remove_at_once(struct controller *controller, int32_t node_id, bool 
     case REMOVAL_LATER:
         refuse(answer, ERROR_REQUEST_TIMED_OUT, node_id, " cannot be removed just now: ask again in a moment.");
         return;
-    case REMOVAL_LAST: refuse(answer, ERROR_INVALID_REQUEST, node_id, " is the last one."); return;
+    case REMOVAL_LAST: refuse(answer, ERROR_INVALID_REQUEST, node_id, is_last); return;
+    case REMOVAL_UNSAFE: refuse(answer, ERROR_INVALID_REQUEST, node_id, is_needed); return;
     case REMOVAL_DONE:
     case REMOVAL_BEGUN: break;
     }
@@ -69,6 +75,22 @@ static void remove_at_once(struct controller *controller, int32_t node_id, bool 
         made(controller, node_id);
     }
     say(answer, node_id, " is removed; what only it had is lost.");
+}
+
+/* Marked as leaving; the rest goes on by itself. What could not be done now would not be done later without a word. */
+static void begin_to_leave(struct controller *controller, int32_t node_id, struct controller_answer *answer)
+{
+    switch (membership_may_remove(&controller->membership, controller->log, node_id, controller->mono_ns)) {
+    case REMOVAL_LAST: refuse(answer, ERROR_INVALID_REQUEST, node_id, is_last); return;
+    case REMOVAL_UNSAFE: refuse(answer, ERROR_INVALID_REQUEST, node_id, is_needed); return;
+    case REMOVAL_DONE:
+    case REMOVAL_BEGUN:
+    case REMOVAL_LATER: break;
+    }
+    answer->error = decide_leaving(controller->image, node_id, true, &controller->draft.records, &answer->message);
+    if (answer->error != ERROR_NONE) return;
+    made(controller, node_id);
+    say_progress(controller, node_id, answer);
 }
 
 void controller_remove_node(struct controller *controller, int32_t node_id, bool force,
@@ -85,10 +107,7 @@ void controller_remove_node(struct controller *controller, int32_t node_id, bool
     } else if (image_broker(controller->image, slot)->leaving) {
         say_progress(controller, node_id, answer);
     } else {
-        answer->error = decide_leaving(controller->image, node_id, true, &controller->draft.records, &answer->message);
-        if (answer->error != ERROR_NONE) return;
-        made(controller, node_id);
-        say_progress(controller, node_id, answer);
+        begin_to_leave(controller, node_id, answer);
     }
 }
 

@@ -360,8 +360,11 @@ static void probe(struct journal *journal, struct effects *effects)
         struct frame_head head;
         const uint64_t position = opening->buffer_position + opening->buffer_begin;
         if (position >= opening->probe_end) break;
-        const bool ours =
-            frame_head_read(journal->buffer + opening->buffer_begin, &head) && head.journal_id == journal->id;
+        /* Where the missing round would begin no later one can. A write that found no space may have left some bytes of
+         * its head there, which make a sequence that never was with what they were written over. */
+        const bool missing = opening->file == opening->end_file && position == opening->end_position;
+        const bool ours = !missing && frame_head_read(journal->buffer + opening->buffer_begin, &head) &&
+                          head.journal_id == journal->id;
         if (ours && head.sequence > opening->next_sequence) {
             corrupt(journal, position, effects);
             return;
