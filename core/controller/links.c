@@ -36,20 +36,22 @@ static void plan(struct controller *controller)
     const struct joining *joining = &controller->joining;
     struct links *links = &controller->links;
     const uint32_t max = controller->config.members_max;
-    bool hinted = joining->leader_id < 1 || joining->leader_id == controller->config.node_id;
+    const int32_t leader_id = joining->leader_id == controller->config.node_id ? -1 : joining->leader_id;
+    bool hinted = leader_id < 1;
 
     links->wanted_count = 0;
     for (uint32_t i = 0; i < list->count; i++) {
         const uint64_t member = list->members[i].id;
         const struct link_known known = { member_node(member),
                                           digest_of(controller, raft_configuration_address(list, &list->members[i])) };
-        if (!hinted && joining->leader_id <= known.node_id) {
+        if (!hinted && leader_id <= known.node_id) {
             hinted = true;
-            if (joining->leader_id < known.node_id) put(links, max, (struct link_known){ joining->leader_id, 0 });
+            if (leader_id < known.node_id) put(links, max, (struct link_known){ leader_id, 0 });
         }
-        if (is_wanted(list, own_member, member)) put(links, max, known);
+        /* Whoever is said to lead is wanted, even if our list is so old that it does not even vote in it. */
+        if (is_wanted(list, own_member, member) || known.node_id == leader_id) put(links, max, known);
     }
-    if (!hinted) put(links, max, (struct link_known){ joining->leader_id, 0 });
+    if (!hinted) put(links, max, (struct link_known){ leader_id, 0 });
     links->at = 0;
     links->going = true;
 }
