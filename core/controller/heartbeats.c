@@ -124,7 +124,8 @@ void heartbeats_work(struct controller *controller, struct effects *effects)
 uint64_t heartbeats_deadline_ns(const struct controller *controller)
 {
     const struct pulse *pulse = &controller->pulse;
-    const bool beats = controller->registered && controller->led_term == 0 && pulse->leader_id >= 0 &&
+    const struct image_broker *broker;
+    const bool beats = own_broker(controller, &broker) && controller->led_term == 0 && pulse->leader_id >= 0 &&
                        pulse->leader_id != controller->config.node_id;
 
     if (pulse->mail_sent < pulse->mail_count) return controller->mono_ns;
