@@ -75,7 +75,8 @@ struct session *client_session(struct run *run, struct client *client, uint32_t 
     if (session != NULL) return session->pending_count < SESSION_BUSY ? session : NULL;
     session = spare_session(run, client);
     if (session == NULL) return NULL;
-    session_connect(session, &run->world, client->number, machine);
+    session_connect(session, &run->world, client->number, machine,
+                    client->kind == CLIENT_OPERATOR ? LISTENER_OPERATOR : LISTENER_KAFKA);
     session->sitting = ++client->sittings;
     return session;
 }
@@ -205,6 +206,7 @@ static void work(struct run *run, struct client *client)
     case CLIENT_PRODUCER: producer_work(run, client); break;
     case CLIENT_CONSUMER: consumer_work(run, client); break;
     case CLIENT_ADMINISTRATOR: administrator_work(run, client); break;
+    case CLIENT_OPERATOR: break;
     }
 }
 
@@ -214,6 +216,10 @@ void client_on_wake(struct run *run, struct client *client)
     client->wake_ns = 0;
     lose_patience(run, client);
     if (client->wake_ns != 0) return; /* it has just hung up, and comes again */
+    if (client->kind == CLIENT_OPERATOR) {
+        operator_work(run, client);
+        return;
+    }
     if ((!client->ready || client->stale) && client->asking == WIRE_NONE) ask_metadata(run, client);
     if (client->ready) work(run, client);
     client_wake(run, client, MIN((uint64_t)SILENCE_NS_MAX, run->knobs.patience_ns)); /* is a node silent? */
@@ -350,6 +356,7 @@ void client_on_bytes(struct run *run, struct client *client, uint32_t wire, cons
         if (response.api_key == API_METADATA) on_metadata(run, client, &response);
         else if (client->kind == CLIENT_PRODUCER) producer_on_response(run, client, session, &response);
         else if (client->kind == CLIENT_CONSUMER) consumer_on_response(run, client, &response);
+        else if (client->kind == CLIENT_OPERATOR) operator_on_response(run, client, &response);
         else administrator_on_response(run, client, &response);
     }
 }
@@ -360,6 +367,7 @@ bool client_is_done(const struct run *run, const struct client *client)
     case CLIENT_PRODUCER: return client->outstanding_count == 0;
     case CLIENT_CONSUMER: return client->done || (run->phase != PHASE_VERIFY && run->phase != PHASE_REVERIFY);
     case CLIENT_ADMINISTRATOR: return client_pending(client) == 0;
+    case CLIENT_OPERATOR: return client->operator.duty_count == 0;
     }
     return true;
 }

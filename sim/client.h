@@ -13,7 +13,7 @@ struct run;
 
 enum { TOPICS_MAX = 8, TARGETS_MAX = 64, OUTSTANDING_MAX = 8, SESSIONS_MAX = 8 };
 
-enum client_kind { CLIENT_PRODUCER, CLIENT_CONSUMER, CLIENT_ADMINISTRATOR };
+enum client_kind { CLIENT_PRODUCER, CLIENT_CONSUMER, CLIENT_ADMINISTRATOR, CLIENT_OPERATOR };
 
 /* A partition as a client knows it. */
 struct target {
@@ -58,6 +58,21 @@ struct administration {
     uint32_t config; /* max.message.bytes of the topic of this number is its to change */
 };
 
+/* Something that an operator is to bring about (enum operation of broker/operate.h). */
+struct duty {
+    int8_t operation;
+    uint32_t machine;
+    uint32_t tries_left;
+};
+
+enum { DUTIES_MAX = 16 };
+
+struct operator
+{
+    struct duty duties[DUTIES_MAX]; /* the first is under way */
+    uint32_t duty_count;
+};
+
 struct client {
     enum client_kind kind;
     uint32_t number;
@@ -85,6 +100,7 @@ struct client {
     struct target targets[TARGETS_MAX];
     uint32_t target_count;
     struct administration administration;
+    struct operator operator;
 };
 
 void client_init(struct client *client, enum client_kind kind, uint32_t number, uint64_t seed);
@@ -127,6 +143,14 @@ void administrator_work(struct run *run, struct client *client);
 void administrator_on_response(struct run *run, struct client *client, struct response *response);
 void describe_config(struct run *run, struct client *client, uint32_t config);
 void on_described(struct run *run, struct response *response);
+
+/* An operator is to see to it that this is done, as far as it can be. */
+void operator_on_duty(struct run *run, struct client *client, int8_t operation, uint32_t machine);
+void operator_work(struct run *run, struct client *client);
+void operator_on_response(struct run *run, struct client *client, struct response *response);
+
+/* Whoever is leaving goes at last, or stays. `machine` is one of them. */
+void operator_settle(struct run *run, struct client *client, uint32_t machine);
 
 /* The digest and identity of a record of ours. False: it is none. */
 bool made_of(struct bytes value, struct made *made);

@@ -48,10 +48,12 @@ static bool hits_several(enum fault_kind kind, struct prng *prng)
     }
 }
 
-/* kafka, node, wal: all of them mostly, or what nodes say to each other, or one alone. */
+/* All of them mostly, or what nodes say to each other, or one alone. */
 static int32_t draw_channels(struct prng *prng)
 {
-    static const int32_t some[] = { 7, 7, 6, 6, 2, 4, 1 };
+    static const int32_t some[] = { CHANNELS_ALL,  CHANNELS_ALL, CHANNELS_NODE | CHANNELS_WAL,
+                                    CHANNELS_NODE, CHANNELS_WAL, CHANNELS_NODE | CHANNELS_WAL,
+                                    CHANNELS_KAFKA };
     return some[prng_below(prng, COUNT_OF(some))];
 }
 
@@ -122,9 +124,8 @@ static void draw_details(struct fault *fault, struct prng *prng, uint32_t machin
 
     draw_machines(&fault->machines, prng, machines, hits_several(fault->kind, prng));
     const bool at_leader = prng_chance(prng, 1, 4);
-    if (at_leader && machines > 1 && fault->kind != FAULT_JOIN && fault->kind != FAULT_TRANSFER) {
-        fault->machines = (struct machine_set){ .role = ROLE_LEADER };
-    }
+    const bool of_members = fault->kind == FAULT_JOIN || fault->kind == FAULT_TRANSFER;
+    if (at_leader && machines > 1 && !of_members) fault->machines = (struct machine_set){ .role = ROLE_LEADER };
     draw_duration(fault, prng);
     draw_values(fault, prng);
     const uint32_t aim = (uint32_t)prng_below(prng, machines > 1 ? AIM_COUNT : AIM_ELECTION);
@@ -132,7 +133,7 @@ static void draw_details(struct fault *fault, struct prng *prng, uint32_t machin
 }
 
 void schedule_draw(struct schedule *schedule, uint64_t seed, const struct fault_rates *rates, uint32_t machines,
-                   uint64_t begin_us, uint64_t end_us)
+                   uint32_t nodes, uint64_t begin_us, uint64_t end_us)
 {
     schedule->count = 0;
     for (enum fault_kind kind = 0; kind < FAULT_COUNT; kind++) {
@@ -146,6 +147,12 @@ void schedule_draw(struct schedule *schedule, uint64_t seed, const struct fault_
             time_us += 1 + prng_below(&prng, 2 * every_us);
             fault.time_us = time_us;
             draw_details(&fault, &prng, machines, rates->aimed);
+            if (kind == FAULT_JOIN && nodes < machines &&
+                prng_chance(&prng, 2, 3)) { /* one that was not there before */
+                fault.machines = (struct machine_set){ 0 };
+                const uint32_t newcomer = nodes + (uint32_t)prng_below(&prng, machines - nodes);
+                add_range(&fault.machines, newcomer, newcomer);
+            }
             if (time_us >= end_us || schedule->count == SCHEDULE_MAX) break;
             schedule->list[schedule->count++] = fault;
         }

@@ -2,7 +2,10 @@
 #include "sim/run.h"
 
 #include "base/check.h"
+#include "broker/operate.h"
+#include "meta/image.h"
 #include "raft/raft.h"
+#include "sim/rest.h"
 #include "status.h"
 
 #include <string.h>
@@ -10,6 +13,12 @@
 enum { AIM_RETRY_NS = 20 * 1000, AIM_PATIENCE_NS = 300 * 1000 * 1000 };
 
 /* ---- whom ---- */
+
+/* Nothing can happen to a machine that is no part of the cluster, but that it becomes one. */
+static bool is_object(const struct run *run, const struct fault *fault, uint32_t machine)
+{
+    return run->world.machines[machine]->wanted != (fault->kind == FAULT_JOIN);
+}
 
 /* The machine a role means now; MACHINE_NONE: there is none. */
 static uint32_t machine_in_role(const struct run *run, const struct fault *fault)
@@ -21,7 +30,7 @@ static uint32_t machine_in_role(const struct run *run, const struct fault *fault
     if (fault->machines.role == ROLE_LEADER) return leader < world->machine_count ? leader : 0;
     for (uint32_t i = 0; i < world->machine_count; i++) {
         const uint32_t machine = (from + i) % world->machine_count;
-        if (machine != leader) return machine;
+        if (machine != leader && is_object(run, fault, machine)) return machine;
     }
     return MACHINE_NONE;
 }
@@ -35,7 +44,7 @@ static uint32_t next_target(const struct run *run, const struct fault *fault, ui
         return first ? machine_in_role(run, fault) : MACHINE_NONE;
     }
     for (; *at < run->world.machine_count; ++*at) {
-        if (machine_set_has(&fault->machines, *at)) return (*at)++;
+        if (machine_set_has(&fault->machines, *at) && is_object(run, fault, *at)) return (*at)++;
     }
     return MACHINE_NONE;
 }
@@ -116,7 +125,8 @@ static enum node_condition condition_of(const struct machine *machine)
 static void note_hit(struct run *run, const struct fault *fault, uint32_t number)
 {
     const struct machine *machine = run->world.machines[number];
-    report_on_hit(&run->report, fault->kind, condition_of(machine), node_raft(machine->node));
+    const struct raft *raft = machine->starts == 0 ? NULL : node_raft(machine->node);
+    report_on_hit(&run->report, fault->kind, condition_of(machine), raft);
 }
 
 /* One obstacle around all of the set. */
@@ -226,6 +236,55 @@ static bool hit_disk(struct run *run, const struct fault *fault, uint32_t number
     return met;
 }
 
+/* What nobody else has to have all of is gone with the disk. */
+static void give_up_partitions(struct run *run, uint32_t number)
+{
+    const struct image *image = node_image(run->world.machines[run->group.leader]->node);
+
+    for (uint32_t topic = image_first_topic(image); topic != SLOT_NONE; topic = image_next_topic(image, topic)) {
+        for (uint32_t slot = image_topic(image, topic)->first_partition; slot != SLOT_NONE;
+             slot = image_partition(image, slot)->next_partition) {
+            const struct image_partition *partition = image_partition(image, slot);
+            if (!image_partition_has_replica(partition, (int32_t)number + 1) || partition->min_isr > 1) continue;
+            judge_on_lost(&run->judge, &image_topic(image, topic)->id, partition->index);
+        }
+    }
+}
+
+/* To what the cluster is made of. */
+static bool hit_members(struct run *run, const struct fault *fault, uint32_t number, bool *ends)
+{
+    struct world *world = &run->world;
+    struct machine *machine = world->machines[number];
+
+    switch (fault->kind) {
+    case FAULT_WIPE:
+        if (!machine->wanted || machine->starts == 0 || !rest_may_wipe(run, number)) return false;
+        give_up_partitions(run, number);
+        world_wipe(world, number);
+        group_on_wiped(&run->group, number);
+        machine->wiped = *ends = true;
+        return true;
+    case FAULT_JOIN:
+        if (machine->wanted || machine->state == PROCESS_UP || rest_is_member(run, number)) return false;
+        if (machine->starts > 0) world_wipe(world, number); /* it was removed, and comes back as somebody else */
+        group_on_wiped(&run->group, number);
+        machine->wanted = machine->wiped = true; /* it founds nothing */
+        machine->may_leave = false;
+        run_start(run, number);
+        return true;
+    case FAULT_REMOVE:
+        if (!machine->wanted || run->operator== NULL) return false;
+        operator_on_duty(run, run->operator, OPERATION_REMOVE_NODE, number);
+        return true;
+    case FAULT_TRANSFER:
+        if (!machine->wanted || run->operator== NULL) return false;
+        operator_on_duty(run, run->operator, OPERATION_TRANSFER_LEADER, number);
+        return true;
+    default: CHECK(false); return false;
+    }
+}
+
 static bool hit(struct run *run, uint32_t entry, uint32_t number)
 {
     const struct fault *fault = &run->schedule.list[entry];
@@ -256,7 +315,7 @@ static bool hit(struct run *run, uint32_t entry, uint32_t number)
     case FAULT_WIPE:
     case FAULT_JOIN:
     case FAULT_REMOVE:
-    case FAULT_TRANSFER: met = false; break; /* nobody knows how, yet */
+    case FAULT_TRANSFER: met = hit_members(run, fault, number, &ends); break;
     case FAULT_PARTITION:
     case FAULT_SWIZZLE:
     case FAULT_COUNT: CHECK(false);
@@ -314,7 +373,8 @@ void run_on_fault_end(struct world *world, uint32_t entry, uint32_t number, uint
     switch (fault->kind) {
     case FAULT_POWER_LOSS:
     case FAULT_KILL:
-        if (machine->state == PROCESS_DOWN && machine->wanted) world_start(world, number);
+    case FAULT_WIPE:
+        if (machine->state == PROCESS_DOWN && machine->wanted) run_start(run, number);
         break;
     case FAULT_STALL: machine->disk.latency_factor = 1; break;
     case FAULT_FULL: machine->disk.full = false; break;
@@ -332,8 +392,8 @@ void faults_begin(struct run *run)
 {
     if (run->given != NULL) run->schedule = *run->given;
     else
-        schedule_draw(&run->schedule, run->world.seed, &run->knobs.rates, run->world.machine_count, 50 * 1000,
-                      run->knobs.chaos_us);
+        schedule_draw(&run->schedule, run->world.seed, &run->knobs.rates, run->world.machine_count, run->knobs.nodes,
+                      50 * 1000, run->knobs.chaos_us);
     for (uint32_t i = 0; i < run->schedule.count; i++) {
         world_after(&run->world, run->schedule.list[i].time_us * 1000, HAPPENS_FAULT, MACHINE_NONE, i, 0);
     }
@@ -352,7 +412,7 @@ void faults_end(struct run *run)
         machine->paused_until_ns = 0;
         place->slow_factor = 1;
         place->refuses_until_ns = 0;
-        if (machine->wanted && machine->state == PROCESS_DOWN) world_start(world, i);
+        if (machine->wanted && machine->state == PROCESS_DOWN) run_start(run, i);
     }
     routes_unblock_all(&world->net.routes);
     net_resume(&world->net);

@@ -22,6 +22,7 @@ void group_free(struct group *group)
     free(group->committed);
     free(group->images);
     free(group->entries);
+    free(group->votes);
 }
 
 static uint64_t mix(uint64_t a, uint64_t b)
@@ -161,8 +162,49 @@ static void see_term(struct group *group, struct judge *judge, struct member_see
         group->leader_since_ns = look->now_ns;
         group->elections++;
     }
+    if (term != seen->term) seen->vote = 0;
     seen->term = term;
     seen->leads = leads;
+}
+
+static struct known_vote *vote_slot(struct known_vote *votes, uint64_t max, uint64_t term, uint64_t voter)
+{
+    uint64_t at = mix(term, voter) & (max - 1);
+    while (votes[at].term != 0 && (votes[at].term != term || votes[at].voter != voter)) at = (at + 1) & (max - 1);
+    return &votes[at];
+}
+
+static struct known_vote *vote_of(struct group *group, uint64_t term, uint64_t voter)
+{
+    if (group->vote_count * 2 >= group->vote_max) {
+        const uint64_t max = group->vote_max == 0 ? 64 : group->vote_max * 2;
+        struct known_vote *votes = calloc(max, sizeof *votes);
+        for (uint64_t i = 0; i < group->vote_max; i++) {
+            const struct known_vote *vote = &group->votes[i];
+            if (vote->term != 0) *vote_slot(votes, max, vote->term, vote->voter) = *vote;
+        }
+        free(group->votes);
+        group->votes = votes;
+        group->vote_max = max;
+    }
+    return vote_slot(group->votes, group->vote_max, term, voter);
+}
+
+static void see_vote(struct group *group, struct judge *judge, struct member_seen *seen, const struct group_look *look)
+{
+    const uint64_t vote = raft_vote_is_durable(look->raft) ? raft_vote(look->raft) : 0;
+
+    if (vote == seen->vote) return; /* of another term, it is 0 first */
+    seen->vote = vote;
+    if (vote == 0) return;
+    struct known_vote *known = vote_of(group, seen->term, seen->id);
+    if (known->term == 0) {
+        *known = (struct known_vote){ seen->term, seen->id, vote };
+        group->vote_count++;
+    }
+    if (known->candidate == vote) return;
+    judge_violated(judge, RULE_O4, "node %u votes for node %llu in term %llu, and did for node %llu", look->number + 1,
+                   llu(vote >> 24), llu(seen->term), llu(known->candidate >> 24));
 }
 
 /* ---- O14: durable on a majority ---- */
@@ -187,21 +229,45 @@ static bool holds(const struct group *group, uint64_t id, uint64_t index, uint64
     return held == 0 || held == term; /* compacted: it was committed; or a new process has yet to read it */
 }
 
-static void see_majority(const struct group *group, struct judge *judge, const struct group_look *look, uint64_t index,
-                         uint8_t flag)
-{
-    const struct raft_configuration *members = raft_configuration(look->raft);
-    const uint64_t term = raft_term_at(look->raft, index);
-    uint32_t voters = 0, holding = 0;
+struct majority {
+    uint32_t voters, holding;
+};
 
-    for (uint32_t i = 0; i < members->count; i++) {
-        if ((members->members[i].flags & flag) == 0) continue;
-        voters++;
-        holding += holds(group, members->members[i].id, index, term);
+static struct majority majority_of(const struct group *group, const struct group_look *look,
+                                   const struct raft_configuration *list, uint64_t index, uint8_t flag)
+{
+    const uint64_t term = raft_term_at(look->raft, index);
+    struct majority majority = { 0 };
+
+    for (uint32_t i = 0; list != NULL && i < list->count; i++) {
+        if ((list->members[i].flags & flag) == 0) continue;
+        majority.voters++;
+        majority.holding += holds(group, list->members[i].id, index, term);
     }
-    if (voters == 0 || holding > voters / 2) return;
-    judge_violated(judge, RULE_O14, "node %u commits %llu of term %llu, which %u of %u %svoters have on disk",
-                   look->number + 1, llu(index), llu(term), holding, voters, flag == RAFT_OLD_VOTER ? "old " : "");
+    return majority;
+}
+
+static bool is_enough(struct majority majority)
+{
+    return majority.voters == 0 || majority.holding > majority.voters / 2;
+}
+
+/* By the list in force, or by the one before it: it may have come into force in the very step that committed. */
+static void see_majority(const struct group *group, struct judge *judge, const struct group_look *look, uint64_t index)
+{
+    const struct raft_configuration *lists[] = { raft_configuration(look->raft),
+                                                 raft_configuration_at(look->raft, index) };
+    struct majority new = { 0 }, old = { 0 };
+
+    for (uint32_t i = 0; i < 2; i++) {
+        if (lists[i] == NULL) continue;
+        new = majority_of(group, look, lists[i], index, RAFT_VOTER);
+        old = majority_of(group, look, lists[i], index, RAFT_OLD_VOTER);
+        if (is_enough(new) && is_enough(old)) return;
+    }
+    judge_violated(judge, RULE_O14, "node %u commits %llu of term %llu, which %u of %u voters have on disk%s",
+                   look->number + 1, llu(index), llu(raft_term_at(look->raft, index)), new.holding, new.voters,
+                   is_enough(old) ? "" : ", and too few of the old ones");
 }
 
 /* ---- O6: what is committed, and what it adds up to ---- */
@@ -225,8 +291,7 @@ static void see_commits(struct group *group, struct judge *judge, struct member_
                        look->number + 1, llu(index), llu(value >> 32), llu(group->committed[index] >> 32));
     }
     if (raft_role(look->raft) == RAFT_LEADER && commit > group->commit_index) {
-        see_majority(group, judge, look, commit, RAFT_VOTER);
-        see_majority(group, judge, look, commit, RAFT_OLD_VOTER);
+        see_majority(group, judge, look, commit);
     }
     seen->commit_index = commit;
     if (group->commit_index < commit) group->commit_index = commit;
@@ -270,6 +335,7 @@ void group_on_step(struct group *group, struct judge *judge, const struct group_
     }
     seen->durable_index = raft_stored_index(look->raft);
     see_term(group, judge, seen, look);
+    see_vote(group, judge, seen, look);
     see_log(group, judge, seen, look);
     see_commits(group, judge, seen, look);
     see_image(group, judge, seen, look);

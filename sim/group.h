@@ -1,6 +1,7 @@
 /* group.h -- the metadata group as its judge sees it: what must be true of the Raft of all nodes at any time.
  *
- *   O4   a term has one leader; no node leads a term again after a restart; a node's term does not step back
+ *   O4   a term has one leader; no node leads a term again after a restart; a node's term does not step back; nobody
+ *        votes for two in one term, whatever he forgets
  *   O5   an index and a term name one entry, and what lies before it, everywhere and always
  *   O6   all nodes commit the same entries in the same order, and have the same image when they have applied as much
  *   O14  what a leader commits is durable on a majority of its voters (of both sets while they change)
@@ -22,6 +23,7 @@ struct member_seen {
     uint32_t life;           /* of its process */
     uint64_t id;             /* in the group */
     uint64_t term;
+    uint64_t vote; /* in that term; 0: none that is on disk */
     bool leads;
     uint64_t commit_index, applied_index;
     uint64_t durable_index;               /* its disk has all up to here */
@@ -39,6 +41,12 @@ struct known_entry {
     uint64_t digest;
 };
 
+/* A vote that was on disk, and may have been told. */
+struct known_vote {
+    uint64_t term, voter; /* term 0: free */
+    uint64_t candidate;
+};
+
 struct group {
     struct member_seen *members; /* by machine */
     uint32_t member_max;
@@ -49,6 +57,8 @@ struct group {
     uint64_t index_max;
     struct known_entry *entries; /* a hash table */
     uint64_t entry_count, entry_max;
+    struct known_vote *votes; /* a hash table */
+    uint64_t vote_count, vote_max;
 
     uint32_t leader; /* machine that led last; UINT32_MAX: none yet */
     uint64_t leader_since_ns;

@@ -316,6 +316,11 @@ void judge_on_config_seen(struct judge *judge, uint32_t config, int32_t value, c
     }
 }
 
+void judge_on_lost(struct judge *judge, const struct uuid *topic_id, int32_t index)
+{
+    judge_partition(judge, topic_id, index)->gone = true;
+}
+
 /* ---- the end ---- */
 
 /* What comes next of a producer, in one partition. */

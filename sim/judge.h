@@ -186,6 +186,9 @@ void judge_on_config_asked(struct judge *judge, uint32_t config, int32_t value);
 void judge_on_config_acked(struct judge *judge, uint32_t config);
 void judge_on_config_seen(struct judge *judge, uint32_t config, int32_t value, const struct asked *asked);
 
+/* The last disk that had this partition, or the only one that had to have all of it, was lost: nothing is owed. */
+void judge_on_lost(struct judge *judge, const struct uuid *topic_id, int32_t index);
+
 /* Everything was read from the start to the high watermark after all came to rest: what is still missing is lost. */
 void judge_on_end(struct judge *judge);
 

@@ -55,12 +55,14 @@ void knobs_config(const struct knobs *knobs, const struct config *common, uint32
     set_address(&config->node_address, number, 9093);
     set_address(&config->wal_address, number, 9291);
     snprintf(config->rack, sizeof config->rack, "zone-%u", number % knobs->zones);
-    /* The first one founds; everybody else asks the first few. */
-    config->seed_count = number == 0 ? 0 : MIN(number, 3U);
-    for (uint32_t i = 0; i < config->seed_count; i++) {
-        config->seeds[i].node_id = (int32_t)i + 1;
-        set_address(&config->seeds[i].address, i, 9093);
-    }
+}
+
+void knobs_seed(struct config *config, uint32_t number)
+{
+    struct seed_node *seed = &config->seeds[config->seed_count++];
+
+    seed->node_id = (int32_t)number + 1;
+    set_address(&seed->address, number, 9093);
 }
 
 /* ---- what goes wrong ---- */
@@ -75,8 +77,8 @@ static const struct usual {
     [FAULT_READ_FAILS] = { 20, 30, false },  [FAULT_FLIP] = { 20, 4, false },   [FAULT_RESET] = { 200, 30, false },
     [FAULT_CLOG] = { 60, 30, false },        [FAULT_MUTE] = { 30, 20, false },  [FAULT_PARTITION] = { 60, 50, true },
     [FAULT_SWIZZLE] = { 20, 25, true },      [FAULT_SLOW] = { 30, 25, true },   [FAULT_REFUSE] = { 40, 20, false },
-    [FAULT_CLOCK_STEP] = { 60, 30, false },  [FAULT_PAUSE] = { 60, 30, false }, [FAULT_WIPE] = { 15, 25, true },
-    [FAULT_JOIN] = { 20, 50, true },         [FAULT_REMOVE] = { 15, 30, true }, [FAULT_TRANSFER] = { 40, 30, true },
+    [FAULT_CLOCK_STEP] = { 60, 30, false },  [FAULT_PAUSE] = { 60, 30, false }, [FAULT_WIPE] = { 40, 35, true },
+    [FAULT_JOIN] = { 60, 50, true },         [FAULT_REMOVE] = { 50, 40, true }, [FAULT_TRANSFER] = { 40, 30, true },
 };
 
 /* Crashes in most runs, the rest in some; damage in few, since it forgives so much. */
@@ -148,8 +150,15 @@ void knobs_draw(struct knobs *knobs, struct config *config, uint64_t seed, const
         .retention = prng_chance(&prng, 1, 4),
         .images = 1,
     };
-    knobs->peer_links = MAX(64U, 2 * (knobs->nodes + knobs->joiners));
     draw_times(knobs, &prng);
+    const uint32_t joiners = (uint32_t)between(&prng, 0, 3);
+    if (knobs->nodes > 1) knobs->joiners = joiners;
+    knobs->peer_links = MAX(64U, 2 * (knobs->nodes + knobs->joiners));
+    if (knobs->nodes > 16) { /* what looks at all of a node takes time that grows with their number */
+        knobs->images = knobs->nodes / 2;
+        knobs->checks = 20 * knobs->nodes;
+        knobs->shadows = 0;
+    }
     if (prng_chance(&prng, 1, 3)) { /* large records: memory runs short */
         knobs->value_size_max = (uint32_t)between(&prng, 1000, 4000);
         knobs->batch_records_max = (uint32_t)between(&prng, 1, 14);

@@ -110,7 +110,8 @@ static bool listens(const struct world *world, const struct machine *machine, ui
 {
     if (machine->state != PROCESS_UP || machine->steps == machine->steps_at_start) return false; /* not yet */
     if (world->net.routes.places[number].refuses_until_ns > world->now_ns) return false;
-    return listener == LISTENER_KAFKA || (machine->config.cluster_enabled && machine->config.peer_links_max > 0);
+    return listener == LISTENER_KAFKA || listener == LISTENER_OPERATOR ||
+           (machine->config.cluster_enabled && machine->config.peer_links_max > 0);
 }
 
 /* The kernel answers, whatever the process does just then. */
@@ -127,7 +128,8 @@ static void knock(struct world *world, const struct happening *happening)
         return;
     }
     net_answer(&world->net, number, true);
-    const uint32_t link = link_new(machine, connection->listener == LISTENER_KAFKA ? BANK_KAFKA : BANK_PEERS);
+    const bool of_node = connection->listener == LISTENER_NODE || connection->listener == LISTENER_WAL;
+    const uint32_t link = link_new(machine, of_node ? BANK_PEERS : BANK_KAFKA);
     if (link == LINK_NONE) { /* taken, and closed at once */
         net_close(&world->net, number, 1, false);
         return;

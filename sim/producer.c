@@ -93,7 +93,7 @@ static bool may_send(const struct client *client, uint32_t target)
 {
     const uint32_t leader = client->targets[target].leader;
 
-    if (leader == MACHINE_NONE) return false;
+    if (leader == MACHINE_NONE || client->targets[target].judged->gone) return false;
     for (uint32_t i = 0; i < client->outstanding_count && client->idempotent; i++) {
         const struct outstanding *batch = &client->outstanding[i];
         if (batch->target != target) continue;
@@ -102,10 +102,21 @@ static bool may_send(const struct client *client, uint32_t target)
     return true;
 }
 
+/* Nothing is owed any more of a partition that is gone. */
+static void give_up(struct client *client)
+{
+    for (uint32_t at = client->outstanding_count; at > 0; at--) {
+        const struct outstanding *batch = &client->outstanding[at - 1];
+        if (!batch->in_flight && client->targets[batch->target].judged->gone) forget(client, at - 1);
+    }
+}
+
 /* What has no final answer and is on no way is sent again, in order. Only idempotent producers have such batches. */
 static void send_again(struct run *run, struct client *client)
 {
     uint64_t blocked = 0; /* targets, as bits: an earlier batch could not be sent */
+
+    give_up(client);
 
     for (uint32_t i = 0; i < client->outstanding_count; i++) {
         struct outstanding *batch = &client->outstanding[i];
@@ -268,7 +279,9 @@ static bool on_partition(struct run *run, struct client *client, uint64_t reques
                     (double)run->world.now_ns / 1e9, client->number, error_name(partition->error_code),
                     (uint32_t)batch->first_number, name, partition->index, (unsigned long long)request);
         }
-        if (partition->error_code == ERROR_NONE) {
+        if (client->targets[batch->target].judged->gone) {
+            forget(client, at);
+        } else if (partition->error_code == ERROR_NONE) {
             on_acked(run, client, at, partition->base_offset);
         } else if (!is_retriable(partition->error_code)) {
             judge_violated(&run->judge, client->idempotent ? RULE_O8 : RULE_N, "producer %u: %s for a valid batch",

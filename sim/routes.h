@@ -17,8 +17,13 @@ enum { OBSTACLES_MAX = 32, OBSTACLE_NONE = UINT32_MAX, PLACE_CLIENT = UINT32_MAX
 /* Bits: seen from the machines of the set. */
 enum way { WAY_OUT = 1, WAY_IN = 2, WAYS_BOTH = 3 };
 
-/* Bits by enum listener. */
-enum { CHANNELS_KAFKA = 1 << LISTENER_KAFKA, CHANNELS_ALL = 0xff };
+/* Bits by enum listener. The operator sits beside his node: between the two there is nothing. */
+enum {
+    CHANNELS_KAFKA = 1 << LISTENER_KAFKA,
+    CHANNELS_NODE = 1 << LISTENER_NODE,
+    CHANNELS_WAL = 1 << LISTENER_WAL,
+    CHANNELS_ALL = CHANNELS_KAFKA | CHANNELS_NODE | CHANNELS_WAL,
+};
 
 struct obstacle {
     bool used;

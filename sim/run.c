@@ -4,13 +4,14 @@
 #include "meta/image.h"
 #include "raft/raft.h"
 #include "sim/audit.h"
+#include "sim/rest.h"
 #include "sim/trace.h"
 #include "status.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { PHASE_POLL_NS = 10 * 1000 * 1000 };
+enum { PHASE_POLL_NS = 10 * 1000 * 1000, SEEDS = 3 };
 static const uint64_t rest_ns_max = 120ull * 1000 * 1000 * 1000; /* after the faults, all comes to rest within this */
 
 struct client *run_add_client(struct run *run, enum client_kind kind)
@@ -35,7 +36,7 @@ static void add_clients(struct run *run)
     static const int16_t kinds_of_acks[] = { -1, -1, 1, 0 };
 
     run->client_max =
-        run->knobs.producers + run->knobs.idempotent_producers + run->knobs.consumers + run->knobs.administrators;
+        run->knobs.producers + run->knobs.idempotent_producers + run->knobs.consumers + run->knobs.administrators + 1;
     run->clients = calloc(run->client_max, sizeof *run->clients);
     for (uint32_t i = 0; i < run->knobs.producers; i++) {
         struct client *client = add_client(run, CLIENT_PRODUCER);
@@ -52,6 +53,7 @@ static void add_clients(struct run *run)
     for (uint32_t i = 0; i < run->knobs.consumers; i++) add_client(run, CLIENT_CONSUMER);
     for (uint32_t i = 0; i < run->knobs.administrators; i++)
         add_client(run, CLIENT_ADMINISTRATOR)->administration.config = i;
+    if (run->world.machine_count > 1) run->operator= add_client(run, CLIENT_OPERATOR);
 }
 
 /* ---- what the world tells ---- */
@@ -102,6 +104,7 @@ static void trace_images(const struct run *run)
 
     for (uint32_t i = 0; i < run->world.machine_count; i++) {
         struct text text = text_in(memory, sizeof memory);
+        if (run->world.machines[i]->starts == 0) continue;
         image_format(node_image(run->world.machines[i]->node), &text);
         fprintf(run->trace, "--- image of node %u\n%.*s\n", i + 1, (int)text.size, memory);
     }
@@ -144,8 +147,13 @@ void run_on_halt(struct world *world, uint32_t number)
 
     switch (machine->halt.reason) {
     case HALT_STOPPED:
-        if (!machine->stop_asked)
+        if (machine->stop_asked) {
+            machine->stop_asked = false; /* and starts again */
+        } else if (machine->may_leave) {
+            machine->wanted = machine->wiped = false; /* it was removed */
+        } else {
             judge_violated(&run->judge, RULE_N, "node %u stopped, and nobody asked it to", number + 1);
+        }
         if (!run->damaged && machine->has_answered) audit_files(&machine->disk, &run->judge);
         break;
     case HALT_DISK_FAILED:
@@ -168,36 +176,20 @@ void run_on_halt(struct world *world, uint32_t number)
     case HALT_FOREIGN:
         judge_violated(&run->judge, RULE_N, "node %u: its own data is foreign to it: %s", number + 1, path);
         break;
-    case HALT_REMOVED: judge_violated(&run->judge, RULE_N, "node %u: nobody removed it: %s", number + 1, path); break;
+    case HALT_REMOVED:
+        if (!machine->may_leave)
+            judge_violated(&run->judge, RULE_N, "node %u: nobody removed it: %s", number + 1, path);
+        machine->wanted = machine->wiped = false;
+        break;
     }
     if (run->judge.broken != RULE_NONE) {
         world->ended = true;
         return;
     }
-    world_start(world, number);
+    if (machine->wanted) run_start(run, number);
 }
 
 /* ---- phases ---- */
-
-static bool serves(const struct machine *machine)
-{
-    return machine->state == PROCESS_UP && node_state(machine->node) == NODE_SERVING;
-}
-
-bool run_is_settled(const struct run *run)
-{
-    const struct world *world = &run->world;
-    uint32_t leaders = 0;
-
-    for (uint32_t i = 0; i < world->machine_count; i++) {
-        const struct machine *machine = world->machines[i];
-        if (!machine->wanted) continue;
-        if (!serves(machine) || machine->paused_until_ns > world->now_ns) return false;
-        if (image_view(node_image(machine->node)).applied_index < run->group.commit_index) return false;
-        leaders += raft_role(node_raft(machine->node)) == RAFT_LEADER;
-    }
-    return leaders == 1;
-}
 
 static bool clients_are_done(const struct run *run)
 {
@@ -255,51 +247,13 @@ static void enter(struct run *run, enum phase phase)
     }
 }
 
-/* Whom the first client that waits is waiting for. */
-static void tell_waiting(const struct run *run, char *text, uint32_t size)
-{
-    static const char *const kinds[] = { "producer", "consumer", "administrator" };
-    uint32_t used = 0;
-
-    text[0] = 0;
-    for (uint32_t i = 0; i < run->client_count; i++) {
-        const struct client *client = run->clients[i];
-        if (client_is_done(run, client)) continue;
-        used = (uint32_t)snprintf(text, size, "%s %u waits", kinds[client->kind], i);
-        if (!client->ready) used += (uint32_t)snprintf(text + used, size - used, " for metadata");
-        for (uint32_t j = 0; j < client->session_count && used + 40 < size; j++) {
-            const struct session *session = &client->sessions[j];
-            if (session->wire == WIRE_NONE || session->pending_count == 0) continue;
-            used += (uint32_t)snprintf(text + used, size - used, " for %u answers of n%u", session->pending_count,
-                                       session->machine + 1);
-        }
-        for (uint32_t j = 0; j < client->target_count && used + 60 < size && client->kind == CLIENT_CONSUMER; j++) {
-            const struct target *target = &client->targets[j];
-            if (target->judged->gone || target->end >= 0) continue;
-            used += (uint32_t)snprintf(text + used, size - used, ", topic-%u-%d at %lld of n%u", target->topic,
-                                       target->index, (long long)target->position, target->leader + 1);
-        }
-        return;
-    }
-}
-
 static void stuck(struct run *run)
 {
     static const char *const names[] = { "chaos", "healing", "verifying", "stopping", "verifying again", "done" };
-    const struct world *world = &run->world;
-    char nodes[160] = "", clients[200];
-    uint32_t size = 0;
+    char text[400];
 
-    tell_waiting(run, clients, sizeof clients);
-    for (uint32_t i = 0; i < world->machine_count && size + 40 < sizeof nodes; i++) {
-        const struct machine *machine = world->machines[i];
-        const char *state = machine->state != PROCESS_UP ? "down" : serves(machine) ? "serves" : "starts";
-        size += (uint32_t)snprintf(nodes + size, sizeof nodes - size, " n%u %s at %llu%s", i + 1, state,
-                                   (unsigned long long)image_view(node_image(machine->node)).applied_index,
-                                   raft_role(node_raft(machine->node)) == RAFT_LEADER ? " leading" : "");
-    }
-    judge_violated(&run->judge, RULE_L, "nothing came to rest while %s: committed %llu;%s; %s", names[run->phase],
-                   (unsigned long long)run->group.commit_index, nodes, clients);
+    rest_format(run, text, sizeof text);
+    judge_violated(&run->judge, RULE_L, "nothing came to rest while %s: %s", names[run->phase], text);
     run->world.ended = true;
 }
 
@@ -327,7 +281,7 @@ static bool is_stopped(const struct run *run)
     for (uint32_t i = 0; i < run->world.machine_count; i++) {
         if (run->world.machines[i]->stop_asked) return false;
     }
-    return run_is_settled(run);
+    return rest_is_reached(run);
 }
 
 /* Goes on to the next phase when this one is over. */
@@ -338,7 +292,7 @@ static void advance(struct run *run)
         if (run->world.now_ns - run->phase_began_ns >= run->knobs.chaos_us * 1000) enter(run, PHASE_HEAL);
         break;
     case PHASE_HEAL:
-        if (!run_is_settled(run) || !clients_are_done(run)) break;
+        if (!rest_is_reached(run) || !clients_are_done(run)) break;
         run->settled_ns = run->world.now_ns - run->phase_began_ns;
         enter(run, PHASE_VERIFY);
         break;
@@ -357,6 +311,20 @@ static void advance(struct run *run)
     }
 }
 
+/* What has become of lost disks, and of those who are to go. */
+static void look_at_members(struct run *run)
+{
+    struct world *world = &run->world;
+
+    for (uint32_t i = 0; i < world->machine_count; i++) {
+        struct machine *machine = world->machines[i];
+        if (machine->wiped && rest_is_whole(run, i)) machine->wiped = false;
+    }
+    if (run->operator== NULL || run->phase == PHASE_CHAOS) return;
+    const uint32_t leaving = rest_leaving(run);
+    if (leaving != MACHINE_NONE) operator_settle(run, run->operator, leaving);
+}
+
 void run_on_phase(struct world *world)
 {
     struct run *run = world->run;
@@ -365,6 +333,7 @@ void run_on_phase(struct world *world)
         on_shadow_phase(run);
         return;
     }
+    look_at_members(run);
     advance(run);
     const bool rests = run->phase != PHASE_CHAOS && run->phase != PHASE_DONE;
     if (rests && world->now_ns - run->phase_began_ns > rest_ns_max) stuck(run);
@@ -373,11 +342,26 @@ void run_on_phase(struct world *world)
 
 /* ---- the run ---- */
 
+void run_start(struct run *run, uint32_t number)
+{
+    struct world *world = &run->world;
+    struct config *config = &world->machines[number]->config;
+    const uint32_t from = number + world->machines[number]->starts;
+    const bool founds = number == 0 && !world->machines[number]->wiped;
+
+    config->seed_count = 0;
+    for (uint32_t i = 0; i < world->machine_count && config->seed_count < SEEDS && !founds; i++) {
+        const uint32_t other = (from + i) % world->machine_count;
+        if (other != number && world->machines[other]->wanted) knobs_seed(config, other);
+    }
+    world_start(world, number);
+}
+
 static void add_machines(struct run *run, const struct config *common)
 {
     struct world *world = &run->world;
 
-    for (uint32_t i = 0; i < run->knobs.nodes; i++) {
+    for (uint32_t i = 0; i < run->knobs.nodes + run->knobs.joiners; i++) {
         struct config config;
         knobs_config(&run->knobs, common, i, &config);
         world_add_machine(world, &config, run->knobs.clock_drift);
@@ -385,9 +369,9 @@ static void add_machines(struct run *run, const struct config *common)
         machine->checks_every = run->knobs.checks;
         machine->disk.write_latency_ns = machine->disk.read_latency_ns = run->knobs.write_latency_ns;
         machine->disk.sync_latency_ns = run->knobs.sync_latency_ns;
-        machine->wanted = true;
-        world_start(world, i);
+        machine->wanted = i < run->knobs.nodes;
     }
+    for (uint32_t i = 0; i < run->knobs.nodes; i++) run_start(run, i);
 }
 
 enum outcome run_seed(struct run *run, uint64_t seed)

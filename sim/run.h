@@ -69,6 +69,7 @@ struct run {
     uint64_t settled_ns; /* how long healing took */
     uint32_t stopping;   /* PHASE_STOP: the machine whose turn it is */
     struct client **clients;
+    struct client *operator; /* one of them; NULL: there is nothing to operate */
     uint32_t client_count, client_max;
     struct report report;
     bool disk_failed; /* a fault was injected that entitles a node to halt with HALT_DISK_FAILED */
@@ -83,8 +84,8 @@ struct run {
 
 struct client *run_add_client(struct run *run, enum client_kind kind);
 
-/* Whether all machines that should be up are, and serve, and agree. */
-bool run_is_settled(const struct run *run);
+/* With seeds as an operator would give them: some of those that are part of the cluster now. */
+void run_start(struct run *run, uint32_t machine);
 
 /* faults.c */
 void faults_begin(struct run *run);
@@ -101,6 +102,9 @@ void knobs_draw(struct knobs *knobs, struct config *config, uint64_t seed, const
 
 /* The config of machine `number`, from what they have in common. */
 void knobs_config(const struct knobs *knobs, const struct config *common, uint32_t number, struct config *config);
+
+/* One more to ask. */
+void knobs_seed(struct config *config, uint32_t number);
 
 enum outcome {
     OUTCOME_PASSED = 0,

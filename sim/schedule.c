@@ -1,12 +1,16 @@
 #include "sim/schedule.h"
 
 #include "base/bytes.h"
+#include "base/effect.h"
 
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+_Static_assert(LISTENER_KAFKA == 0 && LISTENER_OPERATOR == 1 && LISTENER_NODE == 2 && LISTENER_WAL == 3,
+               "the words of channels are in this order");
 
 static const char first_line[] = "chronik-sim schedule 2";
 

@@ -53,7 +53,7 @@
     X(SORT,     "sort",     "all urgent others") \
     X(NTH,      "nth",      "") \
     X(ONE_OF,   "one-of",   "") \
-    X(CHANNELS, "channels", "+kafka+node+wal") \
+    X(CHANNELS, "channels", "+kafka+operator+node+wal") \
     X(WAYS,     "ways",     "+out+in") \
     X(STEP,     "step",     "") \
     X(SECONDS,  "seconds",  "")
@@ -126,8 +126,9 @@ struct fault_rates {
     bool aimed;
 };
 
+/* Of these machines, the first `nodes` are there from the beginning. */
 void schedule_draw(struct schedule *schedule, uint64_t seed, const struct fault_rates *rates, uint32_t machines,
-                   uint64_t begin_us, uint64_t end_us);
+                   uint32_t nodes, uint64_t begin_us, uint64_t end_us);
 
 /* False: cannot be read, or line *line is wrong. */
 bool schedule_read(struct schedule *schedule, const char *path, uint32_t *line);

@@ -22,10 +22,11 @@ void session_free(struct session *session)
     free(session->in);
 }
 
-void session_connect(struct session *session, struct world *world, uint32_t client, uint32_t machine)
+void session_connect(struct session *session, struct world *world, uint32_t client, uint32_t machine,
+                     enum listener listener)
 {
     CHECK(session->wire == WIRE_NONE);
-    session->wire = world_connect(world, client, machine);
+    session->wire = world_connect(world, client, machine, listener);
     session->machine = machine;
     session->pending_first = session->pending_count = 0;
     session->in_begin = session->in_end = 0;

@@ -48,7 +48,8 @@ void session_init(struct session *session);
 void session_free(struct session *session);
 
 /* What is sent before it is known whether anybody listens waits until then. */
-void session_connect(struct session *session, struct world *world, uint32_t client, uint32_t machine);
+void session_connect(struct session *session, struct world *world, uint32_t client, uint32_t machine,
+                     enum listener listener);
 void session_hang_up(struct session *session, struct world *world);
 
 /* Between these two the body is written. `answered` false: acks=0. */

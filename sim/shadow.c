@@ -59,6 +59,7 @@ static void add_copies(const struct run *run, struct run *shadow, struct prng *p
         struct machine *copy = shadow->world.machines[i];
         copy->wall_offset_ms = machine->wall_offset_ms;
         copy->wanted = machine->wanted;
+        copy->may_leave = machine->may_leave;
         disk_free(&copy->disk);
         disk_copy_after_loss(&machine->disk, &copy->disk, shadow->world.seed ^ i << 8,
                              prng_chance(prng, 1, 2) ? LOSS_ALL : LOSS_MIXED);
@@ -69,6 +70,8 @@ static void add_copies(const struct run *run, struct run *shadow, struct prng *p
 void shadow_check(struct run *run)
 {
     struct prng prng;
+    char *told = NULL;
+    size_t told_size;
 
     if (run->damaged || run->phase == PHASE_DONE) return;
     for (uint32_t i = 0; i < run->world.machine_count; i++) {
@@ -85,8 +88,7 @@ void shadow_check(struct run *run)
     shadow->knobs = run->knobs;
     shadow->phase = PHASE_VERIFY;
     shadow->is_shadow = true;
-    shadow->trace = run->trace;
-    if (run->trace != NULL) fprintf(run->trace, "--- shadow %u\n", (unsigned)run->shadows);
+    if (run->trace != NULL) shadow->trace = open_memstream(&told, &told_size);
     copy_judge(&run->judge, &shadow->judge);
     group_init(&shadow->group);
     add_copies(run, shadow, &prng);
@@ -101,7 +103,13 @@ void shadow_check(struct run *run)
                        "if the power were lost now: %.400s", shadow->judge.story);
         run->world.ended = true;
     }
-    if (run->trace != NULL) fprintf(run->trace, "--- end of shadow\n");
+    if (run->trace != NULL) { /* what happens in a shadow is of interest where it is another than it should */
+        fclose(shadow->trace);
+        fprintf(run->trace, "[%12.6f] -- shadow %u: %s\n", (double)run->world.now_ns / 1e9, (unsigned)run->shadows,
+                shadow->judge.broken == RULE_NONE ? "nothing is missing" : shadow->judge.story);
+        if (shadow->judge.broken != RULE_NONE) fputs(told, run->trace);
+        free(told);
+    }
     run_free(shadow);
     free(shadow);
 }

@@ -104,9 +104,9 @@ static uint64_t when_clock_shows(const struct machine *machine, uint64_t shown_n
 
 /* ---- wires ---- */
 
-uint32_t world_connect(struct world *world, uint32_t client, uint32_t machine)
+uint32_t world_connect(struct world *world, uint32_t client, uint32_t machine, enum listener listener)
 {
-    const uint32_t wire = net_dial(&world->net, PLACE_CLIENT, machine, LISTENER_KAFKA);
+    const uint32_t wire = net_dial(&world->net, PLACE_CLIENT, machine, (uint8_t)listener);
     net_connection(&world->net, wire)->ends[0].client = client;
     return wire;
 }

@@ -50,7 +50,9 @@ struct machine {
     uint64_t idle_steps;  /* in a row that were only asked for by the node and brought nothing */
     uint64_t paused_until_ns;
     struct effect_halt halt;
-    bool wanted; /* it is part of the cluster: down is a fault */
+    bool wanted;    /* it is part of the cluster: down is a fault */
+    bool may_leave; /* an operator has asked that it goes: it may, from then on */
+    bool wiped;     /* its disk was lost, and the cluster has not made up for it yet */
     bool stop_asked;
     bool has_answered; /* in this life: it had recovered, and served somebody */
     uint8_t *lent;     /* what the event being stepped lends; poisoned afterwards */
@@ -109,7 +111,7 @@ void world_ask_stop(struct world *world, uint32_t machine);
 void world_wipe(struct world *world, uint32_t machine);
 
 /* ---- wires: connections from the client's side ---- */
-uint32_t world_connect(struct world *world, uint32_t client, uint32_t machine);
+uint32_t world_connect(struct world *world, uint32_t client, uint32_t machine, enum listener listener);
 void world_write(struct world *world, uint32_t wire, const void *data, uint32_t size);
 void world_hang_up(struct world *world, uint32_t wire);
 

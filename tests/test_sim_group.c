@@ -11,13 +11,13 @@
 enum { NODES = 3, ENTRIES_MAX = 16 };
 
 struct raft {
-    uint64_t id, term, first, last, stored, commit;
-    bool started;
+    uint64_t id, term, vote, first, last, stored, commit;
+    bool started, vote_is_under_way;
     enum raft_role role;
     struct raft_entry entries[ENTRIES_MAX]; /* by index */
     uint8_t payloads[ENTRIES_MAX];
-    struct raft_configuration configuration;
-    struct raft_member members[NODES];
+    struct raft_configuration configuration, before;
+    struct raft_member members[NODES], members_before[NODES];
 };
 
 struct image {
@@ -49,6 +49,16 @@ enum raft_role raft_role(const struct raft *raft)
 uint64_t raft_term(const struct raft *raft)
 {
     return raft->term;
+}
+
+uint64_t raft_vote(const struct raft *raft)
+{
+    return raft->vote;
+}
+
+bool raft_vote_is_durable(const struct raft *raft)
+{
+    return !raft->vote_is_under_way;
 }
 
 uint64_t raft_commit_index(const struct raft *raft)
@@ -90,6 +100,12 @@ struct bytes node_entry(const struct node *node, uint64_t index)
 const struct raft_configuration *raft_configuration(const struct raft *raft)
 {
     return &raft->configuration;
+}
+
+const struct raft_configuration *raft_configuration_at(const struct raft *raft, uint64_t index)
+{
+    (void)index;
+    return raft->before.count == 0 ? NULL : &raft->before;
 }
 
 struct image_view image_view(const struct image *image)
@@ -153,6 +169,15 @@ static void follows(uint32_t node, uint64_t term)
     look(node);
 }
 
+static void votes(uint32_t node, uint64_t term, uint32_t candidate, bool stored)
+{
+    struct raft *raft = &rafts[node - 1];
+    raft->term = term;
+    raft->vote = (uint64_t)candidate << 24 | 7;
+    raft->vote_is_under_way = !stored;
+    look(node);
+}
+
 /* An entry behind the last one, on disk or not. */
 static void appends(uint32_t node, uint64_t term, uint32_t size, bool stored)
 {
@@ -186,7 +211,7 @@ static void restarts(uint32_t node, uint64_t last)
     lives[node - 1]++;
     raft->started = false;
     const uint64_t before = raft->last;
-    raft->last = raft->stored = raft->commit = raft->term = 0;
+    raft->last = raft->stored = raft->commit = raft->term = raft->vote = 0;
     raft->role = RAFT_FOLLOWER;
     look(node);
     raft->started = true;
@@ -232,6 +257,27 @@ static void the_term_steps_back(void)
 {
     follows(1, 5);
     follows(1, 4);
+}
+
+static void it_votes_again_after_a_restart(void)
+{
+    votes(3, 2, 1, true);
+    restarts(3, 0);
+    votes(3, 2, 2, true);
+}
+
+static void a_vote_that_was_not_on_disk_is_forgotten(void)
+{
+    votes(3, 2, 1, false);
+    restarts(3, 0);
+    votes(3, 2, 2, true);
+}
+
+static void a_vote_per_term(void)
+{
+    votes(3, 2, 1, true);
+    votes(3, 3, 2, true);
+    votes(2, 3, 1, true);
 }
 
 static void a_term_that_was_not_on_disk_is_forgotten(void)
@@ -368,6 +414,16 @@ static void both_sets_of_voters_count(void)
     commits(1, 1);
 }
 
+static void the_list_changes_with_the_commit(void)
+{
+    struct raft *leader = &rafts[0];
+    leader->members_before[0] = leader->members[0];
+    leader->before = (struct raft_configuration){ .count = 1, .members = leader->members_before };
+    appends(1, 2, 10, true);
+    leads(1, 2);
+    commits(1, 1);
+}
+
 static void another_entry_at_that_index_does_not_count(void)
 {
     appends(1, 2, 10, true);
@@ -426,6 +482,9 @@ static const struct history_row {
     { "a leader per term", a_new_term_has_a_new_leader, RULE_NONE },
     { "a leader that restarts has forgotten what it appended", it_leads_again_after_a_restart, RULE_O4 },
     { "a term that steps back in one life", the_term_steps_back, RULE_O4 },
+    { "a voter that restarts has forgotten its vote", it_votes_again_after_a_restart, RULE_O4 },
+    { "a vote that nobody was told of", a_vote_that_was_not_on_disk_is_forgotten, RULE_NONE },
+    { "a vote per term and voter", a_vote_per_term, RULE_NONE },
     { "a term that nobody was promised", a_term_that_was_not_on_disk_is_forgotten, RULE_NONE },
     { "two entries at an index and a term", two_entries_of_one_name, RULE_O5 },
     { "two contents of an entry", two_contents_of_one_entry, RULE_O5 },
@@ -442,6 +501,7 @@ static const struct history_row {
     { "the leader's own disk is one like the others", committed_before_the_leader_has_it, RULE_NONE },
     { "a learner's disk is not a voter's", a_learner_does_not_count, RULE_O14 },
     { "while they change, both sets decide", both_sets_of_voters_count, RULE_O14 },
+    { "enough by the list that was in force when it was committed", the_list_changes_with_the_commit, RULE_NONE },
     { "another entry there is no vote for this one", another_entry_at_that_index_does_not_count, RULE_O14 },
     { "followers commit what they are told", a_follower_may_not_know_of_a_majority, RULE_NONE },
     { "a voter that is down has its disk", a_voter_that_is_down_still_has_its_disk, RULE_NONE },

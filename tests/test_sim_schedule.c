@@ -87,7 +87,7 @@ TEST(what_a_seed_draws_can_be_written_and_read)
 
     for (uint32_t kind = 0; kind < FAULT_COUNT; kind++) rates.per_100_s[kind] = 400;
     for (uint32_t machines = 1; machines <= 1000; machines = machines * 3 + 2) {
-        schedule_draw(&schedule, machines, &rates, machines, 50 * 1000, 8000 * 1000);
+        schedule_draw(&schedule, machines, &rates, machines, machines, 50 * 1000, 8000 * 1000);
         EXPECT("there is much of it", schedule.count > 300);
         for (uint32_t i = 0; i < schedule.count; i++) {
             char text[256], again[256];
@@ -106,9 +106,9 @@ TEST(a_kind_that_is_switched_off_leaves_the_others_where_they_were)
     struct fault_rates rates = { .per_100_s = { [FAULT_KILL] = 300, [FAULT_RESET] = 300 } };
     uint32_t at = 0;
 
-    schedule_draw(&all, 5, &rates, 5, 0, 8000 * 1000);
+    schedule_draw(&all, 5, &rates, 5, 5, 0, 8000 * 1000);
     rates.per_100_s[FAULT_RESET] = 0;
-    schedule_draw(&some, 5, &rates, 5, 0, 8000 * 1000);
+    schedule_draw(&some, 5, &rates, 5, 5, 0, 8000 * 1000);
     for (uint32_t i = 0; i < all.count; i++) {
         if (all.list[i].kind != FAULT_KILL) continue;
         EXPECT("the same kills", at < some.count && all.list[i].time_us == some.list[at].time_us);

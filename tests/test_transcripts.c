@@ -258,7 +258,7 @@ static void await(void)
 
 static void connect_if_needed(void)
 {
-    if (session.wire == WIRE_NONE) session_connect(&session, &world, 0, 0);
+    if (session.wire == WIRE_NONE) session_connect(&session, &world, 0, 0, LISTENER_KAFKA);
 }
 
 static struct bytes text(const char *string)

@@ -309,6 +309,11 @@ uint64_t raft_vote(const struct raft *raft)
     return raft->vote;
 }
 
+bool raft_vote_is_durable(const struct raft *raft)
+{
+    return raft_storage_hard_is_durable(raft);
+}
+
 uint64_t raft_leader(const struct raft *raft)
 {
     return raft->leader;

@@ -223,6 +223,7 @@ bool raft_is_started(const struct raft *raft); /* all that was on disk is restor
 enum raft_role raft_role(const struct raft *raft);
 uint64_t raft_term(const struct raft *raft);
 uint64_t raft_vote(const struct raft *raft);         /* 0: nobody in this term */
+bool raft_vote_is_durable(const struct raft *raft);  /* it, or that there is none, is on our own disk: it may be told */
 uint64_t raft_leader(const struct raft *raft);       /* 0: none known */
 uint64_t raft_commit_index(const struct raft *raft); /* as put out: committed and on our own disk */
 uint64_t raft_last_index(const struct raft *raft);

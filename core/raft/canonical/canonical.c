@@ -489,6 +489,11 @@ bool canonical_is_started(const struct raft *raft)
     return raft->started;
 }
 
+bool canonical_vote_is_durable(const struct raft *raft)
+{
+    return raft->stored_sequence >= raft->hard_sequence;
+}
+
 uint64_t canonical_stored_index(const struct raft *raft)
 {
     return raft->library.last_stored;

@@ -86,6 +86,7 @@ uint64_t canonical_deadline_ns(const struct raft *raft);
 uint64_t canonical_id(const struct raft *raft);
 bool canonical_is_started(const struct raft *raft);
 uint64_t canonical_stored_index(const struct raft *raft);
+bool canonical_vote_is_durable(const struct raft *raft);
 bool canonical_snapshot_is_arriving(const struct raft *raft);
 enum raft_role canonical_role(const struct raft *raft);
 uint64_t canonical_term(const struct raft *raft);

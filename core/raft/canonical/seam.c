@@ -123,6 +123,11 @@ uint64_t raft_vote(const struct raft *raft)
     return canonical_vote(raft);
 }
 
+bool raft_vote_is_durable(const struct raft *raft)
+{
+    return canonical_vote_is_durable(raft);
+}
+
 uint64_t raft_leader(const struct raft *raft)
 {
     return canonical_leader(raft);
