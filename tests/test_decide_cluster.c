@@ -248,8 +248,10 @@ static const struct ask_row reassignment_rows[] = {
       "Unable to revert partition assignment for t:0 because it would require an unclean leader election." },
     { "the same of a third way", "", "reassign 5,2", ERROR_INVALID_REPLICA_ASSIGNMENT, NULL,
       "Unable to change the reassignment of t:0 because it would require an unclean leader election." },
+    { "nor when it is eligible only", "fence 4", "reassign none", ERROR_INVALID_REPLICA_ASSIGNMENT, NULL,
+      "Unable to revert partition assignment for t:0 because it would require an unclean leader election." },
     { "a topic that takes that", "unclean.leader.election.enable=true; unfence 1", "reassign none", ERROR_NONE,
-      "leader=1 epoch=4/8 isr=1 replicas=2,1 unclean=4 recovering", NULL },
+      "leader=1 epoch=6/10 isr=1 replicas=2,1 unclean=6 recovering", NULL },
 };
 
 TEST(reassignments_are_judged_as_by_kafka)

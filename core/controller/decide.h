@@ -85,7 +85,7 @@ enum replicas_verdict {
     REPLICAS_CHANGED,  /* a record is added */
     REPLICAS_SAME,     /* it is so already */
     REPLICAS_TOO_MANY, /* old and new ones together */
-    REPLICAS_LOSE_ALL, /* nobody would remain who is in sync */
+    REPLICAS_LOSE_ALL, /* nobody would remain who has what is committed */
 };
 enum replicas_verdict decide_replicas(const struct image *image, uint32_t partition, const int32_t *target,
                                       uint32_t count, bool retarget, struct proposal *records);

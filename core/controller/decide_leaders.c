@@ -60,14 +60,7 @@ static bool is_eligible(const struct image *image, const struct image_partition 
     const struct image_broker *broker = image_broker(image, slot);
 
     if (joins && (broker->fenced || broker->in_controlled_shutdown)) return false;
-    return broker->epoch == member->broker_epoch || MUTANT(decide_isr_takes_stale_broker_epoch);
-}
-
-/* The record counts on those who join as the wish knows them: not as they are now, which may be another life. */
-static int64_t epoch_to_count_on(const struct image *image, const struct wish_isr_record_member *member)
-{
-    if (!MUTANT(decide_isr_counts_on_present_epochs)) return member->broker_epoch;
-    return image_broker(image, image_broker_by_id(image, member->broker_id))->epoch;
+    return broker->epoch == member->broker_epoch || MUTANT(isr_takes_stale_broker_epoch);
 }
 
 static enum error put_isr(const struct image *image, uint32_t slot, const struct wish_isr_record_partition *wish,
@@ -86,7 +79,7 @@ static enum error put_isr(const struct image *image, uint32_t slot, const struct
         isr[record.isr_count++] = member->broker_id;
         if ((image_partition_place(partition, member->broker_id) & partition->isr) != 0) continue;
         brokers[record.brokers_count++] =
-            (struct metadata_partition_change_record_broker){ member->broker_id, epoch_to_count_on(image, member) };
+            (struct metadata_partition_change_record_broker){ member->broker_id, member->broker_epoch };
     }
     record.recovering = wish->recovering;
     switch (partition_after(image, slot, &record, &after)) {

@@ -37,6 +37,14 @@ static void list_replicas(const struct image_partition *partition, const int32_t
     }
 }
 
+/* Who has what is committed, as far as anybody has: a partition without them could only be led by somebody who may
+ * have less. */
+static replica_set survivors_of(const struct image_partition *partition)
+{
+    if (partition->isr != 0) return partition->isr;
+    return partition->elr != 0 ? partition->elr : image_partition_place(partition, partition->last_leader);
+}
+
 enum replicas_verdict decide_replicas(const struct image *image, uint32_t slot, const int32_t *target, uint32_t count,
                                       bool retarget, struct proposal *records)
 {
@@ -44,15 +52,16 @@ enum replicas_verdict decide_replicas(const struct image *image, uint32_t slot, 
     struct metadata_partition_change_record record = metadata_partition_change_record_default;
     struct image_partition after;
     struct replica_lists lists;
-    bool in_sync = partition->isr == 0;
+    const replica_set survivors = survivors_of(partition);
+    bool survives = survivors == 0;
 
     CHECK(count >= 1 && count <= REPLICAS_MAX);
     list_replicas(partition, target, count, &lists);
     if (lists.replica_count > REPLICAS_MAX) return REPLICAS_TOO_MANY;
     for (uint32_t i = 0; i < lists.replica_count; i++) {
-        in_sync |= (image_partition_place(partition, lists.replicas[i]) & partition->isr) != 0;
+        survives |= (image_partition_place(partition, lists.replicas[i]) & survivors) != 0;
     }
-    if (!in_sync && !topic_elects_uncleanly(image, partition->topic)) return REPLICAS_LOSE_ALL;
+    if (!survives && !topic_elects_uncleanly(image, partition->topic)) return REPLICAS_LOSE_ALL;
     record.topic_id = image_topic(image, partition->topic)->id;
     record.index = partition->index;
     record.leader_epoch = partition->leader_epoch;

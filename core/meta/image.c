@@ -277,6 +277,10 @@ static void check_settled(const struct image *image, const struct image_partitio
     struct image_partition after = *partition;
 
     CHECK(!partition_settle(image, partition, &nothing, &after)); /* (6) */
+    for (uint32_t i = 0; i < partition->replica_count; i++) {
+        const uint32_t slot = image_broker_by_id(image, partition->replicas[i]);
+        if ((partition->isr >> i & 1) != 0) CHECK(slot != SLOT_NONE && !image_broker(image, slot)->fenced); /* (6) */
+    }
 }
 
 /* What brokers have in all. */

@@ -21,7 +21,7 @@
  *   (3) topic_count, partition_count and reassigning_count are what the lists have, and no more than the pools gave.
  *   (4) Brokers are listed by rising id.
  *   (5) What a partition says is consistent: partition_check().
- *   (6) Unless draining, every partition is settled: the rules would change nothing.
+ *   (6) Unless draining, every partition is settled: the rules would change nothing. Nobody fenced is in sync.
  *   (7) Unless draining, a broker's counts are what the partitions say. */
 #ifndef CHRONIK_META_IMAGE_H
 #define CHRONIK_META_IMAGE_H

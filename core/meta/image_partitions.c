@@ -127,7 +127,7 @@ static bool are_as_expected(const struct image *image, const struct metadata_par
         if (slot == SLOT_NONE) return false;
         const struct image_broker *broker = image_broker(image, slot);
         if (broker->fenced || broker->in_controlled_shutdown) return false;
-        if (broker->epoch != expected->epoch && !MUTANT(meta_isr_takes_stale_broker_epoch)) return false;
+        if (broker->epoch != expected->epoch && !MUTANT(isr_takes_stale_broker_epoch)) return false;
     }
     return true;
 }

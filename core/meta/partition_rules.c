@@ -79,19 +79,21 @@ static void leave(struct settling *settling)
     if ((partition->isr & settling->able) != 0) partition->isr &= settling->able;
 }
 
-static void finish_reassignment(struct settling *settling)
+/* Whether there was one whose target is in the ISR. */
+static bool finish_reassignment(struct settling *settling)
 {
     struct image_partition *partition = settling->partition;
     const struct image_partition before = *partition;
     const replica_set target = replica_set_all(partition) & (replica_set)~partition->removing;
 
-    if ((partition->adding | partition->removing) == 0 || (target & ~partition->isr) != 0) return;
+    if ((partition->adding | partition->removing) == 0 || (target & ~partition->isr) != 0) return false;
     partition->replica_count = (uint8_t)image_partition_brokers(&before, target, partition->replicas);
     partition->adding = 0;
     partition->removing = 0;
     partition->isr = replica_set_moved(&before, before.isr, partition);
     settling->trusted = replica_set_moved(&before, settling->trusted, partition);
     look(settling);
+    return true;
 }
 
 static void keep_eligible(struct settling *settling)
@@ -119,8 +121,9 @@ static void elect_uncleanly(struct settling *settling)
 
     partition->leader = -1;
     if (settling->able == 0 || !may_lose_records(settling, last_leader)) return;
-    const replica_set chosen =
-        (last_leader & settling->able) != 0 ? last_leader : settling->able & (replica_set)-settling->able;
+    const replica_set old = settling->able & (replica_set)~partition->adding; /* have something, at least */
+    replica_set chosen = last_leader & settling->able;
+    if (chosen == 0) chosen = old != 0 ? old & (replica_set)-old : settling->able & (replica_set)-settling->able;
     partition->leader = first_of(partition, chosen);
     partition->isr = chosen;
     settling->trusted = chosen; /* what others hold beyond it is not what is committed from now on */
@@ -198,11 +201,12 @@ bool partition_settle(const struct image *image, const struct image_partition *b
     settling.trusted = replica_set_moved(before, before->isr | before->elr, after);
     look(&settling);
     leave(&settling);
-    finish_reassignment(&settling);
-    after->min_isr = partition_min_isr(image, after);
-    keep_eligible(&settling);
-    elect(&settling);
-    keep_eligible(&settling); /* who was elected from the ELR is in the ISR now, and may be enough */
+    do {
+        after->min_isr = partition_min_isr(image, after);
+        keep_eligible(&settling);
+        elect(&settling);
+        keep_eligible(&settling); /* who was elected from the ELR is in the ISR now, and may be enough */
+    } while (finish_reassignment(&settling));
     begin_epochs(&settling, before);
     return after->partition_epoch != before->partition_epoch;
 }

@@ -6,15 +6,16 @@
  *
  *   1. Leaving.   Who is fenced or unknown leaves the ISR, even as the last one. Who is shutting down leaves it where
  *                 somebody else remains who can lead. Who starts anew leaves it, too.
- *   2. Done.      A reassignment whose target is in the ISR as a whole is done: who was to be removed is.
- *   3. min_isr    is what the topic wants, but no more than the replicas that are not being added: otherwise a topic
+ *   2. min_isr    is what the topic wants, but no more than the replicas that are not being added: otherwise a topic
  *                 that grows from one replica to three would refuse acks=all until the new ones have caught up.
- *   4. ELR.       As long as fewer than min_isr are in sync nothing is committed, so whoever was in the ISR or the ELR
+ *   3. ELR.       As long as fewer than min_isr are in sync nothing is committed, so whoever was in the ISR or the ELR
  *                 still has everything that is, and is in the ELR. With min_isr in sync again it is empty. Who lost
  *                 what it promised to hold ("unclean") is in neither.
- *   5. Election.  Who leads and is in the ISR stays. Else the first replica that can lead and is in the ISR; if nobody
+ *   4. Election.  Who leads and is in the ISR stays. Else the first replica that can lead and is in the ISR; if nobody
  *                 is, in the ELR. Else, and this may lose records: the last leader if both are empty; where the topic
  *                 allows it, or somebody demands it, anybody.
+ *   5. Done.      A reassignment whose target is in the ISR as a whole is done: who was to be removed is; then 2 to 4
+ *                 once more.
  *   6. Epochs.    The leader's grows with another leader or none, with a replica fewer, and when the leader started
  *                 anew: it may have forgotten what it promised. The partition's grows with every change. */
 #ifndef CHRONIK_META_PARTITION_RULES_H
