@@ -512,7 +512,9 @@ static void route_out(struct node *node, struct effects *effects)
         peers_set_cluster(node->peers, &cluster_id);
     }
     while (controller_next_frame(node->controller, &frame)) {
-        peers_send(node->peers, frame.to, PEER_CONTROL, frame.kind, frame.parts, frame.part_count); /* or it is lost */
+        const enum peer_verdict verdict =
+            peers_send(node->peers, frame.to, PEER_CONTROL, frame.kind, frame.parts, frame.part_count);
+        if (verdict != PEER_SENT) controller_on_frame_lost(node->controller);
     }
     set_links(node);
     seek(node);

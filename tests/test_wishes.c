@@ -190,6 +190,30 @@ TEST(a_wish_is_asked_of_whoever_leads_until_something_comes_of_it)
     wishes_free(wishes);
 }
 
+TEST(what_may_be_lost_is_asked_again)
+{
+    struct wishes *wishes = wishes_new();
+    struct wish wish;
+    const uint64_t sequence = open_one(wishes, "make it");
+
+    wishes_on_leader(wishes, 0, SECOND, 4);
+    EXPECT_EQ("asked", sequence, asked_at(wishes, 0, &wish));
+    wishes_on_lost(wishes, 0, sequence);
+    EXPECT_EQ("there was no way: not at once", 0, asked_at(wishes, WISH_LATER_NS - 1, &wish));
+    EXPECT_EQ("but soon", sequence, asked_at(wishes, WISH_LATER_NS, &wish));
+    wishes_on_link_up(wishes, WISH_LATER_NS, THIRD);
+    EXPECT_EQ("a way to somebody else", 0, asked_at(wishes, WISH_LATER_NS, &wish));
+    wishes_on_link_up(wishes, WISH_LATER_NS, SECOND);
+    EXPECT_EQ("a new way to the leader: the old one may have lost it", sequence,
+              asked_at(wishes, WISH_LATER_NS, &wish));
+    EXPECT_EQ("as the same", 3, wish.attempt);
+    wishes_on_applied(wishes, sequence, bytes_of("made"), true);
+    wishes_on_lost(wishes, WISH_LATER_NS, sequence);
+    wishes_on_link_up(wishes, WISH_LATER_NS, SECOND);
+    EXPECT_EQ("what is done is not", 0, asked_at(wishes, 9 * SECOND_NS, &wish));
+    wishes_free(wishes);
+}
+
 static const struct answer_row {
     const char *why;
     enum wish_verdict verdict;

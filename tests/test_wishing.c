@@ -212,7 +212,10 @@ static void send(struct world *world, int32_t from, const struct controller_fram
 {
     struct wire *wire = &world->wires[from][frame->to];
 
-    if (wire->count == FRAMES_MAX) return; /* lost */
+    if (wire->count == FRAMES_MAX || chance(world, 50) == 0) {
+        controller_on_frame_lost(world->nodes[from].controller);
+        return;
+    }
     struct frame *sent = &wire->frames[(wire->first + wire->count++) % FRAMES_MAX];
     struct writer all = writer_of(malloc(FAKE_PROPOSAL_MAX + 100), FAKE_PROPOSAL_MAX + 100);
     for (uint32_t part = 0; part < frame->part_count; part++) writer_raw(&all, frame->parts[part]);
@@ -404,7 +407,10 @@ static void happen(struct world *world)
     world->now += chance(world, 3) * MS;
     switch (chance(world, 100)) {
     case 0: group_elect(id, chance(world, 4)); break;
-    case 1: reset_wire(world, id, other); break;
+    case 1:
+        reset_wire(world, id, other);
+        if (chance(world, 2) == 0 && id != other) controller_on_link_up(world->nodes[id].controller, other);
+        break;
     case 2: group.logs[id]->jumps = true; break;
     case 3: group_unseat(id); break;
     case 4: world->now += chance(world, 2000) * MS; break;

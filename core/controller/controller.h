@@ -236,6 +236,9 @@ struct controller_frame {
 /* The next frame that is to leave now. False: none. What cannot be sent is lost, and asked again. */
 bool controller_next_frame(struct controller *controller, struct controller_frame *frame);
 
+/* The frame that came last found no way. Whoever does not say so waits longer. */
+void controller_on_frame_lost(struct controller *controller);
+
 /* A control link that shall be there, at this address, from now on; or not any more. */
 struct control_link {
     int32_t node_id;

@@ -169,6 +169,7 @@ struct controller {
     uint64_t commits;
     uint64_t refused;
 
+    uint64_t sent_wish;       /* of the frame that was handed out last; 0: it was none */
     struct wishes wishes;     /* our own */
     struct own_wish own_wish; /* of the entry being applied */
     struct wish_queue queue;  /* everybody's, while we lead */
@@ -236,6 +237,7 @@ void wishing_on_entry(struct controller *controller, bool whole);
 /* Where a snapshot took the place of entries, our own wishes among them were not seen one by one. */
 void wishing_look_at_window(struct controller *controller);
 
+void wishing_on_link_up(struct controller *controller, int32_t node_id);
 uint64_t wishing_deadline_ns(const struct controller *controller);
 
 /* The wish that is being decided leaves the queue: with this answer, or as granted by an entry, which answers it. */

@@ -55,6 +55,7 @@ void controller_on_link_up(struct controller *controller, int32_t node_id)
 {
     struct joining *joining = &controller->joining;
 
+    wishing_on_link_up(controller, node_id);
     for (uint32_t i = 0; i < joining->up_count; i++) {
         if (joining->up[i] == node_id) return;
     }

@@ -156,17 +156,35 @@ void wishes_withdraw(struct wishes *wishes, uint64_t sequence)
 
 /* ---- facts ---- */
 
-void wishes_on_leader(struct wishes *wishes, uint64_t now_ns, int32_t node_id, uint64_t term)
+static void ask_all(struct wishes *wishes, uint64_t now_ns)
 {
-    if (node_id == wishes->leader_id && term == wishes->term) return;
-    wishes->leader_id = node_id;
-    wishes->term = term;
-    if (node_id < 0) return;
     for (uint32_t i = 0; i < WISHES_OPEN_MAX; i++) {
         struct wish_slot *slot = &wishes->slots[i];
         if (slot->sequence != 0 && slot->verdict == WISH_OPEN) slot->due_ns = now_ns;
     }
     wishes->due_ns = now_ns;
+}
+
+void wishes_on_leader(struct wishes *wishes, uint64_t now_ns, int32_t node_id, uint64_t term)
+{
+    if (node_id == wishes->leader_id && term == wishes->term) return;
+    wishes->leader_id = node_id;
+    wishes->term = term;
+    if (node_id >= 0) ask_all(wishes, now_ns);
+}
+
+void wishes_on_link_up(struct wishes *wishes, uint64_t now_ns, int32_t node_id)
+{
+    if (node_id == wishes->leader_id && node_id != wishes->node_id) ask_all(wishes, now_ns);
+}
+
+void wishes_on_lost(struct wishes *wishes, uint64_t now_ns, uint64_t sequence)
+{
+    struct wish_slot *slot = find_open(wishes, sequence);
+
+    if (slot == NULL) return;
+    slot->due_ns = now_ns + WISH_LATER_NS;
+    wishes->due_ns = MIN(wishes->due_ns, slot->due_ns);
 }
 
 bool wishes_on_answer(struct wishes *wishes, uint64_t now_ns, const struct wish_answer *answer)

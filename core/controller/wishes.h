@@ -90,6 +90,12 @@ void wishes_withdraw(struct wishes *wishes, uint64_t sequence);
 /* Who leads, in which term; -1: nobody that we know. Another one than before is asked for all that is open. */
 void wishes_on_leader(struct wishes *wishes, uint64_t now_ns, int32_t node_id, uint64_t term);
 
+/* The way to this node begins anew: if it leads, what was on its way to it is asked again. */
+void wishes_on_link_up(struct wishes *wishes, uint64_t now_ns, int32_t node_id);
+
+/* This asking found no way. It comes again soon. */
+void wishes_on_lost(struct wishes *wishes, uint64_t now_ns, uint64_t sequence);
+
 /* What a leader says, or we ourselves if we lead. False: not to the last asking of an open wish of ours. */
 bool wishes_on_answer(struct wishes *wishes, uint64_t now_ns, const struct wish_answer *answer);
 

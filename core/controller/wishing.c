@@ -322,12 +322,25 @@ static bool next_log_frame(struct controller *controller, struct controller_fram
     return true;
 }
 
+void wishing_on_link_up(struct controller *controller, int32_t node_id)
+{
+    wishes_on_link_up(&controller->wishes, controller->mono_ns, node_id);
+}
+
+void controller_on_frame_lost(struct controller *controller)
+{
+    if (controller->sent_wish == 0) return;
+    wishes_on_lost(&controller->wishes, controller->mono_ns, controller->sent_wish);
+    controller->sent_wish = 0;
+}
+
 /* What others wait for comes first: votes, entries, signs of life. */
 bool controller_next_frame(struct controller *controller, struct controller_frame *frame)
 {
     struct outbox *outbox = &controller->outbox;
     struct wish wish;
 
+    controller->sent_wish = 0;
     wishing_follow_leader(controller);
     if (next_log_frame(controller, frame) || heartbeats_next_frame(controller, frame)) return true;
     if (joining_next_frame(controller, frame)) return true;
@@ -343,6 +356,7 @@ bool controller_next_frame(struct controller *controller, struct controller_fram
     if (leader == controller->config.node_id || !wishes_next(&controller->wishes, controller->mono_ns, &wish)) {
         return false;
     }
+    controller->sent_wish = wish.sequence;
     wish_write(&wish, controller->frame_head);
     put_frame(controller, leader, CONTROLLER_FRAME_WISH, WISH_HEAD_SIZE, wish.body, frame);
     return true;
