@@ -139,6 +139,40 @@ uint64_t controller_auto_create_topics(struct controller *controller, const stru
  * could not be wished for yet. */
 bool controller_producer_id(struct controller *controller, int64_t *producer_id, uint64_t *wish);
 
+/* ---- who is in sync, of partitions that this node leads ---- */
+
+/* Another ISR for a partition (AlterPartition, KIP-497). The members with the broker epochs that the leader knows of
+ * them: one that has started anew since then is not the replica that caught up (KIP-903). */
+struct isr_wish {
+    struct uuid topic_id;
+    int32_t index;
+    int32_t leader_epoch; /* that it is based on, as is the next */
+    int32_t partition_epoch;
+    bool recovering; /* the leader still recovers from an unclean election; then it is alone in the ISR */
+    uint8_t isr_count;
+    int32_t isr[REPLICAS_MAX];
+    int64_t broker_epochs[REPLICAS_MAX]; /* of these */
+};
+
+/* Wishes for it; many at once go together. One for a partition at a time. What became of it is a new configuration of
+ * the partition in the image, or one answer. False: no room; once controller_has_isr_room. */
+bool controller_wish_isr(struct controller *controller, const struct isr_wish *wish);
+bool controller_has_isr_room(const struct controller *controller);
+
+/* A wish of which nothing came, and nothing will: the partition is as it was, or is by now another one than was meant.
+ * NOT_CONTROLLER, REQUEST_TIMED_OUT: nobody judged it, ask again; INELIGIBLE_REPLICA: a member is fenced, about to go,
+ * or in another life; else as decide_isr says. */
+struct isr_answer {
+    struct uuid topic_id;
+    int32_t index;
+    int32_t leader_epoch; /* of the wish, as is the next */
+    int32_t partition_epoch;
+    enum error error;
+};
+
+/* The next one. False: none. After each controller_next_change that said nothing more. */
+bool controller_next_isr_answer(struct controller *controller, struct isr_answer *answer);
+
 /* ---- deciding, on the leader ---- */
 
 /* The next wish that is to be decided now, and was asked for by a client: its kind is an API key. It ends, in this
