@@ -620,6 +620,7 @@ static void on_disk(struct node *node, const struct event *event, struct effects
     case OP_LOGS: logs_on_disk(node->logs, event, effects); break;
     case OP_META_JOURNAL:
     case OP_META: controller_on_disk(node->controller, event, effects); break;
+    case OP_REPLICAS: CHECK(false); break; /* nobody replicates yet */
     }
 }
 
