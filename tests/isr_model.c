@@ -290,15 +290,15 @@ static void wish_isr(struct model *model, uint32_t node, uint32_t p, uint32_t me
 {
     const struct image_partition *partition = partition_of(model, node, p);
     struct replica *replica = &model->nodes[node].replicas[p];
-    struct isr_wish *wish = &model->wishes[draw(model, WISHES_MAX)]; /* another one may be lost */
+    struct model_wish *wish = &model->wishes[draw(model, WISHES_MAX)]; /* another one may be lost */
 
-    *wish = (struct isr_wish){ .node = (int32_t)node,
-                               .partition = p,
-                               .broker_epoch = broker_of(model, node, node)->epoch,
-                               .wish = { .topic_id = cluster_topic_id(),
-                                         .index = (int32_t)p,
-                                         .leader_epoch = partition->leader_epoch,
-                                         .partition_epoch = partition->partition_epoch } };
+    *wish = (struct model_wish){ .node = (int32_t)node,
+                                 .partition = p,
+                                 .broker_epoch = broker_of(model, node, node)->epoch,
+                                 .wish = { .topic_id = cluster_topic_id(),
+                                           .index = (int32_t)p,
+                                           .leader_epoch = partition->leader_epoch,
+                                           .partition_epoch = partition->partition_epoch } };
     for (uint32_t other = 0; other < NODES; other++) {
         if ((members >> other & 1) == 0) continue;
         const bool joins = !in_set(partition, partition->isr, other) && other != node;
@@ -342,7 +342,7 @@ static void change_isr(struct model *model, uint32_t node, uint32_t p)
 
 static void decide_wish(struct model *model)
 {
-    struct isr_wish *wish = &model->wishes[draw(model, WISHES_MAX)];
+    struct model_wish *wish = &model->wishes[draw(model, WISHES_MAX)];
     const struct image *image = model->views[CONTROLLER].image;
     uint8_t memory[ENTRY_SIZE_MAX];
     struct proposal records = proposal_in(memory, sizeof memory);

@@ -61,7 +61,7 @@ struct view {
 };
 
 /* An ISR change on its way to the controller. */
-struct isr_wish {
+struct model_wish {
     int32_t node; /* -1: nobody's */
     uint32_t partition;
     int64_t broker_epoch;
@@ -89,7 +89,7 @@ struct model {
         uint64_t digest; /* of an image that has applied it; 0: none has */
     } entries[ENTRIES_MAX];
     uint32_t entry_count;
-    struct isr_wish wishes[WISHES_MAX];
+    struct model_wish wishes[WISHES_MAX];
     struct committed committed[PARTITIONS];
     uint32_t next_record;
     bool unclean_allowed;
