@@ -64,6 +64,15 @@ struct node {
     struct uuid incarnation;
 };
 
+/* An ISR that was wished for, and of which nothing is known yet. */
+struct isr_ask {
+    int32_t node;
+    uint64_t life;
+    struct uuid topic_id;
+    int32_t index, leader_epoch, partition_epoch;
+    bool open;
+};
+
 struct world {
     struct prng prng;
     uint64_t now;
@@ -72,6 +81,8 @@ struct world {
     struct wire wires[NODES + 1][NODES + 1];
     struct ask asks[ASKS_MAX];
     uint32_t ask_count;
+    struct isr_ask isrs[ASKS_MAX];
+    uint32_t isr_count, isrs_granted, isrs_refused;
     struct image *judge;
     struct granted granted[ASKS_MAX * 2];
     uint32_t granted_count;
@@ -236,7 +247,9 @@ static void decide(struct controller *controller, const struct wish *wish)
 {
     char name[32];
     const struct bytes topic = topic_name(wish->version, name);
-    const struct create_topics_request_topic creation = { .name = topic, .num_partitions = 1, .replication_factor = 1 };
+    const struct create_topics_request_topic creation = { .name = topic,
+                                                          .num_partitions = 2,
+                                                          .replication_factor = -1 };
     const struct setting_wish setting = { BYTES_LITERAL("retention.ms"), SETTING_SET, wish->body };
     const uint32_t slot = image_topic_by_name(controller_image(controller), topic);
     struct controller_answer answer = { .error = ERROR_UNKNOWN_TOPIC_OR_PARTITION };
@@ -326,6 +339,97 @@ static void ask(struct world *world)
     }
 }
 
+/* ---- leaders of partitions ---- */
+
+static uint32_t partition_of(const struct image *image, const struct isr_ask *ask)
+{
+    const uint32_t topic = image_topic_by_id(image, &ask->topic_id);
+
+    return topic == SLOT_NONE ? SLOT_NONE : image_partition_slot(image, topic, ask->index);
+}
+
+static bool has_moved(const struct image *image, const struct isr_ask *ask)
+{
+    const uint32_t slot = partition_of(image, ask);
+
+    return slot == SLOT_NONE || image_partition(image, slot)->partition_epoch > ask->partition_epoch;
+}
+
+/* One member more or less, or a set that is nonsense, with what the leader knows of brokers. */
+static struct isr_wish isr_of(struct world *world, const struct image *image, uint32_t slot)
+{
+    const struct image_partition *partition = image_partition(image, slot);
+    struct isr_wish wish = { .topic_id = image_topic(image, partition->topic)->id,
+                             .index = partition->index,
+                             .leader_epoch = partition->leader_epoch,
+                             .partition_epoch = partition->partition_epoch };
+    replica_set isr = partition->isr ^ (replica_set)(1u << chance(world, partition->replica_count));
+
+    if (isr == 0) isr = partition->isr;
+    wish.isr_count = (uint8_t)image_partition_brokers(partition, isr, wish.isr);
+    for (uint32_t i = 0; i < wish.isr_count; i++) {
+        const uint32_t broker = image_broker_by_id(image, wish.isr[i]);
+        wish.broker_epochs[i] = broker == SLOT_NONE ? 0 : image_broker(image, broker)->epoch;
+    }
+    return wish;
+}
+
+static void ask_isr(struct world *world)
+{
+    const int32_t id = 1 + (int32_t)chance(world, NODES);
+    struct controller *controller = world->nodes[id].controller;
+    const struct image *image = controller_image(controller);
+
+    if (controller_state(controller) != CONTROLLER_OPEN || image_is_draining(image)) return;
+    for (uint32_t slot = image_next_partition(image, SLOT_NONE); slot != SLOT_NONE;
+         slot = image_next_partition(image, slot)) {
+        if (image_partition(image, slot)->leader != id || chance(world, 3) == 0) continue;
+        const struct isr_wish wish = isr_of(world, image, slot);
+        bool open = world->isr_count == ASKS_MAX;
+        for (uint32_t i = 0; i < world->isr_count; i++) {
+            const struct isr_ask *ask = &world->isrs[i];
+            open |= ask->open && ask->node == id && partition_of(image, ask) == slot;
+        }
+        if (open || !controller_wish_isr(controller, &wish)) continue;
+        world->isrs[world->isr_count++] = (struct isr_ask){ .node = id,
+                                                            .life = world->nodes[id].life,
+                                                            .topic_id = wish.topic_id,
+                                                            .index = wish.index,
+                                                            .leader_epoch = wish.leader_epoch,
+                                                            .partition_epoch = wish.partition_epoch,
+                                                            .open = true };
+    }
+}
+
+static void learn_isrs(struct world *world, int32_t id)
+{
+    const struct image *image = controller_image(world->nodes[id].controller);
+    struct isr_answer answer;
+
+    while (controller_next_isr_answer(world->nodes[id].controller, &answer)) {
+        bool found = false;
+        for (uint32_t i = 0; i < world->isr_count; i++) {
+            struct isr_ask *ask = &world->isrs[i];
+            if (!ask->open || ask->node != id || ask->index != answer.index) continue;
+            if (!uuid_equal(&ask->topic_id, &answer.topic_id)) continue;
+            EXPECT_EQ("of this wish", ask->partition_epoch, answer.partition_epoch);
+            EXPECT("nothing came of it", !has_moved(image, ask) && answer.error != ERROR_NONE);
+            ask->open = false;
+            world->isrs_refused++;
+            found = true;
+        }
+        EXPECT("it was wished for", found);
+    }
+    for (uint32_t i = 0; i < world->isr_count; i++) {
+        struct isr_ask *ask = &world->isrs[i];
+        if (!ask->open || ask->node != id) continue;
+        const bool forgotten = ask->life != world->nodes[id].life;
+        if (!forgotten && !has_moved(image, ask)) continue;
+        ask->open = false;
+        world->isrs_granted += !forgotten;
+    }
+}
+
 static void take_ids(struct world *world, int32_t id)
 {
     int64_t producer_id;
@@ -382,6 +486,7 @@ static void step(struct world *world, int32_t id, const struct frame *frame, int
     while ((done = controller_next_done(controller)) != 0) on_done(world, id, done);
     while (controller_next_wish(controller, &wish, &world->effects)) decide(controller, &wish);
     while ((done = controller_next_done(controller)) != 0) on_done(world, id, done);
+    learn_isrs(world, id);
     while (controller_next_frame(controller, &leaving)) send(world, id, &leaving);
     controller_commit(controller, &world->effects);
     if (chance(world, 16) == 0) controller_check(controller); /* all of it: too slow for every step */
@@ -419,8 +524,9 @@ static void happen(struct world *world)
         if (chance(world, 5) == 0) restart(world, id);
         break;
     default:
-        switch (chance(world, 6)) {
+        switch (chance(world, 7)) {
         case 0: ask(world); break;
+        case 6: ask_isr(world); break;
         case 1:
             for (uint64_t count = chance(world, 4); count > 0 && group.committed < group.last; count--)
                 commit_one(world);
@@ -460,6 +566,7 @@ static void judge_end(struct world *world, uint32_t *granted, uint32_t *refused)
         *granted += ask->verdict == WISH_GRANTED;
         *refused += ask->verdict == WISH_ANSWERED;
     }
+    for (uint32_t i = 0; i < world->isr_count; i++) EXPECT("of this, too", !world->isrs[i].open);
     for (int32_t id = 1; id <= NODES; id++) {
         EXPECT_EQ("all know the same", (int64_t)group.committed,
                   (int64_t)controller_applied_index(world->nodes[id].controller));
@@ -498,7 +605,7 @@ TEST(wishes_are_granted_once_whoever_leads)
 {
     const char *range = getenv("WISH_SEEDS");
     uint64_t first = 1, last = 20;
-    uint32_t granted = 0, refused = 0;
+    uint32_t granted = 0, refused = 0, isrs_granted = 0, isrs_refused = 0;
 
     if (range != NULL) sscanf(range, "%lu..%lu", &first, &last);
     for (uint64_t seed = first; seed <= last; seed++) {
@@ -507,7 +614,10 @@ TEST(wishes_are_granted_once_whoever_leads)
         for (int i = 0; i < 4000; i++) happen(world);
         heal(world);
         judge_end(world, &granted, &refused);
+        isrs_granted += world->isrs_granted;
+        isrs_refused += world->isrs_refused;
         world_free(world);
     }
     EXPECT("there was something to judge", granted > 20 * (last - first) && refused > 10 * (last - first));
+    EXPECT("and of ISRs", isrs_granted > 10 * (last - first) && isrs_refused > 2 * (last - first));
 }

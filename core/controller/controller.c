@@ -40,7 +40,7 @@ size_t controller_size(const struct controller_config *config)
            rounded(wish_queue_memory_size(wish_size_max)) + rounded(DRAFT_NAMES_MAX * sizeof(struct draft_name)) +
            rounded(placement_size(config->image.brokers_max)) +
            rounded(config->image.brokers_max * sizeof(struct session)) +
-           2 * rounded((config->members_max + 1) * sizeof(struct link_known));
+           2 * rounded((config->members_max + 1) * sizeof(struct link_known)) + rounded(sizeof(struct isr_wishes));
 }
 
 static void *take(uint8_t **memory, size_t size)
@@ -89,6 +89,8 @@ void controller_init(struct controller *controller, const struct controller_conf
     controller->joining.leader_id = -1;
     controller->links.known = take(&memory, (config->members_max + 1) * sizeof(struct link_known));
     controller->links.wanted = take(&memory, (config->members_max + 1) * sizeof(struct link_known));
+    controller->isr_wishes = take(&memory, sizeof(struct isr_wishes));
+    isr_wishes_init(controller->isr_wishes, controller->wish_size_max);
     membership_init(&controller->membership, config->voters_target);
     prng_init(&controller->topics, config->seed[0] ^ config->seed[1] << 1, PRNG_TOPICS);
     prng_init(&controller->cluster, config->seed[0] ^ config->seed[1] << 1, PRNG_CLUSTER);
@@ -341,6 +343,7 @@ void controller_check(const struct controller *controller)
 {
     drafts_check(controller);
     wishing_check(controller);
+    isr_wishes_check(controller->isr_wishes);
     CHECK(controller->ids.next <= controller->ids.end);
     metadata_log_check(controller->log);
     if (metadata_log_state(controller->log) != METADATA_LOG_OPEN) return;

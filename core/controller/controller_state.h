@@ -2,14 +2,14 @@
  *
  *   controller.c  from start to open; what is applied, and what that means here
  *   wishing.c     a wish's way: opened here, decided by whoever leads, applied everywhere; frames to and fro
- *   inner.c       what the node itself wishes for: its registration, producer ids, topics that are asked for
+ *   inner.c       what the node itself wishes for: its registration, producer ids, topics that are asked for, ISRs
  *   joining.c     how this node gets into a cluster, and finds out that it is out of one
  *   links.c       to which nodes there shall be a control link
  *   operations.c  what an operator orders of members
  *   heartbeats.c  who is alive: said by this node, heard by the leader, acted upon
  *   drafts.c      from a wish to records: what it touches, what it takes, how it is proposed
  *
- * wishes.c, wish_queue.c and decide_*.c know nothing of this struct. */
+ * wishes.c, isr_wishes.c, wish_queue.c and decide_*.c know nothing of this struct. */
 #ifndef CHRONIK_CONTROLLER_CONTROLLER_STATE_H
 #define CHRONIK_CONTROLLER_CONTROLLER_STATE_H
 
@@ -17,6 +17,7 @@
 #include "base/prng.h"
 #include "controller/controller.h"
 #include "controller/decide.h"
+#include "controller/isr_wishes.h"
 #include "controller/join.h"
 #include "controller/membership.h"
 #include "controller/metadata_log.h"
@@ -35,6 +36,8 @@ enum {
     MAIL_MAX = 64,              /* heartbeats and answers to them, likewise */
     ASKED_NODES_MAX = 16,       /* nodes that are linked, of which one is asked */
     FRAME_PARTS_MAX = 2,        /* of a frame that is not the metadata log's */
+    /* Decodes the largest inner wish: of ISRs, where a member takes 13 bytes there and 16 here. */
+    INNER_ARENA_SIZE = 2 * ISR_WISH_SIZE,
 };
 
 enum prng_stream { PRNG_TOPICS, PRNG_CLUSTER, PRNG_STREAM_COUNT };
@@ -179,6 +182,7 @@ struct controller {
     uint8_t frame_head[WISH_FRAME_HEAD_MAX]; /* of the frame that was handed out last */
     struct bytes frame_parts[FRAME_PARTS_MAX];
     struct producer_ids ids;
+    struct isr_wishes *isr_wishes;
     struct sessions sessions; /* of all brokers, while we lead */
     struct pulse pulse;
     struct membership membership;
@@ -196,7 +200,7 @@ struct controller {
     struct underway taken; /* the sum of those */
     struct placement placement;
     struct arena arena; /* for decoding one inner wish */
-    uint64_t arena_memory[RECORD_ARENA_SIZE / sizeof(uint64_t)];
+    uint64_t arena_memory[INNER_ARENA_SIZE / sizeof(uint64_t)];
 };
 
 struct uuid controller_random_id(struct prng *prng);
@@ -215,6 +219,10 @@ uint64_t draft_key(const struct controller *controller, enum subject subject, st
 
 /* Records were added to the draft directly, for what `key` says. */
 void draft_made(struct controller *controller, uint64_t key);
+
+/* The same for records that nothing waits for: each has a guard of its own, and may come to nothing alone. */
+bool draft_begin_guarded(struct controller *controller, struct controller_answer *answer);
+void draft_made_guarded(struct controller *controller);
 
 enum draft_verdict {
     DRAFT_PROPOSED,

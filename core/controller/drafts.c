@@ -95,15 +95,19 @@ void controller_begin(struct controller *controller)
     };
 }
 
-bool draft_begin_wish(struct controller *controller, uint64_t key, struct controller_answer *answer)
+bool draft_begin_guarded(struct controller *controller, struct controller_answer *answer)
 {
     answer->error = ERROR_NONE;
     answer->wait_index = 0;
     answer->message = text_in(answer->message_data, CONTROLLER_MESSAGE_SIZE_MAX);
-    if (controller->underway_count == UNDERWAY_MAX) {
-        answer->wait_index = controller_applied_index(controller) + 1;
-        return false;
-    }
+    if (controller->underway_count < UNDERWAY_MAX) return true;
+    answer->wait_index = controller_applied_index(controller) + 1;
+    return false;
+}
+
+bool draft_begin_wish(struct controller *controller, uint64_t key, struct controller_answer *answer)
+{
+    if (!draft_begin_guarded(controller, answer)) return false;
     if (touches_what_is_underway(controller, key, answer)) return false;
     if (controller->draft.names_used < DRAFT_NAMES_USED_MAX && !draft_names_again(controller, key)) return true;
     answer->error = ERROR_INVALID_REQUEST;
@@ -115,6 +119,11 @@ void draft_made(struct controller *controller, uint64_t key)
 {
     controller->mark_draft[key % MARKS_COUNT] = controller->draft.number;
     controller->draft.made = true;
+}
+
+void draft_made_guarded(struct controller *controller)
+{
+    controller->draft.made |= controller->draft.records.record_count > 0;
 }
 
 /* ---- decisions ---- */

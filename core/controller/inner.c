@@ -6,8 +6,8 @@
 #include "controller/controller_state.h"
 
 enum {
-    AUTO_CREATE_NAMES_SIZE_MAX = 32 << 10, /* in one wish */
-    ANSWER_SIZE_MAX = 64,                  /* of an inner wish */
+    AUTO_CREATE_NAMES_SIZE_MAX = 32 << 10,      /* in one wish */
+    ANSWER_SIZE_MAX = MAX(64, ISR_ANSWER_SIZE), /* of an inner wish */
 };
 
 /* What the leader makes of one. */
@@ -191,11 +191,70 @@ static enum inner_verdict decide_auto_create(struct controller *controller, stru
     return INNER_DECIDED;
 }
 
+/* ---- ISRs ---- */
+
+bool controller_wish_isr(struct controller *controller, const struct isr_wish *wish)
+{
+    return isr_wishes_add(controller->isr_wishes, wish);
+}
+
+bool controller_has_isr_room(const struct controller *controller)
+{
+    return isr_wishes_have_room(controller->isr_wishes);
+}
+
+bool controller_next_isr_answer(struct controller *controller, struct isr_answer *answer)
+{
+    return isr_wishes_next_answer(controller->isr_wishes, controller->image, answer);
+}
+
+static void keep_wishing_isrs(struct controller *controller)
+{
+    if (!controller->registered) return;
+    isr_wishes_ask(controller->isr_wishes, epoch_of(controller->image, controller->config.node_id),
+                   &controller->wishes);
+}
+
+/* What no longer finds room is to be asked again. */
+static enum error decide_one_isr(struct controller *controller, const struct wish *wish,
+                                 const struct wish_isr_record_partition *partition)
+{
+    struct proposal *records = &controller->draft.records;
+    const struct proposal before = *records;
+    const enum error error = decide_isr(controller->image, wish->broker_id, partition, records);
+
+    if (proposal_ok(records)) return error;
+    *records = before;
+    return ERROR_REQUEST_TIMED_OUT;
+}
+
+/* Each partition is judged alone, and each record guards itself: so many of these may be under way side by side. */
+static enum inner_verdict decide_isrs(struct controller *controller, struct inner *inner)
+{
+    int16_t errors[ISR_BATCH_MAX];
+    struct wish_isr_record record;
+
+    arena_reset(&controller->arena);
+    if (!wish_isr_record_read(&inner->body, 0, &controller->arena, &record)) return INNER_MALFORMED;
+    if (reader_left(&inner->body) > 0 || record.partitions_count > ISR_BATCH_MAX) return INNER_MALFORMED;
+    if (!draft_begin_guarded(controller, &inner->decided)) return INNER_WAITS;
+    const enum error stale = decide_origin(controller->image, inner->wish->broker_id, record.broker_epoch);
+    for (uint32_t i = 0; i < record.partitions_count; i++) {
+        const struct wish_isr_record_partition *partition = &record.partitions[i];
+        errors[i] = (int16_t)(stale != ERROR_NONE ? stale : decide_one_isr(controller, inner->wish, partition));
+    }
+    draft_made_guarded(controller);
+    wish_isr_answer_record_write(&inner->answer, 0,
+                                 &(struct wish_isr_answer_record){ errors, record.partitions_count });
+    return INNER_DECIDED;
+}
+
 /* ---- all of them ---- */
 
 void inner_wish(struct controller *controller)
 {
     keep_registering(controller);
+    keep_wishing_isrs(controller);
 }
 
 void inner_decide(struct controller *controller, const struct wish *wish, struct effects *effects)
@@ -207,6 +266,7 @@ void inner_decide(struct controller *controller, const struct wish *wish, struct
     switch (wish->kind) { /* of any node, perhaps a newer one: so there is a default */
     case WISH_REGISTER: verdict = decide_register(controller, &inner, effects); break;
     case WISH_PRODUCER_IDS: verdict = decide_ids(controller, &inner); break;
+    case WISH_ISR: verdict = decide_isrs(controller, &inner); break;
     case WISH_AUTO_CREATE: verdict = decide_auto_create(controller, &inner); break;
     default: controller_dismiss(controller, WISH_LATER); return;
     }
@@ -224,6 +284,7 @@ void inner_decide(struct controller *controller, const struct wish *wish, struct
 
 void inner_on_done(struct controller *controller, uint64_t sequence)
 {
+    isr_wishes_on_done(controller->isr_wishes, &controller->wishes, sequence);
     if (sequence == controller->ids.wish) on_producer_ids(controller);
     if (sequence == controller->registration_wish) {
         controller->registration_wish = 0;

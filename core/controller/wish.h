@@ -20,6 +20,7 @@ enum wish_kind {
     WISH_REGISTER = 128,
     WISH_PRODUCER_IDS = 129,
     WISH_AUTO_CREATE = 130,
+    WISH_ISR = 131,
 };
 
 struct wish {

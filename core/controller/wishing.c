@@ -188,6 +188,7 @@ bool controller_next_wish(struct controller *controller, struct wish *wish, stru
     inner_wish(controller);
     if (controller->led_term == 0) return false;
     queue_own(controller);
+    if (image_is_draining(controller->image)) return false; /* what follows from a record is not all there yet */
     while (controller->outbox.count - controller->outbox.sent < OUTBOX_MAX / 2) { /* else what was said must go first */
         if (controller->decided_size > DECIDE_STEP_SIZE) return false;            /* the rest in the next step */
         const uint32_t entry = next_queued(controller, wish);
@@ -368,6 +369,7 @@ uint64_t wishing_deadline_ns(const struct controller *controller)
     const bool registers = controller->loaded && !controller->registered && controller->registration_wish == 0;
     const uint64_t again_ns = registers ? controller->registration_ns : WISH_NEVER;
 
+    if (isr_wishes_are_due(controller->isr_wishes, &controller->wishes)) return controller->mono_ns;
     if (due || controller->outbox.sent < controller->outbox.count) return controller->mono_ns;
     return MAX(MIN(wishes_deadline_ns(&controller->wishes), again_ns), controller->mono_ns);
 }
