@@ -170,6 +170,39 @@ void controller_transfer(struct controller *controller, int32_t node_id, struct 
     fake_decide(controller, answer);
 }
 
+void controller_add_voter(struct controller *controller, int32_t node_id, const struct uuid *directory,
+                          struct controller_answer *answer)
+{
+    (void)node_id, (void)directory;
+    fake_decide(controller, answer);
+}
+
+void controller_remove_voter(struct controller *controller, int32_t node_id, const struct uuid *directory,
+                             struct controller_answer *answer)
+{
+    (void)node_id, (void)directory;
+    fake_decide(controller, answer);
+}
+
+void controller_unregister(struct controller *controller, int32_t node_id, struct controller_answer *answer)
+{
+    (void)node_id;
+    fake_decide(controller, answer);
+}
+
+bool controller_quorum_member(const struct controller *controller, uint32_t place, struct quorum_member *member)
+{
+    (void)controller;
+    *member = (struct quorum_member){ .member = 1, .voter = true };
+    return place == 0;
+}
+
+struct controller_view controller_view(const struct controller *controller)
+{
+    (void)controller;
+    return (struct controller_view){ .leads = true, .voters = 1, .members = 1 };
+}
+
 void controller_create_partitions(struct controller *controller, const struct create_partitions_request_topic *topic,
                                   bool judge_only, struct controller_answer *answer)
 {

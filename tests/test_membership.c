@@ -116,6 +116,46 @@ TEST(nobody_goes_who_is_needed)
     }
 }
 
+static const struct order_row {
+    const char *why;
+    const char *members;
+    uint64_t member;
+    enum voting given;
+    const char *give_changes;
+    enum voting taken;
+    const char *take_changes;
+} order_rows[] = {
+    { "alone", "V", 1, VOTING_SAME, "", VOTING_FIXED, "" },
+    { "of two, one votes, and decides", "VN", 2, VOTING_FIXED, "", VOTING_SAME, "" },
+    { "of two, the other one could", "VN", 1, VOTING_SAME, "", VOTING_BEGUN, "+2 -1" },
+    { "of three, dealing is about to give it one", "VNN", 2, VOTING_LATER, "", VOTING_SAME, "" },
+    { "of three, all are needed", "VVV", 3, VOTING_SAME, "", VOTING_FIXED, "" },
+    { "of four, they change places", "VVVN", 4, VOTING_BEGUN, "+4 -3", VOTING_SAME, "" },
+    { "of four, they change places", "VVVN", 2, VOTING_SAME, "", VOTING_BEGUN, "+4 -2" },
+    { "rather with one that is silent", "VvVN", 4, VOTING_BEGUN, "+4 -2", VOTING_SAME, "" },
+    { "who lacks too much gets none", "VVVn", 4, VOTING_BEHIND, "", VOTING_SAME, "" },
+    { "nor is it an heir", "VVVn", 2, VOTING_SAME, "", VOTING_FIXED, "" },
+    { "who just does not answer loses it to nobody", "VwV", 2, VOTING_SAME, "", VOTING_BEGUN, "-2" },
+    { "who is silent, too", "VvV", 2, VOTING_SAME, "", VOTING_BEGUN, "-2" },
+    { "but nobody is left to decide it", "Vvv", 2, VOTING_SAME, "", VOTING_UNSAFE, "-2" },
+    { "unless a learner is", "VvvN", 2, VOTING_SAME, "", VOTING_BEGUN, "+4 -2" },
+};
+
+TEST(votes_change_places_by_order)
+{
+    FOR_EACH(order_row, row, order_rows) {
+        struct member_view members[16];
+        struct raft_change changes[RAFT_CHANGES_MAX];
+        uint32_t change_count;
+        char text[100];
+        const uint32_t count = view_of_picture(row->members, members);
+        EXPECT_EQ(row->why, row->given, membership_give(members, count, 1, row->member, changes, &change_count));
+        EXPECT_TEXT(row->why, row->give_changes, text_of_changes(changes, change_count, text));
+        EXPECT_EQ(row->why, row->taken, membership_take(members, count, row->member, changes, &change_count));
+        EXPECT_TEXT(row->why, row->take_changes, text_of_changes(changes, change_count, text));
+    }
+}
+
 /* Whatever the picture: no more changes than Raft takes, never nobody left to vote, and it comes to an end. */
 TEST(dealing_comes_to_an_end)
 {
@@ -378,6 +418,45 @@ TEST(who_was_removed_while_away_finds_out)
     EXPECT("it has stopped, for good", !away->up && lab->stats.wipes == wipes + 1);
     lab_boot(lab, away);
     EXPECT("with another directory it may come again", becomes(lab, 3, 3));
+    expect_peace(lab);
+    lab_free(lab);
+}
+
+/* A learner and a voter change places when somebody orders it; and again, when the voter is to learn. */
+TEST(an_ordered_vote_stays)
+{
+    struct lab_config config = calm(4);
+    config.voters_target = 5;
+    struct lab *lab = lab_new(&config);
+
+    EXPECT("of four, three vote", becomes(lab, 4, 3));
+    lab_run(lab, lab->now_ns + MEMBERSHIP_ANSWERS_NS);
+    struct lab_node *leader = lab_leader(lab);
+    const struct raft_configuration *list = raft_configuration(leader->log->raft);
+    uint64_t learner = 0;
+    for (uint32_t i = 0; i < list->count; i++) {
+        if ((list->members[i].flags & RAFT_VOTER) == 0) learner = list->members[i].id;
+    }
+    EXPECT_EQ("begun", VOTING_BEGUN, membership_give_vote(&leader->membership, leader->log, learner, lab->now_ns));
+    lab_after(lab, leader);
+    EXPECT_EQ("one after the other", VOTING_LATER,
+              membership_take_vote(&leader->membership, leader->log, learner, lab->now_ns));
+    lab_run(lab, lab->now_ns + 3000 * LAB_MS);
+    EXPECT("still three", becomes(lab, 4, 3));
+    leader = lab_leader(lab);
+    EXPECT("and it is one of them", raft_configuration_is_voter(raft_configuration(leader->log->raft), learner));
+    EXPECT_EQ("back again", VOTING_BEGUN, membership_take_vote(&leader->membership, leader->log, learner, lab->now_ns));
+    lab_after(lab, leader);
+    lab_run(lab, lab->now_ns + 3000 * LAB_MS);
+    EXPECT("still three", becomes(lab, 4, 3));
+    leader = lab_leader(lab);
+    EXPECT("without it", !raft_configuration_is_voter(raft_configuration(leader->log->raft), learner));
+    const uint64_t own = metadata_log_member(leader->log);
+    EXPECT_EQ("who leads hands over first", VOTING_LATER,
+              membership_take_vote(&leader->membership, leader->log, own, lab->now_ns));
+    lab_after(lab, leader);
+    lab_run(lab, lab->now_ns + 1000 * LAB_MS);
+    EXPECT("another one leads", lab_leader(lab) != NULL && lab_leader(lab) != leader);
     expect_peace(lab);
     lab_free(lab);
 }

@@ -64,6 +64,41 @@ TEST(what_is_in_flight_is_bounded)
     free(raft);
 }
 
+/* Under load nobody ever has all that there is just now. What counts is how old the end is that it has. */
+TEST(a_follower_is_as_far_as_it_was_asked_to_be)
+{
+    struct raft *raft = leader();
+    struct raft_peer_view peer;
+
+    EXPECT("known", raft_peer(raft, 2, &peer));
+    EXPECT_EQ("nothing was heard", 0, peer.caught_up_ns);
+    const uint64_t began_ns = lab_now;
+    lab_wait(raft, 1);
+    lab_hold(raft, 2, 4);
+    raft_peer(raft, 2, &peer);
+    EXPECT_EQ("it has what there was when we began", began_ns, peer.caught_up_ns);
+    lab_wait(raft, 1);
+    const uint64_t whole_ns = lab_now;
+    lab_hold(raft, 2, 5);
+    raft_peer(raft, 2, &peer);
+    EXPECT_EQ("it has all that there is, now", whole_ns, peer.caught_up_ns);
+    lab_wait(raft, 1);
+    EXPECT_EQ("taken", RAFT_ACCEPTED, raft_propose(raft, lab_now, ones, 4, &lab_out));
+    lab_hold(raft, 2, 6);
+    raft_peer(raft, 2, &peer);
+    EXPECT_EQ("more than there was then, but not all", whole_ns, peer.caught_up_ns);
+    const uint64_t goal_ns = lab_now;
+    lab_wait(raft, 1);
+    lab_hold(raft, 2, 8);
+    raft_peer(raft, 2, &peer);
+    EXPECT_EQ("still less than what there was when it was heard last", whole_ns, peer.caught_up_ns);
+    EXPECT_EQ("taken", RAFT_ACCEPTED, raft_propose(raft, lab_now, ones, 1, &lab_out));
+    lab_hold(raft, 2, 9);
+    raft_peer(raft, 2, &peer);
+    EXPECT_EQ("as much as there was then", goal_ns, peer.caught_up_ns);
+    free(raft);
+}
+
 static const struct reject_row {
     const char *why;
     uint64_t index, hint_index, hint_term;

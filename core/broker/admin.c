@@ -65,6 +65,10 @@ bool admin_changes_metadata(int16_t api_key)
     case API_CREATE_PARTITIONS:
     case API_ALTER_CONFIGS:
     case API_INCREMENTAL_ALTER_CONFIGS:
+    case API_DESCRIBE_QUORUM: /* only who leads knows */
+    case API_ADD_RAFT_VOTER:
+    case API_REMOVE_RAFT_VOTER:
+    case API_UNREGISTER_BROKER:
     case API_OPERATE: return true;
     default: return false;
     }

@@ -19,6 +19,10 @@ enum call_verdict api_handle(struct call *call)
     case API_DESCRIBE_TOPIC_PARTITIONS: return describe_topic_partitions_handle(call);
 
     case API_OPERATE: return operate_handle(call);
+    case API_DESCRIBE_QUORUM: return describe_quorum_handle(call);
+    case API_ADD_RAFT_VOTER: return add_raft_voter_handle(call);
+    case API_REMOVE_RAFT_VOTER: return remove_raft_voter_handle(call);
+    case API_UNREGISTER_BROKER: return unregister_broker_handle(call);
 
     case API_CREATE_TOPICS: return create_topics_handle(call);
     case API_DELETE_TOPICS: return delete_topics_handle(call);
@@ -42,10 +46,6 @@ enum call_verdict api_handle(struct call *call)
     case API_LIST_GROUPS:
     case API_DELETE_GROUPS:
     case API_OFFSET_DELETE:
-    case API_DESCRIBE_QUORUM:
-    case API_ADD_RAFT_VOTER:
-    case API_REMOVE_RAFT_VOTER:
-    case API_UNREGISTER_BROKER:
     case API_ELECT_LEADERS:
     case API_ALTER_PARTITION_REASSIGNMENTS:
     case API_LIST_PARTITION_REASSIGNMENTS: break;

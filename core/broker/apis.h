@@ -4,6 +4,7 @@
 
 #include "broker/api.h"
 
+enum call_verdict add_raft_voter_handle(struct call *call);
 enum call_verdict alter_configs_handle(struct call *call);
 enum call_verdict api_versions_handle(struct call *call);
 enum call_verdict create_acls_handle(struct call *call);
@@ -16,6 +17,7 @@ enum call_verdict describe_acls_handle(struct call *call);
 enum call_verdict describe_cluster_handle(struct call *call);
 enum call_verdict describe_configs_handle(struct call *call);
 enum call_verdict describe_log_dirs_handle(struct call *call);
+enum call_verdict describe_quorum_handle(struct call *call);
 enum call_verdict describe_topic_partitions_handle(struct call *call);
 enum call_verdict fetch_handle(struct call *call);
 enum call_verdict find_coordinator_handle(struct call *call);
@@ -26,6 +28,8 @@ enum call_verdict metadata_handle(struct call *call);
 enum call_verdict offset_for_leader_epoch_handle(struct call *call);
 enum call_verdict operate_handle(struct call *call);
 enum call_verdict produce_handle(struct call *call);
+enum call_verdict remove_raft_voter_handle(struct call *call);
+enum call_verdict unregister_broker_handle(struct call *call);
 
 /* A version of ApiVersions that is not ours gets an answer in version 0, from which clients learn ours (KIP-511). */
 enum call_verdict api_versions_unserved(struct call *call);

@@ -239,6 +239,28 @@ void controller_remove_node(struct controller *controller, int32_t node_id, bool
                             struct controller_answer *answer);
 void controller_transfer(struct controller *controller, int32_t node_id, struct controller_answer *answer);
 
+/* AddRaftVoter, RemoveRaftVoter and UnregisterBroker (KIP-853, KIP-589), with their error codes. Who is unregistered is
+ * forgotten as a member as well, and must not be alive. */
+void controller_add_voter(struct controller *controller, int32_t node_id, const struct uuid *directory,
+                          struct controller_answer *answer);
+void controller_remove_voter(struct controller *controller, int32_t node_id, const struct uuid *directory,
+                             struct controller_answer *answer);
+void controller_unregister(struct controller *controller, int32_t node_id, struct controller_answer *answer);
+
+/* A member of the group that keeps the metadata log, as its leader sees it. */
+struct quorum_member {
+    uint64_t member;
+    bool voter;
+    bool known;            /* it has answered since this node leads; the next three say something */
+    uint64_t held_index;   /* it holds all up to here, durably */
+    uint64_t heard_ns;     /* when it answered last */
+    uint64_t caught_up_ns; /* it holds all that there was at this time; 0: not known */
+    struct bytes address;  /* "host:port" */
+};
+
+/* The member at this place of the list, while deciding. False: there are no more. */
+bool controller_quorum_member(const struct controller *controller, uint32_t place, struct quorum_member *member);
+
 /* ---- frames between nodes ---- */
 
 enum { /* on control connections; docs/peer.md */

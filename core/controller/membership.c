@@ -108,6 +108,53 @@ bool membership_is_safe(const struct member_view *members, uint32_t count, const
     return answering > voters / 2;
 }
 
+/* ---- votes, by order (pure) ---- */
+
+static const struct member_view *view_in(const struct member_view *members, uint32_t count, uint64_t member)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (members[i].id == member) return &members[i];
+    }
+    CHECK(false);
+    return members;
+}
+
+static enum voting swap(const struct member_view *members, uint32_t count, uint64_t gets, uint64_t loses,
+                        struct raft_change *changes, uint32_t *change_count)
+{
+    if (gets != 0) add(changes, change_count, RAFT_PROMOTE, gets);
+    if (loses != 0) add(changes, change_count, RAFT_DEMOTE, loses);
+    return membership_is_safe(members, count, changes, *change_count) ? VOTING_BEGUN : VOTING_UNSAFE;
+}
+
+enum voting membership_give(const struct member_view *members, uint32_t count, uint64_t self, uint64_t member,
+                            struct raft_change changes[RAFT_CHANGES_MAX], uint32_t *change_count)
+{
+    const struct member_view *view = view_in(members, count, member);
+    const struct member_view *spared = most_silent(members, count, self, member, NULL);
+
+    *change_count = 0;
+    if (view->voter) return VOTING_SAME;
+    if (!view->near) return VOTING_BEHIND;
+    if (spared == NULL) return count > 2 ? VOTING_LATER : VOTING_FIXED; /* of three, dealing will give it one */
+    return swap(members, count, member, spared->id, changes, change_count);
+}
+
+enum voting membership_take(const struct member_view *members, uint32_t count, uint64_t member,
+                            struct raft_change changes[RAFT_CHANGES_MAX], uint32_t *change_count)
+{
+    const struct member_view *view = view_in(members, count, member);
+    uint64_t heir = 0;
+
+    *change_count = 0;
+    if (!view->voter) return VOTING_SAME;
+    for (uint32_t i = 0; i < count && heir == 0; i++) {
+        if (!members[i].voter && members[i].near) heir = members[i].id;
+    }
+    if (heir == 0 && view->silence == SILENCE_ANSWERS) return VOTING_FIXED;
+    return swap(members, count, heir, member, changes, change_count);
+}
+
 /* ---- what is known ---- */
 
 static const struct raft_configuration *list_of(const struct metadata_log *log)
@@ -303,6 +350,41 @@ enum removal membership_remove(struct membership *membership, struct metadata_lo
     if (removal != REMOVAL_BEGUN) return removal;
     if (plan.hands_over) return metadata_log_transfer(log, 0) == RAFT_ACCEPTED ? REMOVAL_BEGUN : REMOVAL_LATER;
     return change(log, plan.changes, plan.count) ? REMOVAL_BEGUN : REMOVAL_LATER;
+}
+
+enum voting membership_give_vote(struct membership *membership, struct metadata_log *log, uint64_t member,
+                                 uint64_t now_ns)
+{
+    struct raft_change changes[RAFT_CHANGES_MAX];
+    struct member_view list[VIEWS_MAX];
+    uint32_t change_count;
+
+    CHECK(membership->led_term != 0);
+    if (!is_settled(log) || is_listening(membership, now_ns)) return VOTING_LATER;
+    const uint32_t count = views(membership, log, member, now_ns, list);
+    const enum voting voting = membership_give(list, count, membership->own_member, member, changes, &change_count);
+    if (voting == VOTING_BEGUN && !change(log, changes, change_count)) return VOTING_LATER;
+    return voting;
+}
+
+enum voting membership_take_vote(struct membership *membership, struct metadata_log *log, uint64_t member,
+                                 uint64_t now_ns)
+{
+    const uint64_t self = membership->own_member;
+    struct raft_change changes[RAFT_CHANGES_MAX];
+    struct member_view list[VIEWS_MAX];
+    uint32_t change_count;
+
+    CHECK(membership->led_term != 0);
+    if (!is_settled(log) || is_listening(membership, now_ns)) return VOTING_LATER;
+    const uint32_t count = views(membership, log, member, now_ns, list);
+    const enum voting voting = membership_take(list, count, member, changes, &change_count);
+    if (voting != VOTING_BEGUN) return voting;
+    if (member == self && others_may_lead(list, count, self)) {
+        metadata_log_transfer(log, 0);
+        return VOTING_LATER;
+    }
+    return change(log, changes, change_count) ? VOTING_BEGUN : VOTING_LATER;
 }
 
 bool membership_work(struct membership *membership, struct metadata_log *log, uint64_t now_ns)

@@ -54,6 +54,23 @@ uint32_t membership_deal(const struct member_view *members, uint32_t count, uint
 bool membership_is_safe(const struct member_view *members, uint32_t count, const struct raft_change *changes,
                         uint32_t change_count);
 
+enum voting {
+    VOTING_SAME,   /* it has a vote already; it has none anyway */
+    VOTING_BEGUN,  /* by these changes */
+    VOTING_LATER,  /* another change is under way, or another node has to lead first */
+    VOTING_BEHIND, /* it is not there, or lacks too much to vote */
+    VOTING_FIXED,  /* there are as many votes as the nodes allow, and nobody to take one from, or to give it to */
+    VOTING_UNSAFE, /* too few of those that would have to decide are there */
+};
+
+/* A member gets a vote, or loses it, by order. How many there are is not changed by that: one is given to a learner by
+ * taking it from the voter that can be spared most; one that is taken goes to a learner. Only who does not answer loses
+ * it without another one getting it; when it is back it may get it back. Pure. */
+enum voting membership_give(const struct member_view *members, uint32_t count, uint64_t self, uint64_t member,
+                            struct raft_change changes[RAFT_CHANGES_MAX], uint32_t *change_count);
+enum voting membership_take(const struct member_view *members, uint32_t count, uint64_t member,
+                            struct raft_change changes[RAFT_CHANGES_MAX], uint32_t *change_count);
+
 void membership_init(struct membership *membership, uint32_t voters_target);
 
 /* Who leads the log may have changed; `led_term` is 0 if it is not us. */
@@ -80,6 +97,12 @@ enum removal membership_remove(struct membership *membership, struct metadata_lo
 /* The same answer, and nothing is done; REMOVAL_BEGUN: nothing stands against it now. */
 enum removal membership_may_remove(const struct membership *membership, const struct metadata_log *log, int32_t node_id,
                                    uint64_t now_ns);
+
+/* The same for a member of the list in force. A leader that is to lose its vote hands over first. */
+enum voting membership_give_vote(struct membership *membership, struct metadata_log *log, uint64_t member,
+                                 uint64_t now_ns);
+enum voting membership_take_vote(struct membership *membership, struct metadata_log *log, uint64_t member,
+                                 uint64_t now_ns);
 
 /* Deals out votes anew, where that is due. True: it was time to look. */
 bool membership_work(struct membership *membership, struct metadata_log *log, uint64_t now_ns);

@@ -80,6 +80,15 @@ static inline int32_t member_node(uint64_t member)
     return (int32_t)(member >> MEMBER_SUFFIX_BITS);
 }
 
+/* What Kafka calls the directory id of a voter (KIP-853): as a member id, another one for each data directory. */
+static inline struct uuid member_directory(uint64_t member)
+{
+    struct uuid directory = { { 0 } };
+
+    store_u64(directory.bytes, member);
+    return directory;
+}
+
 /* As it stands in the directory: a node that was removed stays so, and joins again only with an empty directory. */
 enum standing {
     STANDING_WAITS = 1, /* no committed list had us */

@@ -160,6 +160,115 @@ void operations_work(struct controller *controller)
     }
 }
 
+/* ---- Kafka's own orders ---- */
+
+void controller_unregister(struct controller *controller, int32_t node_id, struct controller_answer *answer)
+{
+    if (!begin(controller, node_id, answer)) return;
+    const uint32_t slot = image_broker_by_id(controller->image, node_id);
+
+    if (slot == SLOT_NONE) {
+        refuse(answer, ERROR_BROKER_ID_NOT_REGISTERED, node_id, " is not registered.");
+    } else if (!image_broker(controller->image, slot)->fenced) {
+        refuse(answer, ERROR_INVALID_REQUEST, node_id,
+               " is alive. Stop it first; or let it leave with its data moved elsewhere: "
+               "chronik-server cluster remove-node.");
+    } else {
+        remove_at_once(controller, node_id, true, answer);
+    }
+}
+
+static void say_voting(enum voting voting, int32_t node_id, struct controller_answer *answer)
+{
+    switch (voting) {
+    case VOTING_SAME:
+    case VOTING_BEGUN: return;
+    case VOTING_LATER:
+        refuse(answer, ERROR_REQUEST_TIMED_OUT, node_id, ": the voters cannot be changed just now: ask again.");
+        return;
+    case VOTING_BEHIND:
+        refuse(answer, ERROR_REQUEST_TIMED_OUT, node_id, " is not there, or lacks too much of the log to vote yet.");
+        return;
+    case VOTING_FIXED:
+        refuse(answer, ERROR_POLICY_VIOLATION, node_id,
+               ": there is an odd number of voters, as many as the nodes allow, and nobody to change places with. "
+               "It leaves the cluster with: chronik-server cluster remove-node.");
+        return;
+    case VOTING_UNSAFE: refuse(answer, ERROR_INVALID_REQUEST, node_id, is_needed); return;
+    }
+}
+
+/* The member that is meant; 0: that node has not joined, or with another directory. */
+static uint64_t member_meant(const struct controller *controller, int32_t node_id, const struct uuid *directory)
+{
+    const uint64_t member = node_id < 0 ? 0 : membership_of_node(controller->log, node_id);
+    const struct uuid known = member_directory(member);
+
+    return member != 0 && uuid_equal(&known, directory) ? member : 0;
+}
+
+void controller_add_voter(struct controller *controller, int32_t node_id, const struct uuid *directory,
+                          struct controller_answer *answer)
+{
+    const struct raft_configuration *list = raft_configuration(metadata_log_raft(controller->log));
+    const uint64_t present = node_id < 0 ? 0 : membership_of_node(controller->log, node_id);
+    const uint64_t member = member_meant(controller, node_id, directory);
+
+    if (!begin(controller, node_id, answer)) return;
+    if (node_id < 1) {
+        refuse(answer, ERROR_INVALID_REQUEST, node_id, " is no node that there could be.");
+    } else if (present != 0 && raft_configuration_is_voter(list, present)) { /* whatever its directory: as in Kafka */
+        refuse(answer, ERROR_DUPLICATE_VOTER, node_id, " has a vote already.");
+    } else if (member == 0) {
+        refuse(answer, ERROR_REQUEST_TIMED_OUT, node_id,
+               " has not joined with that directory. It does when it is started with seed_nodes.");
+    } else {
+        say_voting(membership_give_vote(&controller->membership, controller->log, member, controller->mono_ns), node_id,
+                   answer);
+    }
+}
+
+void controller_remove_voter(struct controller *controller, int32_t node_id, const struct uuid *directory,
+                             struct controller_answer *answer)
+{
+    const struct raft_configuration *list = raft_configuration(metadata_log_raft(controller->log));
+    const uint64_t member = member_meant(controller, node_id, directory);
+
+    if (!begin(controller, node_id, answer)) return;
+    if (member == 0 || !raft_configuration_is_voter(list, member)) {
+        refuse(answer, ERROR_VOTER_NOT_FOUND, node_id, " has no vote, or not with that directory.");
+    } else if (list->count == 1) {
+        refuse(answer, ERROR_INVALID_REQUEST, node_id, is_last);
+    } else {
+        say_voting(membership_take_vote(&controller->membership, controller->log, member, controller->mono_ns), node_id,
+                   answer);
+    }
+}
+
+bool controller_quorum_member(const struct controller *controller, uint32_t place, struct quorum_member *member)
+{
+    const struct raft *raft = metadata_log_raft(controller->log);
+    const struct raft_configuration *list = raft_configuration(raft);
+    struct raft_peer_view peer;
+
+    if (place >= list->count) return false;
+    const struct raft_member *found = &list->members[place];
+    *member = (struct quorum_member){ .member = found->id,
+                                      .voter = (found->flags & RAFT_VOTER) != 0,
+                                      .address = raft_configuration_address(list, found) };
+    if (found->id == metadata_log_member(controller->log)) {
+        member->known = true;
+        member->held_index = raft_last_index(raft);
+        member->heard_ns = member->caught_up_ns = controller->mono_ns;
+    } else if (raft_peer(raft, found->id, &peer) && peer.heard_ns != 0) {
+        member->known = true;
+        member->held_index = peer.match_index;
+        member->heard_ns = peer.heard_ns;
+        member->caught_up_ns = peer.caught_up_ns;
+    }
+    return true;
+}
+
 /* ---- leading ---- */
 
 void controller_transfer(struct controller *controller, int32_t node_id, struct controller_answer *answer)

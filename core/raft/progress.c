@@ -52,6 +52,8 @@ static struct raft_peer fresh_peer(const struct raft *raft, uint64_t id)
         .probe_due = true,
         .next_index = raft->trail.last_index + 1,
         .heard_ns = raft->now_ns, /* the benefit of the doubt, for one election timeout */
+        .goal_index = raft->trail.last_index,
+        .goal_ns = raft->now_ns,
     };
 }
 
@@ -204,6 +206,15 @@ static enum raft_verdict on_rejected(struct raft *raft, struct raft_peer *peer,
     return RAFT_ACCEPTED;
 }
 
+/* Under load nobody ever holds all that we have now, so the question is how long ago what it holds was all (KIP-836). */
+static void follow_goal(const struct raft *raft, struct raft_peer *peer)
+{
+    if (peer->match_index < peer->goal_index) return;
+    peer->caught_up_ns = peer->match_index == raft->trail.last_index ? raft->now_ns : peer->goal_ns;
+    peer->goal_index = raft->trail.last_index;
+    peer->goal_ns = raft->now_ns;
+}
+
 static void on_accepted(struct raft *raft, struct raft_peer *peer, uint64_t index, struct raft_output *output)
 {
     if (index > peer->match_index) {
@@ -211,6 +222,7 @@ static void on_accepted(struct raft *raft, struct raft_peer *peer, uint64_t inde
         peer->next_index = MAX(peer->next_index, index + 1);
         raft->progress.recount = true;
     }
+    follow_goal(raft, peer);
     /* A heartbeat that fits any log says nothing about this one. */
     if (peer->state == RAFT_SENDING_SNAPSHOT && peer->match_index < peer->sending.index) return;
     raft_progress_stream(raft, peer, output);

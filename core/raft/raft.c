@@ -385,6 +385,7 @@ bool raft_peer(const struct raft *raft, uint64_t id, struct raft_peer_view *view
         .state = (enum raft_peer_state)peer->state,
         .match_index = peer->match_index,
         .heard_ns = peer->first_heard != 0 ? peer->heard_ns : 0,
+        .caught_up_ns = peer->caught_up_ns,
         .snapshot_offset = sending ? peer->sending.offset : 0,
         .snapshot_size = sending ? peer->sending.total_size : 0,
     };

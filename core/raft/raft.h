@@ -252,8 +252,9 @@ enum raft_peer_state { RAFT_PROBING, RAFT_STREAMING, RAFT_SENDING_SNAPSHOT };
 /* A leader's view of a peer. */
 struct raft_peer_view {
     enum raft_peer_state state;
-    uint64_t match_index;                    /* it holds all up to here, durably */
-    uint64_t heard_ns;                       /* when it last answered; 0: never in this term */
+    uint64_t match_index;  /* it holds all up to here, durably */
+    uint64_t heard_ns;     /* when it last answered; 0: never in this term */
+    uint64_t caught_up_ns; /* it holds all that was in our log at this time; 0: not known in this term */
     uint64_t snapshot_offset, snapshot_size; /* while one is sent */
 };
 

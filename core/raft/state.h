@@ -85,6 +85,8 @@ struct raft_peer {
     uint64_t flight_index; /* what was sent behind it since streaming began is in flight until it is acknowledged */
     uint64_t commit_told;
     uint64_t heard_ns, first_heard; /* first_heard: 1 once it answered in this term */
+    uint64_t caught_up_ns;          /* it holds all that was in our log at this time; 0: not known */
+    uint64_t goal_index, goal_ns;   /* where our log ended at that time: held, it has caught up with that */
     uint64_t beat_told, beat_heard;
     struct raft_sending sending;
 };

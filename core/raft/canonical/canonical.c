@@ -600,6 +600,7 @@ bool canonical_peer(const struct raft *raft, uint64_t id, struct raft_peer_view 
             .match_index = progress->match_index,
             .heard_ns = progress->recent_recv ? raft->now_ns : 0, /* in this or the last election timeout */
         };
+        if (progress->match_index == raft->trail.last_index) view->caught_up_ns = view->heard_ns;
         if (progress->state == LIBRAFT_SENDING) view->state = RAFT_SENDING_SNAPSHOT;
         for (uint32_t j = 0; j < SENDINGS_MAX; j++) {
             if (raft->sendings[j].to != id) continue;
