@@ -206,7 +206,7 @@ static enum raft_verdict on_rejected(struct raft *raft, struct raft_peer *peer,
     return RAFT_ACCEPTED;
 }
 
-/* Under load nobody ever holds all that we have now, so the question is how long ago what it holds was all (KIP-836). */
+/* Under load nobody ever has all that we have now: the question is how old the end is that it has (KIP-836). */
 static void follow_goal(const struct raft *raft, struct raft_peer *peer)
 {
     if (peer->match_index < peer->goal_index) return;

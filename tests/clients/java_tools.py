@@ -3,28 +3,15 @@
     java_tools.py HOST:PORT [CASE]"""
 import json
 import os
-import subprocess
 import sys
 import tempfile
 
-import packages
 from cases import require, run, same
+from java import tool
 
 BROKER = sys.argv[1] if len(sys.argv) > 1 else ""
 UNIQUE = os.getpid()
-SECONDS = 60
 CONNECT = ["--bootstrap-server", BROKER]
-
-
-def tool(name, *arguments, data="", code=0):
-    command = ["java", "-Xmx128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto", "-cp",
-               os.path.join(packages.java.get(), "lib", "*"), name, *arguments]
-    done = subprocess.run(command, input=data.encode(), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                          timeout=SECONDS, check=False)
-    said = done.stdout.decode()
-    require(done.returncode == code, f"{name} {' '.join(arguments)}: exit code {done.returncode}: "
-                                     f"{said[-500:]} {done.stderr.decode()[-500:]}")
-    return said
 
 
 def topic(name):
@@ -102,6 +89,8 @@ def verifiable():
 def cluster():
     require("ApiVersions(18)" in tool("kafka.admin.BrokerApiVersionsCommand", *CONNECT), "no API versions")
     require("Cluster ID: " in tool("org.apache.kafka.tools.ClusterTool", "cluster-id", *CONNECT), "no cluster id")
+    said = tool("org.apache.kafka.tools.MetadataQuorumCommand", *CONNECT, "describe", "--status")
+    require("LeaderId:" in said and "CurrentObservers:" in said, said)
 
 
 if __name__ == "__main__":

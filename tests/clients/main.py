@@ -18,6 +18,7 @@ import clusters
 import kcat
 import kills
 import packages
+import quorum
 import segments
 from packages import Absent
 from server import Failure, Server
@@ -173,6 +174,7 @@ def java_tools():
 SUITES = [  # those that take longest first
     Suite("clusters", clusters.run),
     Suite("kills", kills.run),
+    Suite("quorum", quorum.run),
     java_program("java", packages.java),
     Program("java_tools", java_tools),
     Suite("bad input", bad_input.run),
