@@ -19,6 +19,7 @@ enum note_level { NOTE_DEBUG, NOTE_INFO, NOTE_WARNING, NOTE_ERROR };
     NOTES_WAL(X)                                                                                                       \
     NOTES_PEER(X)                                                                                                      \
     NOTES_LOG(X)                                                                                                       \
+    NOTES_REPLICA(X)                                                                                                   \
     NOTES_META(X)                                                                                                      \
     NOTES_BROKER(X)
 
@@ -45,6 +46,11 @@ enum note_level { NOTE_DEBUG, NOTE_INFO, NOTE_WARNING, NOTE_ERROR };
     X(SEGMENT_DELETED, NOTE_INFO, "log %d drops its segment at offset %d, log start offset is %d")                     \
     X(LOG_DISK_FULL, NOTE_ERROR, "no space to write segments: produces are refused until there is")                    \
     X(LOG_DISK_RELIEVED, NOTE_INFO, "segments have space again")
+
+#define NOTES_REPLICA(X)                                                                                               \
+    X(REPLICA_OFFLINE, NOTE_ERROR,                                                                                     \
+      "log %d ends at offset %d, is committed up to %d, and does not fit to its leader, node %d: left as it is")       \
+    X(REPLICA_IMPOSSIBLE, NOTE_WARNING, "node %d says that it holds what it was never sent: up to offset %d of log %d")
 
 #define NOTES_META(X)                                                                                                  \
     X(BECAME_LEADER, NOTE_INFO, "metadata leader in term %d at index %d, voters: %d")                                  \

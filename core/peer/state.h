@@ -15,12 +15,12 @@
 #define CHRONIK_PEER_STATE_H
 
 #include "base/buddy.h"
+#include "base/chain.h"
 #include "base/check.h"
 #include "base/map.h"
 #include "base/pool.h"
 #include "base/prng.h"
 #include "base/timers.h"
-#include "peer/chain.h"
 #include "peer/peers.h"
 #include "peer/wire.h"
 

@@ -35,7 +35,8 @@ struct logs;
 
 enum {
     REPLICAS_OF_PARTITION_MAX = 16,
-    REPLICA_READS_MAX = 8, /* reads of segments that may be under way at the same time */
+    REPLICA_READS_MAX = 8,    /* reads of segments that may be under way at the same time */
+    REPLICA_WAITERS_MAX = 64, /* as many more waiters than its other readers need is what logs are to have room for */
 };
 
 struct replicas_config {
@@ -56,7 +57,7 @@ struct replicas_rooms {
 struct replicas;
 size_t replicas_size(const struct replicas_config *config);
 
-/* In zeroed memory, aligned to 64. */
+/* In zeroed memory, aligned to 64. Without peers (a node that is alone) `rooms.peers` is NULL. */
 void replicas_init(struct replicas *replicas, const struct replicas_config *config, const struct replicas_rooms *rooms);
 
 /* replica.lag.time.max.ms was changed. */
@@ -71,8 +72,8 @@ void replicas_set_throttle(struct replicas *replicas, uint64_t bytes_per_second)
  * and acknowledges. Whatever it knew before is older. */
 void replicas_open(struct replicas *replicas, int64_t broker_epoch);
 
-/* A partition that this node has a replica of. Said of each one that there is, and whenever one of these changes; the
- * log is open by then. */
+/* A partition that this node has a replica of. Said of each one that there is, as soon as its log is named (logs_open),
+ * so before logs_recover at the start; and whenever one of these changes. */
 struct replica_partition {
     struct uuid topic_id;
     int32_t index;
@@ -153,7 +154,7 @@ struct replica_wish {
 };
 bool replicas_next_wish(struct replicas *replicas, struct replica_wish *wish);
 
-/* It was refused, and will never be granted. */
+/* It was refused, and will never be granted; or it was never asked, for want of room. Asked again after a while. */
 void replicas_on_wish_refused(struct replicas *replicas, uint32_t log, int32_t leader_epoch, int32_t partition_epoch,
                               enum error error);
 
@@ -193,14 +194,16 @@ struct replicas_counters {
     uint64_t opened;           /* streams that found where both logs are the same */
     uint64_t reads, read_size; /* from segments, for followers that are behind */
     uint64_t truncations, resets;
-    uint64_t shrinks, expands; /* wished for */
-    uint64_t malformed;        /* frames that no writer of ours makes */
-    uint64_t impossible_acks;  /* of what was never sent */
-    uint64_t stale;            /* what belongs to another session or epoch */
-    uint64_t refused[16];      /* by us, by enum nack_reason */
-    uint64_t refusals[16];     /* of us, by enum nack_reason */
-    uint64_t offline;          /* partitions whose replica here has to be looked at */
-    uint64_t unreadable;       /* reads for followers that found no batch where one was written */
+    uint64_t shrinks, expands;   /* wished for */
+    uint64_t malformed;          /* frames that no writer of ours makes */
+    uint64_t impossible_acks;    /* of what was never sent */
+    uint64_t impossible_answers; /* to an OPEN, that lead nowhere */
+    uint64_t stale;              /* what belongs to another session or epoch */
+    uint64_t refused[16];        /* by us, by enum nack_reason */
+    uint64_t refusals[16];       /* of us, by enum nack_reason */
+    uint64_t offline;            /* partitions whose replica here has to be looked at */
+    uint64_t unreadable;         /* reads for followers that found no batch where one was written */
+    uint64_t no_room;            /* followers without a stream: streams_max or nodes_max */
 };
 const struct replicas_counters *replicas_counters(const struct replicas *replicas);
 

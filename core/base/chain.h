@@ -1,6 +1,6 @@
 /* chain.h -- numbered things that wait in a line, each at most once, and may step out of it from anywhere. */
-#ifndef CHRONIK_PEER_CHAIN_H
-#define CHRONIK_PEER_CHAIN_H
+#ifndef CHRONIK_BASE_CHAIN_H
+#define CHRONIK_BASE_CHAIN_H
 
 #include "base/check.h"
 
