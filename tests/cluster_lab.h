@@ -355,7 +355,9 @@ static void lab_deal(struct lab *lab, struct lab_node *node)
 
     if (lab->config.voters_target == 0 || metadata_log_state(node->log) != METADATA_LOG_OPEN) return;
     membership_follow(membership, node->log, metadata_log_generation(node->log), lab->now_ns);
-    if (!membership_work(membership, node->log, lab->now_ns)) return;
+    bool alone = true;
+    for (uint32_t i = 0; i < lab->config.nodes; i++) alone = alone && !lab->nodes[i].leaves;
+    if (!membership_work(membership, node->log, alone, lab->now_ns)) return;
     for (uint32_t i = 0; i < lab->config.nodes; i++) {
         if (!lab->nodes[i].leaves) continue;
         switch (membership_remove(membership, node->log, lab->nodes[i].id, lab->now_ns)) {

@@ -263,6 +263,23 @@ TEST(a_cluster_grows_and_shrinks)
     lab_free(lab);
 }
 
+/* The list of one is not committed yet when it is made: that it is settled has to be seen as well. */
+TEST(of_two_the_one_that_learns_leaves)
+{
+    struct lab_config config = calm(2);
+    config.voters_target = 5;
+    struct lab *lab = lab_new(&config);
+
+    EXPECT("two, of which one votes", becomes(lab, 2, 1));
+    lab->nodes[1].leaves = true;
+    EXPECT("one is alone", becomes(lab, 1, 1));
+    lab_run(lab, lab->now_ns + 3000 * LAB_MS);
+    EXPECT("and has seen that it is", !lab->nodes[1].leaves);
+    EXPECT("and looks no more", lab->nodes[0].membership.look_ns == UINT64_MAX);
+    expect_peace(lab);
+    lab_free(lab);
+}
+
 /* The sole voter is to go: the other one has to vote, lead and remove it, and nothing takes that back half way. */
 TEST(of_two_the_one_that_decides_leaves)
 {

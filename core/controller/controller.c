@@ -280,8 +280,8 @@ void controller_commit(struct controller *controller, struct effects *effects)
         wishing_follow_leader(controller);
         heartbeats_follow_leader(controller);
         heartbeats_work(controller, effects);
-        membership_follow(&controller->membership, controller->log, controller->led_term, controller->mono_ns);
-        const bool looked = membership_work(&controller->membership, controller->log, controller->mono_ns);
+        const bool alone = image_view(controller->image).broker_count <= 1;
+        const bool looked = membership_work(&controller->membership, controller->log, alone, controller->mono_ns);
         if (looked) operations_work(controller);
         joining_work(controller);
         wishing_look_at_window(controller);

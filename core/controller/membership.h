@@ -104,8 +104,9 @@ enum voting membership_give_vote(struct membership *membership, struct metadata_
 enum voting membership_take_vote(struct membership *membership, struct metadata_log *log, uint64_t member,
                                  uint64_t now_ns);
 
-/* Deals out votes anew, where that is due. True: it was time to look. */
-bool membership_work(struct membership *membership, struct metadata_log *log, uint64_t now_ns);
+/* Deals out votes anew, where that is due. True: it was time to look. `alone`: nobody else is known, not even one who
+ * is on no list any more and has yet to be forgotten. */
+bool membership_work(struct membership *membership, struct metadata_log *log, bool alone, uint64_t now_ns);
 
 /* The member that is this node in the list in force; 0: none is. */
 uint64_t membership_of_node(const struct metadata_log *log, int32_t node_id);

@@ -20,6 +20,8 @@ void wishing_follow_leader(struct controller *controller)
         wish_queue_clear(&controller->queue);
         controller->led_term = generation;
     }
+    /* In the same breath: a wish that comes in this very step may be to remove somebody. */
+    membership_follow(&controller->membership, controller->log, generation, controller->mono_ns);
     /* A leader that has not applied yet what was there before it cannot decide: nobody leads so far. */
     if (node_id == controller->config.node_id && generation == 0) node_id = -1;
     wishes_on_leader(&controller->wishes, controller->mono_ns, node_id, metadata_log_view(controller->log).term);
