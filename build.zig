@@ -97,7 +97,7 @@ pub fn build(b: *Build) void {
     p.command("seeds", "A long hunt: seeds -- --seeds 1..100000 --jobs 8", sim, hunt);
     const mutants = p.with(.{ .optimize = p.v.optimize, .mutants = true }).program("sim", "chronik-sim-mutants", .sim);
     p.commands("mutants", "The mutation bench: every known bug must be caught", mutants, &.{
-        &.{"--mutants"},
+        &.{ "--mutants", "--jobs", p.cpus() },
         &.{ "--raft", "ours", "--mutants" },
     });
     p.bench(b.step("bench", "Throughput, latency, memory; always ReleaseFast"), args);
@@ -664,7 +664,7 @@ const Suite = struct {
         s.run.addArg("20");
         s.job("sim: mutants", 300, .alone);
         s.run.addFileArg(mutants.?);
-        s.run.addArg("--mutants");
+        s.run.addArgs(&.{ "--mutants", "--jobs", s.p.cpus() });
         s.raft(bin, mutants.?, seeds);
     }
 

@@ -17,6 +17,7 @@ enum {
     COOKIE_VERSIONS,
     COOKIE_LATEST,
     COOKIE_CONFIGS = 100,
+    OPERATIONS = 10,
     CONFIG_VALUE_MIN = 1000000, /* of max.message.bytes: large enough for every batch of ours */
 };
 
@@ -233,12 +234,20 @@ static void ask_versions(struct run *run, struct session *session)
     session_end(session, &run->world, COOKIE_VERSIONS, true);
 }
 
+void administrator_init(struct client *client)
+{
+    client->administration.favourite = (uint32_t)prng_below(&client->prng, OPERATIONS);
+    client->administration.devotion = prng_chance(&client->prng, 1, 2) ? (uint32_t)prng_below(&client->prng, 100) : 0;
+}
+
 void administrator_work(struct run *run, struct client *client)
 {
     if (run->phase != PHASE_CHAOS || client_pending(client) > 0) return;
     struct session *session = client_any_session(run, client);
     if (session == NULL) return;
-    switch (prng_below(&client->prng, 10)) {
+    uint32_t what = (uint32_t)prng_below(&client->prng, OPERATIONS);
+    if (prng_chance(&client->prng, client->administration.devotion, 100)) what = client->administration.favourite;
+    switch (what) {
     case 0:
     case 1:
         if (client->administration.has_topic) delete_topic(run, client, session);

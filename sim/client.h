@@ -55,7 +55,8 @@ struct administration {
     struct uuid topic_id;
     int64_t wanted_start; /* of a DeleteRecords under way */
     uint32_t target;
-    uint32_t config; /* max.message.bytes of the topic of this number is its to change */
+    uint32_t config;              /* max.message.bytes of the topic of this number is its to change */
+    uint32_t favourite, devotion; /* what it does mostly; of 100 times, how often that whatever is drawn */
 };
 
 /* Something that an operator is to bring about (enum operation of broker/operate.h). */
@@ -139,6 +140,7 @@ void consumer_work(struct run *run, struct client *client);
 void consumer_on_response(struct run *run, struct client *client, struct response *response);
 void consumer_read_all(struct client *client);
 
+void administrator_init(struct client *client);
 void administrator_work(struct run *run, struct client *client);
 void administrator_on_response(struct run *run, struct client *client, struct response *response);
 void describe_config(struct run *run, struct client *client, uint32_t config);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 enum { SLOT_NONE = UINT32_MAX };
+static const uint64_t delay_ns_max = 4000ull * 1000 * 1000; /* of an order while a stall lasts */
 
 /* ---- beginning and end ---- */
 
@@ -124,10 +125,76 @@ static void slot_free(struct disk *disk, uint32_t slot)
     disk->order_free = slot;
 }
 
-/* Whether an order is of the sort that a fault is for. */
-static bool concerns(enum stalled which, bool urgent)
+static const char *last_part(const char *path)
 {
-    return which == STALLED_ALL || urgent == (which == STALLED_URGENT);
+    const char *slash = strrchr(path, '/');
+    return slash == NULL ? path : slash + 1;
+}
+
+/* What is common to the names of all files of one kind: "log" of a segment, "__jourjourna" of "__journal/journal-1". */
+static void kind_name(const char *path, char name[12])
+{
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyz_";
+    const char *plain = last_part(path), *dot = strrchr(plain, '.'), *above = plain;
+
+    if (dot != NULL && strlen(dot) < 12) {
+        snprintf(name, 12, "%s", dot + 1);
+        return;
+    }
+    while (above > path && (above == plain || above[-1] != '/')) above--;
+    snprintf(name, 12, "%.5s%.*s", above, MIN((int)strspn(plain, letters), 6), plain);
+}
+
+static bool is_for_directory(const struct effect *effect)
+{
+    if (effect->type != EFFECT_FILE) return false;
+    switch (effect->file.action) {
+    case FILE_MAKE_DIRECTORY:
+    case FILE_SYNC_DIRECTORY:
+    case FILE_LIST: return true;
+    default: return false;
+    }
+}
+
+/* Its number among the kinds that have been seen; the last one takes what is too many. */
+static uint32_t kind_of(struct disk *disk, const struct effect *effect)
+{
+    char name[12] = "/";
+
+    if (!is_for_directory(effect)) kind_name(text_of(effect), name);
+    for (uint32_t kind = 0; kind < disk->kind_count; kind++) {
+        if (strcmp(disk->kinds[kind], name) == 0) return kind;
+    }
+    if (disk->kind_count == KINDS_MAX) return KINDS_MAX - 1;
+    memcpy(disk->kinds[disk->kind_count], name, sizeof name);
+    return disk->kind_count++;
+}
+
+/* The so-manieth of the kinds in a set, which has one at least; those that are not there begin anew. */
+static uint32_t nth_kind(uint32_t nth, uint32_t kinds)
+{
+    uint32_t kind = 0;
+
+    for (nth %= (uint32_t)__builtin_popcount(kinds);; kind++) {
+        if ((kinds & 1U << kind) != 0 && nth-- == 0) return kind;
+    }
+}
+
+/* Whether an order is of the sort that a fault is for; kinds are counted among all, or among those that are synced. */
+static bool concerns(struct disk *disk, uint32_t sort, const struct effect *effect, bool among_synced)
+{
+    const uint32_t kind = kind_of(disk, effect);
+    const bool urgent =
+        (effect->type == EFFECT_WRITE && effect->write.urgent) || (effect->type == EFFECT_SYNC && effect->sync.urgent);
+    const bool syncs =
+        effect->type == EFFECT_SYNC || (effect->type == EFFECT_FILE && effect->file.action == FILE_SYNC_DIRECTORY);
+
+    if (syncs) disk->kinds_synced |= 1U << kind;
+    if (sort >= SORT_FIRST_KIND) {
+        const uint32_t all = (1U << disk->kind_count) - 1;
+        return kind == nth_kind(sort - SORT_FIRST_KIND, among_synced ? disk->kinds_synced : all);
+    }
+    return sort == SORT_ALL || urgent == (sort == SORT_URGENT);
 }
 
 static uint64_t draw_delay(struct disk *disk, const struct effect *effect)
@@ -140,9 +207,7 @@ static uint64_t draw_delay(struct disk *disk, const struct effect *effect)
     /* Mostly near the base, now and then a hundred times it. */
     uint64_t delay_ns = base / 2 + prng_below(&disk->prng, base) + 1;
     if (prng_chance(&disk->prng, 1, 64)) delay_ns += prng_below(&disk->prng, base * 100);
-    const bool urgent =
-        (effect->type == EFFECT_WRITE && effect->write.urgent) || (effect->type == EFFECT_SYNC && effect->sync.urgent);
-    return concerns(disk->stalled, urgent) ? delay_ns * disk->latency_factor : delay_ns;
+    return concerns(disk, disk->stalled, effect, false) ? MIN(delay_ns * disk->latency_factor, delay_ns_max) : delay_ns;
 }
 
 uint32_t disk_take(struct disk *disk, const struct effect *effect, uint64_t *delay_ns)
@@ -154,6 +219,7 @@ uint32_t disk_take(struct disk *disk, const struct effect *effect, uint64_t *del
     *order = (struct disk_order){ .used = true,
                                   .effect = *effect,
                                   .path = path_of(&disk->paths, text_of(effect)),
+                                  .given = disk->steps,
                                   .next = SLOT_NONE,
                                   .loan_crc = loan_crc(effect) };
     struct path *path = &disk->paths.list[order->path];
@@ -216,20 +282,21 @@ static enum disk_result carry_write(struct disk *disk, uint32_t path, const stru
     return DISK_DONE;
 }
 
-static bool sync_fails(struct disk *disk, bool urgent)
+static bool sync_fails(struct disk *disk, const struct effect *effect)
 {
     disk->figures.syncs++;
-    if (disk->sync_fails_in == 0 || !concerns(disk->failing, urgent) || --disk->sync_fails_in > 0) return false;
+    if (disk->sync_fails_in == 0 || !concerns(disk, disk->failing, effect, true)) return false;
+    if (--disk->sync_fails_in > 0) return false;
     disk->figures.failed_syncs++;
     return true;
 }
 
-static enum disk_result carry_sync(struct disk *disk, uint32_t path, bool urgent)
+static enum disk_result carry_sync(struct disk *disk, uint32_t path, const struct effect *effect)
 {
     const uint32_t inode = names_get(&disk->now, path);
 
     if (inode == INODE_NONE || inode == INODE_DIRECTORY) return DISK_NOT_FOUND;
-    if (sync_fails(disk, urgent)) {
+    if (sync_fails(disk, effect)) {
         content_fail_sync(&disk->inodes[inode]);
         return DISK_FAILED;
     }
@@ -272,12 +339,6 @@ static enum disk_result make_directory(struct disk *disk, uint32_t path)
     names_set(&disk->now, path, INODE_DIRECTORY);
     change_add(disk, CHANGE_CREATE, INODE_DIRECTORY, path, PATH_NONE);
     return DISK_DONE;
-}
-
-static const char *last_part(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    return slash == NULL ? path : slash + 1;
 }
 
 static enum disk_result list(const struct disk *disk, uint32_t path, const struct effect_file *file,
@@ -336,9 +397,10 @@ static enum disk_result rename_path(struct disk *disk, uint32_t path, uint32_t t
     return DISK_DONE;
 }
 
-static enum disk_result carry_file(struct disk *disk, uint32_t path, const struct effect_file *file,
+static enum disk_result carry_file(struct disk *disk, uint32_t path, const struct effect *effect,
                                    struct event_disk *answer)
 {
+    const struct effect_file *file = &effect->file;
     const uint32_t inode = names_get(&disk->now, path);
 
     disk->figures.file_orders++;
@@ -350,7 +412,7 @@ static enum disk_result carry_file(struct disk *disk, uint32_t path, const struc
     case FILE_SYNC_DIRECTORY:
         if (inode != INODE_DIRECTORY) return DISK_NOT_FOUND;
         /* Its names stay what they are, durable or not: a file system that loses one of them stops altogether. */
-        if (sync_fails(disk, false)) return DISK_FAILED;
+        if (sync_fails(disk, effect)) return DISK_FAILED;
         settle_directory(disk, path, UINT32_MAX);
         return DISK_DONE;
     case FILE_TRUNCATE:
@@ -377,7 +439,7 @@ static void carry(struct disk *disk, const struct disk_order *order, struct even
     case EFFECT_SYNC:
         answer->type = EVENT_SYNCED;
         answer->disk.op = effect->sync.op;
-        answer->disk.result = carry_sync(disk, order->path, effect->sync.urgent);
+        answer->disk.result = carry_sync(disk, order->path, effect);
         break;
     case EFFECT_READ:
         answer->type = EVENT_READ_DONE;
@@ -387,10 +449,18 @@ static void carry(struct disk *disk, const struct disk_order *order, struct even
     case EFFECT_FILE:
         answer->type = EVENT_FILE_DONE;
         answer->disk.op = effect->file.op;
-        answer->disk.result = carry_file(disk, order->path, &effect->file, &answer->disk);
+        answer->disk.result = carry_file(disk, order->path, effect, &answer->disk);
         break;
     default: CHECK(false);
     }
+}
+
+bool disk_is_late(const struct disk *disk, uint64_t steps)
+{
+    for (uint32_t slot = 0; slot < disk->order_high; slot++) {
+        if (disk->orders[slot].used && disk->steps - disk->orders[slot].given >= steps) return true;
+    }
+    return false;
 }
 
 void disk_carry_out(struct disk *disk, uint32_t slot, struct event *answer)

@@ -28,12 +28,15 @@ struct disk_order {
     bool used;
     struct effect effect;
     uint32_t path;
+    uint64_t given;          /* the host's count of steps when it was given: how long it is under way */
     uint32_t next, previous; /* of the same path, in the order in which they were given; or of the free slots */
     uint32_t loan_crc;
 };
 
-/* What a stall slows down: a disk that serves one sort of order first starves the others. */
-enum stalled { STALLED_ALL, STALLED_URGENT, STALLED_OTHERS, STALLED_COUNT };
+/* Which orders a fault is for: a disk that serves one sort first starves the others. From SORT_FIRST_KIND on: those for
+ * one kind of file, by the extension or the first letters of its name (all directories are one), in the order in which
+ * kinds appeared. */
+enum { SORT_ALL, SORT_URGENT, SORT_OTHERS, SORT_FIRST_KIND, SORT_COUNT = 16, KINDS_MAX = SORT_COUNT - SORT_FIRST_KIND };
 
 struct disk_figures {
     uint64_t writes, syncs, reads, file_orders, bytes_written, names_lost, failed_syncs, refused_full, flips;
@@ -51,13 +54,17 @@ struct disk {
     struct disk_order *orders;
     uint32_t order_high; /* slots ever used */
     uint32_t order_free;
+    uint64_t steps; /* the host's */
+    char kinds[KINDS_MAX][12];
+    uint32_t kind_count;
+    uint32_t kinds_synced; /* as bits: those that syncs were ordered for */
 
     /* faults that are on */
     uint32_t latency_factor; /* 1: none */
-    enum stalled stalled;
+    uint32_t stalled;        /* the sort that it is for */
     bool full;
     uint32_t sync_fails_in; /* the so-manieth sync from now fails, of a file or a directory; 0: none does */
-    enum stalled failing;   /* which syncs are counted for it */
+    uint32_t failing;       /* the sort that is counted for it */
     bool reads_fail;
     uint64_t sync_latency_ns, write_latency_ns, read_latency_ns;
 
@@ -69,6 +76,9 @@ void disk_free(struct disk *disk);
 
 /* Takes an order; says in which slot and how long it will take. */
 uint32_t disk_take(struct disk *disk, const struct effect *effect, uint64_t *delay_ns);
+
+/* Is there an order that has been under way for so many of the host's steps? All else went on meanwhile. */
+bool disk_is_late(const struct disk *disk, uint64_t steps);
 
 /* Of all orders for the path of `slot`, the one that was given first: it is carried out in the slot's stead, so that
  * a path keeps its order whatever the delays were. The answer is for the core. */

@@ -57,6 +57,26 @@ static int32_t draw_channels(struct prng *prng)
     return some[prng_below(prng, COUNT_OF(some))];
 }
 
+/* Any sort of orders; mostly those for one kind of file. */
+static int32_t draw_sort(struct prng *prng)
+{
+    const bool kind = prng_chance(prng, 2, 3);
+    return kind ? SORT_FIRST_KIND + (int32_t)prng_below(prng, KINDS_MAX) : (int32_t)prng_below(prng, SORT_FIRST_KIND);
+}
+
+/* Where only some orders are slow, they stand still for so long that all else has time to go far. */
+static void draw_stall(struct fault *fault, struct prng *prng)
+{
+    const uint64_t stretch = 1 + prng_below(prng, 5);
+    const bool stands = prng_chance(prng, 1, 2);
+
+    fault->values[0] = 2 + (int32_t)prng_below(prng, 200);
+    fault->values[1] = prng_chance(prng, 1, 4) ? SORT_URGENT : draw_sort(prng);
+    if (fault->values[1] < SORT_FIRST_KIND && !(fault->values[1] == SORT_URGENT && stands)) return;
+    fault->values[0] = 4000;
+    fault->duration_us *= stretch;
+}
+
 static void draw_values(struct fault *fault, struct prng *prng)
 {
     int32_t *values = fault->values;
@@ -67,14 +87,11 @@ static void draw_values(struct fault *fault, struct prng *prng)
         if (values[0] >= LOSS_COUNT) values[0] = LOSS_MIXED;
         values[1] = prng_chance(prng, 1, 4);
         break;
-    case FAULT_STALL:
-        values[0] = 2 + (int32_t)prng_below(prng, 200);
-        values[1] = (int32_t)prng_below(prng, STALLED_COUNT);
-        break;
+    case FAULT_STALL: draw_stall(fault, prng); break;
     case FAULT_STOP: values[0] = (int32_t)prng_below(prng, 2); break;
     case FAULT_SYNC_FAILS:
-        values[0] = 1 + (int32_t)prng_below(prng, prng_chance(prng, 1, 2) ? 3 : 20);
-        values[1] = (int32_t)prng_below(prng, STALLED_COUNT);
+        values[0] = 1 + (int32_t)prng_below(prng, prng_chance(prng, 3, 4) ? 3 : 20);
+        values[1] = draw_sort(prng);
         break;
     case FAULT_RESET:
     case FAULT_MUTE:

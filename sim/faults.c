@@ -80,6 +80,7 @@ static bool moment_is_here(const struct run *run, const struct fault *fault)
     const struct machine *machine = run->world.machines[number];
     const struct raft *raft = node_raft(machine->node);
     switch (fault->aim) {
+    case AIM_LATE: return disk_is_late(&machine->disk, LATE_STEPS);
     case AIM_RECOVERY: return machine->state == PROCESS_UP && machine->steps - machine->steps_at_start < 40;
     case AIM_ELECTION:
         return raft_role(raft) == RAFT_CANDIDATE || run->world.now_ns - run->group.leader_since_ns < NEW_LEADER_NS;
@@ -215,14 +216,14 @@ static bool hit_disk(struct run *run, const struct fault *fault, uint32_t number
     switch (fault->kind) {
     case FAULT_STALL:
         disk->latency_factor = (uint32_t)MAX(fault->values[0], 1);
-        disk->stalled = (enum stalled)((uint32_t)fault->values[1] % STALLED_COUNT);
+        disk->stalled = (uint32_t)fault->values[1] % SORT_COUNT;
         break;
     case FAULT_FULL: disk->full = run->disk_was_full = true; break;
     case FAULT_READ_FAILS: disk->reads_fail = run->disk_failed = true; break;
     case FAULT_SYNC_FAILS:
         *ends = false;
         disk->sync_fails_in = (uint32_t)MAX(fault->values[0], 1);
-        disk->failing = (enum stalled)((uint32_t)fault->values[1] % STALLED_COUNT);
+        disk->failing = (uint32_t)fault->values[1] % SORT_COUNT;
         run->disk_failed = true;
         break;
     case FAULT_FLIP:

@@ -125,7 +125,10 @@ static void see_entry(struct group *group, struct judge *judge, const struct gro
 
 static void see_log(struct group *group, struct judge *judge, struct member_seen *seen, const struct group_look *look)
 {
-    const uint64_t first = raft_first_index(look->raft), last = raft_last_index(look->raft);
+    const uint64_t first = raft_first_index(look->raft);
+    /* What its disk has not got may be gone with the next crash, and a founder then founds anew. Whoever was sent it,
+     * has it on his own disk, and is looked at too. */
+    const uint64_t last = MIN(raft_last_index(look->raft), raft_stored_index(look->raft));
 
     if (seen->scanned_index > last ||
         (seen->scanned_index >= first && raft_term_at(look->raft, seen->scanned_index) != seen->scanned_term)) {
@@ -320,6 +323,8 @@ static void see_restart(struct judge *judge, const struct member_seen *seen, con
     const uint64_t stored_index = raft_stored_index(look->raft);
 
     if (stored_index >= seen->durable_index) return;
+    /* A snapshot of what others have committed takes the place of a log that does not agree with it. */
+    if (stored_index + 1 == raft_first_index(look->raft) && stored_index > seen->commit_index) return;
     judge_violated(judge, RULE_O12, "node %u had the metadata log up to %llu on disk, and comes back with %llu",
                    look->number + 1, llu(seen->durable_index), llu(stored_index));
 }

@@ -32,7 +32,6 @@ static void draw_config(struct config *config, struct prng *prng)
     config->auto_create_topics = true;
     config->retention_check_interval_ms = (int64_t)between(prng, 200, 3000);
     config->link_idle_ms = 600000;
-    config->log_index_interval_size = (int32_t)between(prng, 64, 4096);
     if (prng_chance(prng, 1, 4)) config->log_roll_ms = (int64_t)between(prng, 100, 5000);
 }
 
@@ -73,7 +72,7 @@ static const struct usual {
     bool needs_others; /* it means nothing to a machine that is alone */
 } usual[FAULT_COUNT] = {
     [FAULT_POWER_LOSS] = { 300, 75, false }, [FAULT_KILL] = { 200, 75, false }, [FAULT_STOP] = { 120, 30, false },
-    [FAULT_STALL] = { 120, 30, false },      [FAULT_FULL] = { 40, 30, false },  [FAULT_SYNC_FAILS] = { 60, 30, false },
+    [FAULT_STALL] = { 160, 45, false },      [FAULT_FULL] = { 40, 30, false },  [FAULT_SYNC_FAILS] = { 90, 40, false },
     [FAULT_READ_FAILS] = { 20, 30, false },  [FAULT_FLIP] = { 20, 4, false },   [FAULT_RESET] = { 200, 30, false },
     [FAULT_CLOG] = { 60, 30, false },        [FAULT_MUTE] = { 30, 20, false },  [FAULT_PARTITION] = { 60, 50, true },
     [FAULT_SWIZZLE] = { 20, 25, true },      [FAULT_SLOW] = { 30, 25, true },   [FAULT_REFUSE] = { 40, 20, false },
@@ -117,7 +116,8 @@ static void draw_times(struct knobs *knobs, struct prng *prng)
     knobs->impatience = prng_chance(prng, 1, 2) ? (uint32_t)between(prng, 1, 40) : 0;
     knobs->patience_ns = between(prng, 400, prng_chance(prng, 1, 2) ? 3000 : 20000) * 1000 * 1000;
     knobs->producer_pause_ns = prng_chance(prng, 1, 3) ? between(prng, 10, 1000) * 1000 : 20 * 1000 * 1000;
-    knobs->administration_ns = between(prng, 2, 60) * 1000 * 1000;
+    knobs->administration_ns =
+        prng_chance(prng, 1, 3) ? between(prng, 100, 2000) * 1000 : between(prng, 2, 60) * 1000 * 1000;
     knobs->checks = prng_chance(prng, 1, 8) ? 1 : (uint32_t)between(prng, 20, 100);
     knobs->shadows = (uint32_t)between(prng, 0, 12);
     knobs->clock_drift = prng_chance(prng, 1, 3) ? (uint32_t)between(prng, 1, 50) : 0;
@@ -126,6 +126,22 @@ static void draw_times(struct knobs *knobs, struct prng *prng)
     knobs->bytes_per_ms = prng_chance(prng, 1, 3) ? between(prng, 2000, 200000) : 0;
     knobs->window_size = 1024u << prng_below(prng, 9);
     knobs->rolling = prng_chance(prng, 1, 2);
+}
+
+/* Segments a few batches long, and never shorter than one. */
+static void draw_segments(const struct knobs *knobs, struct config *config, struct prng *prng)
+{
+    const uint64_t batch_size = knobs->batch_records_max * (knobs->value_size_max + 64);
+    config->log_segment_size = (int32_t)(batch_size + between(prng, 1, 6) * (batch_size / 2 + 512));
+    config->log_index_interval_size = (int32_t)between(prng, 64, 4096);
+}
+
+void knobs_redraw(const struct knobs *knobs, struct config *config, uint64_t start)
+{
+    struct prng prng;
+
+    prng_init(&prng, knobs->seed ^ (uint64_t)config->node_id << 32, (uint64_t)STREAM_KNOBS << 32 | start);
+    if (knobs->settings_change && prng_chance(&prng, 1, 2)) draw_segments(knobs, config, &prng);
 }
 
 void knobs_draw(struct knobs *knobs, struct config *config, uint64_t seed, const struct wishes *wishes)
@@ -141,13 +157,15 @@ void knobs_draw(struct knobs *knobs, struct config *config, uint64_t seed, const
         .producers = (uint32_t)between(&prng, 1, 4),
         .idempotent_producers = (uint32_t)between(&prng, 1, 4),
         .consumers = (uint32_t)between(&prng, 1, 3),
-        .administrators = (uint32_t)between(&prng, 0, 3),
+        .administrators = (uint32_t)between(&prng, 0, 4),
         .topics = (uint32_t)between(&prng, 1, 3),
         .partitions = (uint32_t)between(&prng, 1, 4),
         .records = (uint32_t)between(&prng, 100, 1500),
         .batch_records_max = (uint32_t)between(&prng, 1, 30),
         .value_size_max = (uint32_t)between(&prng, 1, 900),
         .retention = prng_chance(&prng, 1, 4),
+        .settings_change = prng_chance(&prng, 1, 2),
+        .seed = seed,
         .images = 1,
     };
     draw_times(knobs, &prng);
@@ -164,9 +182,7 @@ void knobs_draw(struct knobs *knobs, struct config *config, uint64_t seed, const
         knobs->batch_records_max = (uint32_t)between(&prng, 1, 14);
     }
     config->num_partitions = (int32_t)knobs->partitions;
-    /* Segments a few batches long, and never shorter than one. */
-    const uint64_t batch_size = knobs->batch_records_max * (knobs->value_size_max + 64);
-    config->log_segment_size = (int32_t)(batch_size + between(&prng, 1, 6) * (batch_size / 2 + 512));
+    draw_segments(knobs, config, &prng);
     if (knobs->retention) {
         config->log_retention_ms = (int64_t)between(&prng, 200, 20000);
         config->log_retention_size = (int64_t)between(&prng, 4, 200) * 1024;

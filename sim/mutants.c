@@ -5,12 +5,12 @@
 #include <stddef.h>
 #include <string.h>
 
-/* X(name, bug, fate). Those of the Raft engine are in raft_mutants.c. */
+/* X(name, bug, fate). A control says why it is one. Those of the Raft engine are in raft_mutants.c. */
 /* clang-format off */
 #define EACH_MUTANT(X) \
     X(broker_ack_before_durable, "acks=1 and acks=all are answered before the record is durable", DIES) \
     X(broker_answered_still_waits, "an answered request stays in the waiting room", DIES) \
-    X(broker_appends_again, "a request that waited for memory appends its first partitions again", OPEN) \
+    X(broker_appends_again, "a request that waited for memory appends its first partitions again", DIES) \
     X(broker_awaits_first_offset, "a batch is acknowledged when its first record is durable", DIES) \
     X(broker_duplicate_is_not_awaited, "a duplicate is acknowledged at once, durable or not", DIES) \
     X(broker_fetch_above_high_watermark, "consumers are given what is not committed", DIES) \
@@ -41,8 +41,9 @@
     X(journal_trusts_frames, "a frame's checksum is not looked at on opening (KAFKA-14104)", DIES) \
     X(journal_trusts_page_cache, "what is read on opening is taken for durable", DIES) \
     X(leader_answers_end_for_unknown_epoch, "an epoch that a leader lacks is taken for a match (KIP-279)", OPEN) \
-    X(meta_releases_early, "the metadata journal is released before the snapshot is durable", OPEN) \
-    X(meta_same_epoch_after_restart, "a broker that restarts leads on in the same epoch", LIVES) \
+    X(meta_releases_early, "the metadata journal is released before the snapshot is durable", DIES) \
+    X(meta_same_epoch_after_restart, "a broker that restarts leads on in the same epoch -- control: it is the only " \
+      "replica, so nobody led meanwhile, and both lives tell one story", LIVES) \
     X(meta_snapshot_name_not_synced, "a snapshot's name is not synced", DIES) \
     X(meta_snapshot_not_synced, "a snapshot is renamed without a sync", DIES) \
     X(new_session_keeps_old_ack, "what a replica held before its stream began anew still counts", OPEN) \
@@ -52,7 +53,8 @@
     X(peer_silence_is_nothing, "a link on which nothing comes any more stays for ever", OPEN) \
     X(producer_recorded_before_append, "producer state changes before the append succeeded (KAFKA-6683)", DIES) \
     X(producer_remembers_one_batch, "only the last batch of a producer is remembered, not five", DIES) \
-    X(read_passes_high_watermark, "a range of a segment passes the high watermark", LIVES) \
+    X(read_passes_high_watermark, "a range of a segment passes the high watermark -- control: it is the only " \
+      "replica, so what is in a segment is durable and committed", ABSENT) \
     X(recovery_does_not_cut, "what lies behind the checkpoint in a segment is left there", DIES) \
     X(replay_forgets_producers, "producer state is not rebuilt from the journal", DIES) \
     X(segment_sync_failure_ignored, "a segment's failed sync is taken for a good one", DIES) \

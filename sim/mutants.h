@@ -9,13 +9,14 @@
 
 enum mutant_fate {
     DIES,
-    LIVES, /* harmless, and must survive: the control that the judge does not simply cry */
-    OPEN,  /* a gap: no seed of the bench finds it yet. The tests of its own room do; it is not counted as killed */
+    LIVES,  /* a control: harmless, and must survive where it is reached, or the judge simply cries */
+    ABSENT, /* a control: no run of one node comes where it would show. Once one does, it must die */
+    OPEN,   /* of what several nodes do together, which this profile has not: reached or not, it is not judged */
 };
 
 struct mutant {
     const char *name;
-    const char *bug;
+    const char *bug; /* and of a control the reason */
     enum mutant_fate fate;
 };
 

@@ -32,6 +32,22 @@ void producer_on_lost(struct client *client, uint32_t machine)
     }
 }
 
+static struct bytes text(const char *string)
+{
+    return (struct bytes){ (const uint8_t *)string, (uint32_t)strlen(string) };
+}
+
+static void tell(const struct run *run, const struct client *client, const struct outstanding *batch)
+{
+    const struct target *target = &client->targets[batch->target];
+
+    if (run->trace == NULL) return;
+    fprintf(run->trace, "[%12.6f]   producer %u sends %llu..%llu of topic-%u-%d to n%u, request %llu%s\n",
+            (double)run->world.now_ns / 1e9, client->number, (unsigned long long)batch->first_number,
+            (unsigned long long)batch->first_number + batch->count - 1, target->topic, target->index,
+            batch->machine + 1, (unsigned long long)batch->request, batch->sent_again ? " again" : "");
+}
+
 /* One request with all these batches, for partitions that one node leads; no two are for one partition. */
 static void send_batches(struct run *run, struct client *client, struct session *session, struct outstanding **batches,
                          uint32_t count)
@@ -41,31 +57,39 @@ static void send_batches(struct run *run, struct client *client, struct session 
     struct produce_request_topic topics[OUTSTANDING_MAX];
     char names[OUTSTANDING_MAX][32];
     struct produce_request request = produce_request_default;
+    bool listed[OUTSTANDING_MAX] = { false };
+    uint32_t put = 0;
 
     client->next_request++;
+    request.topics = topics;
     for (uint32_t i = 0; i < count; i++) {
-        const struct target *target = &client->targets[batches[i]->target];
-        batches[i]->request = client->next_request;
-        batches[i]->in_flight = true;
-        batches[i]->machine = session->machine;
-        batches[i]->epoch = target->leader_epoch;
-        if (run->trace != NULL) {
-            fprintf(run->trace, "[%12.6f]   producer %u sends %u..%llu of topic-%u-%d to n%u, request %llu\n",
-                    (double)run->world.now_ns / 1e9, client->number, (uint32_t)batches[i]->first_number,
-                    (unsigned long long)batches[i]->first_number + batches[i]->count - 1, target->topic, target->index,
-                    session->machine + 1, (unsigned long long)client->next_request);
+        const uint32_t number = client->targets[batches[i]->target].topic;
+        if (listed[i]) continue;
+        struct produce_request_topic *topic = &topics[request.topics_count];
+        topic_name(number, names[request.topics_count]);
+        *topic =
+            (struct produce_request_topic){ .name = text(names[request.topics_count]), .partitions = &partitions[put] };
+        request.topics_count++;
+        /* A topic's partitions stand together; now and then one of them stands under its name a second time. */
+        for (uint32_t j = i; j < count; j++) {
+            const struct target *target = &client->targets[batches[j]->target];
+            if (listed[j] || target->topic != number || (j > i && prng_chance(&client->prng, 1, 8))) continue;
+            listed[j] = true;
+            batches[j]->request = client->next_request;
+            batches[j]->in_flight = true;
+            batches[j]->machine = session->machine;
+            batches[j]->epoch = target->leader_epoch;
+            partitions[put++] =
+                (struct produce_request_partition){ .index = target->index,
+                                                    .records = { batches[j]->bytes, batches[j]->size } };
+            topic->partitions_count++;
+            tell(run, client, batches[j]);
         }
-        topic_name(target->topic, names[i]);
-        partitions[i] = (struct produce_request_partition){ .index = target->index,
-                                                            .records = { batches[i]->bytes, batches[i]->size } };
-        topics[i] = (struct produce_request_topic){ .name = { (const uint8_t *)names[i], (uint32_t)strlen(names[i]) },
-                                                    .partitions = &partitions[i],
-                                                    .partitions_count = 1 };
     }
     request.acks = client->acks;
-    request.timeout_ms = prng_chance(&client->prng, 1, 4) ? 1 + (int32_t)prng_below(&client->prng, 100) : 5000;
-    request.topics = topics;
-    request.topics_count = count;
+    request.timeout_ms = 5000;
+    if (prng_chance(&client->prng, 1, 4)) request.timeout_ms = 1 + (int32_t)prng_below(&client->prng, 100);
+    else if (prng_chance(&client->prng, 1, 4)) request.timeout_ms = 1 + (int32_t)prng_below(&client->prng, 4);
     produce_request_write(session_begin(session, API_PRODUCE, version), version, &request);
     session_end(session, &run->world, COOKIE_BATCHES + client->next_request, client->acks != 0);
 }
@@ -286,6 +310,7 @@ static bool on_partition(struct run *run, struct client *client, uint64_t reques
         } else if (!is_retriable(partition->error_code)) {
             judge_violated(&run->judge, client->idempotent ? RULE_O8 : RULE_N, "producer %u: %s for a valid batch",
                            client->number, error_name(partition->error_code));
+            forget(client, at); /* where damage excuses it, that was the final answer */
         } else if (client->idempotent) {
             return false;
         } else {

@@ -51,8 +51,11 @@ static void add_clients(struct run *run)
         run->judge.consecutive[client->number] = true;
     }
     for (uint32_t i = 0; i < run->knobs.consumers; i++) add_client(run, CLIENT_CONSUMER);
-    for (uint32_t i = 0; i < run->knobs.administrators; i++)
-        add_client(run, CLIENT_ADMINISTRATOR)->administration.config = i;
+    for (uint32_t i = 0; i < run->knobs.administrators; i++) {
+        struct client *client = add_client(run, CLIENT_ADMINISTRATOR);
+        client->administration.config = i;
+        administrator_init(client);
+    }
     if (run->world.machine_count > 1) run->operator= add_client(run, CLIENT_OPERATOR);
 }
 
@@ -138,6 +141,21 @@ void run_on_spin(struct world *world, uint32_t machine)
     world->ended = true;
 }
 
+/* Somebody has changed the settings meanwhile, where that is allowed: what is on disk was made with others. */
+void run_on_start(struct world *world, uint32_t number)
+{
+    const struct run *run = world->run;
+    if (!run->is_shadow) knobs_redraw(&run->knobs, &world->machines[number]->config, world->machines[number]->starts);
+}
+
+/* What the sync was for may be lost, and every later promise may rest on it. */
+void run_on_sync_ignored(struct world *world, uint32_t number)
+{
+    struct run *run = world->run;
+    judge_violated(&run->judge, RULE_N, "node %u goes on after a sync that failed", number + 1);
+    world->ended = true;
+}
+
 /* The node ended itself. It had better have been given a reason. */
 void run_on_halt(struct world *world, uint32_t number)
 {
@@ -154,7 +172,10 @@ void run_on_halt(struct world *world, uint32_t number)
         } else {
             judge_violated(&run->judge, RULE_N, "node %u stopped, and nobody asked it to", number + 1);
         }
-        if (!run->damaged && machine->has_answered) audit_files(&machine->disk, &run->judge);
+        /* On a full disk it may leave to the journal what no segment took: its files are mended by the next start. */
+        if (!run->damaged && machine->has_answered && machine->refused_at_start == machine->disk.figures.refused_full) {
+            audit_files(&machine->disk, &run->judge);
+        }
         break;
     case HALT_DISK_FAILED:
         if (!run->disk_failed)

@@ -51,9 +51,13 @@ struct knobs {
     uint32_t shadows;     /* of 1,000 acknowledgements, how many are checked against what a power loss would leave */
     uint32_t images;      /* every so many entries the images of all nodes are compared */
     bool retention;
-    bool rolling; /* nodes stop one after the other */
+    bool settings_change; /* from one start of a node to its next */
+    bool rolling;         /* nodes stop one after the other */
+    uint64_t seed;
     struct fault_rates rates;
 };
+
+enum { LATE_STEPS = 200 }; /* of a process: an order that waits longer is late */
 
 #define SHADOW_PATIENCE_NS (60ull * 1000 * 1000 * 1000)
 
@@ -105,6 +109,8 @@ void knobs_config(const struct knobs *knobs, const struct config *common, uint32
 
 /* One more to ask. */
 void knobs_seed(struct config *config, uint32_t number);
+/* For its so-manieth start: settings that may differ from those of the start before. */
+void knobs_redraw(const struct knobs *knobs, struct config *config, uint64_t start);
 
 enum outcome {
     OUTCOME_PASSED = 0,

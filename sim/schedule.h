@@ -50,7 +50,8 @@
     X(DARK,     "dark",     "") \
     X(BREAKS,   "breaks",   "") \
     X(FACTOR,   "factor",   "") \
-    X(SORT,     "sort",     "all urgent others") \
+    X(SORT,     "sort",     "all urgent others kind-1 kind-2 kind-3 kind-4 kind-5 kind-6 kind-7 kind-8 kind-9 " \
+                            "kind-10 kind-11 kind-12 kind-13") \
     X(NTH,      "nth",      "") \
     X(ONE_OF,   "one-of",   "") \
     X(CHANNELS, "channels", "+kafka+operator+node+wal") \
@@ -67,6 +68,7 @@
     X(UNLINK,    "unlink",    "or removed, or truncated") \
     X(DIRECTORY, "directory", "names are being made durable") \
     X(RECOVERY,  "recovery",  "the process has not served anybody yet") \
+    X(LATE,      "late",      "an order waits long, while all else went on") \
     X(ELECTION,  "election",  "the metadata group has no leader, or a new one") \
     X(SNAPSHOT,  "snapshot",  "a snapshot is on its way to the node")
 /* clang-format on */

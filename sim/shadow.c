@@ -47,6 +47,12 @@ static void crash_while_recovering(struct run *shadow, struct prng *prng)
 
 void shadow_perhaps(struct run *run, struct client *client, uint32_t weight)
 {
+    /* Where something waits for long, the rest has gone on without it: what if it never comes? */
+    bool late = false;
+    for (uint32_t i = 0; i < run->world.machine_count && !late; i++) {
+        late = disk_is_late(&run->world.machines[i]->disk, LATE_STEPS);
+    }
+    if (late) weight *= 8;
     if (prng_chance(&client->prng, MIN(run->knobs.shadows * weight, 1000U), 1000)) shadow_check(run);
 }
 

@@ -135,12 +135,14 @@ void world_start(struct world *world, uint32_t number)
     machine->starts++;
     machine->stop_asked = machine->has_answered = false;
     machine->steps_at_start = machine->steps;
+    machine->refused_at_start = machine->disk.figures.refused_full;
     machine->deadline_generation++;
     machine->deadline_ns = machine->due_ns = UINT64_MAX;
     world->net.routes.places[number].dark = false;
     prng_init(&seed, world->seed ^ (uint64_t)machine->starts << 32, STREAM_NODE + number);
     machine->config.seed[0] = prng_next(&seed);
     machine->config.seed[1] = prng_next(&seed);
+    run_on_start(world, number);
     node_init(machine->node, &machine->config);
     world_after(world, 1000, HAPPENS_START, number, machine->starts, 0);
 }
@@ -277,7 +279,9 @@ static void begin_step(struct world *world, uint32_t number, struct event *event
     event->mono_ns = clock_ns(machine, world->now_ns);
     event->wall_ms = world_wall_ms(world) + machine->wall_offset_ms;
     world->current = number;
-    machine->steps++;
+    machine->disk.steps = ++machine->steps;
+    machine->sync_failed =
+        (event->type == EVENT_SYNCED || event->type == EVENT_FILE_DONE) && event->disk.result == DISK_FAILED;
     world->events++;
     world_mix(world, world->now_ns ^ (uint64_t)event->type << 56 ^ (uint64_t)number << 40);
     if (event->type >= EVENT_WRITTEN && event->type <= EVENT_FILE_DONE) {
@@ -384,6 +388,7 @@ void host_do(struct host *host, struct effects *effects)
         return;
     }
     if (machine->state != PROCESS_UP) return;
+    if (machine->sync_failed) run_on_sync_ignored(world, number);
     if (machine->checks_every > 0 && machine->steps % machine->checks_every == 0) node_check(machine->node);
     run_on_stepped(world, number);
     set_deadline(world, number);

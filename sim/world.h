@@ -54,8 +54,10 @@ struct machine {
     bool may_leave; /* an operator has asked that it goes: it may, from then on */
     bool wiped;     /* its disk was lost, and the cluster has not made up for it yet */
     bool stop_asked;
-    bool has_answered; /* in this life: it had recovered, and served somebody */
-    uint8_t *lent;     /* what the event being stepped lends; poisoned afterwards */
+    bool sync_failed;          /* the present event says so */
+    bool has_answered;         /* in this life: it had recovered, and served somebody */
+    uint64_t refused_at_start; /* how much a full disk had refused before this life */
+    uint8_t *lent;             /* what the event being stepped lends; poisoned afterwards */
     uint32_t lent_size;
     uint64_t steps, steps_at_start;
     uint64_t checks_every; /* steps between two checks of all its invariants; 0: none */
@@ -127,6 +129,8 @@ void run_on_fault_end(struct world *world, uint32_t entry, uint32_t machine, uin
 void run_on_phase(struct world *world);
 void run_on_spin(struct world *world, uint32_t machine); /* it keeps asking for time and does nothing with it */
 void run_on_halt(struct world *world, uint32_t machine);
+void run_on_start(struct world *world, uint32_t machine);        /* its config may still be changed */
+void run_on_sync_ignored(struct world *world, uint32_t machine); /* it was told that a sync failed, and goes on */
 void run_on_orders(struct world *world, uint32_t machine, const struct effects *effects);
 void run_on_step(struct world *world, uint32_t machine, const struct event *event);
 void run_on_stepped(struct world *world, uint32_t machine); /* its orders are taken, and it is up */

@@ -231,6 +231,18 @@ void run_on_stepped(struct world *seen, uint32_t machine)
     (void)seen, (void)machine;
 }
 
+void run_on_start(struct world *seen, uint32_t machine)
+{
+    (void)seen;
+    (void)machine;
+}
+
+void run_on_sync_ignored(struct world *seen, uint32_t machine)
+{
+    (void)seen;
+    (void)machine;
+}
+
 void run_on_spin(struct world *seen, uint32_t machine)
 {
     (void)machine;

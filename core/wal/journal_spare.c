@@ -2,9 +2,14 @@
  *
  * A sync of space that was written before is several times cheaper than one of a file that grows. So while no file
  * waits to be overwritten, the next one is written full of zeros behind the scenes, under another name, in small
- * steps; it gets its number by a rename when all of it is on disk. */
+ * steps; it gets its number by a rename when all of it is on disk.
+ *
+ * Not at once: the syncs of a start, and of whoever begins to use a new node, would wait for all those zeros, and a
+ * node that is hardly used never needs them. The rest of the file that is being filled is time enough. */
 #include "base/check.h"
 #include "wal/journal_state.h"
+
+enum { SPARE_BEGINS_AT = 8 }; /* when an eighth of the file is filled */
 
 static const uint8_t zeros[ZEROS_SIZE];
 
@@ -58,6 +63,7 @@ static uint32_t wanted_file(const struct journal *journal)
 void journal_prepare_spare(struct journal *journal, struct effects *effects)
 {
     if (journal->spare != SPARE_IDLE || journal->spare_refused || effects_space(effects) < 4) return;
+    if (journal->file_position < journal->config.file_size / SPARE_BEGINS_AT) return;
     journal->spare_file = wanted_file(journal);
     if (journal->spare_file == FILE_NONE) {
         journal->spare_refused = true; /* until a roll changes the picture: no need to look at every step */
