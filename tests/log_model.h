@@ -39,7 +39,7 @@ struct kept_log {
     uint32_t tail_count; /* batches behind the others that were cut off */
     int64_t tail_durable, tail_start, tail_asked, tail_begin;
     uint32_t era;                        /* that the truncation began */
-    int64_t known_from, tail_known_from; /* what producers did before, nobody can look up */
+    int64_t known_from, tail_known_from; /* what producers did before may be forgotten */
     uint32_t learns;
     bool learning;
 };

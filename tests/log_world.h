@@ -52,7 +52,7 @@ static void world_keep(struct world *world, uint32_t log, const struct record_ba
     record_batch_stamp(last->bytes, batch, answer->base_offset, epoch, -1);
 }
 
-/* The newest batches of a producer in a log, newest first. */
+/* The newest batches of a producer that the log surely knows, newest first. */
 static uint32_t world_batches_of(const struct kept_log *kept, int64_t producer_id, const struct kept_batch **list,
                                  uint32_t max)
 {
@@ -63,6 +63,18 @@ static uint32_t world_batches_of(const struct kept_log *kept, int64_t producer_i
         if (kept->batches[i - 1].producer_id == producer_id) list[count++] = &kept->batches[i - 1];
     }
     return count;
+}
+
+/* What a producer sends after all that it has sent. Of one whose batches lie before all that is surely known, the log
+ * may know something all the same: what it read before that was deleted. It accepts this either way. */
+static int32_t world_next_sequence(struct world *world, const struct kept_log *kept, int64_t producer_id)
+{
+    for (uint32_t i = kept->count; i > 0; i--) {
+        const struct kept_batch *last = &kept->batches[i - 1];
+        if (last->producer_id != producer_id) continue;
+        return last->sequence + (int32_t)(last->last_offset - last->base_offset) + 1;
+    }
+    return (int32_t)world_below(world, 5);
 }
 
 static void world_append_as(struct world *world, uint32_t log, int64_t producer_id)
@@ -79,8 +91,7 @@ static void world_append_as(struct world *world, uint32_t log, int64_t producer_
     enum append_verdict expected = APPEND_OK;
 
     if (producer_id >= 0) {
-        sequence = count == 0 ? (int32_t)world_below(world, 5)
-                              : known[0]->sequence + (int32_t)(known[0]->last_offset - known[0]->base_offset) + 1;
+        sequence = world_next_sequence(world, kept, producer_id);
         /* Clients have at most five batches in flight. */
         if (count == PRODUCER_BATCHES_JUDGED && known[count - 1]->base_offset >= kept->durable_offset) return;
         if (count > 0 && world_chance(world, 1, 4)) {
