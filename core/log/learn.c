@@ -50,6 +50,17 @@ void learn_forget_log(struct logs *logs, uint32_t number)
     logs->logs[number].learning = false;
 }
 
+/* Some batches cannot be read any more: they were deleted meanwhile, or the disk does not give them. Whoever wrote
+ * before them may have written them, and would be told that he left something out. So it begins anew behind them. */
+static void skip_to(struct logs *logs, uint32_t number, int64_t offset)
+{
+    struct log *log = &logs->logs[number];
+
+    if (log->learnt_offset >= offset) return;
+    if (!MUTANT(learning_skips_batches)) producers_forget_log(&logs->producers, number);
+    log->learnt_offset = offset;
+}
+
 /* ---- from memory ---- */
 
 static void learn_batch(struct logs *logs, uint32_t number, struct bytes bytes)
@@ -130,7 +141,6 @@ static uint32_t learn_heads(struct logs *logs, const struct lookup *lookup, uint
 
 bool learn_on_disk(struct logs *logs, struct lookup *lookup, const struct event_disk *disk, struct effects *effects)
 {
-    struct log *log = &logs->logs[lookup->log];
     const uint32_t position = disk->result == DISK_DONE ? learn_heads(logs, lookup, disk->size) : UINT32_MAX;
     const bool forward = position != UINT32_MAX && position > lookup->position;
 
@@ -138,8 +148,7 @@ bool learn_on_disk(struct logs *logs, struct lookup *lookup, const struct event_
         order_scan(logs, lookup, position, effects);
         return false;
     }
-    /* A segment that cannot be read tells nothing. Of its producers any sequence is accepted, as of new ones. */
-    log->learnt_offset = MAX(log->learnt_offset, lookup->mark.end_offset);
+    skip_to(logs, lookup->log, lookup->mark.end_offset);
     logs->due = true;
     return true;
 }
@@ -152,6 +161,7 @@ void learn_work(struct logs *logs, struct effects *effects)
         const uint32_t number = logs->learn_first;
         struct log *log = &logs->logs[number];
         if (is_reading(logs, number)) return;
+        skip_to(logs, number, log->log_start_offset);
         if (!learn_memory(logs, number, &bound)) {
             if (bound == 0) logs->due = true;
             else read_segment(logs, number, effects);

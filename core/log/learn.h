@@ -3,7 +3,10 @@
  * What is known of a producer is its last few batches (producers.h). Where a log was cut off so far back that these are
  * gone, the ones before them are looked up in the log itself: its batches are read from the first on, heads only, a
  * piece at a time, until what is known is what the log says. Appends go on meanwhile and are read in their turn. A log
- * that is still learning cannot tell a duplicate, so nobody may lead it yet. */
+ * that is still learning cannot tell a duplicate, so nobody may lead it yet.
+ *
+ * Where batches cannot be read any more, what was learnt before them is forgotten: of a producer that is not known any
+ * sequence is accepted, of one that is known only the next. */
 #ifndef CHRONIK_LOG_LEARN_H
 #define CHRONIK_LOG_LEARN_H
 
