@@ -294,6 +294,36 @@ TEST(logs_halt_when_something_durable_is_missing)
     }
 }
 
+TEST(logs_make_durable_together_what_comes_in_together)
+{
+    begin("rounds");
+    world_rest(&world);
+    for (uint32_t i = 0; i < 3; i++) {
+        world_append_as(&world, 0, -1);
+        logs_gather(world.logs);
+        world_commit(&world);
+        EXPECT_EQ("nothing leaves while more may come", 0, world.disk.order_count);
+        EXPECT_EQ("which is not for long", 0, logs_deadline_ns(world.logs));
+    }
+    world_commit(&world);
+    EXPECT_EQ("all of it leaves with one write and one sync", 2, world.disk.order_count);
+    const uint64_t rounds = logs_usage(world.logs).rounds;
+    logs_gather(world.logs);
+    world_append_as(&world, 0, -1);
+    world_commit(&world);
+    EXPECT_EQ("behind a round under way there is nothing to hurry for", 2, world.disk.order_count);
+    world_rest(&world);
+    EXPECT_EQ("two rounds", rounds + 2, logs_usage(world.logs).rounds);
+    for (uint32_t i = 0; i < 200; i++) {
+        world_append_as(&world, 0, -1);
+        logs_gather(world.logs);
+        world_commit(&world);
+    }
+    EXPECT("much does not wait", world.disk.order_count > 0);
+    world_rest(&world);
+    world_free(&world);
+}
+
 TEST(logs_believe_no_failed_sync)
 {
     begin("a sync of a segment fails");

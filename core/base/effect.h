@@ -249,6 +249,13 @@ struct event {
     };
 };
 
+/* A host tells what came in on links one by one, and what time it is after all of that. */
+static inline bool event_is_of_link(const struct event *event)
+{
+    return event->type == EVENT_LINK_OPENED || event->type == EVENT_LINK_CLOSED || event->type == EVENT_RECEIVED ||
+           event->type == EVENT_SENT;
+}
+
 /* Which room gave a disk order: the highest byte of `op`. The rest is the room's own. */
 enum op_owner {
     OP_JOURNAL = 1, /* wal/: the message journal */

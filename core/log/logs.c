@@ -16,6 +16,8 @@
 #include "log/sync.h"
 #include "log/truncate.h"
 
+enum { GATHERED_SIZE_MAX = 256 * 1024 }; /* to sync more takes so long that the rest had better fill the next round */
+
 /* ---- opening and deleting ---- */
 
 static uint32_t topic_get(struct logs *logs, const struct uuid *id, struct bytes name)
@@ -337,6 +339,23 @@ static void stop_work(struct logs *logs)
     else logs->checkpoint.wanted = true;
 }
 
+void logs_gather(struct logs *logs)
+{
+    logs->gathers = true;
+}
+
+/* A round of one batch would keep those that come in right behind it waiting for its whole sync. */
+static void commit_round(struct logs *logs, struct effects *effects)
+{
+    const bool gathers = logs->gathers && logs->state == LOGS_OPEN;
+    const uint64_t much = MIN((uint64_t)GATHERED_SIZE_MAX, logs->config.tail_memory_size / 8);
+    const uint32_t size = journal_ready_size(logs->journal);
+
+    logs->gathers = false;
+    if (gathers && size > 0 && size < much) logs->due = true;
+    else journal_commit(logs->journal, effects);
+}
+
 void logs_commit(struct logs *logs, uint64_t mono_ns, int64_t wall_ms, struct effects *effects)
 {
     logs->mono_ns = mono_ns;
@@ -354,7 +373,7 @@ void logs_commit(struct logs *logs, uint64_t mono_ns, int64_t wall_ms, struct ef
     }
     if (logs->ready.count > 0) logs->due = true;
     truncate_work(logs, effects);
-    journal_commit(logs->journal, effects);
+    commit_round(logs, effects);
     if (logs->state == LOGS_RECOVERING) recovery_work(logs, effects);
     cut_work(logs, effects);
     learn_work(logs, effects);

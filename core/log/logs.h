@@ -239,6 +239,10 @@ struct epoch_bound log_epoch_bound(const struct logs *logs, uint32_t log, int32_
 
 /* ---- the step's end, the disk, time ---- */
 
+/* More may be appended before time passes: the logs_commit of this step leaves the round open for it, unless there is
+ * much in it, and the next step is due at once. So what comes in together becomes durable together. */
+void logs_gather(struct logs *logs);
+
 /* Closes the commit round, flushes, checkpoints, deletes: whatever is due and fits into `effects`. */
 void logs_commit(struct logs *logs, uint64_t mono_ns, int64_t wall_ms, struct effects *effects);
 

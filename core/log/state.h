@@ -480,7 +480,8 @@ struct logs {
     struct effect_halt halt;
     uint64_t mono_ns;
     int64_t wall_ms;
-    bool due; /* something was left over: the next step is wanted at once */
+    bool due;     /* something was left over: the next step is wanted at once */
+    bool gathers; /* the open round waits for the end of this turn */
 
     uint32_t batch_size_max; /* more does not fit into a journal round, or into memory */
 

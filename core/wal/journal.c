@@ -321,6 +321,11 @@ void journal_commit(struct journal *journal, struct effects *effects)
     journal_check(journal);
 }
 
+uint32_t journal_ready_size(const struct journal *journal)
+{
+    return journal->sending ? 0 : journal->rounds[journal->open].size;
+}
+
 /* ---- answers ---- */
 
 static enum journal_verdict round_is_durable(struct journal *journal)

@@ -112,8 +112,11 @@ bool journal_is_busy(const struct journal *journal);
 bool journal_has_space(const struct journal *journal);
 
 /* Closes the open round and orders its write and sync, unless it is empty or one is under way. Called at the end of
- * every step; needs space for two orders. */
+ * every step, or of the last of some that follow each other at once; needs space for two orders. */
 void journal_commit(struct journal *journal, struct effects *effects);
+
+/* Bytes that a commit would send now; 0: nothing is there, or a round is under way. */
+uint32_t journal_ready_size(const struct journal *journal);
 
 enum journal_verdict {
     JOURNAL_KEPT,    /* nothing new yet */
