@@ -53,7 +53,9 @@ static bool sizes_of(const struct broker_config *config, struct sizes *sizes)
 
     if (config->links_max == 0 || config->logs_max == 0 || config->request_size_max < FRAME_SIZE_MIN) return false;
     if (quarter == 0 || quarter / config->links_max < NEST_SIZE_MIN) return false;
-    sizes->nest_size = (uint32_t)MIN(power_down(quarter / config->links_max), (uint64_t)NEST_SIZE_MAX);
+    /* No power of two: those are what clients fill with a batch, and then the frame around it does not fit. */
+    const uint64_t nest_size = quarter / config->links_max;
+    sizes->nest_size = (uint32_t)MIN(nest_size / NEST_SIZE_MIN * NEST_SIZE_MIN, (uint64_t)NEST_SIZE_MAX);
     sizes->frames = (struct buddy_config){
         .range_size = 2 * quarter,
         .block_min = FRAME_BLOCK_MIN,
