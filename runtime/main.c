@@ -46,7 +46,7 @@ static void print_flags(void)
          "named by --config FILE, or ./chronik.toml, or /etc/chronik/chronik.toml.");
     settings_print(stdout);
     puts("\nExit codes: 0 stopped, 1 cannot start, 2 usage or config, 3 disk failed, 4 disk full, 5 data corrupt,\n"
-         "6 data of another node or format, 130 stopped by a second signal.");
+         "6 data of another node or format, 7 removed from its cluster, 130 stopped by a second signal.");
 }
 
 /* What the command itself says of the cluster. */
