@@ -180,8 +180,8 @@ static struct stream matched_at(int64_t offset)
     struct stream stream = { .state = STREAM_CLOSED };
     const struct open_answer_frame answer = { .log_end_offset = offset, .last_epoch = 3, .follower_number = 9 };
 
-    stream_on_asked(&stream, SESSION, 1);
-    stream_on_matched(&stream, &answer, 2);
+    leader_stream_on_asked(&stream, SESSION, 1);
+    leader_stream_on_matched(&stream, &answer, 2);
     return stream;
 }
 
@@ -189,20 +189,20 @@ TEST(a_stream_is_caught_up_when_what_was_sent_is_answered)
 {
     struct stream stream = matched_at(10);
 
-    stream_on_sent(&stream, 20, 4, 25, 100);
-    stream_on_sent(&stream, 25, 4, 30, 200);
-    stream_on_ack(&stream, 20);
-    EXPECT_EQ("he had all of the log up to 20 when it ended at 25", 0, stream_caught_up_ns(&stream, 30, 900));
-    stream_on_ack(&stream, 25);
-    EXPECT_EQ("now he has what there was when the first one left", 100, stream_caught_up_ns(&stream, 30, 900));
-    stream_on_sent(&stream, 30, 4, 30, 300);
-    stream_on_ack(&stream, 40);
+    leader_stream_on_sent(&stream, 20, 4, 25, 100);
+    leader_stream_on_sent(&stream, 25, 4, 30, 200);
+    leader_stream_on_ack(&stream, 20);
+    EXPECT_EQ("he had all of the log up to 20 when it ended at 25", 0, leader_stream_caught_up_ns(&stream, 30, 900));
+    leader_stream_on_ack(&stream, 25);
+    EXPECT_EQ("now he has what there was when the first one left", 100, leader_stream_caught_up_ns(&stream, 30, 900));
+    leader_stream_on_sent(&stream, 30, 4, 30, 300);
+    leader_stream_on_ack(&stream, 40);
     EXPECT_EQ("nothing is held that was not sent", 30, stream.matched_offset);
-    EXPECT_EQ("at rest a beat says that he is there", 900, stream_caught_up_ns(&stream, 30, 900));
-    stream_on_append(&stream, 30, 900);
-    EXPECT_EQ("which stays true when the log grows", 900, stream_caught_up_ns(&stream, 31, 5000));
-    stream_close(&stream, 1000, true);
-    EXPECT_EQ("of a stream that is lost a beat says nothing", 900, stream_caught_up_ns(&stream, 30, 5000));
+    EXPECT_EQ("at rest a beat says that he is there", 900, leader_stream_caught_up_ns(&stream, 30, 900));
+    leader_stream_on_append(&stream, 30, 900);
+    EXPECT_EQ("which stays true when the log grows", 900, leader_stream_caught_up_ns(&stream, 31, 5000));
+    leader_stream_close(&stream, 1000, true);
+    EXPECT_EQ("of a stream that is lost a beat says nothing", 900, leader_stream_caught_up_ns(&stream, 30, 5000));
 }
 
 TEST(a_stream_is_opened_again_later_each_time)
@@ -210,12 +210,12 @@ TEST(a_stream_is_opened_again_later_each_time)
     struct stream stream = { .state = STREAM_CLOSED };
 
     for (uint64_t back_off_ns = STREAM_BACK_OFF_NS; back_off_ns < STREAM_BACK_OFF_MAX_NS; back_off_ns *= 2) {
-        stream_on_asked(&stream, SESSION, 5);
-        stream_close(&stream, 1000, false);
+        leader_stream_on_asked(&stream, SESSION, 5);
+        leader_stream_close(&stream, 1000, false);
         EXPECT_EQ("twice as long", 1000 + back_off_ns, stream.retry_ns);
     }
-    for (uint32_t i = 0; i < 300; i++) stream_close(&stream, 1000, false);
+    for (uint32_t i = 0; i < 300; i++) leader_stream_close(&stream, 1000, false);
     EXPECT_EQ("there is a limit", 1000 + STREAM_BACK_OFF_MAX_NS, stream.retry_ns);
-    stream_close(&stream, 1000, true);
+    leader_stream_close(&stream, 1000, true);
     EXPECT_EQ("a link that was lost is no reason to wait", 1000, stream.retry_ns);
 }

@@ -61,7 +61,7 @@ static void wish_of(struct replicas *replicas, uint32_t log, struct replica_wish
         if (!slots_have(partition->isr.asked_for, slot)) continue;
         int64_t epoch = partition->asked_epochs[slot];
         if (MUTANT(wish_names_newest_epochs) && slot != partition->own_slot) {
-            const uint32_t node = node_find(replicas, partition->nodes[slot]);
+            const uint32_t node = replica_node_find(replicas, partition->nodes[slot]);
             epoch = node == NONE ? -1 : replicas->nodes[node].broker_epoch;
         }
         wish->isr[wish->isr_count] = partition->nodes[slot];
@@ -144,8 +144,8 @@ bool replicas_view(const struct replicas *replicas, uint32_t log, uint32_t numbe
     if (partition->flows[slot] == 0) return true;
     const struct flow *flow = &replicas->flows[partition->flows[slot] - 1];
     view->streaming = flow->stream.state == STREAM_MATCHED;
-    view->caught_up_ns = stream_caught_up_ns(&flow->stream, partition->watermark.log_end_offset,
-                                             replicas->nodes[flow->node].answered_ns);
+    view->caught_up_ns = leader_stream_caught_up_ns(&flow->stream, partition->watermark.log_end_offset,
+                                                    replicas->nodes[flow->node].answered_ns);
     return true;
 }
 

@@ -27,7 +27,7 @@ static void end_session(struct replicas *replicas, uint32_t log, enum nack_reaso
 {
     struct partition *partition = partition_at(replicas, log);
     struct follower *follower = &partition->follower;
-    const uint32_t node = node_find(replicas, follower->leader);
+    const uint32_t node = replica_node_find(replicas, follower->leader);
     const struct nack_frame nack = {
         .leader_number = follower->leader_number,
         .leader_epoch = follower->leader_epoch,
@@ -47,7 +47,7 @@ static void answer(struct replicas *replicas, uint32_t log)
 {
     struct follower *follower = &partition_at(replicas, log)->follower;
     const struct follower_log own = log_of(replicas, log);
-    const uint32_t node = node_find(replicas, follower->leader);
+    const uint32_t node = replica_node_find(replicas, follower->leader);
     uint8_t bytes[OPEN_ANSWER_SIZE];
 
     follower->answer_due = false;
@@ -221,7 +221,7 @@ void following_on_truncated(struct replicas *replicas, uint32_t log, bool failed
 static void owe_ack(struct replicas *replicas, uint32_t log)
 {
     struct partition *partition = partition_at(replicas, log);
-    const uint32_t node = node_find(replicas, partition->follower.leader);
+    const uint32_t node = replica_node_find(replicas, partition->follower.leader);
 
     if (node == NONE || !replicas->nodes[node].in_up) return;
     partition->ack_node = node;

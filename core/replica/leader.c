@@ -27,7 +27,7 @@ struct match leader_judge_answer(const struct leader_log *log, const struct open
     return (struct match){ MATCH_COMPARE, log->bound_epoch, log->bound_offset };
 }
 
-void stream_close(struct stream *stream, uint64_t mono_ns, bool lost)
+void leader_stream_close(struct stream *stream, uint64_t mono_ns, bool lost)
 {
     uint64_t back_off_ns = STREAM_BACK_OFF_NS;
 
@@ -40,7 +40,7 @@ void stream_close(struct stream *stream, uint64_t mono_ns, bool lost)
     stream->sample_ns = 0;
 }
 
-void stream_on_asked(struct stream *stream, uint64_t session, uint64_t mono_ns)
+void leader_stream_on_asked(struct stream *stream, uint64_t session, uint64_t mono_ns)
 {
     CHECK(stream->state == STREAM_CLOSED && session != 0);
     stream->state = STREAM_ASKED;
@@ -51,14 +51,14 @@ void stream_on_asked(struct stream *stream, uint64_t session, uint64_t mono_ns)
     stream->sample_ns = 0;
 }
 
-void stream_on_compared(struct stream *stream, uint64_t mono_ns)
+void leader_stream_on_compared(struct stream *stream, uint64_t mono_ns)
 {
     CHECK(stream->state == STREAM_ASKED || stream->state == STREAM_COMPARED);
     stream->state = STREAM_COMPARED;
     stream->retry_ns = mono_ns + STREAM_ANSWER_NS;
 }
 
-void stream_on_matched(struct stream *stream, const struct open_answer_frame *answer, uint64_t mono_ns)
+void leader_stream_on_matched(struct stream *stream, const struct open_answer_frame *answer, uint64_t mono_ns)
 {
     CHECK(stream->state == STREAM_ASKED || stream->state == STREAM_COMPARED);
     stream->state = STREAM_MATCHED;
@@ -68,12 +68,13 @@ void stream_on_matched(struct stream *stream, const struct open_answer_frame *an
     stream->sent_epoch = answer->last_epoch;
     stream->retry_ns = UINT64_MAX;
     (void)mono_ns;
-    stream_check(stream);
+    leader_stream_check(stream);
 }
 
 /* ---- sending, and what comes of it ---- */
 
-void stream_on_sent(struct stream *stream, int64_t to, int32_t last_epoch, int64_t log_end_offset, uint64_t mono_ns)
+void leader_stream_on_sent(struct stream *stream, int64_t to, int32_t last_epoch, int64_t log_end_offset,
+                           uint64_t mono_ns)
 {
     CHECK(stream->state == STREAM_MATCHED && to >= stream->next_offset);
     if (to > stream->next_offset) stream->sent_epoch = last_epoch;
@@ -82,10 +83,10 @@ void stream_on_sent(struct stream *stream, int64_t to, int32_t last_epoch, int64
         stream->sample_ns = mono_ns;
         stream->sample_end = log_end_offset;
     }
-    stream_check(stream);
+    leader_stream_check(stream);
 }
 
-void stream_on_ack(struct stream *stream, int64_t held_offset)
+void leader_stream_on_ack(struct stream *stream, int64_t held_offset)
 {
     CHECK(stream->state == STREAM_MATCHED);
     stream->matched_offset = MAX(stream->matched_offset, MIN(held_offset, stream->next_offset));
@@ -101,18 +102,18 @@ static bool is_at_rest(const struct stream *stream, int64_t log_end_offset)
     return stream->state == STREAM_MATCHED && stream->matched_offset >= log_end_offset;
 }
 
-uint64_t stream_caught_up_ns(const struct stream *stream, int64_t log_end_offset, uint64_t answered_ns)
+uint64_t leader_stream_caught_up_ns(const struct stream *stream, int64_t log_end_offset, uint64_t answered_ns)
 {
     if (!is_at_rest(stream, log_end_offset)) return stream->caught_up_ns;
     return MAX(stream->caught_up_ns, answered_ns);
 }
 
-void stream_on_append(struct stream *stream, int64_t log_end_before, uint64_t answered_ns)
+void leader_stream_on_append(struct stream *stream, int64_t log_end_before, uint64_t answered_ns)
 {
-    stream->caught_up_ns = stream_caught_up_ns(stream, log_end_before, answered_ns);
+    stream->caught_up_ns = leader_stream_caught_up_ns(stream, log_end_before, answered_ns);
 }
 
-void stream_check(const struct stream *stream)
+void leader_stream_check(const struct stream *stream)
 {
     if (stream->state == STREAM_CLOSED) return;
     CHECK(stream->session != 0); /* (1) */

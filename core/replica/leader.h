@@ -8,7 +8,7 @@
  * A stream belongs to one session: what is said in another one does not count. It runs ahead of the follower's acks. It
  * has no bytes and no links of its own: whoever keeps it reads the log and sends.
  *
- * Invariants, numbered as in stream_check():
+ * Invariants, numbered as in leader_stream_check():
  *   (1) A stream that is not closed has a session.
  *   (2) matched_offset <= next_offset: what was acknowledged was sent. */
 #ifndef CHRONIK_REPLICA_LEADER_H
@@ -67,25 +67,26 @@ struct match {
 struct match leader_judge_answer(const struct leader_log *log, const struct open_answer_frame *answer);
 
 /* It is to be opened now, or soon again. `lost`: nothing is wrong with it but its link. */
-void stream_close(struct stream *stream, uint64_t mono_ns, bool lost);
+void leader_stream_close(struct stream *stream, uint64_t mono_ns, bool lost);
 
-void stream_on_asked(struct stream *stream, uint64_t session, uint64_t mono_ns);
-void stream_on_compared(struct stream *stream, uint64_t mono_ns);
-void stream_on_matched(struct stream *stream, const struct open_answer_frame *answer, uint64_t mono_ns);
+void leader_stream_on_asked(struct stream *stream, uint64_t session, uint64_t mono_ns);
+void leader_stream_on_compared(struct stream *stream, uint64_t mono_ns);
+void leader_stream_on_matched(struct stream *stream, const struct open_answer_frame *answer, uint64_t mono_ns);
 
 /* Everything from next_offset up to `to` is on its way, or (to == next_offset) only what is committed. */
-void stream_on_sent(struct stream *stream, int64_t to, int32_t last_epoch, int64_t log_end_offset, uint64_t mono_ns);
+void leader_stream_on_sent(struct stream *stream, int64_t to, int32_t last_epoch, int64_t log_end_offset,
+                           uint64_t mono_ns);
 
 /* It holds all below `held_offset`, which the watermark has found possible. */
-void stream_on_ack(struct stream *stream, int64_t held_offset);
+void leader_stream_on_ack(struct stream *stream, int64_t held_offset);
 
 /* Since when it has everything. `answered_ns` is when the last beat left that its node has answered: that says
  * something of a stream with nothing under way. */
-uint64_t stream_caught_up_ns(const struct stream *stream, int64_t log_end_offset, uint64_t answered_ns);
+uint64_t leader_stream_caught_up_ns(const struct stream *stream, int64_t log_end_offset, uint64_t answered_ns);
 
 /* The log is about to grow: what the last beat has said of a stream at rest is kept. */
-void stream_on_append(struct stream *stream, int64_t log_end_before, uint64_t answered_ns);
+void leader_stream_on_append(struct stream *stream, int64_t log_end_before, uint64_t answered_ns);
 
-void stream_check(const struct stream *stream);
+void leader_stream_check(const struct stream *stream);
 
 #endif

@@ -56,7 +56,7 @@ void leading_on_log(struct replicas *replicas, uint32_t log)
     for (uint8_t slot = 0; grew && slot < watermark->replica_count; slot++) {
         if (partition->flows[slot] == 0) continue;
         struct flow *flow = flow_at(replicas, partition->flows[slot] - 1);
-        stream_on_append(&flow->stream, watermark->log_end_offset, replicas->nodes[flow->node].answered_ns);
+        leader_stream_on_append(&flow->stream, watermark->log_end_offset, replicas->nodes[flow->node].answered_ns);
     }
     watermark_on_append(watermark, offsets.log_end_offset);
     for (uint8_t slot = 0; grew && slot < watermark->replica_count; slot++) {
@@ -95,7 +95,7 @@ static void add_replicas(struct replicas *replicas, uint32_t log)
             partition->own_slot = slot;
             continue;
         }
-        const uint32_t node = node_get(replicas, id);
+        const uint32_t node = replica_node_get(replicas, id);
         if (node == NONE || flow_begin(replicas, log, slot, node) == NONE) replicas->counters.no_room++;
     }
 }
@@ -184,7 +184,7 @@ static void facts_of(const struct replicas *replicas, const struct partition *pa
         facts[slot].full = node->disk_full;
         facts[slot].broker_epoch = flow->broker_epoch;
         facts[slot].caught_up_ns =
-            stream_caught_up_ns(&flow->stream, partition->watermark.log_end_offset, node->answered_ns);
+            leader_stream_caught_up_ns(&flow->stream, partition->watermark.log_end_offset, node->answered_ns);
     }
 }
 
@@ -206,7 +206,7 @@ static struct isr_view view_of(const struct replicas *replicas, const struct par
 static void keep_epochs(struct replicas *replicas, struct partition *partition, const struct isr_facts *facts)
 {
     for (uint8_t slot = 0; slot < partition->watermark.replica_count; slot++) {
-        const uint32_t node = node_find(replicas, partition->nodes[slot]);
+        const uint32_t node = replica_node_find(replicas, partition->nodes[slot]);
         const bool is_member = slots_have(partition->isr.sets.current, slot);
         const int64_t registered = node == NONE ? -1 : replicas->nodes[node].broker_epoch;
         partition->asked_epochs[slot] = is_member ? registered : facts[slot].broker_epoch;
@@ -321,7 +321,7 @@ static void on_ack(struct replicas *replicas, uint32_t node, const struct ack_en
     case ACK_KEPT:
     case ACK_COMMITTED: break;
     }
-    stream_on_ack(&flow->stream, entry->held_offset);
+    leader_stream_on_ack(&flow->stream, entry->held_offset);
     if (verdict == ACK_COMMITTED) watermark_rose(replicas, flow->log);
     flow_queue(replicas, number); /* the window may have opened */
     if (!slots_have(partition->isr.sets.current, flow->slot)) leading_decide(replicas, flow->log);

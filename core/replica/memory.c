@@ -163,7 +163,7 @@ static void partition_check(const struct replicas *replicas, uint32_t log)
         CHECK(pool_is_taken(&replicas->flows_pool, partition->flows[slot] - 1)); /* (1) */
         CHECK(flow->log == log && flow->slot == slot);                           /* (1) */
         CHECK(replicas->nodes[flow->node].id == partition->nodes[slot]);         /* (1) */
-        stream_check(&flow->stream);
+        leader_stream_check(&flow->stream);
     }
     if (partition->role != ROLE_LEADER || partition->alone) return;
     const struct log_offsets offsets = log_offsets(replicas->rooms.logs, log);

@@ -5,16 +5,16 @@ enum { SWEPT_PER_BEAT = 256 }; /* streams whose log starts are compared: they mo
 
 /* ---- who there is ---- */
 
-uint32_t node_find(const struct replicas *replicas, int32_t id)
+uint32_t replica_node_find(const struct replicas *replicas, int32_t id)
 {
     uint32_t number;
 
     return map_get(&replicas->nodes_by_id, map_key_u64((uint64_t)(uint32_t)id), &number) ? number : NONE;
 }
 
-uint32_t node_get(struct replicas *replicas, int32_t id)
+uint32_t replica_node_get(struct replicas *replicas, int32_t id)
 {
-    uint32_t number = node_find(replicas, id);
+    uint32_t number = replica_node_find(replicas, id);
 
     if (number != NONE) return number;
     number = pool_take(&replicas->nodes_pool);
@@ -72,7 +72,7 @@ void node_want(struct replicas *replicas, uint32_t node)
     if (!replicas->nodes[node].wanted) dial(replicas, node);
 }
 
-void node_release(struct replicas *replicas, uint32_t node)
+void replica_node_release(struct replicas *replicas, uint32_t node)
 {
     if (replicas->nodes[node].flows.count == 0) dial(replicas, node);
     forget_if_unused(replicas, node);
@@ -104,7 +104,7 @@ static void on_link_in(struct replicas *replicas, uint32_t number, bool up)
 
 void replicas_on_link(struct replicas *replicas, int32_t node_id, enum peer_channel channel, bool up)
 {
-    const uint32_t node = channel == PEER_CONTROL ? NONE : node_get(replicas, node_id);
+    const uint32_t node = channel == PEER_CONTROL ? NONE : replica_node_get(replicas, node_id);
 
     if (node == NONE) return;
     if (channel == PEER_DATA_OUT) on_link_out(replicas, node, up);
@@ -154,7 +154,8 @@ static void keep_address(struct node *node, const struct peer_address *address)
 
 void replicas_on_broker(struct replicas *replicas, const struct replica_broker *broker)
 {
-    const uint32_t number = broker->node_id == replicas->config.node_id ? NONE : node_get(replicas, broker->node_id);
+    const uint32_t number =
+        broker->node_id == replicas->config.node_id ? NONE : replica_node_get(replicas, broker->node_id);
 
     if (number == NONE) return;
     struct node *node = &replicas->nodes[number];
@@ -174,7 +175,7 @@ void replicas_on_broker(struct replicas *replicas, const struct replica_broker *
 
 void replicas_on_broker_removed(struct replicas *replicas, int32_t node_id)
 {
-    const uint32_t number = node_find(replicas, node_id);
+    const uint32_t number = replica_node_find(replicas, node_id);
 
     if (number == NONE) return;
     struct node *node = &replicas->nodes[number];

@@ -10,7 +10,7 @@ static void set_free(struct replicas *replicas, uint32_t slot)
     replicas->nodes[read->node].reads--;
     read->state = READ_FREE;
     read->flow = NONE;
-    node_release(replicas, read->node);
+    replica_node_release(replicas, read->node);
 }
 
 /* The stream has its slot no more. */

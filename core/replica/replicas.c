@@ -222,7 +222,7 @@ static bool is_open(const struct replicas *replicas)
 
 bool replicas_on_frame(struct replicas *replicas, const struct peer_frame *frame, struct effects *effects)
 {
-    const uint32_t number = node_get(replicas, frame->node_id);
+    const uint32_t number = replica_node_get(replicas, frame->node_id);
 
     replicas->counters.received_frames++;
     replicas->counters.received_size += frame->payload.size;

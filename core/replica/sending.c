@@ -100,7 +100,7 @@ static void was_sent(struct replicas *replicas, uint32_t number, const struct da
     struct flow *flow = flow_at(replicas, number);
     struct partition *partition = partition_at(replicas, flow->log);
 
-    stream_on_sent(&flow->stream, data->to, last_epoch, partition->watermark.log_end_offset, replicas->mono_ns);
+    leader_stream_on_sent(&flow->stream, data->to, last_epoch, partition->watermark.log_end_offset, replicas->mono_ns);
     flow->sent_high_watermark = data->high_watermark;
     flow->sent_start_offset = data->log_start_offset;
     flow->tells = false;
@@ -282,7 +282,7 @@ void sending_on_returned(struct replicas *replicas, const struct peer_returned *
 {
     const uint32_t number = (uint32_t)(returned->cookie - 1);
     const struct sending *sending = &replicas->sendings[number];
-    const uint32_t node = node_find(replicas, returned->node_id);
+    const uint32_t node = replica_node_find(replicas, returned->node_id);
 
     if (sending->slot != NONE) reading_give(replicas, sending->slot);
     else logs_unpin(replicas->rooms.logs, &sending->read);

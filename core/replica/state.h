@@ -335,14 +335,14 @@ void following_work(struct replicas *replicas);
 /* ---- nodes.c ---- */
 
 /* The slot of a node; NONE if there is none. */
-uint32_t node_find(const struct replicas *replicas, int32_t id);
+uint32_t replica_node_find(const struct replicas *replicas, int32_t id);
 
 /* The same, made if it is new; NONE: nodes_max. */
-uint32_t node_get(struct replicas *replicas, int32_t id);
+uint32_t replica_node_get(struct replicas *replicas, int32_t id);
 
 /* One more stream to it, or one less. */
 void node_want(struct replicas *replicas, uint32_t node);
-void node_release(struct replicas *replicas, uint32_t node);
+void replica_node_release(struct replicas *replicas, uint32_t node);
 
 /* Sends a small frame; false: it was not possible. */
 bool node_send(struct replicas *replicas, uint32_t node, enum peer_channel channel, enum replica_kind kind,

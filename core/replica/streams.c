@@ -37,7 +37,7 @@ void flow_end(struct replicas *replicas, uint32_t number)
     partition_of(replicas, flow)->flows[flow->slot] = 0;
     chain_remove(&replicas->nodes[node].flows, number);
     pool_give(&replicas->flows_pool, number);
-    node_release(replicas, node);
+    replica_node_release(replicas, node);
 }
 
 void flow_close(struct replicas *replicas, uint32_t number, bool lost)
@@ -46,9 +46,9 @@ void flow_close(struct replicas *replicas, uint32_t number, bool lost)
     struct partition *partition = partition_of(replicas, flow);
 
     if (flow->stream.state == STREAM_CLOSED) return;
-    flow->stream.caught_up_ns = stream_caught_up_ns(&flow->stream, partition->watermark.log_end_offset,
-                                                    replicas->nodes[flow->node].answered_ns);
-    stream_close(&flow->stream, replicas->mono_ns, lost);
+    flow->stream.caught_up_ns = leader_stream_caught_up_ns(&flow->stream, partition->watermark.log_end_offset,
+                                                           replicas->nodes[flow->node].answered_ns);
+    leader_stream_close(&flow->stream, replicas->mono_ns, lost);
     reading_forget(replicas, number);
     flow_unqueue(replicas, number);
     flow->behind = false;
@@ -103,7 +103,7 @@ void flow_open(struct replicas *replicas, uint32_t number)
     flow->reset = false;
     flow->answered_epoch = INT32_MAX;
     flow->answered_offset = INT64_MAX;
-    stream_on_asked(&flow->stream, session, replicas->mono_ns);
+    leader_stream_on_asked(&flow->stream, session, replicas->mono_ns);
     watermark_on_session(&partition_of(replicas, flow)->watermark, flow->slot, session);
     timers_set(&replicas->flow_timers, number, flow->stream.retry_ns);
 }
@@ -136,7 +136,7 @@ static void match_found(struct replicas *replicas, uint32_t number, const struct
     struct flow *flow = flow_at(replicas, number);
 
     replicas->counters.opened++;
-    stream_on_matched(&flow->stream, answer, replicas->mono_ns);
+    leader_stream_on_matched(&flow->stream, answer, replicas->mono_ns);
     timers_clear(&replicas->flow_timers, number);
     flow->sent_high_watermark = -1;
     flow->sent_start_offset = -1;
@@ -180,7 +180,7 @@ void streams_on_answer(struct replicas *replicas, uint32_t node, const struct op
         flow_close(replicas, number, false);
         return;
     }
-    stream_on_compared(&flow->stream, replicas->mono_ns);
+    leader_stream_on_compared(&flow->stream, replicas->mono_ns);
     timers_set(&replicas->flow_timers, number, flow->stream.retry_ns);
 }
 
