@@ -93,11 +93,18 @@ static void serve(struct node *node, struct effects *effects)
 /* Goes on to the next phase when its room is ready; several may be at once. */
 static void advance(struct node *node, struct effects *effects)
 {
-    const struct effect_halt stopped = { .reason = HALT_STOPPED };
+    const bool promoted = controller_is_promoted(node->controller);
+    const struct effect_halt stopped = { .reason = promoted ? HALT_PROMOTED : HALT_STOPPED };
 
     if (node->phase == PHASE_METADATA || node->phase == PHASE_REGISTERING) route_changes(node, effects);
     if (node->phase == PHASE_METADATA && controller_state(node->controller) >= CONTROLLER_LOADED) {
         node->phase = PHASE_REGISTERING;
+    }
+    if (node->config.recovers && controller_is_recovered(node->controller)) {
+        NOTE(effects, CLUSTER_RECOVERED, member_node(controller_member(node->controller)),
+             (int64_t)(image_view(controller_image(node->controller)).incarnation >> INCARNATION_DRAWN_BITS));
+        node_halt(node, &stopped, effects);
+        return;
     }
     if (node->phase == PHASE_REGISTERING && is_registered(node)) {
         route_open_logs(node);
@@ -118,6 +125,10 @@ static void advance(struct node *node, struct effects *effects)
         node->retention_due_ns = node->mono_ns + (uint64_t)node->config.retention_check_interval_ms * 1000000;
     }
     if (node->phase == PHASE_LEAVING && (controller_may_go(node->controller) || node->leave_by_ns <= node->mono_ns)) {
+        end(node, effects);
+    }
+    if (node->phase == PHASE_SERVING && promoted) {
+        NOTE(effects, PROMOTED, node->config.node_id);
         end(node, effects);
     }
     if (controller_was_removed(node->controller)) on_removed(node, effects);

@@ -45,6 +45,7 @@ struct config {
     struct address wal_address;  /* where others reach LISTENER_WAL */
     uint32_t seed_count;
     struct seed_node seeds[SEEDS_MAX]; /* none but itself: a node without data founds a cluster */
+    bool recovers;                     /* it goes on alone after a disaster: makes that durable, and halts as stopped */
     uint32_t voters_target;            /* odd: of the nodes, so many vote on metadata where there are as many */
 
     uint32_t links_max;

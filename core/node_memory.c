@@ -133,6 +133,7 @@ static void derive(const struct config *config, const char *address, struct room
             .voters_target = config->cluster_enabled ? config->voters_target : 1,
             .address = text_bytes_of(address),
             .founds = founds(config),
+            .recovers = config->recovers,
             .journal_file_size = config->meta_journal_file_size,
             .snapshot_entries = config->meta_snapshot_entries,
             .message_size_max = config->message_size_max,
@@ -180,11 +181,12 @@ size_t node_size(const struct config *config)
     if (config_contradiction(config) != NULL) return 0;
     format_address(config, address, sizeof address);
     derive(config, address, &rooms);
-    const size_t peers = config->cluster_enabled ? peers_size(&rooms.peers) : 0;
+    const bool has_peers = config->cluster_enabled && !config->recovers;
+    const size_t peers = has_peers ? peers_size(&rooms.peers) : 0;
     const size_t controller = controller_size(&rooms.controller);
     const size_t logs = logs_size(&rooms.logs);
     const size_t broker = broker_size(&rooms.broker);
-    if (controller == 0 || logs == 0 || broker == 0 || (config->cluster_enabled && peers == 0)) return 0;
+    if (controller == 0 || logs == 0 || broker == 0 || (has_peers && peers == 0)) return 0;
     return aligned(sizeof(struct node)) + aligned(peers) + aligned(controller) + aligned(logs) + aligned(broker);
 }
 
@@ -196,7 +198,7 @@ void node_init(struct node *node, const struct config *config)
     format_address(config, node->address, sizeof node->address);
     derive(&node->config, node->address, &rooms); /* the rooms keep pointers to texts of the copy */
     uint8_t *memory = (uint8_t *)node + aligned(sizeof *node);
-    if (config->cluster_enabled) {
+    if (config->cluster_enabled && !config->recovers) {
         node->peers = (struct peers *)(void *)memory;
         memory += aligned(peers_size(&rooms.peers));
         peers_init(node->peers, &rooms.peers);

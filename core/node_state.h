@@ -35,7 +35,7 @@ struct node {
     bool work_left;       /* more changed than one step may carry on */
     bool peers_open;
     bool seeks;              /* dials its seeds */
-    struct uuid cluster_id;  /* as it was told to peers */
+    struct uuid cluster_id;  /* image_identity, as it was told to peers */
     uint64_t frames_refused; /* frames of other nodes that nobody here speaks of, or that are malformed */
     struct peers *peers;     /* NULL: this node is alone */
     struct controller *controller;

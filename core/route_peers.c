@@ -4,6 +4,24 @@
 
 enum { FRAMES_PER_STEP_MAX = 256 };
 
+/* The other one is of another cluster; or of ours, before or after a disaster. Who was left behind then must not go on
+ * as if nothing had happened: with others of its kind it might decide, and serve. */
+static void on_other_cluster(struct node *node, const struct peer_change *change, struct effects *effects)
+{
+    const struct effect_halt outlived = { .reason = HALT_OUTLIVED };
+
+    switch (image_kinship(controller_image(node->controller), &change->cluster_id)) {
+    case KINSHIP_NONE:
+    case KINSHIP_SAME: break;
+    case KINSHIP_OLDER: NOTE(effects, OUTLIVED_CALLS, change->node_id); break;
+    case KINSHIP_APART: NOTE(effects, RECOVERED_APART, change->node_id); break;
+    case KINSHIP_NEWER:
+        NOTE(effects, OUTLIVED, change->node_id);
+        node_halt(node, &outlived, effects);
+        break;
+    }
+}
+
 static void on_peer_change(struct node *node, const struct peer_change *change, struct effects *effects)
 {
     const struct effect_halt foreign = { .reason = HALT_FOREIGN };
@@ -16,7 +34,10 @@ static void on_peer_change(struct node *node, const struct peer_change *change, 
         node_halt(node, &foreign, effects);
         return;
     }
-    if (change->channel != PEER_CONTROL || change->node_id == 0) return;
+    if (change->reason == PEER_WRONG_CLUSTER && !MUTANT(node_outlives_its_cluster)) {
+        on_other_cluster(node, change, effects);
+    }
+    if (node->phase == PHASE_HALTED || change->channel != PEER_CONTROL || change->node_id == 0) return;
     if (change->kind == PEER_UP) controller_on_link_up(node->controller, change->node_id);
     /* One that was dialed beside a link that stands may well have been missed. */
     if (is_lost && !peers_view(node->peers, change->node_id, PEER_CONTROL, &view)) {
@@ -47,7 +68,7 @@ void route_in(struct node *node, struct effects *effects)
 /* Others may know of us once a crash cannot make us another one. */
 static void open_peers(struct node *node)
 {
-    const struct peer_identity identity = { .cluster_id = image_view(controller_image(node->controller)).cluster_id,
+    const struct peer_identity identity = { .cluster_id = image_identity(controller_image(node->controller)),
                                             .member_id = controller_member(node->controller),
                                             .incarnation = controller_incarnation(node->controller) };
 
@@ -86,7 +107,7 @@ static void set_links(struct node *node)
 
 void route_out(struct node *node, struct effects *effects)
 {
-    const struct uuid cluster_id = image_view(controller_image(node->controller)).cluster_id;
+    const struct uuid cluster_id = image_identity(controller_image(node->controller));
     struct controller_frame frame;
 
     if (!node->peers_open) open_peers(node);

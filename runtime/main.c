@@ -5,9 +5,11 @@
 #include "server.h"
 #include "settings.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 extern char **environ;
 
@@ -25,6 +27,7 @@ static void print_usage(FILE *file)
           "  chronik-server start [FLAG VALUE]...   start a node; data is kept in ./data\n"
           "  chronik-server standalone [...]        the same, for a node that stays alone\n"
           "  chronik-server cluster [...]           the same, for a node of a cluster\n"
+          "  chronik-server cluster recover [...]   most nodes are lost for ever: this one goes on alone\n"
           "  chronik-server cluster help            questions and orders to a running node\n"
           "  chronik-server version\n"
           "  chronik-server start --help            all flags, with their defaults\n"
@@ -46,11 +49,43 @@ static void print_flags(void)
          "named by --config FILE, or ./chronik.toml, or /etc/chronik/chronik.toml.");
     settings_print(stdout);
     puts("\nExit codes: 0 stopped, 1 cannot start, 2 usage or config, 3 disk failed, 4 disk full, 5 data corrupt,\n"
-         "6 data of another node or format, 7 removed from its cluster, 130 stopped by a second signal.");
+         "6 data of another node or format, 7 no member of its cluster any more, 130 stopped by a second signal.");
 }
 
 /* What the command itself says of the cluster. */
-enum command { COMMAND_START, COMMAND_STANDALONE, COMMAND_CLUSTER };
+enum command { COMMAND_START, COMMAND_STANDALONE, COMMAND_CLUSTER, COMMAND_RECOVER };
+
+/* The cluster goes on with this node alone. Nobody has to find it for that, so it needs no addresses. */
+static enum exit_code recover(const struct settings *given)
+{
+    static struct settings settings;
+    char path[sizeof settings.data_dir + sizeof "/wal/__meta"];
+
+    settings = *given;
+    settings.node.recovers = true;
+    settings.node.cluster_enabled = true;
+    settings_complete(&settings);
+    if (settings.node.node_address.host[0] == 0) settings.node.node_address = (struct address){ "localhost", 9093 };
+    if (settings.node.wal_address.host[0] == 0) settings.node.wal_address = (struct address){ "localhost", 9291 };
+    if (settings.node.advertised_kafka.host[0] == 0) settings.node.advertised_kafka = settings.kafka;
+    snprintf(path, sizeof path, "%s/wal/__meta", settings.data_dir);
+    if (access(path, F_OK) != 0) {
+        fprintf(stderr, "chronik-server: nothing to recover: %s: %s\n", path, strerror(errno));
+        return EXIT_CANNOT_START;
+    }
+    return server_run(&settings);
+}
+
+static int run(const struct settings *settings)
+{
+    enum exit_code code;
+
+    while ((code = server_run(settings)) == EXIT_PROMOTED) {
+        code = recover(settings);
+        if (code != EXIT_STOPPED) break;
+    }
+    return (int)code;
+}
 
 static int start(enum command command, char *const *arguments)
 {
@@ -65,10 +100,11 @@ static int start(enum command command, char *const *arguments)
     case SETTINGS_WRONG: fprintf(stderr, "chronik-server: %s\n", error); return EXIT_USAGE;
     case SETTINGS_READ: break;
     }
+    log_set(settings.log_level, settings.log_format);
+    if (command == COMMAND_RECOVER) return (int)recover(&settings);
     if (command != COMMAND_START) settings.node.cluster_enabled = command == COMMAND_CLUSTER;
     settings_complete(&settings);
-    log_set(settings.log_level, settings.log_format);
-    return (int)server_run(&settings);
+    return run(&settings);
 }
 
 int main(int argc, char **argv)
@@ -80,6 +116,9 @@ int main(int argc, char **argv)
     if (strcmp(command, "cluster") == 0 && argc > 2 && strcmp(argv[2], "help") == 0) {
         cluster_command_print();
         return EXIT_STOPPED;
+    }
+    if (strcmp(command, "cluster") == 0 && argc > 2 && strcmp(argv[2], "recover") == 0) {
+        return start(COMMAND_RECOVER, argv + 3);
     }
     if (strcmp(command, "start") == 0) return start(COMMAND_START, argv + 2);
     if (strcmp(command, "standalone") == 0) return start(COMMAND_STANDALONE, argv + 2);

@@ -179,9 +179,11 @@ static void halt(struct host *host, const struct effect_halt *order)
         [HALT_DISK_FULL] = "the disk is full: there is no room to recover in",
         [HALT_CORRUPT] = "durable data is not what was written: to go on would lose more",
         [HALT_FOREIGN] = "the data belongs to another node, cluster or format",
+        [HALT_PROMOTED] = "stopped, to go on alone",
+        [HALT_OUTLIVED] = "the cluster was recovered without this node; it may join again with an empty data directory",
         [HALT_REMOVED] = "this node was removed from its cluster; it may join again with an empty data directory",
     };
-    const bool is_clean = order->reason == HALT_STOPPED;
+    const bool is_clean = order->reason == HALT_STOPPED || order->reason == HALT_PROMOTED;
 
     host->halted = true;
     host->halt_reason = order->reason;
@@ -353,20 +355,43 @@ static bool listen_nodes(struct host *host, struct settings *settings, int *node
     return true;
 }
 
+/* The ports by which a node is reached; -1: there is none. */
+struct doors {
+    int node, wal, kafka, admin;
+};
+
+static bool bind_doors(struct host *host, struct settings *settings, struct doors *doors)
+{
+    *doors = (struct doors){ -1, -1, -1, -1 };
+    if (host->config.recovers) return true; /* nobody is to talk to it */
+    if (!listen_nodes(host, settings, &doors->node, &doors->wal)) return false;
+    doors->kafka = listen_kafka(host, settings);
+    if (doors->kafka < 0) return false;
+    if (settings->admin.host[0] == 0) return true;
+    doors->admin = socket_listen("admin", &settings->admin, &settings->admin.port);
+    return doors->admin >= 0;
+}
+
+static bool open_doors(struct host *host, const struct doors *doors)
+{
+    if (doors->kafka >= 0) net_listen(host->net, doors->kafka, LISTENER_KAFKA);
+    if (doors->node >= 0) net_listen(host->net, doors->node, LISTENER_NODE);
+    if (doors->wal >= 0) net_listen(host->net, doors->wal, LISTENER_WAL);
+    net_accept(host->net, LISTENER_NODE); /* who joins a cluster needs it before it serves anybody */
+    net_accept(host->net, LISTENER_WAL);
+    const char *api_key = getenv("CHRONIK_ADMIN_API_KEY"); /* a secret: no flag and no file shows it */
+    const struct admin_config admin = { .fd = doors->admin, .api_key = api_key != NULL ? api_key : "" };
+    if (admin.fd >= 0) host->admin = admin_new(&host->loop, &admin, host->node, host->net, host->disk);
+    return admin.fd < 0 || host->admin != NULL;
+}
+
 static bool open_host(struct host *host, struct settings *settings)
 {
     const uint32_t files_max = raise_descriptors(host->config.links_max + 2 * host->config.peer_links_max);
-    int node_fd, wal_fd;
+    struct doors doors;
 
     if (data_dir_open(&host->data_dir, settings->data_dir) != 0) return false;
-    if (!listen_nodes(host, settings, &node_fd, &wal_fd)) return false;
-    const int kafka_fd = listen_kafka(host, settings);
-    if (kafka_fd < 0) return false;
-    int admin_fd = -1;
-    if (settings->admin.host[0] != 0) {
-        admin_fd = socket_listen("admin", &settings->admin, &settings->admin.port);
-        if (admin_fd < 0) return false;
-    }
+    if (!bind_doors(host, settings, &doors)) return false;
     if (uv_loop_init(&host->loop) != 0 || uv_timer_init(&host->loop, &host->timer) != 0 || !watch_signals(host)) {
         log_line(NOTE_ERROR, "loop", "cannot start: no event loop: %s", strerror(errno));
         return false;
@@ -378,15 +403,7 @@ static bool open_host(struct host *host, struct settings *settings)
                                            settings->send_stall_ms };
     host->net = net_new(&host->loop, host->files, host->disk, &net_config);
     if (host->net == NULL || !make_node(host)) return false;
-    net_listen(host->net, kafka_fd, LISTENER_KAFKA);
-    if (node_fd >= 0) net_listen(host->net, node_fd, LISTENER_NODE);
-    if (wal_fd >= 0) net_listen(host->net, wal_fd, LISTENER_WAL);
-    net_accept(host->net, LISTENER_NODE); /* who joins a cluster needs it before it serves anybody */
-    net_accept(host->net, LISTENER_WAL);
-    const char *api_key = getenv("CHRONIK_ADMIN_API_KEY"); /* a secret: no flag and no file shows it */
-    const struct admin_config admin = { .fd = admin_fd, .api_key = api_key != NULL ? api_key : "" };
-    if (admin_fd >= 0) host->admin = admin_new(&host->loop, &admin, host->node, host->net, host->disk);
-    return admin_fd < 0 || host->admin != NULL;
+    return open_doors(host, &doors);
 }
 
 static void close_host(struct host *host)
@@ -413,6 +430,8 @@ static enum exit_code exit_code_of(enum halt_reason reason)
     case HALT_DISK_FULL: return EXIT_DISK_FULL;
     case HALT_CORRUPT: return EXIT_CORRUPT;
     case HALT_FOREIGN: return EXIT_FOREIGN;
+    case HALT_PROMOTED: return EXIT_PROMOTED;
+    case HALT_OUTLIVED:
     case HALT_REMOVED: return EXIT_REMOVED;
     }
     CHECK(false);
@@ -433,6 +452,7 @@ enum exit_code server_run(const struct settings *given)
     host_run(&host, &host.effects);
     /* After a clean stop nothing is under way, but perhaps a name that is being looked up. Else a disk that hangs must
      * not keep the process from ending. */
-    if (host.halt_reason == HALT_STOPPED && !net_is_resolving(host.net)) close_host(&host);
+    const bool is_clean = host.halt_reason == HALT_STOPPED || host.halt_reason == HALT_PROMOTED;
+    if (is_clean && !net_is_resolving(host.net)) close_host(&host);
     return exit_code_of(host.halt_reason);
 }

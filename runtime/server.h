@@ -13,7 +13,8 @@ enum exit_code {
     EXIT_DISK_FULL = 4,
     EXIT_CORRUPT = 5,
     EXIT_FOREIGN = 6,
-    EXIT_REMOVED = 7,
+    EXIT_REMOVED = 7,  /* this node is none of its cluster any more */
+    EXIT_PROMOTED = 8, /* to be run with `recovers`, and then again */
     EXIT_KILLED = 130, /* a second signal, while stopping */
 };
 

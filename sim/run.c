@@ -197,6 +197,12 @@ void run_on_halt(struct world *world, uint32_t number)
     case HALT_FOREIGN:
         judge_violated(&run->judge, RULE_N, "node %u: its own data is foreign to it: %s", number + 1, path);
         break;
+    case HALT_PROMOTED:
+        judge_violated(&run->judge, RULE_N, "node %u: nobody asked it to go on alone", number + 1);
+        break;
+    case HALT_OUTLIVED:
+        judge_violated(&run->judge, RULE_N, "node %u: its cluster was not recovered", number + 1);
+        break;
     case HALT_REMOVED:
         if (!machine->may_leave)
             judge_violated(&run->judge, RULE_N, "node %u: nobody removed it: %s", number + 1, path);

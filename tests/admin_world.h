@@ -23,7 +23,9 @@ struct world {
     struct event event;
     uint64_t mono_ns;
     bool halted;
-    bool disk_stands; /* it does nothing for now */
+    enum halt_reason halt_reason;
+    bool disk_stands;     /* it does nothing for now */
+    uint32_t orders_left; /* so many things happen before everything stops; 0: it does not */
     bool receiving, sending;
     uint8_t *into;
     uint32_t into_size;
@@ -53,7 +55,10 @@ static inline void obey(struct world *world)
             }
             world->sending = true;
             break;
-        case EFFECT_HALT: world->halted = true; break;
+        case EFFECT_HALT:
+            world->halted = true;
+            world->halt_reason = effect->halt.reason;
+            break;
         case EFFECT_CLOSE_LINK: EXPECT("the link stays open", false); break;
         case EFFECT_WRITE:
         case EFFECT_SYNC:
@@ -106,6 +111,7 @@ static inline void run(struct world *world, uint64_t until_ns)
         }
         if (deliver(world)) continue;
         world->event = (struct event){ 0 };
+        if (world->orders_left > 0 && --world->orders_left == 0) return;
         if (!world->disk_stands && disk_step(&world->disk, &world->event)) {
             step(world, world->event.type);
             continue;
@@ -121,14 +127,14 @@ static inline void run(struct world *world, uint64_t until_ns)
     EXPECT("it comes to rest", world->halted);
 }
 
-static inline struct world *world_new(void)
+/* A node on the disk that there is; the one before it, if there was one, is gone. */
+static inline void world_start(struct world *world, bool recovers)
 {
-    struct world *world = calloc(1, sizeof *world);
     struct config config;
 
     config_init(&config);
     config.node_id = 1;
-    config.seed[0] = 11;
+    config.seed[0] = 11 + world->mono_ns;
     strcpy(config.advertised_kafka.host, "broker.example");
     config.advertised_kafka.port = 9092;
     strcpy(config.rack, "east");
@@ -136,18 +142,30 @@ static inline struct world *world_new(void)
     config.partitions_max = 300;
     config.links_max = 4;
     config.log_retention_ms = 86400000;
+    config.recovers = recovers;
+    if (world->node != NULL) munmap(world->node, world->node_size);
     world->node_size = node_size(&config);
     EXPECT("the limits agree", world->node_size > 0);
     world->node =
         mmap(NULL, world->node_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     node_init(world->node, &config);
-    prng_init(&world->disk.prng, 1, 1);
-    arena_init(&world->arena, world->arena_memory, sizeof world->arena_memory);
+    world->halted = false;
+    world->receiving = world->sending = false;
     step(world, EVENT_STARTED);
     run(world, 0);
+    if (world->halted) return;
     world->event = (struct event){ .link_opened = { LINK, LISTENER_KAFKA, BYTES_LITERAL("127.0.0.1:5") } };
     step(world, EVENT_LINK_OPENED);
     run(world, 0);
+}
+
+static inline struct world *world_new(void)
+{
+    struct world *world = calloc(1, sizeof *world);
+
+    prng_init(&world->disk.prng, 1, 1);
+    arena_init(&world->arena, world->arena_memory, sizeof world->arena_memory);
+    world_start(world, false);
     return world;
 }
 

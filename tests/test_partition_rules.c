@@ -97,6 +97,26 @@ TEST(the_only_replica_leads_whatever_it_holds)
     PLAY(alone_rows);
 }
 
+/* Whoever is not registered any more does not come back with what it had: then somebody else is better than nobody. */
+static const struct deed_row lost_rows[] = {
+    { "one", "broker 1", "nothing" },
+    { "two", "broker 2", "nothing" },
+    { "three", "broker 3", "nothing" },
+    { "a partition", "create 1,2,3", "leader=1 epoch=0/0 isr=1,2,3 replicas=1,2,3" },
+    { "one is enough", "min.insync.replicas=1", "leader=1 epoch=0/1 isr=1,2,3 replicas=1,2,3" },
+    { "all but one are out of sync", "isr 1", "leader=1 epoch=0/2 isr=1 replicas=1,2,3" },
+    { "which is silent", "fence 1", "leader=-1 epoch=1/3 isr= elr=1 replicas=1,2,3 last_leader=1" },
+    { "of the others one is, too", "fence 3", "leader=-1 epoch=1/3 isr= elr=1 replicas=1,2,3 last_leader=1" },
+    { "the first one is lost for ever; but one is still to be waited for", "remove 1",
+      "leader=-1 epoch=1/4 isr= replicas=1,2,3 last_leader=1" },
+    { "nobody is", "remove 3", "leader=2 epoch=2/5 isr=2 replicas=1,2,3 unclean=2 recovering" },
+};
+
+TEST(what_only_the_lost_had_is_given_up)
+{
+    PLAY(lost_rows);
+}
+
 /* min_isr of 1: whoever was left alone may have committed alone. */
 static const struct deed_row one_enough_rows[] = {
     { "one", "broker 1", "nothing" },

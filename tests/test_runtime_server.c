@@ -17,6 +17,8 @@ TEST(halts_have_exit_codes)
         { "corrupt", HALT_CORRUPT, EXIT_CORRUPT, "to go on would lose more: here" },
         { "removed", HALT_REMOVED, EXIT_REMOVED,
           "removed from its cluster; it may join again with an empty data directory: here" },
+        { "left behind", HALT_OUTLIVED, EXIT_REMOVED,
+          "recovered without this node; it may join again with an empty data directory: here" },
         { "somebody else's", HALT_FOREIGN, EXIT_FOREIGN, "belongs to another node, cluster or format: here" },
     };
     FOR_EACH(row, row, rows) {

@@ -145,6 +145,8 @@ enum halt_reason {
     HALT_DISK_FULL,   /* no room to recover in */
     HALT_CORRUPT,     /* durable data is not what we wrote; going on would lose more */
     HALT_FOREIGN,     /* the data belongs to another node, cluster or format */
+    HALT_PROMOTED,    /* asked to go on alone, and stopped for that: to be started with `recovers`, and then again */
+    HALT_OUTLIVED,    /* its cluster was recovered without it; only with an empty data directory it may come back */
     HALT_REMOVED,     /* the cluster has removed this node; only with an empty data directory it may come back */
 };
 

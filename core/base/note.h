@@ -77,13 +77,21 @@ enum note_level { NOTE_DEBUG, NOTE_INFO, NOTE_WARNING, NOTE_ERROR };
     X(JOIN_REFUSED, NOTE_ERROR, "node %d leads a cluster in which another node with our id is alive: waiting")         \
     X(JOIN_NO_ROOM, NOTE_ERROR, "node %d leads a cluster that has no room for another node: waiting")                  \
     X(REMOVED, NOTE_INFO, "node %d was removed from the cluster: it stops")                                            \
+    X(OUTLIVED, NOTE_ERROR,                                                                                            \
+      "node %d belongs to this node's cluster as it was recovered, without this node: its data is not wanted any "     \
+      "more")                                                                                                          \
+    X(OUTLIVED_CALLS, NOTE_WARNING,                                                                                    \
+      "node %d is of this cluster as it was before it was recovered: it may join with an empty data directory")        \
+    X(RECOVERED_APART, NOTE_ERROR,                                                                                     \
+      "node %d is of this cluster, and was recovered apart from it: one of them has to go")                            \
+    X(PROMOTED, NOTE_WARNING, "node %d was ordered to go on alone: it stops to take the cluster for itself")           \
+    X(CLUSTER_RECOVERED, NOTE_WARNING,                                                                                 \
+      "node %d is the only member of its cluster now: what only others had is lost; recovery number %d")               \
     X(FOUNDED_TWICE, NOTE_ERROR,                                                                                       \
       "node %d belongs to a cluster that knows this node: its data is gone, and it must join with seed_nodes set")     \
     X(CLUSTER_CREATED, NOTE_INFO, "new cluster, node %d is its only voter")                                            \
     X(TOPIC_CREATED, NOTE_INFO, "topic created: %s, partitions: %d")                                                   \
-    X(TOPIC_DELETED, NOTE_INFO, "topic deleted: %s")                                                                   \
-    X(LEADER_UNCLEAN, NOTE_WARNING,                                                                                    \
-      "partition %d of %s is led by node %d from leader epoch %d on, uncleanly: committed records may be lost")
+    X(TOPIC_DELETED, NOTE_INFO, "topic deleted: %s")
 
 #define NOTES_BROKER(X)                                                                                                \
     X(VERSION_REFUSED, NOTE_WARNING, "connection %d closed: api key %d version %d is not served")                      \

@@ -17,15 +17,29 @@ static void decide(struct call *call, const struct operate_request *request, str
     }
 }
 
+static enum call_verdict say(struct call *call, const struct controller_answer *answer)
+{
+    struct operate_response response = operate_response_default;
+
+    call->failed = answer->error != ERROR_NONE;
+    response.error_code = (int16_t)answer->error;
+    response.message = text_bytes(&answer->message);
+    operate_response_write(call->out, call->version, &response);
+    return CALL_ANSWERED;
+}
+
 enum call_verdict operate_handle(struct call *call)
 {
     struct operate_request request;
-    struct operate_response response = operate_response_default;
     struct controller_answer answer = { .message = text_in(answer.message_data, CONTROLLER_MESSAGE_SIZE_MAX) };
     struct reader reader = reader_of(call->body);
     enum call_verdict verdict;
 
     if (!operate_request_read(&reader, call->version, call->arena, &request)) return CALL_MALFORMED;
+    if (request.operation == OPERATION_PROMOTE) { /* nobody else is there who could decide it */
+        controller_promote(call->controller, request.force, &answer);
+        return say(call, &answer);
+    }
     if (call_wish(call, ADMIN_TIMEOUT_MS, &verdict)) return verdict;
     if (call->refusal != ERROR_NONE) {
         answer.error = call->refusal;
@@ -34,9 +48,5 @@ enum call_verdict operate_handle(struct call *call)
         decide(call, &request, &answer);
         if (answer.wait_index != 0) return admin_wait(call, answer.wait_index);
     }
-    call->failed = answer.error != ERROR_NONE;
-    response.error_code = (int16_t)answer.error;
-    response.message = text_bytes(&answer.message);
-    operate_response_write(call->out, call->version, &response);
-    return CALL_ANSWERED;
+    return say(call, &answer);
 }

@@ -9,6 +9,7 @@ enum operation {
     OPERATION_ADD_NODE,    /* how node_id joins; one that leaves stays after all */
     OPERATION_REMOVE_NODE, /* node_id leaves: first its partitions, then its vote, then it. force: now, it is lost */
     OPERATION_TRANSFER_LEADER, /* node_id leads the metadata; -1: whoever is furthest */
+    OPERATION_PROMOTE,         /* the node that is asked goes on alone; force: although there is a leader */
 };
 
 #endif

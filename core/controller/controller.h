@@ -42,6 +42,7 @@ struct controller_config {
     uint32_t members_max;        /* nodes of the cluster */
     uint32_t voters_target;      /* so many of them vote, where there are as many */
     struct bytes address;        /* "host:port" under which other nodes reach this one; "" if it is alone. Stays put */
+    bool recovers;               /* only to go on alone after a disaster: controller_is_recovered */
     bool founds;                 /* with an empty directory: a cluster of its own; else it waits for others' */
 };
 
@@ -84,6 +85,9 @@ bool controller_was_removed(const struct controller *controller);
 
 /* This process founded a cluster, and nothing came of it so far: perhaps it should have joined another one. */
 bool controller_founded_by_mistake(const struct controller *controller);
+
+/* Of a controller that recovers: it is done, and all others are forgotten, durably. Nothing more comes of it. */
+bool controller_is_recovered(const struct controller *controller);
 
 /* Under which this node and its process are known to others. The member id is 0 as long as it may not be told. */
 uint64_t controller_member(const struct controller *controller);
@@ -233,16 +237,16 @@ void controller_change_settings(struct controller *controller, int8_t resource_t
                                 const struct setting_wish *wishes, uint32_t count, bool replace, bool judge_only,
                                 struct controller_answer *answer);
 
-/* Elects the preferred leader of a partition, by slot; or, where nobody leads it and at the cost of committed records,
- * whoever is alive. */
-void controller_elect_leader(struct controller *controller, uint32_t partition, bool unclean,
-                             struct controller_answer *answer);
-
 /* What an operator orders (broker/operate.h); the message says what becomes of it. */
 void controller_add_node(struct controller *controller, int32_t node_id, struct controller_answer *answer);
 void controller_remove_node(struct controller *controller, int32_t node_id, bool force,
                             struct controller_answer *answer);
 void controller_transfer(struct controller *controller, int32_t node_id, struct controller_answer *answer);
+
+/* An operator orders this node to go on alone after a disaster. Not while a leader is known. If it is taken, the node
+ * has to stop, and to recover. */
+void controller_promote(struct controller *controller, bool force, struct controller_answer *answer);
+bool controller_is_promoted(const struct controller *controller);
 
 /* AddRaftVoter, RemoveRaftVoter and UnregisterBroker (KIP-853, KIP-589), with their error codes. Who is unregistered is
  * forgotten as a member as well, and must not be alive. */
@@ -326,13 +330,12 @@ struct controller_view {
     bool leads;
     uint64_t term;
     uint64_t commit_index;
-    uint64_t entries;           /* in the log, above the last snapshot */
-    uint64_t commits;           /* entries committed since the start */
-    uint64_t refused;           /* entries whose guards refused them; none on a sole voter */
-    uint64_t unclean_elections; /* of any partition, since the start: committed records may have been lost */
-    uint32_t wishes;            /* open ones of this node */
-    uint32_t wishes_waiting;    /* for this node's decision */
-    uint64_t answers_dropped;   /* to wishes of other nodes, for want of room */
+    uint64_t entries;         /* in the log, above the last snapshot */
+    uint64_t commits;         /* entries committed since the start */
+    uint64_t refused;         /* entries whose guards refused them; none on a sole voter */
+    uint32_t wishes;          /* open ones of this node */
+    uint32_t wishes_waiting;  /* for this node's decision */
+    uint64_t answers_dropped; /* to wishes of other nodes, for want of room */
     uint64_t snapshot_index;
     uint64_t snapshot_size;
     uint64_t snapshots; /* taken since the start */

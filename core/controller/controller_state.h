@@ -6,7 +6,7 @@
  *   joining.c     how this node gets into a cluster, and finds out that it is out of one
  *   links.c       to which nodes there shall be a control link
  *   operations.c  what an operator orders of members
- *   upkeep.c      what keeps partitions as they are meant to be
+ *   disaster.c    a survivor goes on alone
  *   heartbeats.c  who is alive: said by this node, heard by the leader, acted upon
  *   drafts.c      from a wish to records: what it touches, what it takes, how it is proposed
  *
@@ -135,15 +135,6 @@ struct joining {
     uint8_t answer[JOIN_ANSWER_SIZE_MAX];
 };
 
-/* What the leader of the metadata does by itself. */
-struct upkeep {
-    uint64_t led_term;       /* that it belongs to; 0: none */
-    uint64_t proposed_index; /* nothing is decided before that is applied */
-    uint64_t began_ns;       /* the last search for partitions that others lead than are preferred */
-    uint32_t partition;      /* where it is, */
-    bool walks;              /* ... while there is one */
-};
-
 struct link_known {
     int32_t node_id;
     uint32_t address_digest;
@@ -175,13 +166,14 @@ struct controller {
     bool registered;
     bool opened; /* and was unfenced since */
     bool loaded;
+    bool promoted;     /* ordered to go on alone */
+    uint64_t recovery; /* the index of the entry by which it does; 0: not proposed */
     uint64_t led_term; /* in which we lead, when we looked last; 0: we do not */
     uint64_t noted_term;
     uint64_t window_index;  /* applied, when our own window was looked at last */
     uint32_t created_topic; /* of the entry being applied, for a note when it is whole; or SLOT_NONE */
     uint64_t commits;
     uint64_t refused;
-    uint64_t unclean_elections;
 
     uint64_t sent_wish;       /* of the frame that was handed out last; 0: it was none */
     struct wishes wishes;     /* our own */
@@ -197,7 +189,6 @@ struct controller {
     struct sessions sessions; /* of all brokers, while we lead */
     struct pulse pulse;
     struct membership membership;
-    struct upkeep upkeep;
     struct joining joining;
     struct links links;
 
@@ -273,15 +264,14 @@ bool joining_on_frame(struct controller *controller, int32_t from, uint64_t memb
 bool joining_next_frame(struct controller *controller, struct controller_frame *frame);
 uint64_t joining_deadline_ns(const struct controller *controller);
 
+/* ---- disaster.c ---- */
+
+void disaster_work(struct controller *controller);
+
 /* ---- operations.c ---- */
 
 /* Goes on with what was ordered; as the leader, now and then. */
 void operations_work(struct controller *controller);
-
-/* ---- upkeep.c ---- */
-
-void upkeep_work(struct controller *controller);
-uint64_t upkeep_deadline_ns(const struct controller *controller);
 
 /* ---- heartbeats.c ---- */
 

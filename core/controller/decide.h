@@ -49,6 +49,9 @@ bool decide_broker_name(struct bytes name, int32_t *broker_id);
 enum { FEATURE_LEVEL = 1 };
 void decide_cluster(const struct uuid *cluster_id, struct proposal *records);
 
+/* After a disaster the cluster goes on with one node: all others are forgotten. `drawn`: another number each time. */
+void decide_recovery(const struct image *image, int32_t node_id, uint64_t drawn, struct proposal *records);
+
 /* A broker that has started registers anew: its epoch will be the index of this record. */
 void decide_registration(int32_t broker_id, const struct uuid *incarnation,
                          const struct wish_registration_record *registration, struct proposal *records);

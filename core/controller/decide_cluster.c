@@ -10,6 +10,33 @@ void decide_cluster(const struct uuid *cluster_id, struct proposal *records)
     proposal_add_feature(records, &feature);
 }
 
+void decide_recovery(const struct image *image, int32_t node_id, uint64_t drawn, struct proposal *records)
+{
+    const uint64_t previous = image_view(image).incarnation;
+    const uint64_t count = (previous >> INCARNATION_DRAWN_BITS) + 1;
+    const uint64_t mask = ((uint64_t)1 << INCARNATION_DRAWN_BITS) - 1;
+    const struct metadata_recovery_record recovery = {
+        .previous = (int64_t)previous,
+        .incarnation = (int64_t)(count << INCARNATION_DRAWN_BITS | (drawn & mask)),
+        .node_id = node_id,
+    };
+
+    proposal_add_recovery(records, &recovery);
+    for (uint32_t slot = image_first_broker(image); slot != SLOT_NONE; slot = image_next_broker(image, slot)) {
+        const struct image_broker *broker = image_broker(image, slot);
+        if (broker->id != node_id) {
+            const struct metadata_broker_removal_record gone = { .broker_id = broker->id, .epoch = broker->epoch };
+            proposal_add_broker_removal(records, &gone);
+        } else if (broker->leaving) {
+            struct metadata_broker_change_record stays = metadata_broker_change_record_default;
+            stays.broker_id = broker->id;
+            stays.epoch = broker->epoch;
+            stays.leaving = 0;
+            proposal_add_broker_change(records, &stays);
+        }
+    }
+}
+
 void decide_registration(int32_t broker_id, const struct uuid *incarnation,
                          const struct wish_registration_record *registration, struct proposal *records)
 {

@@ -39,6 +39,7 @@ struct metadata_log_config {
     uint64_t seed;
     uint64_t journal_id;
     struct bytes address; /* "host:port" of this node, for its peers; "" if it has none. Stays put */
+    bool recovers;        /* whatever the list says: this node is the only member from now on, under any node id */
     bool founds;          /* where nothing is on disk: a cluster of its own; else it waits to be added to another */
     struct image_config image;
     uint32_t journal_file_size;

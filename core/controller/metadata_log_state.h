@@ -27,8 +27,10 @@ enum {
     JOURNAL_KIND_ENTRY = 3,
     JOURNAL_KIND_IDENTITY = 4,
     JOURNAL_KIND_REPLACEMENT = 5,
+    JOURNAL_KIND_RENAMED = 6,
     ENTRY_HEAD_SIZE = 17,
     IDENTITY_SIZE = 9,
+    RENAMED_SIZE = 16,
     TRAILER_SIZE = 48,
     TRAILER_MAGIC = 0x4348524c, /* "CHRL" */
 
@@ -304,6 +306,9 @@ void metadata_write_again(struct metadata_log *log, uint64_t index);
 void metadata_write_identity(struct metadata_log *log, enum standing standing);
 void metadata_judge_standing(struct metadata_log *log);
 void metadata_begin_raft(struct metadata_log *log);
+
+/* This node is another member from now on, of the same node id. False: the journal has no room for that. */
+bool metadata_write_rename(struct metadata_log *log);
 
 struct kept_entry *metadata_log_kept(struct metadata_log *log, uint64_t index);
 void metadata_log_keep(struct metadata_log *log, uint64_t index, const struct kept_entry *entry);

@@ -155,7 +155,7 @@ static bool trailer_read(struct metadata_log *log, const uint8_t *from)
 /* A group that does not know us never elects us, and one that removed us knows us no more. */
 static bool is_ours(struct metadata_log *log)
 {
-    if (member_node(log->member) != log->config.node_id) {
+    if (member_node(log->member) != log->config.node_id && !log->config.recovers) {
         metadata_log_break(log, HALT_FOREIGN, META_DIRECTORY);
     } else if (log->standing == STANDING_REMOVED) {
         metadata_log_break(log, HALT_REMOVED, META_DIRECTORY);
@@ -283,11 +283,22 @@ static enum raft_verdict replay_identity(struct metadata_log *log, struct bytes 
     const uint64_t member = load_u64(payload.data);
     const bool known = payload.data[8] >= STANDING_WAITS && payload.data[8] <= STANDING_REMOVED;
 
-    if (!known || (log->member != 0 && log->member != member)) return RAFT_CORRUPT;
+    const bool renamed = log->snapshot_index != 0 && member_node(member) == member_node(log->member);
+    if (!known || (log->member != 0 && log->member != member && !renamed)) return RAFT_CORRUPT;
     log->standing = (enum standing)MAX((uint32_t)log->standing, (uint32_t)payload.data[8]);
     if (log->member != 0) return RAFT_ACCEPTED;
     log->member = member;
     metadata_begin_raft(log);
+    return RAFT_ACCEPTED;
+}
+
+static enum raft_verdict replay_rename(struct metadata_log *log, struct bytes payload)
+{
+    const uint64_t member = load_u64(payload.data);
+
+    if (member_node(member) != member_node(log->member)) return RAFT_CORRUPT;
+    log->member = member;
+    raft_restore_id(log->raft, member);
     return RAFT_ACCEPTED;
 }
 
@@ -306,6 +317,7 @@ static enum raft_verdict replay_one(struct metadata_log *log, const struct journ
         return size == 8 ? replay_truncation(log, load_u64(entry->payload.data)) : RAFT_CORRUPT;
     case JOURNAL_KIND_REPLACEMENT:
         return size == 8 ? replay_replacement(log, load_u64(entry->payload.data)) : RAFT_CORRUPT;
+    case JOURNAL_KIND_RENAMED: return size == RENAMED_SIZE ? replay_rename(log, entry->payload) : RAFT_CORRUPT;
     case JOURNAL_KIND_ENTRY: return size >= ENTRY_HEAD_SIZE ? replay_entry(log, entry) : RAFT_CORRUPT;
     default: return RAFT_CORRUPT;
     }
@@ -359,16 +371,50 @@ static void on_searched(struct metadata_log *log, const struct event_disk *disk,
     }
 }
 
+static struct bytes listed_address(const struct metadata_log *log)
+{
+    const struct raft_configuration *list = raft_configuration(log->raft);
+
+    for (uint32_t i = 0; i < list->count; i++) {
+        const struct raft_member *member = &list->members[i];
+        if (member_node(member->id) == member_node(log->member)) return raft_configuration_address(list, member);
+    }
+    return log->config.address;
+}
+
+/* A survivor goes on alone, with all that its log has: what of that was not committed is, from now on. It does so as
+ * another member: those that are thought lost may come back, and with a majority of the old list speak to the one that
+ * it was. */
+static void recover(struct metadata_log *log)
+{
+    const struct bytes address = listed_address(log);
+
+    journal_release(log->journal, MAX(log->sequence_min, (uint64_t)1));
+    if (!MUTANT(meta_recovers_under_its_old_name) && !metadata_write_rename(log)) {
+        metadata_log_break(log, HALT_DISK_FULL, META_DIRECTORY);
+        return;
+    }
+    const struct raft_change survivor = { RAFT_ADD, log->member, address };
+    if (raft_found(log->raft, &survivor, 1) == RAFT_ACCEPTED) begin_life(log);
+    else metadata_log_break(log, HALT_FOREIGN, META_DIRECTORY); /* a longer log than our limits allow */
+}
+
 static void on_replayed(struct metadata_log *log, struct effects *effects)
 {
+    const bool has_log = log->snapshot_index != 0 || log->replayed_any;
+
     if (log->replay_gap != 0) {
         metadata_log_break(log, HALT_CORRUPT, META_DIRECTORY); /* something was lost that lay before it */
+    } else if (log->config.recovers && !has_log) {
+        metadata_log_break(log, HALT_FOREIGN, META_DIRECTORY); /* there is nothing to go on with */
     } else if (log->member == 0) {
         log->last_name[0] = 0;
         order_list(log, OPENING_SEARCHING, "wal", effects);
     } else if (!is_ours(log)) {
         return;
-    } else if (log->snapshot_index != 0 || log->replayed_any) {
+    } else if (log->config.recovers) {
+        recover(log);
+    } else if (has_log) {
         begin_life(log);
     } else {
         found_or_wait(log);

@@ -247,16 +247,36 @@ void metadata_begin_raft(struct metadata_log *log)
     raft_init(log->raft, &log->raft_config);
 }
 
-void metadata_write_identity(struct metadata_log *log, enum standing standing)
+static uint64_t draw_member(const struct metadata_log *log, int32_t node_id)
 {
     struct prng prng;
 
     prng_init(&prng, log->config.seed, log->config.journal_id);
-    log->member = (uint64_t)log->config.node_id << MEMBER_SUFFIX_BITS |
-                  (1 + prng_below(&prng, ((uint64_t)1 << MEMBER_SUFFIX_BITS) - 1)); /* none is of 0 bits */
+    return (uint64_t)node_id << MEMBER_SUFFIX_BITS |
+           (1 + prng_below(&prng, ((uint64_t)1 << MEMBER_SUFFIX_BITS) - 1)); /* none is of 0 bits */
+}
+
+void metadata_write_identity(struct metadata_log *log, enum standing standing)
+{
+    log->member = draw_member(log, log->config.node_id);
     metadata_begin_raft(log);
     log->identity_sequence = journal_open_sequence(log->journal);
     write_standing(log, standing);
+}
+
+bool metadata_write_rename(struct metadata_log *log)
+{
+    const uint64_t before = log->member, member = draw_member(log, member_node(before));
+    const uint32_t list_size = 32 + RAFT_ADDRESS_SIZE_MAX; /* of one member */
+    uint32_t chunk;
+
+    if (!metadata_write_reserve(log, metadata_entry_weight(list_size) + padded(RENAMED_SIZE))) return false;
+    uint8_t *to = append(log, JOURNAL_KIND_RENAMED, RENAMED_SIZE, &chunk);
+    store_u64(to, member);
+    store_u64(to + 8, before);
+    log->member = member;
+    raft_restore_id(log->raft, member);
+    return true;
 }
 
 /* A list says something of us when it is known to be committed. One that is in our log only may be another's dream. */

@@ -18,6 +18,7 @@ struct incoming {
     uint8_t id;
     union {
         struct metadata_cluster_record cluster;
+        struct metadata_recovery_record recovery;
         struct metadata_producer_ids_record producer_ids;
         struct metadata_broker_record broker;
         struct metadata_topic_record topic;
@@ -48,6 +49,7 @@ static bool read_record(struct image *image, struct bytes bytes, struct incoming
     arena_reset(&image->arena);
     switch (incoming->id) {
     case RECORD_METADATA_CLUSTER: return READ(cluster);
+    case RECORD_METADATA_RECOVERY: return READ(recovery);
     case RECORD_METADATA_PRODUCER_IDS: return READ(producer_ids);
     case RECORD_METADATA_BROKER: return READ(broker);
     case RECORD_METADATA_TOPIC: return READ(topic);
@@ -305,6 +307,9 @@ static enum converge_verdict set_record(struct image *image, const struct incomi
 {
     switch (incoming->id) {
     case RECORD_METADATA_CLUSTER: return set_cluster(image, incoming, change);
+    case RECORD_METADATA_RECOVERY: /* we take nothing from a cluster that went on without us: so it is ours */
+        image->view.incarnation = (uint64_t)incoming->recovery.incarnation;
+        return CONVERGE_GOES_ON;
     case RECORD_METADATA_PRODUCER_IDS: return set_producer_ids(image, &incoming->producer_ids);
     case RECORD_METADATA_BROKER: return set_broker(image, incoming, change);
     case RECORD_METADATA_TOPIC: return set_topic(image, incoming, change);

@@ -224,6 +224,29 @@ uint32_t image_next_partition(const struct image *image, uint32_t partition)
     return slot < image->partition_slots.fresh_first ? slot : SLOT_NONE;
 }
 
+/* ---- who belongs to the cluster ---- */
+
+struct uuid image_identity(const struct image *image)
+{
+    struct uuid identity = image->view.cluster_id;
+
+    if (!uuid_is_zero(&identity)) store_u64(identity.bytes + 8, load_u64(identity.bytes + 8) ^ image->view.incarnation);
+    return identity;
+}
+
+enum kinship image_kinship(const struct image *image, const struct uuid *other)
+{
+    const struct uuid *own = &image->view.cluster_id;
+
+    if (uuid_is_zero(own) || memcmp(own->bytes, other->bytes, 8) != 0) return KINSHIP_NONE;
+    const uint64_t incarnation = load_u64(own->bytes + 8) ^ load_u64(other->bytes + 8);
+    if (incarnation == image->view.incarnation) return KINSHIP_SAME;
+    const uint64_t ours = image->view.incarnation >> INCARNATION_DRAWN_BITS;
+    const uint64_t theirs = incarnation >> INCARNATION_DRAWN_BITS;
+    if (theirs == ours) return KINSHIP_APART;
+    return theirs < ours ? KINSHIP_OLDER : KINSHIP_NEWER;
+}
+
 /* ---- brokers, cluster ---- */
 
 uint32_t image_broker_by_id(const struct image *image, int32_t id)

@@ -171,6 +171,7 @@ enum wish_standing image_wish(const struct image *image, int32_t broker_id, cons
 
 struct image_view {
     struct uuid cluster_id; /* zero before the first record */
+    uint64_t incarnation;   /* of the cluster; 0 until a node went on alone after a disaster */
     int16_t feature_level;  /* "metadata.version" of the cluster */
     uint64_t applied_index; /* the last entry that is in here, and its term */
     uint64_t applied_term;
@@ -183,6 +184,21 @@ struct image_view {
     uint64_t broker_changes; /* grows when a broker comes, goes or is fenced; this node's own count */
 };
 struct image_view image_view(const struct image *image);
+
+/* By what nodes find out that they belong together: the cluster's id, into which its incarnation is mixed. That one is
+ * how often the cluster was recovered, times 2^48, and a number drawn then. Zero as long as the cluster has no id. */
+enum { INCARNATION_DRAWN_BITS = 48 };
+struct uuid image_identity(const struct image *image);
+
+/* What another node's identity is to ours. */
+enum kinship {
+    KINSHIP_NONE, /* another cluster, or none */
+    KINSHIP_SAME,
+    KINSHIP_OLDER, /* our cluster, before it was recovered */
+    KINSHIP_NEWER, /* our cluster: it was recovered without us */
+    KINSHIP_APART, /* our cluster, and both were recovered as often, each without the other */
+};
+enum kinship image_kinship(const struct image *image, const struct uuid *other);
 
 /* ---- settings ---- */
 

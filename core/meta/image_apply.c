@@ -182,6 +182,13 @@ static enum apply_verdict apply_feature(struct image *image, const struct metada
     return APPLY_DONE;
 }
 
+static enum apply_verdict apply_recovery(struct image *image, const struct metadata_recovery_record *record)
+{
+    if ((uint64_t)record->previous != image->view.incarnation) return APPLY_REFUSED;
+    image->view.incarnation = (uint64_t)record->incarnation;
+    return APPLY_DONE;
+}
+
 static enum apply_verdict apply_producer_ids(struct image *image, const struct metadata_producer_ids_record *record)
 {
     if (record->count < 1) return APPLY_MALFORMED;
@@ -251,6 +258,7 @@ enum apply_verdict image_apply(struct image *image, uint64_t index, struct bytes
         APPLY(partition_change, image_apply_partition_change(image, &decoded, change))
     case RECORD_METADATA_CONFIG: APPLY(config, apply_config(image, &decoded, change))
     case RECORD_METADATA_PRODUCER_IDS: APPLY(producer_ids, apply_producer_ids(image, &decoded))
+    case RECORD_METADATA_RECOVERY: APPLY(recovery, apply_recovery(image, &decoded))
     case RECORD_METADATA_WISH: APPLY(wish, apply_wish(image, &decoded, change))
     case RECORD_METADATA_WISH_WINDOW: APPLY(wish_window, apply_wish_window(image, &decoded))
     default: return APPLY_MALFORMED;

@@ -112,6 +112,7 @@ void image_format(const struct image *image, struct text *text)
     uuid_format(&image->view.cluster_id, id);
     text_add(text, "cluster ");
     text_add_bytes(text, (struct bytes){ (const uint8_t *)id, UUID_TEXT_SIZE });
+    if (image->view.incarnation != 0) put_number(" incarnation=", (int64_t)image->view.incarnation, text);
     put_number(" level=", image->view.feature_level, text);
     put_number(" next_producer_id=", image->view.next_producer_id, text);
     put_number(" applied=", (int64_t)image->view.applied_index, text);

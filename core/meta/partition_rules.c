@@ -105,12 +105,27 @@ static void keep_eligible(struct settling *settling)
     if (enough && !MUTANT(meta_elr_outlives_min_isr)) partition->elr = 0;
 }
 
+/* Whoever is not registered any more never comes back with what it had; of all others there is nobody to wait for. */
+static bool rest_is_lost(const struct settling *settling)
+{
+    const struct image_partition *partition = settling->partition;
+    bool lost = false;
+
+    for (uint32_t i = 0; i < partition->replica_count; i++) {
+        const bool known = image_broker_by_id(settling->image, partition->replicas[i]) != SLOT_NONE;
+        if (known && (settling->able >> i & 1) == 0) return false;
+        lost |= !known;
+    }
+    return lost;
+}
+
 static bool may_lose_records(const struct settling *settling, replica_set last_leader)
 {
     const struct image_partition *partition = settling->partition;
 
     if (settling->fact->election == ELECT_ANYBODY) return true;
     if (partition->elr == 0 && (last_leader & settling->able) != 0) return true;
+    if (partition->elr == 0 && rest_is_lost(settling) && !MUTANT(meta_waits_for_the_lost)) return true;
     return topic_elects_uncleanly(settling->image, partition->topic);
 }
 

@@ -35,6 +35,7 @@ ADD(partition, PARTITION, 1)
 ADD(partition_change, PARTITION_CHANGE, 0)
 ADD(config, CONFIG, 0)
 ADD(producer_ids, PRODUCER_IDS, 0)
+ADD(recovery, RECOVERY, 0)
 ADD(wish, WISH, 0)
 ADD(wish_window, WISH_WINDOW, 0)
 

@@ -52,6 +52,10 @@ static void add_cluster(const struct image *image, struct proposal *records)
     if (!uuid_is_zero(&view->cluster_id)) {
         proposal_add_cluster(records, &(struct metadata_cluster_record){ .cluster_id = view->cluster_id });
     }
+    if (view->incarnation != 0) {
+        const struct metadata_recovery_record recovery = { .incarnation = (int64_t)view->incarnation, .node_id = -1 };
+        proposal_add_recovery(records, &recovery);
+    }
     if (view->feature_level != 0) {
         const struct metadata_feature_record feature = { BYTES_LITERAL("metadata.version"), view->feature_level };
         proposal_add_feature(records, &feature);

@@ -167,6 +167,9 @@ enum raft_verdict raft_restore_truncate(struct raft *raft, uint64_t from);
 enum raft_verdict raft_restore_entry(struct raft *raft, uint64_t index, uint8_t kind, uint64_t term,
                                      struct bytes payload);
 
+/* From here on we are another member: what is said to or by the one we were concerns us no more. */
+void raft_restore_id(struct raft *raft, uint64_t id);
+
 /* Makes these the voters, by an entry of its own, whatever was before: founds a group on an empty log, or forces a
  * survivor's (then the old members must be fenced by other means). All founders of a group found the same one. */
 enum raft_verdict raft_found(struct raft *raft, const struct raft_change *founders, uint32_t count);

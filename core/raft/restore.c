@@ -71,6 +71,12 @@ enum raft_verdict raft_restore_entry(struct raft *raft, uint64_t index, uint8_t 
     return RAFT_ACCEPTED;
 }
 
+void raft_restore_id(struct raft *raft, uint64_t id)
+{
+    CHECK(!raft->started && id != 0);
+    raft->config.id = id;
+}
+
 enum raft_verdict raft_found(struct raft *raft, const struct raft_change *founders, uint32_t count)
 {
     struct raft_output *const nobody = NULL;

@@ -175,10 +175,111 @@ def a_double_is_refused():
         cluster.settle(REST_SECONDS)
 
 
+def lose_all_but(cluster, survivor):
+    """The others are killed. Their disks are kept, under a name of their own."""
+    lost = [node for node in cluster.nodes.values() if node is not survivor]
+    for node in lost:
+        node.kill()
+    return lost
+
+
+def expect_no_decision(node):
+    """Two of three are gone: nothing is decided."""
+    with wire.Link(node.address, 40) as link:
+        error = wire.create_result(link.ask(wire.create_topic("never", 1)))
+    require(error == 7, f"without a majority: error {error}, not REQUEST_TIMED_OUT")
+
+
+def grow_back(cluster, survivor, lost):
+    """The survivor has the cluster; the others come with their old disks and are refused, then with empty ones."""
+    with wire.Link(survivor.address, 30) as link:
+        names = link.ask(wire.metadata(None)).decode("latin-1")
+        require("before" in names, "what was there before is there")
+        error = wire.create_result(link.ask(wire.create_topic("alone", 2)))
+        require(error == 0, f"it decides alone: error {error}")
+        require(wire.create_result(link.ask(wire.create_topic("before", 1))) == 36, "what was there is known")
+    require(survivor.members() == {survivor.node_id: "leader"}, f"alone: {survivor.members()}")
+    for node in lost:
+        with open(node.log_path, "ab") as log:
+            node.process = subprocess.Popen(node.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+    for node in lost:
+        code = node.process.wait(REST_SECONDS)
+        require(code in (0, 7), f"node {node.node_id}, with its old disk, ended with {code}")
+        require("recovered without this node" in node.log() or "removed from the cluster" in node.log(),
+                f"and says why: {node.log()[-600:]}")
+    require(survivor.members() == {survivor.node_id: "leader"}, f"still alone: {survivor.members()}")
+    for node in lost:
+        shutil.rmtree(node.data)
+        node.seeds = [survivor]
+        node.start()
+    cluster.settle(REST_SECONDS)
+    for node in cluster.nodes.values():
+        with wire.Link(node.address) as link:
+            until(lambda link=link: "alone" in link.ask(wire.metadata(None)).decode("latin-1"), REST_SECONDS,
+                  "everybody knows what was made meanwhile")
+
+
+def make_topic(node, name):
+    with wire.Link(node.address) as link:
+        error = wire.create_result(link.ask(wire.create_topic(name, 3)))
+        require(error == 0, f"create {name}: error {error}")
+
+
+def survivor_recovers():
+    """Two of three are lost for ever; the third, stopped, is made a cluster of its own, and grows again."""
+    with Cluster(3) as cluster:
+        make_topic(cluster.nodes[1], "before")
+        survivor = next(node for node in cluster.alive if node is not cluster.leader())
+        lost = lose_all_but(cluster, survivor)
+        expect_no_decision(survivor)
+        survivor.kill()
+        done = subprocess.run([survivor.binary, "cluster", "recover", "--data-dir", survivor.data], check=False,
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60)
+        said = done.stdout.decode(errors="replace")
+        require(done.returncode == 0, f"recover ended with {done.returncode}: {said}")
+        require("only member of its cluster now" in said, said)
+        survivor.start()
+        grow_back(cluster, survivor, lost)
+
+
+def survivor_is_promoted():
+    """The same without stopping it: an order to the node that is left."""
+    with Cluster(3) as cluster:
+        make_topic(cluster.nodes[1], "before")
+        survivor = cluster.leader()
+        code, said = survivor.order("promote")
+        require(code == 1 and "nothing is lost" in said, f"promoted in a whole cluster: {said}")
+        lost = lose_all_but(cluster, survivor)
+        expect_no_decision(survivor)
+        code, said = survivor.order("promote")
+        require(code == 0 and "cluster of its own" in said, f"promote: {said}")
+        until(lambda: survivor.members() == {survivor.node_id: "leader"} and survivor.is_ready(), REST_SECONDS,
+              "it is back, alone")
+        require("was ordered to go on alone" in survivor.log(), "the log tells of it")
+        grow_back(cluster, survivor, lost)
+
+
+def nothing_to_recover():
+    with Cluster(1) as cluster:
+        place = os.path.join(cluster.nodes[1].home, "empty")
+        done = subprocess.run([cluster.nodes[1].binary, "cluster", "recover", "--data-dir", place], check=False,
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60)
+        said = done.stdout.decode(errors="replace")
+        require(done.returncode == 1 and "nothing to recover" in said, f"{done.returncode}: {said}")
+        done = subprocess.run([cluster.nodes[1].binary, "cluster", "recover", "--data-dir", cluster.nodes[1].data],
+                              check=False, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              timeout=60)
+        said = done.stdout.decode(errors="replace")
+        require(done.returncode == 1 and "another chronik-server" in said, f"{done.returncode}: {said}")
+
+
 def run(report):
     report.run("clusters", "quick start", quick_start)
     report.run("clusters", "1 to 5 nodes and back", grow_and_shrink)
     report.run("clusters", f"{KILLS} leaders lost", leaders_die, random.randrange(1 << 32))
     report.run("clusters", "a minority refuses", minority_refuses)
     report.run("clusters", "a wiped node returns", wiped_node_returns)
+    report.run("clusters", "a survivor recovers", survivor_recovers)
+    report.run("clusters", "a survivor is promoted", survivor_is_promoted)
+    report.run("clusters", "nothing to recover", nothing_to_recover)
     report.run("clusters", "a double is refused", a_double_is_refused)

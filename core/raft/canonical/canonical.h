@@ -62,6 +62,7 @@ enum raft_verdict canonical_restore_hard_state(struct raft *raft, uint64_t term,
 enum raft_verdict canonical_restore_truncate(struct raft *raft, uint64_t from);
 enum raft_verdict canonical_restore_entry(struct raft *raft, uint64_t index, uint8_t kind, uint64_t term,
                                           struct bytes payload);
+void canonical_restore_id(struct raft *raft, uint64_t id);
 enum raft_verdict canonical_found(struct raft *raft, const struct raft_change *founders, uint32_t count);
 void canonical_start(struct raft *raft, uint64_t now_ns, struct raft_output *output);
 

@@ -61,6 +61,12 @@ enum raft_verdict canonical_restore_entry(struct raft *raft, uint64_t index, uin
     return RAFT_ACCEPTED;
 }
 
+void canonical_restore_id(struct raft *raft, uint64_t id)
+{
+    CHECK(id != 0);
+    raft->config.id = id;
+}
+
 enum raft_verdict canonical_found(struct raft *raft, const struct raft_change *founders, uint32_t count)
 {
     CHECK(!raft->started);

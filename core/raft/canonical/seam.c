@@ -34,6 +34,11 @@ enum raft_verdict raft_restore_entry(struct raft *raft, uint64_t index, uint8_t 
     return canonical_restore_entry(raft, index, kind, term, payload);
 }
 
+void raft_restore_id(struct raft *raft, uint64_t id)
+{
+    canonical_restore_id(raft, id);
+}
+
 enum raft_verdict raft_found(struct raft *raft, const struct raft_change *founders, uint32_t count)
 {
     return canonical_found(raft, founders, count);
