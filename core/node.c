@@ -1,7 +1,8 @@
 /* node.c -- the roof: which fact goes to which room, and whose answer matters to whom.
  *
  * A start goes through the states of enum phase; each waits for one room. Everything after that is routes: what the
- * disk did to logs and metadata, what metadata did to logs, what both mean to clients.
+ * disk did to logs and metadata, what metadata did to logs, what other nodes hold of them, and what all that means to
+ * clients.
  *
  * Invariants, numbered as in node_check():
  *   (1) Time never steps back.
@@ -78,6 +79,14 @@ static bool is_registered(const struct node *node)
            !image_is_draining(controller_image(node->controller));
 }
 
+/* Of our registration, which is applied. */
+static int64_t own_epoch(const struct node *node)
+{
+    const struct image *image = controller_image(node->controller);
+
+    return image_broker(image, image_broker_by_id(image, node->config.node_id))->epoch;
+}
+
 static void serve(struct node *node, struct effects *effects)
 {
     const struct image_view view = image_view(controller_image(node->controller));
@@ -113,11 +122,12 @@ static void advance(struct node *node, struct effects *effects)
     }
     if (node->phase == PHASE_LOGS && logs_state(node->logs) == LOGS_OPEN) {
         controller_set_ready(node->controller, false);
+        replicas_open(node->replicas, own_epoch(node));
         node->phase = PHASE_RETURNING;
     }
     if (node->phase >= PHASE_RETURNING) {
         route_changes(node, effects);
-        route_logs(node);
+        route_logs(node, effects);
     }
     if (node->phase == PHASE_RETURNING && controller_state(node->controller) == CONTROLLER_OPEN) serve(node, effects);
     if (node->phase == PHASE_SERVING && node->retention_due_ns <= node->mono_ns) {
@@ -182,7 +192,7 @@ static void on_disk(struct node *node, const struct event *event, struct effects
     case OP_LOGS: logs_on_disk(node->logs, event, effects); break;
     case OP_META_JOURNAL:
     case OP_META: controller_on_disk(node->controller, event, effects); break;
-    case OP_REPLICAS: CHECK(false); break; /* nobody replicates yet */
+    case OP_REPLICAS: replicas_on_disk(node->replicas, event); break;
     }
 }
 
@@ -218,6 +228,7 @@ void node_step(struct node *node, const struct event *event, struct effects *eff
 
     if (node->peers != NULL) peers_on_time(node->peers, node->mono_ns);
     controller_on_time(node->controller, node->mono_ns);
+    replicas_on_time(node->replicas, node->mono_ns, node->wall_ms);
     broker_on_time(node->broker, node->mono_ns, node->wall_ms);
     on_event(node, event, effects);
     if (node->peers != NULL && node->phase != PHASE_HALTED) route_in(node, effects);
@@ -225,6 +236,7 @@ void node_step(struct node *node, const struct event *event, struct effects *eff
     advance(node, effects);
     if (node->phase == PHASE_HALTED) return;
     broker_work(node->broker, effects);
+    if (node_replicates(node)) route_appended(node, effects);
     if (node->phase >= PHASE_METADATA) route_wishes(node, effects);
     if (event_is_of_link(event)) logs_gather(node->logs);
     if (node->phase >= PHASE_LOGS) logs_commit(node->logs, node->mono_ns, node->wall_ms, effects);
@@ -242,6 +254,7 @@ uint64_t node_deadline_ns(const struct node *node)
     if (node->peers != NULL) deadline_ns = MIN(deadline_ns, peers_deadline_ns(node->peers));
     if (node->phase == PHASE_LEAVING) deadline_ns = MIN(deadline_ns, node->leave_by_ns);
     if (node->phase >= PHASE_LOGS) deadline_ns = MIN(deadline_ns, logs_deadline_ns(node->logs));
+    if (node_replicates(node)) deadline_ns = MIN(deadline_ns, replicas_deadline_ns(node->replicas));
     if (node->phase >= PHASE_METADATA) {
         deadline_ns = MIN(deadline_ns, controller_deadline_ns(node->controller, node->phase != PHASE_LOGS));
     }
@@ -255,6 +268,7 @@ void node_check(const struct node *node)
     if (node->peers != NULL) peers_check(node->peers);
     if (node->phase >= PHASE_METADATA) controller_check(node->controller);
     if (node->phase >= PHASE_LOGS) logs_check(node->logs);
+    replicas_check(node->replicas);
     if (node->phase == PHASE_SERVING) {
         CHECK(controller_state(node->controller) == CONTROLLER_OPEN); /* (2) */
         CHECK(logs_state(node->logs) == LOGS_OPEN);                   /* (2) */

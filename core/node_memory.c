@@ -11,12 +11,14 @@ enum {
     FRAMES_QUEUED = 16,          /* of the largest size, for all nodes together */
     LINK_QUEUE_SIZE = 64 * 1024, /* and so much for each link there may be: an entry may have to go to all at once */
     FRAMES_RECEIVED = 8,
+    FOLLOWERS_OF_PARTITION = 2, /* of each that there may be, as an average; with fewer partitions they may have more */
 };
 
 struct room_configs {
     struct peers_config peers;
     struct controller_config controller;
     struct logs_config logs;
+    struct replicas_config replicas;
     struct broker_config broker;
 };
 
@@ -149,7 +151,16 @@ static void derive(const struct config *config, const char *address, struct room
             .journal_files_max = config->journal_files_max,
             .hash_seed = prng_next(&prng),
             .producer_id_expiration_ms = config->producer_id_expiration_ms,
-            .waiters_max = config->links_max,
+            .waiters_max = config->links_max + REPLICA_READS_MAX,
+        },
+        .replicas = {
+            .node_id = config->node_id,
+            .partitions_max = config->partitions_max,
+            .nodes_max = config->cluster_enabled ? nodes_max(config) : 1,
+            .streams_max = config->cluster_enabled ? FOLLOWERS_OF_PARTITION * config->partitions_max : 1,
+            .batch_size_max = config->message_size_max,
+            .lag_ns = (uint64_t)config_info(CONFIG_REPLICA_LAG_TIME_MAX_MS)->value * 1000000,
+            .hash_seed = prng_next(&prng),
         },
         .broker = {
             .node_id = config->node_id,
@@ -185,9 +196,11 @@ size_t node_size(const struct config *config)
     const size_t peers = has_peers ? peers_size(&rooms.peers) : 0;
     const size_t controller = controller_size(&rooms.controller);
     const size_t logs = logs_size(&rooms.logs);
+    const size_t replicas = replicas_size(&rooms.replicas);
     const size_t broker = broker_size(&rooms.broker);
     if (controller == 0 || logs == 0 || broker == 0 || (has_peers && peers == 0)) return 0;
-    return aligned(sizeof(struct node)) + aligned(peers) + aligned(controller) + aligned(logs) + aligned(broker);
+    return aligned(sizeof(struct node)) + aligned(peers) + aligned(controller) + aligned(logs) + aligned(replicas) +
+           aligned(broker);
 }
 
 void node_init(struct node *node, const struct config *config)
@@ -207,10 +220,15 @@ void node_init(struct node *node, const struct config *config)
     memory += aligned(controller_size(&rooms.controller));
     node->logs = (struct logs *)(void *)memory;
     memory += aligned(logs_size(&rooms.logs));
+    node->replicas = (struct replicas *)(void *)memory;
+    memory += aligned(replicas_size(&rooms.replicas));
     node->broker = (struct broker *)(void *)memory;
 
     controller_init(node->controller, &rooms.controller);
     logs_init(node->logs, &rooms.logs);
-    const struct broker_rooms below = { node->logs, node->controller, controller_image(node->controller) };
+    const struct replicas_rooms beside = { node->logs, node->peers };
+    replicas_init(node->replicas, &rooms.replicas, &beside);
+    const struct broker_rooms below = { node->logs, node->controller, controller_image(node->controller),
+                                        node->replicas };
     broker_init(node->broker, &rooms.broker, &below);
 }

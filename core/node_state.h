@@ -7,6 +7,7 @@
 #include "log/logs.h"
 #include "node.h"
 #include "peer/peers.h"
+#include "replica/replicas.h"
 
 enum { NODE_ADDRESS_SIZE = sizeof(((struct address *)0)->host) + 8 };
 
@@ -40,6 +41,7 @@ struct node {
     struct peers *peers;     /* NULL: this node is alone */
     struct controller *controller;
     struct logs *logs;
+    struct replicas *replicas;
     struct broker *broker;
 };
 

@@ -37,7 +37,12 @@ static void on_peer_change(struct node *node, const struct peer_change *change, 
     if (change->reason == PEER_WRONG_CLUSTER && !MUTANT(node_outlives_its_cluster)) {
         on_other_cluster(node, change, effects);
     }
-    if (node->phase == PHASE_HALTED || change->channel != PEER_CONTROL || change->node_id == 0) return;
+    if (node->phase == PHASE_HALTED || change->node_id == 0) return;
+    if (change->channel != PEER_CONTROL) {
+        if (change->kind == PEER_UP) replicas_on_link(node->replicas, change->node_id, change->channel, true);
+        if (change->kind == PEER_DOWN) replicas_on_link(node->replicas, change->node_id, change->channel, false);
+        return;
+    }
     if (change->kind == PEER_UP) controller_on_link_up(node->controller, change->node_id);
     /* One that was dialed beside a link that stands may well have been missed. */
     if (is_lost && !peers_view(node->peers, change->node_id, PEER_CONTROL, &view)) {
@@ -47,22 +52,27 @@ static void on_peer_change(struct node *node, const struct peer_change *change, 
 
 static void on_frame(struct node *node, const struct peer_frame *frame, struct effects *effects)
 {
-    const bool taken =
-        frame->channel == PEER_CONTROL && controller_on_peer_frame(node->controller, frame->node_id, frame->member_id,
-                                                                   frame->kind, frame->payload, effects);
-    node->frames_refused += !taken;
+    if (frame->channel == PEER_CONTROL) {
+        const bool known = controller_on_peer_frame(node->controller, frame->node_id, frame->member_id, frame->kind,
+                                                    frame->payload, effects);
+        node->frames_refused += !known;
+    } else if (node_replicates(node)) { /* else it is lost: it says nothing that will not be said again */
+        if (!replicas_on_frame(node->replicas, frame, effects)) peers_hold(node->peers);
+    }
 }
 
 void route_in(struct node *node, struct effects *effects)
 {
     struct peer_change change;
     struct peer_frame frame;
+    struct peer_returned returned;
     uint32_t count = 0;
 
     while (node->phase != PHASE_HALTED && peers_next_change(node->peers, &change, effects)) {
         on_peer_change(node, &change, effects);
     }
     while (count++ < FRAMES_PER_STEP_MAX && peers_next_frame(node->peers, &frame)) on_frame(node, &frame, effects);
+    while (peers_next_returned(node->peers, &returned)) replicas_on_returned(node->replicas, &returned);
 }
 
 /* Others may know of us once a crash cannot make us another one. */

@@ -4,7 +4,7 @@
  *     node_memory.c     what each room gets
  *     route_changes.c   what the metadata log applied, to logs and clients; what it is to decide
  *     route_peers.c     what other nodes did and said
- *     route_logs.c      what became durable, and readable */
+ *     route_logs.c      what became durable, committed, and readable */
 #ifndef CHRONIK_ROUTES_H
 #define CHRONIK_ROUTES_H
 
@@ -24,8 +24,8 @@ struct peer_address route_address(const struct address *address);
 /* Names every log that the image gives to this node. */
 void route_open_logs(struct node *node);
 
-/* What the metadata log applied, carried on to logs and clients. Before the logs are open they hear of nothing: they
- * are opened from the image as a whole. */
+/* What the metadata log applied, carried on to logs, replicas and clients. Before the logs are open they hear of
+ * nothing: they are opened from the image as a whole. */
 void route_changes(struct node *node, struct effects *effects);
 
 /* What this node has to decide, as the leader of the metadata log; whoever asked. */
@@ -41,7 +41,13 @@ void route_out(struct node *node, struct effects *effects);
 
 /* ---- route_logs.c ---- */
 
-/* What became durable, and which reads may be asked again. */
-void route_logs(struct node *node);
+/* Whether partitions are led and followed: not before the logs are open, nor when they are closed for good. */
+bool node_replicates(const struct node *node);
+
+/* What became durable or committed, and which reads may be asked again. */
+void route_logs(struct node *node, struct effects *effects);
+
+/* What was appended in this step, to those who follow; and what that meant. Behind all that appends. */
+void route_appended(struct node *node, struct effects *effects);
 
 #endif

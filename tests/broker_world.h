@@ -11,6 +11,7 @@
 #include "codec/record_batch_builder.h"
 #include "fake_controller.h"
 #include "fake_logs.h"
+#include "fake_replicas.h"
 #include "meta/records.h"
 #include "t.h"
 
@@ -34,6 +35,7 @@ struct world {
     struct broker *broker;
     struct image *image;
     struct logs *logs;
+    struct replicas replicas;
     struct controller controller;
     struct effects effects;
     struct wire wires[WORLD_LINKS];
@@ -155,7 +157,9 @@ static inline struct world *world_new(const struct broker_config *config)
     world->logs = fake_logs_new();
     CHECK(broker_size(config) > 0);
     world->broker = world_memory(broker_size(config), &world->blocks[1]);
-    broker_init(world->broker, config, &(struct broker_rooms){ world->logs, &world->controller, world->image });
+    world->replicas = (struct replicas){ .node_id = config->node_id, .image = world->image };
+    const struct broker_rooms rooms = { world->logs, &world->controller, world->image, &world->replicas };
+    broker_init(world->broker, config, &rooms);
     proposal_add_cluster(&proposal, &(struct metadata_cluster_record){ .cluster_id = topic_id_of("cluster") });
     proposal_add_feature(&proposal, &(struct metadata_feature_record){ text_of("metadata.version"), 1 });
     world_apply(world, &proposal);

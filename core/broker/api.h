@@ -28,6 +28,7 @@ struct broker;
 struct logs;
 struct controller;
 struct image;
+struct replicas;
 
 enum call_verdict {
     CALL_ANSWERED,  /* the answer is written */
@@ -83,6 +84,7 @@ struct call {
     struct logs *logs;
     struct controller *controller;
     const struct image *image;
+    const struct replicas *replicas;
     struct broker *broker; /* for files of this room */
     uint64_t mono_ns;
     int64_t wall_ms;

@@ -236,8 +236,21 @@ void broker_on_high_watermark(struct broker *broker, uint32_t log)
 
 void broker_on_log_lost(struct broker *broker, uint32_t log)
 {
-    produce_lost(broker, log);
+    produce_lost(broker, QUEUE_DURABLE, log, ERROR_UNKNOWN_TOPIC_OR_PARTITION); /* the client looks for it anew */
+    produce_lost(broker, QUEUE_COMMITTED, log, ERROR_UNKNOWN_TOPIC_OR_PARTITION);
     fetch_lost(broker, log);
+}
+
+void broker_on_leadership_lost(struct broker *broker, uint32_t log)
+{
+    produce_lost(broker, QUEUE_DURABLE, log, ERROR_NOT_LEADER_OR_FOLLOWER);
+    produce_lost(broker, QUEUE_COMMITTED, log, ERROR_NOT_LEADER_OR_FOLLOWER);
+    fetch_lost(broker, log);
+}
+
+void broker_on_min_isr_lost(struct broker *broker, uint32_t log)
+{
+    produce_lost(broker, QUEUE_COMMITTED, log, ERROR_NOT_ENOUGH_REPLICAS_AFTER_APPEND);
 }
 
 void broker_on_ready(struct broker *broker, uint64_t waiter)

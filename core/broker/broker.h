@@ -2,8 +2,9 @@
  *
  * This room owns the links: it cuts what they bring into requests, hands each to its handler (api.h), keeps those that
  * have to wait, and sends the answers of one link in the order of its requests. It has no log, no metadata and no
- * disk of its own: it reads and appends through logs_*, looks at the image and wishes through controller_*. Nobody
- * is called back: what became true elsewhere is told to it by node.c with broker_on_*.
+ * disk of its own: it reads and appends through logs_*, looks at the image, asks replicas_* what it may append, and
+ * wishes through controller_*. Nobody is called back: what became true elsewhere is told to it by node.c with
+ * broker_on_*.
  *
  *   One link.   Requests are handled one after the other. Produce goes ahead while earlier Produces still wait for
  *               the disk; every other request begins when all before it are answered, as Kafka does it. At most one
@@ -23,6 +24,7 @@
 struct logs;
 struct controller;
 struct image;
+struct replicas;
 struct wish;
 
 struct broker_config {
@@ -40,6 +42,7 @@ struct broker_rooms {
     struct logs *logs;
     struct controller *controller;
     const struct image *image;
+    const struct replicas *replicas; /* is only asked */
 };
 
 struct broker;
@@ -67,12 +70,19 @@ void broker_on_link_closed(struct broker *broker, uint32_t link);
 void broker_on_received(struct broker *broker, const struct event_received *received, struct effects *effects);
 void broker_on_sent(struct broker *broker, uint32_t link);
 
-/* The durable offset or the high watermark of a log rose (logs_next_durable). */
+/* The durable offset or the high watermark of a log rose (logs_next_durable, replicas_next_watermark). */
 void broker_on_high_watermark(struct broker *broker, uint32_t log);
 
-/* A log was deleted, or is led by another node now: whoever waits for it is told. Before the image changes or after,
- * but before the log's number is given to another partition. */
+/* A log was deleted: whoever waits for it is told. Before the image changes or after, but before the log's number is
+ * given to another partition. */
 void broker_on_log_lost(struct broker *broker, uint32_t log);
+
+/* It is led here no more, or in another epoch: what was appended may be taken back, so nobody waits for it any longer.
+ * Before its high watermark is told again. */
+void broker_on_leadership_lost(struct broker *broker, uint32_t log);
+
+/* Too few replicas are in sync: what waits for acks=all may not be committed for long. */
+void broker_on_min_isr_lost(struct broker *broker, uint32_t log);
 
 /* A read may be asked again (logs_next_ready). */
 void broker_on_ready(struct broker *broker, uint64_t waiter);

@@ -33,15 +33,6 @@ static bool put_made(struct call *call, const struct topic_made *made, struct cr
     return describe_made_topic(call, &made->settings, answer);
 }
 
-/* Records are kept by one node each: nobody copies them to others. */
-static bool wants_copies(const struct create_topics_request_topic *wish)
-{
-    for (uint32_t i = 0; i < wish->assignments_count; i++) {
-        if (wish->assignments[i].broker_ids_count > 1) return true;
-    }
-    return wish->replication_factor > 1;
-}
-
 /* Decides one topic. The index to wait for before that can be done, or 0. */
 static uint64_t decide_one(struct call *call, const struct create_topics_request_topic *wish, bool judge_only,
                            struct create_topics_response_topic *answer)
@@ -49,10 +40,6 @@ static uint64_t decide_one(struct call *call, const struct create_topics_request
     struct controller_answer decided;
     struct topic_made made;
 
-    if (wants_copies(wish) && image_view(call->image).broker_count > 1) {
-        refuse(call, ERROR_INVALID_REPLICATION_FACTOR, BYTES_LITERAL("A partition has one replica."), answer);
-        return 0;
-    }
     controller_create_topic(call->controller, wish, judge_only, &made, &decided);
     if (decided.wait_index != 0) return decided.wait_index;
     if (decided.error != ERROR_NONE) refuse(call, decided.error, admin_message(call, &decided.message), answer);

@@ -1,5 +1,9 @@
 /* fetch.c -- gives a consumer what lies behind the offsets it names, below the high watermark.
  *
+ * Any replica serves up to the high watermark that it knows (KIP-392), if the client is one that may be sent to
+ * another replica. The leader sends it to one in the client's rack that holds what it asks for; a follower that does
+ * not hold it cannot say that nobody does: OFFSET_NOT_AVAILABLE sends the client back to the leader.
+ *
  * First it is asked of every partition what there is, without reading; only when that is enough, or the time is over,
  * or something is wrong, is anything read and answered. Otherwise the request waits in the queues of its logs, and
  * what they gain is summed up there: a step of one log costs a waiting request O(1), however many partitions it has.
@@ -10,15 +14,18 @@
 #include "broker/partitions.h"
 #include "broker/state.h"
 #include "codec/messages.h"
+#include "replica/replicas.h"
 
 enum {
     RESPONSE_SIZE_MAX = 55 << 20, /* fetch.max.bytes */
     SESSION_EPOCH_FULL = 0,
     SESSION_EPOCH_FINAL = -1,
     READ_COMMITTED = 1,
-    CONSUMER_ID_MAX = -1, /* replica ids from 0 on are brokers */
-    READ_WAITS_MAX = 3,   /* times that a request waits for the disk if others have something for it */
-    KEPT_READ_WAITS = 0,  /* kept: how often it did */
+    CONSUMER_ID_MAX = -1,         /* replica ids from 0 on are brokers */
+    READ_WAITS_MAX = 3,           /* times that a request waits for the disk if others have something for it */
+    KEPT_READ_WAITS = 0,          /* kept: how often it did */
+    FIRST_VERSION_WITH_RACK = 11, /* clients that know of replicas that are not the leader */
+    REPLICA_NOT_PREFERRED = -1,   /* preferred_read_replica: stay here */
     ENDPOINTS_MAX = 16,
     PIN_SHARE = 4,        /* answers may pin this part of the tail's memory, */
     ANSWER_PIN_SHARE = 4, /* and one answer this part of what is left of it */
@@ -31,6 +38,7 @@ struct target {
     struct place place;
     int16_t error;
     uint32_t size_max;
+    int32_t preferred;          /* the replica to be asked instead; REPLICA_NOT_PREFERRED */
     struct log_offsets offsets; /* asked once: all that is said of the log is of one moment */
     uint64_t available_size;
     const struct log_read *read;
@@ -42,7 +50,8 @@ struct fetching {
     struct target *targets; /* over all topics */
     uint32_t target_count;
     uint64_t available_size;
-    bool failed; /* a partition has an error: answered at once */
+    bool failed;  /* a partition has an error: answered at once */
+    bool is_sent; /* a partition is to be read elsewhere: the same */
 };
 
 /* ---- what there is ---- */
@@ -71,12 +80,54 @@ static uint64_t size_between(const struct logs *logs, uint32_t log, int64_t offs
     return MAX(size, (uint64_t)1); /* something is there, whatever is known */
 }
 
+/* An offset that is not in this log at all. What a follower lacks its leader may have. */
+static int16_t error_of_offset(const struct target *target, int64_t offset)
+{
+    if (offset >= target->offsets.log_start_offset && offset <= target->offsets.log_end_offset) return ERROR_NONE;
+    if (offset > target->offsets.log_end_offset && !target->place.is_led) return ERROR_OFFSET_NOT_AVAILABLE;
+    return ERROR_OFFSET_OUT_OF_RANGE;
+}
+
+static bool is_in_rack(const struct image *image, int32_t broker_id, struct bytes rack)
+{
+    const uint32_t slot = image_broker_by_id(image, broker_id);
+
+    if (slot == SLOT_NONE) return false;
+    const struct image_broker *broker = image_broker(image, slot);
+    return bytes_equal((struct bytes){ broker->rack, broker->rack_size }, rack);
+}
+
+/* Of the replicas in the client's rack that are in sync and hold what it asks for, the one that holds most; none, if
+ * this one is in that rack. */
+static int32_t preferred_replica(const struct fetching *fetching, const struct target *target)
+{
+    const struct call *call = fetching->call;
+    const struct image_partition *partition = target->place.partition;
+    const struct bytes rack = fetching->request.rack_id;
+    int32_t preferred = REPLICA_NOT_PREFERRED;
+    int64_t preferred_end = target->asked->fetch_offset - 1;
+
+    if (rack.size == 0 || !target->place.is_led || call->version < FIRST_VERSION_WITH_RACK) return preferred;
+    if (is_in_rack(call->image, partition->leader, rack)) return preferred;
+    for (uint32_t i = 0; i < partition->replica_count; i++) {
+        const int32_t id = partition->replicas[i];
+        if (id == partition->leader || (partition->isr >> i & 1) == 0 || !is_in_rack(call->image, id, rack)) continue;
+        const int64_t end = replicas_held_offset(call->replicas, target->place.log, id);
+        if (end <= preferred_end) continue;
+        preferred = id;
+        preferred_end = end;
+    }
+    return preferred;
+}
+
 static void examine(struct fetching *fetching, uint32_t topic, struct target *target)
 {
     struct call *call = fetching->call;
     const struct fetch_request_partition *asked = target->asked;
+    const bool anywhere = call->version >= FIRST_VERSION_WITH_RACK;
 
-    target->place = partition_place(call, topic, asked->index, asked->current_leader_epoch);
+    target->place =
+        (anywhere ? partition_place_to_read : partition_place)(call, topic, asked->index, asked->current_leader_epoch);
     target->error = (int16_t)target->place.error;
     if (topic == SLOT_NONE && call->version >= 13) target->error = ERROR_UNKNOWN_TOPIC_ID;
     if (target->error == ERROR_NONE && replica_id(call, &fetching->request) > CONSUMER_ID_MAX) {
@@ -84,9 +135,11 @@ static void examine(struct fetching *fetching, uint32_t topic, struct target *ta
     }
     if (target->error != ERROR_NONE) return;
     target->offsets = log_offsets(call->logs, target->place.log);
-    if (asked->fetch_offset < target->offsets.log_start_offset ||
-        asked->fetch_offset > target->offsets.log_end_offset) {
-        target->error = ERROR_OFFSET_OUT_OF_RANGE;
+    target->error = error_of_offset(target, asked->fetch_offset);
+    if (target->error != ERROR_NONE) return;
+    target->preferred = preferred_replica(fetching, target);
+    if (target->preferred != REPLICA_NOT_PREFERRED) {
+        fetching->is_sent = true;
         return;
     }
     target->size_max = asked->partition_max_bytes < 0 ? 0 : (uint32_t)asked->partition_max_bytes;
@@ -107,7 +160,11 @@ static bool examine_all(struct fetching *fetching)
         const uint32_t topic = find_topic(fetching->call, from);
         for (uint32_t j = 0; j < from->partitions_count; j++) {
             struct target *target = &fetching->targets[fetching->target_count++];
-            *target = (struct target){ .asked = &from->partitions[j], .place.log = SLOT_NONE };
+            *target = (struct target){
+                .asked = &from->partitions[j],
+                .place.log = SLOT_NONE,
+                .preferred = REPLICA_NOT_PREFERRED,
+            };
             examine(fetching, topic, target);
             fetching->failed = fetching->failed || target->error != ERROR_NONE;
         }
@@ -282,6 +339,7 @@ static void put_partition(struct fetching *fetching, const struct target *target
     answer->high_watermark = target->offsets.high_watermark;
     answer->last_stable_offset = target->offsets.high_watermark;
     answer->log_start_offset = target->offsets.log_start_offset;
+    answer->preferred_read_replica = target->preferred;
     if (target->read == NULL) return;
     answer->records = (struct bytes){ (const uint8_t *)(const void *)target->read, target->read->size };
     fetching->call->broker->counters.fetched_size += target->read->size;
@@ -359,8 +417,8 @@ enum call_verdict fetch_handle(struct call *call)
     }
     if (!examine_all(&fetching)) return CALL_MALFORMED;
     const bool enough = request->min_bytes <= 0 || fetching.available_size >= (uint64_t)request->min_bytes;
-    if (!enough && !fetching.failed && fetching.target_count > 0 && !is_over(&fetching))
-        return wait_for_more(&fetching);
+    const bool at_once = fetching.failed || fetching.is_sent || fetching.target_count == 0;
+    if (!enough && !at_once && !is_over(&fetching)) return wait_for_more(&fetching);
 
     const uint64_t size_max = size_allowed(&fetching);
     if (size_max == 0 && fetching.available_size > 0) {

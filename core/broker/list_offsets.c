@@ -1,6 +1,8 @@
 /* list_offsets.c -- where does a log begin and end, and which offset belongs to a time?
  *
  * What is committed is all that is seen here, too: the end is the high watermark, and a record above it is not found.
+ * A new leader may not know yet all that its predecessor has shown: until it does, it does not say where the end is
+ * (KIP-207), because an end that goes back is one that makes consumers read again, or skip.
  * Times are looked up on disk. All partitions are asked at once, and what is known already is kept while the others
  * wait, so that none is looked up twice. */
 #include "base/check.h"
@@ -8,6 +10,7 @@
 #include "broker/partitions.h"
 #include "broker/state.h"
 #include "codec/messages.h"
+#include "replica/replicas.h"
 
 enum {
     TIMESTAMP_LATEST = -1,
@@ -16,6 +19,7 @@ enum {
     TIMESTAMP_EARLIEST_LOCAL = -4, /* from version 8 on */
     TIMESTAMP_LATEST_TIERED = -5,  /* from version 9 on */
     EPOCHS_WALKED_MAX = 64,
+    FIRST_VERSION_WITH_OFFSET_NOT_AVAILABLE = 5,
 };
 
 struct found {
@@ -59,6 +63,17 @@ static int32_t earliest_epoch(const struct logs *logs, uint32_t log, const struc
     return epoch;
 }
 
+/* What lies at the end is not known, or it is known that there is nothing. */
+static struct found nothing(const struct call *call, uint32_t log)
+{
+    struct found found = not_found;
+
+    if (replicas_watermark_is_known(call->replicas, log)) return found;
+    found.error = call->version >= FIRST_VERSION_WITH_OFFSET_NOT_AVAILABLE ? ERROR_OFFSET_NOT_AVAILABLE
+                                                                           : ERROR_LEADER_NOT_AVAILABLE;
+    return found;
+}
+
 static struct found find_time(struct listing *listing, uint32_t log, int64_t timestamp,
                               const struct log_offsets *offsets)
 {
@@ -73,7 +88,7 @@ static struct found find_time(struct listing *listing, uint32_t log, int64_t tim
     case READ_OUT_OF_RANGE: found.error = ERROR_OFFSET_OUT_OF_RANGE; return found;
     case READ_CORRUPT: found.error = ERROR_KAFKA_STORAGE_ERROR; return found;
     }
-    if (answer.offset < 0 || answer.offset >= offsets->high_watermark) return found;
+    if (answer.offset < 0 || answer.offset >= offsets->high_watermark) return nothing(call, log);
     return (struct found){ true, ERROR_NONE, answer.leader_epoch, answer.offset, answer.timestamp };
 }
 
@@ -91,6 +106,8 @@ static struct found find(struct listing *listing, uint32_t topic, const struct l
     const struct log_offsets offsets = log_offsets(call->logs, place.log);
     switch (asked->timestamp) {
     case TIMESTAMP_LATEST:
+        found = nothing(call, place.log);
+        if (found.error != ERROR_NONE) return found;
         found.offset = MUTANT(broker_lists_uncommitted) ? offsets.log_end_offset : offsets.high_watermark;
         found.leader_epoch = offsets.leader_epoch;
         return found;

@@ -1,23 +1,35 @@
 #include "broker/partitions.h"
 
 #include "broker/state.h"
+#include "replica/replicas.h"
 
-struct place partition_place(const struct call *call, uint32_t topic, int32_t index, int32_t leader_epoch)
+struct place partition_place_to_read(const struct call *call, uint32_t topic, int32_t index, int32_t leader_epoch)
 {
-    struct place place = { ERROR_UNKNOWN_TOPIC_OR_PARTITION, SLOT_NONE, NULL };
+    const int32_t node_id = call->broker->config.node_id;
+    struct place place = { ERROR_UNKNOWN_TOPIC_OR_PARTITION, SLOT_NONE, NULL, false };
 
     if (topic == SLOT_NONE) return place;
     place.log = image_partition_slot(call->image, topic, index);
     if (place.log == SLOT_NONE) return place;
     place.partition = image_partition(call->image, place.log);
     place.error = ERROR_NONE;
+    place.is_led = place.partition->leader == node_id &&
+                   replicas_leader_epoch(call->replicas, place.log) == place.partition->leader_epoch;
     if (leader_epoch != EPOCH_NOT_GIVEN && leader_epoch < place.partition->leader_epoch) {
         place.error = ERROR_FENCED_LEADER_EPOCH;
     } else if (leader_epoch != EPOCH_NOT_GIVEN && leader_epoch > place.partition->leader_epoch) {
         place.error = ERROR_UNKNOWN_LEADER_EPOCH;
-    } else if (place.partition->leader != call->broker->config.node_id) {
+    } else if (!place.is_led && !image_partition_has_replica(place.partition, node_id)) {
         place.error = ERROR_NOT_LEADER_OR_FOLLOWER;
     }
+    return place;
+}
+
+struct place partition_place(const struct call *call, uint32_t topic, int32_t index, int32_t leader_epoch)
+{
+    struct place place = partition_place_to_read(call, topic, index, leader_epoch);
+
+    if (place.error == ERROR_NONE && !place.is_led) place.error = ERROR_NOT_LEADER_OR_FOLLOWER;
     return place;
 }
 

@@ -1,7 +1,8 @@
 /* produce.c -- appends what a producer sends.
  *
- * The answer is written when the records are appended, and waits, written, until they are durable: so nothing of the
- * request but its answer is kept meanwhile, and the link may go on with the next Produce. If the logs have no room,
+ * The answer is written when the records are appended, and waits, written, until they are durable here (acks=1) or
+ * committed (acks=all): so nothing of the request but its answer is kept meanwhile, and the link may go on with the
+ * next Produce. Who leads no more, or has too few replicas, answers those who wait at once. If the logs have no room,
  * the request itself waits, and remembers which of its partitions are appended already: they are never appended
  * twice. */
 #include "broker/produce.h"
@@ -12,6 +13,7 @@
 #include "broker/state.h"
 #include "codec/api.h"
 #include "codec/record_validation.h"
+#include "replica/replicas.h"
 
 enum {
     ACKS_NONE = 0,
@@ -28,7 +30,9 @@ struct outcome {
     int16_t error;
     uint8_t verdict; /* enum record_verdict */
     bool appended;
+    uint8_t queue;        /* enum waits_queue: what its answer waits for; QUEUE_COUNT: nothing */
     int32_t record_index; /* of the record at fault */
+    int32_t leader_epoch; /* in which it was appended: in another one it may be there no more */
     uint32_t log;
     struct uuid topic_id; /* whose log it is: while the request waits, another may get its slot */
     int64_t base_offset;
@@ -50,7 +54,20 @@ struct producing {
     uint32_t partition_count; /* over all topics */
 };
 
+/* What a topic wants of its records. */
+struct terms {
+    struct record_rules rules;
+    enum waits_queue queue;
+};
+
 /* ---- one partition ---- */
+
+/* In a relaxed topic what is appended counts as if it were durable. */
+static enum waits_queue queue_of(const struct producing *producing, uint32_t topic)
+{
+    if (producing->request.acks == ACKS_ALL) return QUEUE_COMMITTED;
+    return topic_config_int(producing->call->image, topic, CONFIG_WRITE_CACHING) != 0 ? QUEUE_COUNT : QUEUE_DURABLE;
+}
 
 static struct record_rules rules_of(const struct call *call, uint32_t topic)
 {
@@ -87,12 +104,14 @@ static enum append_verdict append(struct call *call, const struct place *place, 
                                   bool stamp_time, struct outcome *outcome)
 {
     struct append_answer answer;
-    const enum append_verdict verdict = logs_append(call->logs, place->log, batch, place->partition->leader_epoch,
+    const int32_t leader_epoch = replicas_leader_epoch(call->replicas, place->log);
+    const enum append_verdict verdict = logs_append(call->logs, place->log, batch, leader_epoch,
                                                     stamp_time ? call->wall_ms : -1, call->wall_ms, &answer);
 
     outcome->error = error_of_append(verdict);
     if (outcome->error != ERROR_NONE) return verdict;
     outcome->appended = verdict != APPEND_DUPLICATE || !MUTANT(broker_duplicate_is_not_awaited);
+    outcome->leader_epoch = leader_epoch;
     outcome->base_offset = answer.base_offset;
     outcome->end_offset = MUTANT(broker_awaits_first_offset) ? answer.base_offset : answer.last_offset + 1;
     if (stamp_time) outcome->log_append_time = answer.log_append_time;
@@ -104,9 +123,20 @@ static enum append_verdict append(struct call *call, const struct place *place, 
     return verdict;
 }
 
+/* Whether the replicas allow it, before anything is looked at. */
+static enum error error_of_permission(const struct producing *producing, uint32_t log)
+{
+    switch (replicas_may_append(producing->call->replicas, log, producing->request.acks == ACKS_ALL)) {
+    case APPEND_PERMITTED: return ERROR_NONE;
+    case APPEND_NOT_LED: return ERROR_NOT_LEADER_OR_FOLLOWER;
+    case APPEND_NOT_ENOUGH: return ERROR_NOT_ENOUGH_REPLICAS;
+    }
+    CHECK(false);
+    return ERROR_UNKNOWN_SERVER_ERROR;
+}
+
 /* APPEND_NO_MEMORY leaves everything as it was. */
-static enum append_verdict produce_one(const struct producing *producing, uint32_t topic,
-                                       const struct record_rules *rules,
+static enum append_verdict produce_one(const struct producing *producing, uint32_t topic, const struct terms *terms,
                                        const struct produce_request_partition *partition, struct outcome *outcome)
 {
     struct call *call = producing->call;
@@ -115,7 +145,9 @@ static enum append_verdict produce_one(const struct producing *producing, uint32
 
     *outcome = (struct outcome){
         .error = (int16_t)place.error,
+        .queue = (uint8_t)terms->queue,
         .record_index = RECORD_INDEX_NONE,
+        .leader_epoch = -1,
         .log = place.log,
         .base_offset = -1,
         .log_append_time = -1,
@@ -126,13 +158,10 @@ static enum append_verdict produce_one(const struct producing *producing, uint32
         !bytes_equal(call->client_id, BYTES_LITERAL("__admin_client"))) {
         outcome->error = ERROR_INVALID_TOPIC_EXCEPTION; /* its records are the coordinators' own */
     }
+    if (outcome->error == ERROR_NONE) outcome->error = (int16_t)error_of_permission(producing, place.log);
     if (outcome->error != ERROR_NONE) return APPEND_OK;
-    if (producing->request.acks == ACKS_ALL && replica_set_count(place.partition->isr) < place.partition->min_isr) {
-        outcome->error = ERROR_NOT_ENOUGH_REPLICAS;
-        return APPEND_OK;
-    }
     const enum record_verdict verdict =
-        record_batch_validate(partition->records, rules, &call->broker->unpack, &batch, &outcome->record_index);
+        record_batch_validate(partition->records, &terms->rules, &call->broker->unpack, &batch, &outcome->record_index);
     outcome->verdict = (uint8_t)verdict;
     outcome->error = (int16_t)record_verdict_error(verdict);
     if (outcome->error != ERROR_NONE) return APPEND_OK;
@@ -140,7 +169,7 @@ static enum append_verdict produce_one(const struct producing *producing, uint32
         outcome->error = ERROR_INVALID_TXN_STATE; /* its partition was never added to a transaction */
         return APPEND_OK;
     }
-    return append(call, &place, &batch, rules->log_append_time, outcome);
+    return append(call, &place, &batch, terms->rules.log_append_time, outcome);
 }
 
 /* Appends from where it left off; false: the logs have no room now. */
@@ -157,12 +186,12 @@ static bool produce_all(struct producing *producing)
             continue;
         }
         const uint32_t topic = image_topic_by_name(producing->call->image, from->name);
-        struct record_rules rules = { 0 };
-        if (topic != SLOT_NONE) rules = rules_of(producing->call, topic);
+        struct terms terms = { .queue = QUEUE_COUNT };
+        if (topic != SLOT_NONE) terms = (struct terms){ rules_of(producing->call, topic), queue_of(producing, topic) };
         for (uint32_t j = 0; j < from->partitions_count; j++, number++) {
             struct outcome *outcome = &progress->outcomes[number];
             if (number < progress->done_count && !MUTANT(broker_appends_again)) continue;
-            const enum append_verdict verdict = produce_one(producing, topic, &rules, &from->partitions[j], outcome);
+            const enum append_verdict verdict = produce_one(producing, topic, &terms, &from->partitions[j], outcome);
             if (verdict == APPEND_NO_MEMORY) return false;
             progress->done_count++;
         }
@@ -170,8 +199,17 @@ static bool produce_all(struct producing *producing)
     return true;
 }
 
-/* What was appended before the request had to wait may be gone by now, with its topic: the slot that it was in is
- * nobody's, or another's. */
+static void forget_if_deposed(const struct producing *producing, struct outcome *outcome)
+{
+    if (!outcome->appended) return;
+    if (replicas_leader_epoch(producing->call->replicas, outcome->log) == outcome->leader_epoch) return;
+    outcome->appended = false;
+    outcome->error = ERROR_NOT_LEADER_OR_FOLLOWER;
+    outcome->base_offset = -1;
+}
+
+/* What was appended before the request had to wait may be gone by now: with its topic (the slot that it was in is
+ * nobody's, or another's), or with our leadership (the offset that it was given may be another record's). */
 static void forget_lost(const struct producing *producing)
 {
     const struct produce_request *request = &producing->request;
@@ -182,7 +220,10 @@ static void forget_lost(const struct producing *producing)
         const uint32_t topic = image_topic_by_name(image, request->topics[i].name);
         for (uint32_t j = 0; j < request->topics[i].partitions_count; j++, outcome++) {
             if (outcome->log == SLOT_NONE) continue;
-            if (topic != SLOT_NONE && uuid_equal(&image_topic(image, topic)->id, &outcome->topic_id)) continue;
+            if (topic != SLOT_NONE && uuid_equal(&image_topic(image, topic)->id, &outcome->topic_id)) {
+                forget_if_deposed(producing, outcome);
+                continue;
+            }
             outcome->log = SLOT_NONE;
             outcome->appended = false;
             outcome->error = ERROR_UNKNOWN_TOPIC_OR_PARTITION; /* the client looks for it anew */
@@ -280,11 +321,11 @@ static bool put_produced(const struct producing *producing)
     if (produced == NULL) return false;
     for (uint32_t number = 0; number < producing->partition_count; number++) {
         const struct outcome *outcome = &producing->progress->outcomes[number];
-        if (!outcome->appended) continue;
+        if (!outcome->appended || outcome->queue == QUEUE_COUNT) continue;
         produced[call->produced_count++] = (struct produced){
             .log = outcome->log,
             .number = number,
-            .queue = producing->request.acks == ACKS_ALL ? QUEUE_COMMITTED : QUEUE_DURABLE,
+            .queue = (enum waits_queue)outcome->queue,
             .end_offset = outcome->end_offset,
         };
     }
@@ -464,23 +505,17 @@ void produce_progress(struct broker *broker, uint32_t log, int64_t durable_offse
     reach_up_to(broker, QUEUE_COMMITTED, log, high_watermark);
 }
 
-static void lose(struct broker *broker, enum waits_queue queue, uint32_t log)
+void produce_lost(struct broker *broker, enum waits_queue queue, uint32_t log, enum error error)
 {
     for (;;) {
         const uint32_t entry = waits_first(&broker->waits, queue, log);
         if (entry == WAITS_NONE) break;
         struct waits_entry *lost = waits_at(&broker->waits, entry);
-        lost->error = ERROR_UNKNOWN_TOPIC_OR_PARTITION; /* the client looks for it anew */
+        lost->error = (int16_t)error;
         answer_at(broker, lost->owner)->failed = true;
         broker->counters.produce_errors++;
         reach(broker, entry);
     }
-}
-
-void produce_lost(struct broker *broker, uint32_t log)
-{
-    lose(broker, QUEUE_DURABLE, log);
-    lose(broker, QUEUE_COMMITTED, log);
 }
 
 void produce_expire(struct broker *broker, uint32_t number)

@@ -41,7 +41,8 @@ uint64_t call_deadline_ns(const struct call *call, int32_t timeout_ms)
 
 uint64_t request_waiter(const struct broker *broker, const struct link *link)
 {
-    return (uint64_t)link->generation << 32 | link_number(broker, link); /* the first generation is 1 */
+    /* The first generation is 1; the highest bit is for the waiters of replicas. */
+    return (uint64_t)(link->generation & INT32_MAX) << 32 | link_number(broker, link);
 }
 
 static enum link_list list_of(enum wait_for what)
@@ -207,6 +208,7 @@ static bool request_call(struct broker *broker, struct link *link, const struct 
         .logs = broker->rooms.logs,
         .controller = broker->rooms.controller,
         .image = broker->rooms.image,
+        .replicas = broker->rooms.replicas,
         .broker = broker,
         .mono_ns = broker->mono_ns,
         .wall_ms = broker->wall_ms,

@@ -321,9 +321,12 @@ void produce_expire(struct broker *broker, uint32_t answer);
 /* Puts the errors of its entries into an answer. */
 void produce_patch(struct broker *broker, uint32_t answer);
 
-/* A log's marks have moved, or it is lost. */
+/* A log's marks have moved. */
 void produce_progress(struct broker *broker, uint32_t log, int64_t durable_offset, int64_t high_watermark);
-void produce_lost(struct broker *broker, uint32_t log);
+
+/* Whoever waits in this queue of the log waits in vain, and is told why. */
+void produce_lost(struct broker *broker, enum waits_queue queue, uint32_t log, enum error error);
+
 void fetch_progress(struct broker *broker, uint32_t log, int64_t high_watermark);
 void fetch_lost(struct broker *broker, uint32_t log);
 

@@ -108,6 +108,9 @@ static const struct config_info infos[CONFIG_COUNT] = {
     [CONFIG_UNCLEAN_LEADER_ELECTION_ENABLE] = { "unclean.leader.election.enable", TYPE_BOOLEAN, CHANGE_DYNAMIC,
         CONFIG_BROKER_UNCLEAN_LEADER_ELECTION_ENABLE, FLAG(0), NULL,
         "Whether a replica that may lack records becomes leader when no other is left." },
+    [CONFIG_WRITE_CACHING] = { "write.caching", TYPE_BOOLEAN, CHANGE_DYNAMIC, CONFIG_NONE, FLAG(0), NULL,
+        "Whether records count as kept as soon as replicas have them in memory. It is faster, and loses acknowledged "
+        "records when all of them stop at once; a replica that stops counts as one that lost records." },
 
     /* ---- of brokers ---- */
     [CONFIG_ADVERTISED_LISTENERS] = { "advertised.listeners", TYPE_STRING, CHANGE_NEVER, CONFIG_NONE, TEXT_ONLY,
@@ -175,6 +178,8 @@ static const struct config_info infos[CONFIG_COUNT] = {
         "How many partitions a topic has if it does not say." },
     [CONFIG_PRODUCER_ID_EXPIRATION_MS] = { "producer.id.expiration.ms", TYPE_INT, CHANGE_NEVER, CONFIG_NONE,
         DAY_MS, INT_FROM(1), NULL, "After how long a silent idempotent producer is forgotten." },
+    [CONFIG_REPLICA_LAG_TIME_MAX_MS] = { "replica.lag.time.max.ms", TYPE_LONG, CHANGE_DYNAMIC, CONFIG_NONE,
+        10000, LONG_FROM(100), NULL, "A replica that has not had everything for so long is no longer in sync." },
     [CONFIG_SOCKET_REQUEST_MAX_BYTES] = { "socket.request.max.bytes", TYPE_INT, CHANGE_NEVER, CONFIG_NONE,
         100 * MIB, INT_FROM(1), NULL, "The largest request that is read." },
     [CONFIG_BROKER_UNCLEAN_LEADER_ELECTION_ENABLE] = { "unclean.leader.election.enable", TYPE_BOOLEAN,

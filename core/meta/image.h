@@ -289,7 +289,7 @@ enum image_change_kind {
     CHANGE_TOPIC_CONFIG,      /* topic */
     CHANGE_BROKER_CONFIG,     /* broker, or SLOT_NONE: all of them. Rules of every topic may have changed */
     CHANGE_BROKER,            /* broker: registered, fenced or not and the like; partitions follow one by one */
-    CHANGE_BROKER_REMOVED,    /* broker is SLOT_NONE; partitions follow one by one */
+    CHANGE_BROKER_REMOVED,    /* broker_id; broker is SLOT_NONE; partitions follow one by one */
     CHANGE_OWN_WISH,          /* wish, answer: one of this node's own; the records behind it are what it asked for */
 };
 
@@ -302,6 +302,7 @@ struct image_change {
     uint64_t wish;       /* its sequence */
     struct bytes answer; /* lies in the record */
     bool unclean;        /* of a partition: an election that may have lost records */
+    int32_t broker_id;   /* of CHANGE_BROKER_REMOVED: who is there no more */
 };
 
 /* Applies one record of the entry at `index`. Not while image_is_draining. Only then `change` says what it did. */

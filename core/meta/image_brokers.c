@@ -143,15 +143,16 @@ enum apply_verdict image_apply_broker_change(struct image *image, const struct m
 void image_remove_broker(struct image *image, uint32_t broker, struct image_change *change)
 {
     uint32_t *link = &image->first_broker;
+    const int32_t id = image->brokers[broker].id;
 
     while (*link != broker) link = &image->brokers[*link].next_broker;
     *link = image->brokers[broker].next_broker;
-    CHECK(map_remove(&image->brokers_by_id, broker_key(image->brokers[broker].id)));
+    CHECK(map_remove(&image->brokers_by_id, broker_key(id)));
     pool_give(&image->broker_slots, broker);
     image->view.broker_count--;
     image->view.broker_changes++;
     if (broker == image->own_broker) image->own_broker = SLOT_NONE;
-    *change = (struct image_change){ CHANGE_BROKER_REMOVED, SLOT_NONE, SLOT_NONE, SLOT_NONE };
+    *change = (struct image_change){ CHANGE_BROKER_REMOVED, SLOT_NONE, SLOT_NONE, SLOT_NONE, .broker_id = id };
 }
 
 /* Nobody relies on what it holds any more, should it ever come back. */

@@ -81,8 +81,9 @@ def metadata(topics, version=1):
     return request(METADATA, version, struct.pack(">i", -1) if topics is None else array([string(t) for t in topics]))
 
 
-def create_topic(name, partitions=1):
-    topic = string(name) + struct.pack(">ih", partitions, 1) + array([]) + array([])
+def create_topic(name, partitions=1, replicas=1, configs=()):
+    settings = array([string(key) + string(value) for key, value in configs])
+    topic = string(name) + struct.pack(">ih", partitions, replicas) + array([]) + settings
     return request(CREATE_TOPICS, 0, array([topic]) + struct.pack(">i", 10000))
 
 
