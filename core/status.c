@@ -196,6 +196,11 @@ struct bytes node_entry(const struct node *node, uint64_t index)
     return controller_entry(node->controller, index);
 }
 
+const struct logs *node_logs(const struct node *node)
+{
+    return node->logs;
+}
+
 const struct image *node_image(const struct node *node)
 {
     return controller_image(node->controller);

@@ -1,5 +1,6 @@
 #include "sim/audit.h"
 
+#include "base/crc32c.h"
 #include "codec/record_batch.h"
 #include "log/index.h"
 #include "log/paths.h"
@@ -16,6 +17,9 @@ struct file {
 /* What is known of a segment while its indexes are read. */
 struct audited {
     struct judge *judge;
+    struct plane *plane;
+    uint32_t machine;
+    const struct judged_partition *partition; /* NULL: of a topic that nobody has told the judge of */
     const char *path;
     int64_t base_offset;
     int64_t end_offset;
@@ -39,6 +43,12 @@ static struct file load(const struct disk *disk, const char *log_path, const cha
     return file;
 }
 
+/* Of all its bytes; the epoch in its head is covered by no checksum of its own. */
+static uint64_t digest_of(const struct record_batch *batch)
+{
+    return ((uint64_t)crc32c(1, batch->bytes.data, batch->bytes.size) << 32 | batch->bytes.size) | 1;
+}
+
 static void audit_batches(struct audited *segment)
 {
     struct bytes left = { segment->log.bytes, segment->log.size };
@@ -55,6 +65,10 @@ static void audit_batches(struct audited *segment)
             judge_violated(segment->judge, RULE_F, "%s: offset %lld at %u, where %lld is expected", segment->path,
                            (long long)batch.base_offset, at, (long long)segment->end_offset);
             return;
+        }
+        if (segment->partition != NULL) {
+            plane_on_stored(segment->plane, segment->judge, segment->machine, segment->partition, batch.base_offset,
+                            digest_of(&batch));
         }
         segment->end_offset = record_batch_last_offset(&batch) + 1;
     }
@@ -127,23 +141,21 @@ static const struct judged_partition *partition_of(const struct judge *judge, co
     return NULL;
 }
 
-/* One .log file with its indexes; the offset behind it. */
-static int64_t audit_segment(const struct disk *disk, struct judge *judge, const char *path, int64_t base_offset)
+/* One .log file with its indexes. */
+static void audit_segment(const struct disk *disk, struct audited *segment)
 {
-    struct audited segment = { .judge = judge, .path = path, .base_offset = base_offset };
-    struct file index = load(disk, path, ".index"), time_index = load(disk, path, ".timeindex");
+    struct file index = load(disk, segment->path, ".index"), time_index = load(disk, segment->path, ".timeindex");
 
-    segment.log = load(disk, path, ".log");
-    audit_batches(&segment);
-    audit_index(&segment, (struct bytes){ index.bytes, index.size });
-    audit_time_index(&segment, (struct bytes){ time_index.bytes, time_index.size });
-    free(segment.log.bytes);
+    segment->log = load(disk, segment->path, ".log");
+    audit_batches(segment);
+    audit_index(segment, (struct bytes){ index.bytes, index.size });
+    audit_time_index(segment, (struct bytes){ time_index.bytes, time_index.size });
+    free(segment->log.bytes);
     free(index.bytes);
     free(time_index.bytes);
-    return segment.end_offset;
 }
 
-void audit_files(const struct disk *disk, struct judge *judge)
+void audit_files(const struct disk *disk, uint32_t machine, struct judge *judge, struct plane *plane)
 {
     uint32_t count, directory = PATH_NONE;
     int64_t end_offset = -1;
@@ -164,7 +176,14 @@ void audit_files(const struct disk *disk, struct judge *judge)
             judge_violated(judge, RULE_F, "%s: follows a segment that ends at %lld", path->text, (long long)end_offset);
         }
         directory = path->parent;
-        end_offset = audit_segment(disk, judge, path->text, base_offset);
+        struct audited segment = { .judge = judge,
+                                   .plane = plane,
+                                   .machine = machine,
+                                   .partition = partition,
+                                   .path = path->text,
+                                   .base_offset = base_offset };
+        audit_segment(disk, &segment);
+        end_offset = segment.end_offset;
     }
     free(sorted);
 }

@@ -237,19 +237,11 @@ static bool hit_disk(struct run *run, const struct fault *fault, uint32_t number
     return met;
 }
 
-/* What nobody else has to have all of is gone with the disk. */
-static void give_up_partitions(struct run *run, uint32_t number)
+static void lose_disk(struct run *run, uint32_t number)
 {
-    const struct image *image = node_image(run->world.machines[run->group.leader]->node);
-
-    for (uint32_t topic = image_first_topic(image); topic != SLOT_NONE; topic = image_next_topic(image, topic)) {
-        for (uint32_t slot = image_topic(image, topic)->first_partition; slot != SLOT_NONE;
-             slot = image_partition(image, slot)->next_partition) {
-            const struct image_partition *partition = image_partition(image, slot);
-            if (!image_partition_has_replica(partition, (int32_t)number + 1) || partition->min_isr > 1) continue;
-            judge_on_lost(&run->judge, &image_topic(image, topic)->id, partition->index);
-        }
-    }
+    world_wipe(&run->world, number);
+    group_on_wiped(&run->group, number);
+    plane_on_wiped(&run->plane, &run->judge, number);
 }
 
 /* To what the cluster is made of. */
@@ -261,16 +253,13 @@ static bool hit_members(struct run *run, const struct fault *fault, uint32_t num
     switch (fault->kind) {
     case FAULT_WIPE:
         if (!machine->wanted || machine->starts == 0 || !rest_may_wipe(run, number)) return false;
-        give_up_partitions(run, number);
-        world_wipe(world, number);
-        group_on_wiped(&run->group, number);
+        lose_disk(run, number);
         machine->wiped = *ends = true;
         return true;
     case FAULT_JOIN:
         if (machine->wanted || machine->state == PROCESS_UP || rest_is_member(run, number)) return false;
-        if (machine->starts > 0) world_wipe(world, number); /* it was removed, and comes back as somebody else */
-        group_on_wiped(&run->group, number);
-        machine->wanted = machine->wiped = true; /* it founds nothing */
+        if (machine->starts > 0) lose_disk(run, number); /* it was removed, and comes back as somebody else */
+        machine->wanted = machine->wiped = true;         /* it founds nothing */
         machine->may_leave = false;
         run_start(run, number);
         return true;

@@ -24,8 +24,8 @@ void judge_free(struct judge *judge)
 
 const char *rule_name(enum rule rule)
 {
-    static const char *const names[RULE_COUNT] = { "none", "O1",  "O2",  "O3",  "O4", "O5", "O6", "O8",
-                                                   "O11",  "O12", "O13", "O14", "F",  "L",  "N" };
+    static const char *const names[RULE_COUNT] = { "none", "O1",  "O2",  "O3",  "O4",  "O5", "O6", "O7",
+                                                   "O8",   "O11", "O12", "O13", "O14", "F",  "L",  "N" };
     return names[rule];
 }
 
@@ -318,7 +318,10 @@ void judge_on_config_seen(struct judge *judge, uint32_t config, int32_t value, c
 
 void judge_on_lost(struct judge *judge, const struct uuid *topic_id, int32_t index)
 {
-    judge_partition(judge, topic_id, index)->gone = true;
+    for (uint32_t i = 0; i < judge->partition_count; i++) {
+        struct judged_partition *partition = &judge->partitions[i];
+        if (partition->index == index && uuid_equal(&partition->topic_id, topic_id)) partition->gone = true;
+    }
 }
 
 /* ---- the end ---- */

@@ -9,6 +9,7 @@
  *   O4   one leader per (partition, leader epoch), and per term of the metadata group (group.h)
  *   O5   the metadata logs of all nodes match (group.h)
  *   O6   committed metadata is never lost or changed, and the same on all nodes
+ *   O7   who may be elected has all that was committed, on disk (plane.h)
  *   O8   idempotent producers: no record twice, none missing, none out of order; no spurious fatal error
  *   O11  consumers skip nothing
  *   O12  nothing is acknowledged that the disk could still lose
@@ -31,6 +32,7 @@ enum rule {
     RULE_O4,
     RULE_O5,
     RULE_O6,
+    RULE_O7,
     RULE_O8,
     RULE_O11,
     RULE_O12,

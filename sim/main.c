@@ -42,7 +42,7 @@ static double seconds_now(void)
 
 struct result {
     enum outcome outcome;
-    uint64_t seed, digest, events, sim_ns, reached, acked, seen, shadows;
+    uint64_t seed, digest, events, sim_ns, reached, acked, seen, shadows, elections, isr_changes;
     struct report report;
     char rule[8];
     char story[STORY_SIZE];
@@ -86,6 +86,8 @@ static bool run_one(const struct options *options, uint64_t seed, FILE *digests,
     result->acked = run->judge.acked;
     result->seen = run->judge.seen;
     result->shadows = run->shadows;
+    result->elections = run->plane.elections;
+    result->isr_changes = run->plane.isr_changes;
     result->report = run->report;
     snprintf(result->rule, sizeof result->rule, "%s", rule_name(run->judge.broken));
     memcpy(result->story, run->judge.story, sizeof result->story);
@@ -110,9 +112,9 @@ static void print_figures(const struct result *result, double seconds)
 
     getrusage(RUSAGE_SELF, &used);
     printf("digest=%016" PRIx64 " events=%" PRIu64 " events/s=%.0f sim:wall=%.0f rss=%ldMiB acked=%" PRIu64
-           " read=%" PRIu64 " shadows=%" PRIu64 "\n",
+           " read=%" PRIu64 " shadows=%" PRIu64 " elections=%" PRIu64 " isrs=%" PRIu64 "\n",
            result->digest, result->events, (double)result->events / seconds, (double)result->sim_ns / 1e9 / seconds,
-           used.ru_maxrss / 1024, result->acked, result->seen, result->shadows);
+           used.ru_maxrss / 1024, result->acked, result->seen, result->shadows, result->elections, result->isr_changes);
 }
 
 /* ---- runs in processes of their own, so that a crash is a result ---- */

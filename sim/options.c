@@ -79,7 +79,7 @@ static bool *flag_of(struct options *options, const char *name)
     return NULL;
 }
 
-static const char **text_of(struct options *options, const char *name)
+static const char **word_of(struct options *options, const char *name)
 {
     if (strcmp(name, "--trace") == 0) return &options->trace;
     if (strcmp(name, "--schedule") == 0) return &options->schedule;
@@ -108,7 +108,7 @@ static uint32_t *wish_at(struct wishes *wishes, const struct wish_name *name)
 
 static bool set_value(struct options *options, const char *name, const char *value)
 {
-    const char **text = text_of(options, name);
+    const char **text = word_of(options, name);
     uint64_t amount;
 
     if (text != NULL) {

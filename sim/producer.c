@@ -267,6 +267,9 @@ static void on_acked(struct run *run, struct client *client, uint32_t at, int64_
                                    .digest = batch->digests[i] };
         judge_on_acked(&run->judge, target->judged, base_offset + i, client->acks == 1 ? batch->epoch : -1, &made);
     }
+    if (client->acks == -1) {
+        plane_on_acked(&run->plane, &run->judge, &target->topic_id, target->index, base_offset + batch->count - 1);
+    }
     forget(client, at);
     client->shadow_weight += sent_again ? 16 : 1;
 }

@@ -93,6 +93,14 @@ static const char *fault_of_brokers(const struct world *world, const struct mach
     return NULL;
 }
 
+static const char *fault_of_data(const struct run *run, const struct machine *leader)
+{
+    static char text[400];
+
+    if (run->damaged || run->is_shadow) return NULL;
+    return plane_unrest(&run->plane, node_image(leader->node), wanted_count(&run->world), text, sizeof text);
+}
+
 uint32_t rest_leaving(const struct run *run)
 {
     const struct world *world = &run->world;
@@ -134,6 +142,7 @@ bool rest_is_whole(const struct run *run, uint32_t number)
 
     if (leader == NULL || machine->state != PROCESS_UP || node_state(machine->node) != NODE_SERVING) return false;
     if (!raft_configuration_is_committed(node_raft(leader->node))) return false;
+    if (!plane_is_whole(&run->plane, number)) return false;
     return members_of(leader, number, raft_id(node_raft(machine->node)), &has_id) == 1 && has_id;
 }
 
@@ -164,6 +173,7 @@ bool rest_is_reached(const struct run *run)
 
     if (leader == NULL || fault_of_members(run, leader) != NULL || fault_of_brokers(world, leader) != NULL)
         return false;
+    if (fault_of_data(run, leader) != NULL) return false;
     for (uint32_t i = 0; i < world->machine_count; i++) {
         if (world->machines[i]->wanted && fault_of(run, world->machines[i]) != NULL) return false;
     }
@@ -190,6 +200,7 @@ static void say_cluster(const struct run *run, struct words *words)
     }
     const char *fault = fault_of_members(run, leader);
     if (fault == NULL) fault = fault_of_brokers(world, leader);
+    if (fault == NULL) fault = fault_of_data(run, leader);
     if (fault != NULL) say(words, "n%d leads, and %s; ", (int)leader->config.node_id, fault);
 }
 

@@ -113,6 +113,18 @@ static void trace_images(const struct run *run)
     }
 }
 
+static void look_at_data(struct run *run, uint32_t number)
+{
+    const struct machine *machine = run->world.machines[number];
+    const struct plane_look look = { .number = number,
+                                     .life = machine->starts,
+                                     .now_ns = run->world.now_ns,
+                                     .image = node_image(machine->node),
+                                     .logs = node_logs(machine->node) };
+
+    if (node_image_is_whole(machine->node) && !run->damaged) plane_on_step(&run->plane, &run->judge, &look);
+}
+
 void run_on_stepped(struct world *world, uint32_t number)
 {
     struct run *run = world->run;
@@ -126,6 +138,7 @@ void run_on_stepped(struct world *world, uint32_t number)
                                      .images = run->knobs.images };
 
     group_on_step(&run->group, &run->judge, &look);
+    if (machine->wanted) look_at_data(run, number);
     run->judge.index = run->group.applied_index;
     if (run->judge.broken == RULE_NONE) return;
     world->ended = true;
@@ -174,7 +187,7 @@ void run_on_halt(struct world *world, uint32_t number)
         }
         /* On a full disk it may leave to the journal what no segment took: its files are mended by the next start. */
         if (!run->damaged && machine->has_answered && machine->refused_at_start == machine->disk.figures.refused_full) {
-            audit_files(&machine->disk, &run->judge);
+            audit_files(&machine->disk, number, &run->judge, &run->plane);
         }
         break;
     case HALT_DISK_FAILED:
@@ -417,6 +430,7 @@ enum outcome run_seed(struct run *run, uint64_t seed)
     run->world.net.window_size = run->knobs.window_size;
     judge_init(&run->judge);
     group_init(&run->group);
+    plane_init(&run->plane);
     add_machines(run, &common);
     add_clients(run);
     enter(run, PHASE_CHAOS);
@@ -438,5 +452,6 @@ void run_free(struct run *run)
     free(run->clients);
     judge_free(&run->judge);
     group_free(&run->group);
+    plane_free(&run->plane);
     world_free(&run->world);
 }

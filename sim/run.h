@@ -11,6 +11,7 @@
 #include "sim/client.h"
 #include "sim/group.h"
 #include "sim/judge.h"
+#include "sim/plane.h"
 #include "sim/report.h"
 #include "sim/world.h"
 
@@ -68,6 +69,7 @@ struct run {
     struct schedule schedule;
     struct judge judge;
     struct group group;
+    struct plane plane;
     enum phase phase;
     uint64_t phase_began_ns;
     uint64_t settled_ns; /* how long healing took */

@@ -97,6 +97,7 @@ void shadow_check(struct run *run)
     if (run->trace != NULL) shadow->trace = open_memstream(&told, &told_size);
     copy_judge(&run->judge, &shadow->judge);
     group_init(&shadow->group);
+    plane_copy(&run->plane, &shadow->plane);
     add_copies(run, shadow, &prng);
     for (uint64_t crashes = prng_below(&prng, 4); crashes > 0; crashes--) crash_while_recovering(shadow, &prng);
     add_reader(shadow);

@@ -1,0 +1,400 @@
+#include "sim/plane.h"
+
+#include "log/logs.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { PARTITION_NONE = UINT32_MAX };
+
+void plane_init(struct plane *plane)
+{
+    *plane = (struct plane){ 0 };
+}
+
+void plane_free(struct plane *plane)
+{
+    for (uint32_t i = 0; i < plane->partition_count; i++) {
+        free(plane->partitions[i]->stored);
+        free(plane->partitions[i]);
+    }
+    for (uint32_t i = 0; i < plane->machine_max; i++) {
+        free(plane->machines[i].slots);
+        free(plane->machines[i].partitions);
+    }
+    free(plane->partitions);
+    free(plane->machines);
+}
+
+void plane_copy(const struct plane *plane, struct plane *copy)
+{
+    plane_init(copy);
+    copy->partitions = malloc((plane->partition_count + 1) * sizeof(struct plane_partition *));
+    copy->partition_count = copy->partition_max = plane->partition_count;
+    copy->scanned_index = plane->scanned_index;
+    for (uint32_t i = 0; i < plane->partition_count; i++) {
+        copy->partitions[i] = malloc(sizeof *copy->partitions[i]);
+        *copy->partitions[i] = *plane->partitions[i];
+        copy->partitions[i]->stored = NULL;
+        copy->partitions[i]->stored_max = 0;
+    }
+}
+
+static uint32_t partition_of(const struct plane *plane, const struct uuid *topic_id, int32_t index)
+{
+    for (uint32_t i = plane->partition_count; i > 0; i--) { /* the newest is asked for most */
+        const struct plane_partition *partition = plane->partitions[i - 1];
+        if (partition->index == index && uuid_equal(&partition->topic_id, topic_id)) return i - 1;
+    }
+    return PARTITION_NONE;
+}
+
+static uint32_t add_partition(struct plane *plane, const struct uuid *topic_id, int32_t index)
+{
+    if (plane->partition_count == plane->partition_max) {
+        plane->partition_max = MAX(16U, plane->partition_max * 2);
+        plane->partitions = realloc(plane->partitions, plane->partition_max * sizeof(struct plane_partition *));
+    }
+    struct plane_partition *partition = plane->partitions[plane->partition_count] = calloc(1, sizeof *partition);
+
+    partition->topic_id = *topic_id;
+    partition->index = index;
+    partition->newest.partition_epoch = -1;
+    return plane->partition_count++;
+}
+
+static const struct plane_replica *replica_on(const struct plane_partition *partition, uint32_t machine)
+{
+    for (uint32_t i = 0; i < partition->replica_count; i++) {
+        if (partition->replicas[i].machine == machine) return &partition->replicas[i];
+    }
+    return NULL;
+}
+
+/* A new one takes the place of one that the partition has no more, if all are taken. */
+static struct plane_replica *make_replica(struct plane_partition *partition, uint32_t machine)
+{
+    uint32_t at = 0;
+
+    while (at < partition->replica_count && partition->replicas[at].machine != machine) at++;
+    if (at < partition->replica_count) return &partition->replicas[at];
+    if (at == PLANE_REPLICAS_MAX) {
+        at = 0;
+        while (image_partition_has_replica(&partition->newest, (int32_t)partition->replicas[at].machine + 1)) at++;
+    } else {
+        partition->replica_count++;
+    }
+    partition->replicas[at] = (struct plane_replica){ .machine = machine, .leader_epoch = -1 };
+    return &partition->replicas[at];
+}
+
+/* ---- O7 ---- */
+
+static bool is_judged(const struct plane_partition *partition)
+{
+    return !partition->exempt && !partition->gone && partition->newest.partition_epoch >= 0;
+}
+
+static void check_member(struct judge *judge, const struct plane_partition *partition, int32_t broker_id)
+{
+    const struct plane_replica *replica = replica_on(partition, (uint32_t)broker_id - 1);
+    const int64_t durable_offset = replica == NULL ? 0 : replica->durable_offset;
+
+    if (durable_offset >= partition->high_watermark || (replica != NULL && replica->lost)) return;
+    judge_violated(
+        judge, RULE_O7,
+        "partition %d of %08x: node %d has to have all below %lld (partition epoch %d, leader epoch %d), and "
+        "has all below %lld on disk",
+        partition->index, load_u32(partition->topic_id.bytes), broker_id, (long long)partition->high_watermark,
+        partition->newest.partition_epoch, partition->newest.leader_epoch, (long long)durable_offset);
+}
+
+/* Everybody who could be elected. */
+static void check_members(struct judge *judge, const struct plane_partition *partition)
+{
+    int32_t ids[REPLICAS_MAX];
+    const struct image_partition *newest = &partition->newest;
+
+    if (!is_judged(partition)) return;
+    const uint32_t count = image_partition_brokers(newest, newest->isr | newest->elr, ids);
+    for (uint32_t i = 0; i < count; i++) check_member(judge, partition, ids[i]);
+}
+
+static bool must_have_all(const struct plane_partition *partition, uint32_t machine)
+{
+    const replica_set place = image_partition_place(&partition->newest, (int32_t)machine + 1);
+    return (place & (partition->newest.isr | partition->newest.elr)) != 0;
+}
+
+/* ---- configurations ---- */
+
+static void forgive(struct judge *judge, struct plane_partition *partition)
+{
+    partition->exempt = true;
+    judge_on_lost(judge, &partition->topic_id, partition->index);
+}
+
+static void see_configuration(struct plane *plane, struct judge *judge, struct plane_partition *partition,
+                              const struct image_partition *newest, uint64_t now_ns)
+{
+    const struct image_partition *before = &partition->newest;
+
+    if (newest->partition_epoch <= before->partition_epoch) return;
+    if (before->partition_epoch >= 0) {
+        plane->elections += newest->leader != before->leader && newest->leader >= 0;
+        if (newest->isr != before->isr) {
+            plane->isr_changes++;
+            plane->isr_changed_ns = now_ns;
+        }
+    }
+    if (newest->last_unclean_leader_epoch > before->last_unclean_leader_epoch && is_judged(partition)) {
+        judge_violated(judge, RULE_O7, "partition %d of %08x: node %d is elected uncleanly in epoch %d",
+                       partition->index, load_u32(partition->topic_id.bytes), newest->leader, newest->leader_epoch);
+    }
+    partition->newest = *newest;
+    for (uint32_t i = 0; i < partition->replica_count; i++) {
+        struct plane_replica *replica = &partition->replicas[i];
+        if (!must_have_all(partition, replica->machine)) replica->lost = false; /* nobody counts on it any more */
+    }
+    check_members(judge, partition);
+}
+
+/* The first one that has applied an entry shows what all partitions are like after it. */
+static void scan(struct plane *plane, struct judge *judge, const struct plane_look *look)
+{
+    const struct image *image = look->image;
+
+    plane->scans++;
+    for (uint32_t topic = image_first_topic(image); topic != SLOT_NONE; topic = image_next_topic(image, topic)) {
+        const struct uuid *id = &image_topic(image, topic)->id;
+        for (uint32_t slot = image_topic(image, topic)->first_partition; slot != SLOT_NONE;
+             slot = image_partition(image, slot)->next_partition) {
+            const struct image_partition *newest = image_partition(image, slot);
+            uint32_t at = partition_of(plane, id, newest->index);
+            if (at == PARTITION_NONE) at = add_partition(plane, id, newest->index);
+            plane->partitions[at]->scan = plane->scans;
+            see_configuration(plane, judge, plane->partitions[at], newest, look->now_ns);
+        }
+    }
+    for (uint32_t i = 0; i < plane->partition_count; i++) {
+        if (plane->partitions[i]->scan != plane->scans) plane->partitions[i]->gone = true;
+    }
+}
+
+/* ---- logs ---- */
+
+static struct plane_machine *machine_of(struct plane *plane, uint32_t number)
+{
+    if (number >= plane->machine_max) {
+        const uint32_t max = MAX(8U, (number + 1) * 2);
+        plane->machines = realloc(plane->machines, max * sizeof *plane->machines);
+        memset(plane->machines + plane->machine_max, 0, (max - plane->machine_max) * sizeof *plane->machines);
+        plane->machine_max = max;
+    }
+    return &plane->machines[number];
+}
+
+/* Which logs there are to look at; that changes with the image only. */
+static void list_logs(struct plane *plane, struct plane_machine *machine, const struct plane_look *look)
+{
+    const struct image *image = look->image;
+
+    machine->count = 0;
+    for (uint32_t topic = image_first_topic(image); topic != SLOT_NONE; topic = image_next_topic(image, topic)) {
+        for (uint32_t slot = image_topic(image, topic)->first_partition; slot != SLOT_NONE;
+             slot = image_partition(image, slot)->next_partition) {
+            if (!logs_has(look->logs, slot)) continue;
+            const uint32_t at =
+                partition_of(plane, &image_topic(image, topic)->id, image_partition(image, slot)->index);
+            if (at == PARTITION_NONE) continue;
+            if (machine->count == machine->max) {
+                machine->max = MAX(16U, machine->max * 2);
+                machine->slots = realloc(machine->slots, machine->max * sizeof *machine->slots);
+                machine->partitions = realloc(machine->partitions, machine->max * sizeof *machine->partitions);
+            }
+            machine->slots[machine->count] = slot;
+            machine->partitions[machine->count++] = at;
+        }
+    }
+}
+
+static void see_log(struct plane_machine *machine, struct judge *judge, struct plane_partition *partition,
+                    const struct plane_look *look, uint32_t slot)
+{
+    const struct image_partition *own = image_partition(look->image, slot);
+    const struct log_offsets offsets = log_offsets(look->logs, slot);
+    struct plane_replica *replica = make_replica(partition, look->number);
+    const bool leads = own->leader == (int32_t)look->number + 1;
+    const bool same_office = leads && replica->leads && replica->leader_epoch == own->leader_epoch;
+
+    if (same_office && offsets.high_watermark < replica->high_watermark) {
+        judge_violated(judge, RULE_O3, "partition %d: node %u takes its high watermark back from %lld to %lld",
+                       partition->index, look->number + 1, (long long)replica->high_watermark,
+                       (long long)offsets.high_watermark);
+    }
+    if (leads && !replica->leads && own->leader_epoch > 0) machine->elected_ns = look->now_ns;
+    if (offsets.log_end_offset < replica->log_end_offset) machine->cut_ns = look->now_ns;
+    machine->waits |= leads && offsets.high_watermark < offsets.log_end_offset;
+    const bool fell = offsets.durable_offset < replica->durable_offset;
+    replica->there = true;
+    replica->leads = leads;
+    replica->leader_epoch = own->leader_epoch;
+    replica->log_start_offset = offsets.log_start_offset;
+    replica->durable_offset = offsets.durable_offset;
+    replica->log_end_offset = offsets.log_end_offset;
+    replica->high_watermark = offsets.high_watermark;
+    /* A log that is the only one has all that counts, whether or not anybody may ask it just now. */
+    const bool shows = leads || own->replica_count <= 1;
+    if (shows && offsets.high_watermark > partition->high_watermark) {
+        partition->high_watermark = offsets.high_watermark;
+        check_members(judge, partition);
+    }
+    if (!is_judged(partition)) return;
+    if (offsets.high_watermark > partition->high_watermark) {
+        judge_violated(judge, RULE_O7, "partition %d: node %u shows all below %lld, and no leader more than %lld",
+                       partition->index, look->number + 1, (long long)offsets.high_watermark,
+                       (long long)partition->high_watermark);
+    }
+    if (fell && must_have_all(partition, look->number)) {
+        check_member(judge, partition, (int32_t)look->number + 1);
+    }
+}
+
+void plane_on_step(struct plane *plane, struct judge *judge, const struct plane_look *look)
+{
+    const uint64_t applied_index = image_view(look->image).applied_index;
+    struct plane_machine *machine = machine_of(plane, look->number);
+
+    if (applied_index > plane->scanned_index) {
+        plane->scanned_index = applied_index;
+        scan(plane, judge, look);
+    }
+    if (logs_state(look->logs) != LOGS_OPEN) {
+        machine->applied_index = UINT64_MAX;
+        return;
+    }
+    if (machine->applied_index != applied_index || machine->life != look->life) {
+        machine->applied_index = applied_index;
+        machine->life = look->life;
+        list_logs(plane, machine, look);
+    }
+    machine->waits = false;
+    for (uint32_t i = 0; i < machine->count; i++) {
+        if (!logs_has(look->logs, machine->slots[i])) continue;
+        see_log(machine, judge, plane->partitions[machine->partitions[i]], look, machine->slots[i]);
+    }
+}
+
+/* ---- disks ---- */
+
+void plane_on_wiped(struct plane *plane, struct judge *judge, uint32_t number)
+{
+    for (uint32_t i = 0; i < plane->partition_count; i++) {
+        struct plane_partition *partition = plane->partitions[i];
+        const struct image_partition *newest = &partition->newest;
+        const bool counts = must_have_all(partition, number);
+        const replica_set place = image_partition_place(newest, (int32_t)number + 1);
+        replica_set others = (newest->isr | newest->elr) & (replica_set)~place;
+        for (uint32_t j = 0; j < partition->replica_count; j++) {
+            struct plane_replica *replica = &partition->replicas[j];
+            if (replica->lost) others &= (replica_set)~image_partition_place(newest, (int32_t)replica->machine + 1);
+            if (replica->machine != number) continue;
+            *replica = (struct plane_replica){ .machine = number, .leader_epoch = -1, .lost = counts };
+        }
+        /* Of one alone nobody promises more: it may be the last one in sync at any time. */
+        if (place != 0 && (newest->min_isr <= 1 || others == 0)) forgive(judge, partition);
+    }
+}
+
+/* ---- what clients and files say ---- */
+
+void plane_on_acked(const struct plane *plane, struct judge *judge, const struct uuid *topic_id, int32_t index,
+                    int64_t offset)
+{
+    const uint32_t at = partition_of(plane, topic_id, index);
+
+    if (at == PARTITION_NONE || !is_judged(plane->partitions[at])) return;
+    if (offset < plane->partitions[at]->high_watermark) return;
+    judge_violated(judge, RULE_O12,
+                   "partition %d: offset %lld is acknowledged, and no leader has committed beyond %lld", index,
+                   (long long)offset, (long long)plane->partitions[at]->high_watermark);
+}
+
+void plane_on_stored(struct plane *plane, struct judge *judge, uint32_t machine, const struct judged_partition *judged,
+                     int64_t base_offset, uint64_t digest)
+{
+    const uint32_t at = partition_of(plane, &judged->topic_id, judged->index);
+
+    if (at == PARTITION_NONE || !is_judged(plane->partitions[at])) return;
+    struct plane_partition *partition = plane->partitions[at];
+    const struct plane_replica *replica = replica_on(partition, machine);
+    if (replica == NULL || !replica->there || base_offset < 0 || base_offset >= replica->high_watermark) return;
+    if (base_offset >= partition->stored_max) {
+        const int64_t max = MAX(256, (base_offset + 1) * 2);
+        partition->stored = realloc(partition->stored, (size_t)max * sizeof *partition->stored);
+        memset(partition->stored + partition->stored_max, 0,
+               (size_t)(max - partition->stored_max) * sizeof *partition->stored);
+        partition->stored_max = max;
+    }
+    plane->compared++;
+    if (partition->stored[base_offset] == 0) partition->stored[base_offset] = digest;
+    if (partition->stored[base_offset] == digest) return;
+    judge_violated(judge, RULE_O2, "partition %d: the batch at %lld is another one on another disk", judged->index,
+                   (long long)base_offset);
+}
+
+/* ---- rest ---- */
+
+/* NULL: nothing is wrong with this one. */
+static const char *fault_of(const struct plane_partition *partition, const struct image_partition *wanted)
+{
+    const struct plane_replica *leader = replica_on(partition, (uint32_t)wanted->leader - 1);
+
+    if (wanted->leader < 0 || leader == NULL || !leader->there) return "nobody leads";
+    if (replica_set_count(wanted->isr) != wanted->replica_count) return "not all replicas are in sync";
+    if (wanted->recovering || (wanted->adding | wanted->removing) != 0) return "it is being mended, or moved";
+    for (uint32_t i = 0; i < wanted->replica_count; i++) {
+        const struct plane_replica *replica = replica_on(partition, (uint32_t)wanted->replicas[i] - 1);
+        if (replica == NULL || !replica->there) return "a replica has no log";
+        if (replica->log_end_offset != leader->log_end_offset) return "replicas end elsewhere";
+        if (replica->high_watermark != leader->log_end_offset) return "not everything is committed";
+        if (replica->durable_offset != leader->log_end_offset) return "not everything is durable";
+    }
+    return NULL;
+}
+
+const char *plane_unrest(const struct plane *plane, const struct image *image, uint32_t nodes, char *text,
+                         uint32_t size)
+{
+    for (uint32_t topic = image_first_topic(image); topic != SLOT_NONE; topic = image_next_topic(image, topic)) {
+        for (uint32_t slot = image_topic(image, topic)->first_partition; slot != SLOT_NONE;
+             slot = image_partition(image, slot)->next_partition) {
+            const struct image_partition *wanted = image_partition(image, slot);
+            const uint32_t at = partition_of(plane, &image_topic(image, topic)->id, wanted->index);
+            const char *fault = at == PARTITION_NONE ? NULL : fault_of(plane->partitions[at], wanted);
+            if (fault == NULL && wanted->replica_count != MIN((uint32_t)wanted->replica_target, nodes)) {
+                fault = "it has too few replicas, or too many";
+            }
+            if (fault == NULL) continue;
+            const struct bytes name = image_topic_name(image, topic);
+            snprintf(text, size, "%.*s-%d (leader %d, epoch %d, %u of %u in sync): %s", (int)name.size,
+                     (const char *)name.data, wanted->index, wanted->leader, wanted->leader_epoch,
+                     replica_set_count(wanted->isr), wanted->replica_count, fault);
+            return text;
+        }
+    }
+    return NULL;
+}
+
+bool plane_is_whole(const struct plane *plane, uint32_t machine)
+{
+    for (uint32_t i = 0; i < plane->partition_count; i++) {
+        const struct plane_partition *partition = plane->partitions[i];
+        const replica_set place = image_partition_place(&partition->newest, (int32_t)machine + 1);
+        if (partition->gone || place == 0) continue;
+        const struct plane_replica *replica = replica_on(partition, machine);
+        if ((partition->newest.isr & place) == 0 || replica == NULL || replica->lost) return false;
+    }
+    return true;
+}

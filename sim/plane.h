@@ -1,0 +1,104 @@
+/* plane.h -- the partitions' data as its judge sees it: what must be true of all replicas at any time.
+ *
+ *   O3   within a leader's term of office its high watermark never steps back
+ *   O7   whoever is in an ISR or ELR (of the newest configuration that anybody has applied) holds, durably, everything
+ *        below the highest high watermark that any leader ever showed; no follower shows more than that; nobody is
+ *        elected uncleanly where no disk was lost
+ *   O12  what is acknowledged with acks=all lies below a leader's high watermark
+ *   O2   at a clean stop: what a node calls committed is the same on its disk as on all others, byte by byte
+ *
+ * It looks at a node after each of its steps, by questions that log/logs.h and meta/image.h answer: O(partitions of
+ * that node), and O(all partitions) once for each metadata entry. It keeps a few numbers per replica, never a
+ * record. */
+#ifndef CHRONIK_SIM_PLANE_H
+#define CHRONIK_SIM_PLANE_H
+
+#include "meta/image.h"
+#include "sim/judge.h"
+
+struct logs;
+
+/* A machine's replica of a partition, as it was seen last. What it said to be durable stays so when the process
+ * dies. */
+struct plane_replica {
+    uint32_t machine;
+    bool there; /* its node has a log */
+    bool lost;  /* the disk is gone that it was on, and the cluster still counts on it */
+    bool leads; /* as far as its own node knows */
+    int32_t leader_epoch;
+    int64_t log_start_offset, durable_offset, log_end_offset, high_watermark;
+};
+
+enum { PLANE_REPLICAS_MAX = REPLICAS_MAX + 4 }; /* some have left and are still told apart */
+
+struct plane_partition {
+    struct uuid topic_id;
+    int32_t index;
+    bool exempt; /* what can be lost was lost, or it is as its topic wants it */
+    bool gone;   /* with its topic */
+    uint64_t scan;
+    int64_t high_watermark;        /* the highest that any leader showed */
+    struct image_partition newest; /* of all configurations that were applied by anybody */
+    uint32_t replica_count;
+    struct plane_replica replicas[PLANE_REPLICAS_MAX];
+    uint64_t *stored; /* by offset: digest of the batch that begins there, on whatever disk; 0: not known */
+    int64_t stored_max;
+};
+
+/* What a machine's node is doing that a crash could make worse. */
+struct plane_machine {
+    uint32_t *slots; /* of its image: those partitions that it has a replica of; and which one of ours each is */
+    uint32_t *partitions;
+    uint32_t count, max;
+    uint64_t applied_index; /* when these were listed */
+    uint32_t life;
+    bool waits;          /* it leads something of which not all is committed */
+    uint64_t elected_ns; /* when it began to lead something that somebody else had led */
+    uint64_t cut_ns;     /* when a log of it lost its end last */
+};
+
+struct plane {
+    struct plane_partition **partitions;
+    uint32_t partition_count, partition_max;
+    struct plane_machine *machines;
+    uint32_t machine_max;
+    uint64_t scanned_index;
+    uint64_t scans;
+    uint64_t isr_changed_ns; /* when a configuration came up last in which an ISR was another than before */
+    uint64_t isr_changes, elections, compared;
+};
+
+struct plane_look {
+    uint32_t number;
+    uint32_t life;
+    uint64_t now_ns;
+    const struct image *image;
+    const struct logs *logs;
+};
+
+void plane_init(struct plane *plane);
+void plane_free(struct plane *plane);
+void plane_copy(const struct plane *plane, struct plane *copy);
+void plane_on_step(struct plane *plane, struct judge *judge, const struct plane_look *look);
+
+/* The machine's disk is empty. Partitions of which nobody else has to have everything are not judged any more, and the
+ * judge is told so. */
+void plane_on_wiped(struct plane *plane, struct judge *judge, uint32_t machine);
+
+/* Acknowledged by all that are in sync. */
+void plane_on_acked(const struct plane *plane, struct judge *judge, const struct uuid *topic_id, int32_t index,
+                    int64_t offset);
+
+/* A file of a machine's node that stopped cleanly has this batch. Below what that node called committed, it is the same
+ * everywhere. */
+void plane_on_stored(struct plane *plane, struct judge *judge, uint32_t machine, const struct judged_partition *judged,
+                     int64_t base_offset, uint64_t digest);
+
+/* What is not at rest in a partition, in words; NULL: everything is. `nodes` could have replicas. */
+const char *plane_unrest(const struct plane *plane, const struct image *image, uint32_t nodes, char *text,
+                         uint32_t size);
+
+/* Whether a machine has all data back that it is to have. */
+bool plane_is_whole(const struct plane *plane, uint32_t machine);
+
+#endif
