@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+_Static_assert(TOPICS_MAX <= JUDGED_CONFIGS_MAX, "each topic has a config that is judged");
+
 enum { COOKIE_METADATA = 1, COOKIE_ALL_TOPICS = 9, SILENCE_NS_MAX = 1000 * 1000 * 1000, SESSION_BUSY = 32 };
 
 void topic_name(uint32_t topic, char name[32])

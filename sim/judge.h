@@ -114,7 +114,7 @@ enum {
     JUDGED_PARTITIONS_MAX = 512,
     JUDGED_TOPICS_MAX = 256,
     JUDGED_PRODUCERS_MAX = 64,
-    JUDGED_CONFIGS_MAX = 4,
+    JUDGED_CONFIGS_MAX = 8,
     JUDGED_SITTINGS_MAX = 8, /* of one producer, that may still be read from at a time */
     STORY_SIZE = 512
 };

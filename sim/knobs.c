@@ -144,6 +144,41 @@ void knobs_redraw(const struct knobs *knobs, struct config *config, uint64_t sta
     if (knobs->settings_change && prng_chance(&prng, 1, 2)) draw_segments(knobs, config, &prng);
 }
 
+/* So that a hundred of them fit into a second: everything happens, and little of it. */
+static void make_little(struct knobs *knobs, struct prng *prng)
+{
+    knobs->chaos_us = between(prng, 300, 1200) * 1000;
+    knobs->joiners = MIN(knobs->joiners, 1U);
+    knobs->producers = (uint32_t)between(prng, 0, 1);
+    knobs->idempotent_producers = 1;
+    knobs->consumers = 1;
+    knobs->administrators = (uint32_t)between(prng, 0, 1);
+    knobs->topics = (uint32_t)between(prng, 1, 2);
+    knobs->partitions = (uint32_t)between(prng, 1, 2);
+    knobs->records = (uint32_t)between(prng, 20, 150);
+    knobs->batch_records_max = (uint32_t)between(prng, 1, 6);
+    knobs->value_size_max = (uint32_t)between(prng, 1, 300);
+    knobs->shadows = (uint32_t)between(prng, 0, 20);
+}
+
+/* So many in all: somebody reads, in any case, and of the others most write. */
+static void count_clients(struct knobs *knobs, uint32_t clients)
+{
+    knobs->consumers = MAX(1U, clients / 4);
+    knobs->administrators = MIN(clients / 4, 4U); /* each has a topic of its own to configure */
+    const uint32_t left = clients - knobs->consumers - knobs->administrators;
+    knobs->producers = left / 2;
+    knobs->idempotent_producers = left - left / 2;
+}
+
+static void heed_wishes(struct knobs *knobs, const struct wishes *wishes)
+{
+    if (wishes->topics != 0) knobs->topics = wishes->topics;
+    if (wishes->partitions != 0) knobs->partitions = wishes->partitions;
+    knobs->partitions = MIN(knobs->partitions, TARGETS_MAX / knobs->topics);
+    if (wishes->clients != 0) count_clients(knobs, wishes->clients);
+}
+
 void knobs_draw(struct knobs *knobs, struct config *config, uint64_t seed, const struct wishes *wishes)
 {
     struct prng prng;
@@ -181,6 +216,12 @@ void knobs_draw(struct knobs *knobs, struct config *config, uint64_t seed, const
         knobs->value_size_max = (uint32_t)between(&prng, 1000, 4000);
         knobs->batch_records_max = (uint32_t)between(&prng, 1, 14);
     }
+    /* What a power loss of all nodes at once would leave costs as many starts as there are nodes. */
+    if (knobs->nodes > 1) knobs->shadows = (knobs->shadows + knobs->nodes / 2) / ((knobs->nodes + 1) / 2);
+    if (knobs->profile == PROFILE_LITE) make_little(knobs, &prng);
+    heed_wishes(knobs, wishes);
+    const uint32_t places = knobs->idempotent_producers * knobs->topics * MAX(knobs->partitions, 6U);
+    if (wishes->clients + wishes->topics + wishes->partitions > 0) config->producers_max = MAX(256U, places);
     config->num_partitions = (int32_t)knobs->partitions;
     draw_segments(knobs, config, &prng);
     if (knobs->retention) {

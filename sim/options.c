@@ -144,6 +144,10 @@ bool options_parse(int argc, char **argv, struct options *options, const char **
         if (flag != NULL) *flag = true;
         else if (i + 1 == argc || !set_value(options, *odd, argv[++i])) return false;
     }
+    const uint64_t targets = (uint64_t)MAX(options->wishes.topics, 1U) * options->wishes.partitions;
+    *odd = "--partitions of all --topics";
+    if (targets > TARGETS_MAX) return false;
+    *odd = "--voters, which are odd";
     return options->wishes.voters == 0 || options->wishes.voters % 2 == 1;
 }
 

@@ -151,6 +151,13 @@ void controller_delete_topic(struct controller *controller, uint32_t topic, stru
     fake_decide(controller, answer);
 }
 
+void controller_elect_leader(struct controller *controller, uint32_t partition, bool unclean,
+                             struct controller_answer *answer)
+{
+    (void)partition, (void)unclean;
+    fake_decide(controller, answer);
+}
+
 void controller_add_node(struct controller *controller, int32_t node_id, struct controller_answer *answer)
 {
     (void)node_id;

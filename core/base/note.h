@@ -91,7 +91,9 @@ enum note_level { NOTE_DEBUG, NOTE_INFO, NOTE_WARNING, NOTE_ERROR };
       "node %d belongs to a cluster that knows this node: its data is gone, and it must join with seed_nodes set")     \
     X(CLUSTER_CREATED, NOTE_INFO, "new cluster, node %d is its only voter")                                            \
     X(TOPIC_CREATED, NOTE_INFO, "topic created: %s, partitions: %d")                                                   \
-    X(TOPIC_DELETED, NOTE_INFO, "topic deleted: %s")
+    X(TOPIC_DELETED, NOTE_INFO, "topic deleted: %s")                                                                   \
+    X(LEADER_UNCLEAN, NOTE_WARNING,                                                                                    \
+      "partition %d of %s is led by node %d from leader epoch %d on, uncleanly: committed records may be lost")
 
 #define NOTES_BROKER(X)                                                                                                \
     X(VERSION_REFUSED, NOTE_WARNING, "connection %d closed: api key %d version %d is not served")                      \

@@ -24,6 +24,8 @@ enum call_verdict api_handle(struct call *call)
     case API_REMOVE_RAFT_VOTER: return remove_raft_voter_handle(call);
     case API_UNREGISTER_BROKER: return unregister_broker_handle(call);
 
+    case API_ELECT_LEADERS: return elect_leaders_handle(call);
+
     case API_CREATE_TOPICS: return create_topics_handle(call);
     case API_DELETE_TOPICS: return delete_topics_handle(call);
     case API_CREATE_PARTITIONS: return create_partitions_handle(call);
@@ -46,7 +48,6 @@ enum call_verdict api_handle(struct call *call)
     case API_LIST_GROUPS:
     case API_DELETE_GROUPS:
     case API_OFFSET_DELETE:
-    case API_ELECT_LEADERS:
     case API_ALTER_PARTITION_REASSIGNMENTS:
     case API_LIST_PARTITION_REASSIGNMENTS: break;
     }

@@ -19,6 +19,7 @@ enum call_verdict describe_configs_handle(struct call *call);
 enum call_verdict describe_log_dirs_handle(struct call *call);
 enum call_verdict describe_quorum_handle(struct call *call);
 enum call_verdict describe_topic_partitions_handle(struct call *call);
+enum call_verdict elect_leaders_handle(struct call *call);
 enum call_verdict fetch_handle(struct call *call);
 enum call_verdict find_coordinator_handle(struct call *call);
 enum call_verdict incremental_alter_configs_handle(struct call *call);

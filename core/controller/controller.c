@@ -162,11 +162,12 @@ struct uuid controller_incarnation(const struct controller *controller)
 
 uint64_t controller_deadline_ns(const struct controller *controller, bool applies)
 {
-    const uint64_t joining_ns = MIN(joining_deadline_ns(controller), controller->membership.look_ns);
+    const uint64_t members_ns = MIN(joining_deadline_ns(controller), controller->membership.look_ns);
     const uint64_t speaking_ns =
-        MIN(MIN(wishing_deadline_ns(controller), heartbeats_deadline_ns(controller)), joining_ns);
+        MIN(MIN(wishing_deadline_ns(controller), heartbeats_deadline_ns(controller)), members_ns);
+    const uint64_t working_ns = MIN(speaking_ns, upkeep_deadline_ns(controller));
 
-    return MIN(metadata_log_deadline_ns(controller->log, applies), MAX(speaking_ns, controller->mono_ns));
+    return MIN(metadata_log_deadline_ns(controller->log, applies), MAX(working_ns, controller->mono_ns));
 }
 
 /* ---- what holds ---- */
@@ -207,8 +208,21 @@ static bool is_unfenced(const struct controller *controller)
     return controller->registered && broker != SLOT_NONE && !image_broker(controller->image, broker)->fenced;
 }
 
+/* Told once, by whoever was elected: it is alive. */
+static void on_unclean_election(struct controller *controller, uint32_t slot, struct effects *effects)
+{
+    const struct image_partition *partition = image_partition(controller->image, slot);
+
+    if (controller_applied_index(controller) + 1 < metadata_log_first_index(controller->log)) return; /* old news */
+    controller->unclean_elections++;
+    if (partition->leader != controller->config.node_id) return;
+    NOTE_TEXT(effects, LEADER_UNCLEAN, image_topic_name(controller->image, partition->topic), partition->index,
+              partition->leader, partition->leader_epoch);
+}
+
 static void on_change(struct controller *controller, const struct image_change *change, struct effects *effects)
 {
+    if (change->unclean) on_unclean_election(controller, change->partition, effects);
     if (change->kind == CHANGE_TOPIC_CREATED) {
         note_created(controller, controller_applied_index(controller) + 1, effects);
         controller->created_topic = change->topic;
@@ -286,6 +300,7 @@ void controller_commit(struct controller *controller, struct effects *effects)
         const bool alone = image_view(controller->image).broker_count <= 1;
         const bool looked = membership_work(&controller->membership, controller->log, alone, controller->mono_ns);
         if (looked) operations_work(controller);
+        upkeep_work(controller);
         joining_work(controller);
         wishing_look_at_window(controller);
     }
@@ -320,6 +335,7 @@ struct controller_view controller_view(const struct controller *controller)
         .entries = log.last_index - log.snapshot_index,
         .commits = controller->commits,
         .refused = controller->refused,
+        .unclean_elections = controller->unclean_elections,
         .wishes = wishes_open_count(&controller->wishes),
         .wishes_waiting = controller->queue.count,
         .answers_dropped = controller->outbox.dropped,

@@ -237,6 +237,11 @@ void controller_change_settings(struct controller *controller, int8_t resource_t
                                 const struct setting_wish *wishes, uint32_t count, bool replace, bool judge_only,
                                 struct controller_answer *answer);
 
+/* Elects the preferred leader of a partition, by slot; or, where nobody leads it and at the cost of committed records,
+ * whoever is alive. */
+void controller_elect_leader(struct controller *controller, uint32_t partition, bool unclean,
+                             struct controller_answer *answer);
+
 /* What an operator orders (broker/operate.h); the message says what becomes of it. */
 void controller_add_node(struct controller *controller, int32_t node_id, struct controller_answer *answer);
 void controller_remove_node(struct controller *controller, int32_t node_id, bool force,
@@ -330,12 +335,13 @@ struct controller_view {
     bool leads;
     uint64_t term;
     uint64_t commit_index;
-    uint64_t entries;         /* in the log, above the last snapshot */
-    uint64_t commits;         /* entries committed since the start */
-    uint64_t refused;         /* entries whose guards refused them; none on a sole voter */
-    uint32_t wishes;          /* open ones of this node */
-    uint32_t wishes_waiting;  /* for this node's decision */
-    uint64_t answers_dropped; /* to wishes of other nodes, for want of room */
+    uint64_t entries;           /* in the log, above the last snapshot */
+    uint64_t commits;           /* entries committed since the start */
+    uint64_t refused;           /* entries whose guards refused them; none on a sole voter */
+    uint64_t unclean_elections; /* of any partition, since the start: committed records may have been lost */
+    uint32_t wishes;            /* open ones of this node */
+    uint32_t wishes_waiting;    /* for this node's decision */
+    uint64_t answers_dropped;   /* to wishes of other nodes, for want of room */
     uint64_t snapshot_index;
     uint64_t snapshot_size;
     uint64_t snapshots; /* taken since the start */

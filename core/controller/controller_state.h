@@ -7,6 +7,7 @@
  *   links.c       to which nodes there shall be a control link
  *   operations.c  what an operator orders of members
  *   disaster.c    a survivor goes on alone
+ *   upkeep.c      what keeps partitions as they are meant to be
  *   heartbeats.c  who is alive: said by this node, heard by the leader, acted upon
  *   drafts.c      from a wish to records: what it touches, what it takes, how it is proposed
  *
@@ -135,6 +136,15 @@ struct joining {
     uint8_t answer[JOIN_ANSWER_SIZE_MAX];
 };
 
+/* What the leader of the metadata does by itself. */
+struct upkeep {
+    uint64_t led_term;       /* that it belongs to; 0: none */
+    uint64_t proposed_index; /* nothing is decided before that is applied */
+    uint64_t began_ns;       /* the last search for partitions that others lead than are preferred */
+    uint32_t partition;      /* where it is, */
+    bool walks;              /* ... while there is one */
+};
+
 struct link_known {
     int32_t node_id;
     uint32_t address_digest;
@@ -174,6 +184,7 @@ struct controller {
     uint32_t created_topic; /* of the entry being applied, for a note when it is whole; or SLOT_NONE */
     uint64_t commits;
     uint64_t refused;
+    uint64_t unclean_elections;
 
     uint64_t sent_wish;       /* of the frame that was handed out last; 0: it was none */
     struct wishes wishes;     /* our own */
@@ -189,6 +200,7 @@ struct controller {
     struct sessions sessions; /* of all brokers, while we lead */
     struct pulse pulse;
     struct membership membership;
+    struct upkeep upkeep;
     struct joining joining;
     struct links links;
 
@@ -272,6 +284,11 @@ void disaster_work(struct controller *controller);
 
 /* Goes on with what was ordered; as the leader, now and then. */
 void operations_work(struct controller *controller);
+
+/* ---- upkeep.c ---- */
+
+void upkeep_work(struct controller *controller);
+uint64_t upkeep_deadline_ns(const struct controller *controller);
 
 /* ---- heartbeats.c ---- */
 

@@ -230,6 +230,21 @@ void controller_change_settings(struct controller *controller, int8_t resource_t
     if (answer->error == ERROR_NONE) end_decision(controller, key, &before, &after, &records, judge_only);
 }
 
+void controller_elect_leader(struct controller *controller, uint32_t partition, bool unclean,
+                             struct controller_answer *answer)
+{
+    struct proposal *records = &controller->draft.records;
+    const struct proposal before = *records;
+    if (!draft_begin_guarded(controller, answer)) return;
+
+    answer->error = decide_election(controller->image, partition, unclean ? ELECT_ANYBODY : ELECT_PREFERRED, records);
+    if (!proposal_ok(records)) { /* of all partitions of a large cluster: the others when it is asked again */
+        *records = before;
+        answer->error = ERROR_REQUEST_TIMED_OUT;
+    }
+    draft_made_guarded(controller);
+}
+
 /* ---- proposing ---- */
 
 /* The draft is on its way: what it touches waits for it, and what it takes counts. */

@@ -1,0 +1,223 @@
+/* What the leader of the metadata does by itself, and who leads when somebody asks. */
+#include "codec/api.h"
+#include "plane_world.h"
+
+static const int32_t three[] = { 1, 2, 3 }, two[] = { 2, 3 };
+
+static void set_for_all(struct plane *plane, const char *name, const char *value)
+{
+    uint8_t memory[256];
+    struct proposal records = proposal_in(memory, sizeof memory);
+
+    proposal_add_config(&records,
+                        &(struct metadata_config_record){
+                            .resource_type = 4, .broker_id = -1, .name = text_of(name), .value = text_of(value) });
+    plane_put(plane, &records);
+}
+
+/* The broker of a silent node is fenced; then it is back, and in sync everywhere. */
+static void lose(struct plane *plane, int32_t id)
+{
+    plane->silent[id] = true;
+    plane_pass(plane, 1500);
+    EXPECT("it is fenced", image_broker(plane_image(plane), image_broker_by_id(plane_image(plane), id))->fenced);
+    plane->silent[id] = false;
+    plane_pass(plane, 500);
+    EXPECT("it is back", !image_broker(plane_image(plane), image_broker_by_id(plane_image(plane), id))->fenced);
+}
+
+/* ---- preferred leaders ---- */
+
+TEST(preferred_leaders_lead_again_in_time)
+{
+    struct plane *plane = plane_new(3);
+
+    set_for_all(plane, "leader.imbalance.check.interval.seconds", "10");
+    plane_create(plane, "t", 1, two, 2, 2);
+    lose(plane, 2);
+    EXPECT_TEXT("somebody else leads", "leader=3 isr=3 replicas=2,3", plane_said(plane, "t", 0));
+    plane_pass(plane, 300000);
+    EXPECT_TEXT("who is not in sync does not", "leader=3 isr=3 replicas=2,3", plane_said(plane, "t", 0));
+    plane_wish_isr(plane, "t", 0, (int32_t[]){ 3, 2 }, 2);
+    EXPECT_TEXT("nor at once", "leader=3 isr=2,3 replicas=2,3", plane_said(plane, "t", 0));
+    plane_pass(plane, 11000);
+    EXPECT_TEXT("but before long", "leader=2 isr=2,3 replicas=2,3", plane_said(plane, "t", 0));
+
+    lose(plane, 2);
+    plane_wish_isr(plane, "t", 0, (int32_t[]){ 3, 2 }, 2);
+    set_for_all(plane, "auto.leader.rebalance.enable", "false");
+    plane_pass(plane, 30000);
+    EXPECT_TEXT("unless nobody wants it", "leader=3 isr=2,3 replicas=2,3", plane_said(plane, "t", 0));
+    plane_free(plane);
+}
+
+/* All partitions of a broker go back to it in pieces, none of which is large. */
+TEST(many_elections_go_in_pieces)
+{
+    struct plane *plane = plane_new(3);
+    enum { TOPICS = 100, EACH = 100 };
+    char name[16];
+
+    set_for_all(plane, "leader.imbalance.check.interval.seconds", "10");
+    set_for_all(plane, "auto.leader.rebalance.enable", "false");
+    for (int topic = 0; topic < TOPICS; topic++) {
+        sprintf(name, "t%d", topic);
+        plane_create(plane, name, EACH, two, 2, 2);
+    }
+    plane->leaves[2] = true;
+    plane_pass(plane, 500);
+    EXPECT("all of it goes with one record", plane->changes == TOPICS * EACH);
+    EXPECT("then it may go", plane->may_go[2]);
+    plane->leaves[2] = false;
+    plane_register(plane, 2, false);
+    for (int topic = 0; topic < TOPICS; topic++) {
+        sprintf(name, "t%d", topic);
+        for (int32_t index = 0; index < EACH; index++) plane_wish_isr(plane, name, index, (int32_t[]){ 3, 2 }, 2);
+    }
+    set_for_all(plane, "auto.leader.rebalance.enable", "true");
+    plane->changes = plane->changes_most = 0;
+    plane_pass(plane, 11000);
+    EXPECT_EQ("all of them", TOPICS * EACH, plane->changes);
+    EXPECT("in pieces", plane->changes_most <= FAKE_STEP_ENTRIES * 256);
+    for (int topic = 0; topic < TOPICS; topic++) {
+        sprintf(name, "t%d", topic);
+        EXPECT_EQ("it leads", 2, plane_partition(plane, name, topic % EACH)->leader);
+    }
+    plane_free(plane);
+}
+
+/* ---- controlled shutdown ---- */
+
+TEST(who_goes_is_relieved_first)
+{
+    struct plane *plane = plane_new(3);
+
+    plane_create(plane, "t", 1, two, 2, 2);
+    plane_create(plane, "alone", 1, two, 1, 1);
+    plane_create(plane, "behind", 1, two, 2, 1);
+    plane->silent[3] = true; /* it hears of nothing */
+    plane->leaves[2] = true;
+    plane_pass(plane, 300);
+    EXPECT_TEXT("somebody else leads", "leader=3 isr=3 replicas=2,3", plane_said(plane, "t", 0));
+    EXPECT_TEXT("where somebody can", "leader=2 isr=2 replicas=2", plane_said(plane, "alone", 0));
+    EXPECT_TEXT("without loss", "leader=2 isr=2 replicas=2,3", plane_said(plane, "behind", 0));
+    EXPECT("not before all others know", !plane->may_go[2]);
+    plane->silent[3] = false;
+    plane_pass(plane, 300);
+    EXPECT("then it may go", plane->may_go[2]);
+    plane_free(plane);
+}
+
+/* ---- ElectLeaders ---- */
+
+static const struct election_row {
+    const char *why;
+    const char *topic;
+    int32_t index;
+    int8_t type;
+    enum error error;
+    const char *message;
+    const char *said; /* of partition 0 of that topic */
+} election_rows[] = {
+    { "no such topic", "x", 0, 0, ERROR_UNKNOWN_TOPIC_OR_PARTITION, "No such topic as x", NULL },
+    { "no such partition", "t", 1, 0, ERROR_UNKNOWN_TOPIC_OR_PARTITION, "No such partition as t-1", NULL },
+    { "no such election", "t", 0, 7, ERROR_INVALID_REQUEST, "Unknown election type.", NULL },
+    { "the preferred leader leads", "t", 0, 0, ERROR_ELECTION_NOT_NEEDED,
+      "Leader election not needed for topic partition.", "leader=1 isr=1,2,3 replicas=1,2,3" },
+    { "it is not in sync", "u", 0, 0, ERROR_PREFERRED_LEADER_NOT_AVAILABLE, "The preferred leader was not available.",
+      "leader=3 isr=3 replicas=2,3" },
+    { "it is, and leads", "v", 0, 0, ERROR_NONE, NULL, "leader=2 isr=2,3 replicas=2,3" },
+    { "somebody leads", "u", 0, 1, ERROR_ELECTION_NOT_NEEDED, "Leader election not needed for topic partition.",
+      "leader=3 isr=3 replicas=2,3" },
+    { "nobody could", "lost", 0, 1, ERROR_ELIGIBLE_LEADERS_NOT_AVAILABLE,
+      "Eligible topic partition leaders are not available.", "leader=-1 isr= replicas=4" },
+    { "somebody can, who may lack records", "behind", 0, 1, ERROR_NONE, NULL, "leader=1 isr=1 replicas=4,1" },
+};
+
+static struct plane *election_plane(void)
+{
+    struct plane *plane = plane_new(4);
+
+    set_for_all(plane, "auto.leader.rebalance.enable", "false");
+    plane_create(plane, "t", 1, three, 3, 3);
+    plane_create(plane, "u", 1, two, 2, 2);
+    plane_create(plane, "v", 1, two, 2, 2);
+    plane_create(plane, "lost", 1, (int32_t[]){ 4 }, 1, 1);
+    plane_create(plane, "behind", 1, (int32_t[]){ 4, 1 }, 2, 1);
+    lose(plane, 2);
+    plane_wish_isr(plane, "t", 0, three, 3);
+    plane_wish_isr(plane, "v", 0, (int32_t[]){ 3, 2 }, 2);
+    plane->silent[4] = true;
+    plane_pass(plane, 1500);
+    EXPECT_TEXT("nobody is left", "leader=-1 isr= replicas=4,1", plane_said(plane, "behind", 0));
+    return plane;
+}
+
+static bool says(struct bytes bytes, const char *words)
+{
+    if (words == NULL) return bytes.data == NULL;
+    return bytes.size == strlen(words) && memcmp(bytes.data, words, bytes.size) == 0;
+}
+
+TEST(elections_are_answered_as_by_kafka)
+{
+    for (int16_t version = 0; version <= 2; version++) {
+        struct plane *plane = election_plane();
+        FOR_EACH(election_row, row, election_rows) {
+            struct elect_leaders_request_topic topic = { text_of(row->topic), &row->index, 1 };
+            if (version == 0 && row->type != 0) continue; /* it knows one kind */
+            PLANE_ASK(elect_leaders, API_ELECT_LEADERS, version, .election_type = row->type, .topics = &topic,
+                      .topics_count = 1)
+            EXPECT_EQ(row->why, 1, elect_leaders_answer.topics_count);
+            EXPECT_EQ(row->why, row->error, elect_leaders_answer.topics[0].partitions[0].error_code);
+            EXPECT(row->why, says(elect_leaders_answer.topics[0].partitions[0].error_message, row->message));
+            const bool whole = row->error == ERROR_INVALID_REQUEST && version > 0;
+            EXPECT_EQ("of the request", whole ? ERROR_INVALID_REQUEST : 0, elect_leaders_answer.error_code);
+            if (row->said != NULL) EXPECT_TEXT(row->why, row->said, plane_said(plane, row->topic, 0));
+        }
+        EXPECT_EQ("what may be lost is counted", version > 0,
+                  (int)controller_view(plane->controller).unclean_elections);
+        EXPECT_EQ("and told by who leads now", version > 0, (int)plane->notes[NOTE_LEADER_UNCLEAN]);
+        plane_free(plane);
+    }
+}
+
+TEST(elections_everywhere_answer_what_is_not_as_it_should_be)
+{
+    struct plane *plane = election_plane();
+
+    PLANE_ASK(elect_leaders, API_ELECT_LEADERS, 2, .election_type = 0)
+    EXPECT_EQ("every topic is named", 5, elect_leaders_answer.topics_count);
+    uint32_t named = 0, elected = 0;
+    for (uint32_t i = 0; i < elect_leaders_answer.topics_count; i++) {
+        for (uint32_t j = 0; j < elect_leaders_answer.topics[i].partitions_count; j++) {
+            named++;
+            elected += elect_leaders_answer.topics[i].partitions[j].error_code == ERROR_NONE;
+        }
+    }
+    EXPECT_EQ("but not who leads already", 4, named);
+    EXPECT_EQ("one could", 1, elected);
+    EXPECT_TEXT("and does", "leader=2 isr=2,3 replicas=2,3", plane_said(plane, "v", 0));
+    plane_free(plane);
+}
+
+/* ---- unclean elections ---- */
+
+TEST(nobody_leads_without_all_records_unless_a_topic_allows_it)
+{
+    uint8_t memory[256];
+    struct plane *plane = election_plane();
+    struct proposal records = proposal_in(memory, sizeof memory);
+
+    EXPECT_EQ("nothing was lost so far", 0, (int)controller_view(plane->controller).unclean_elections);
+    proposal_add_config(&records, &(struct metadata_config_record){ .resource_type = 2,
+                                                                    .topic_id = plane_topic_id(text_of("behind")),
+                                                                    .name = text_of("unclean.leader.election.enable"),
+                                                                    .value = text_of("true") });
+    plane_put(plane, &records);
+    EXPECT_TEXT("allowed", "leader=1 isr=1 replicas=4,1", plane_said(plane, "behind", 0));
+    EXPECT_TEXT("of this topic alone", "leader=-1 isr= replicas=4", plane_said(plane, "lost", 0));
+    EXPECT_EQ("counted", 1, (int)controller_view(plane->controller).unclean_elections);
+    EXPECT_EQ("and told", 1, (int)plane->notes[NOTE_LEADER_UNCLEAN]);
+    plane_free(plane);
+}
