@@ -1,6 +1,9 @@
 /* kill_load.c -- a client that counts, while its broker is killed again and again.
  *
- *     kill_load BOOTSTRAP [MESSAGES-PER-SECOND]
+ *     kill_load BOOTSTRAP [MESSAGES-PER-SECOND [replicated]]
+ *
+ * `replicated`: brokers of a cluster are lost, and leaders change. Then acks=1 promises nothing, and all writers want
+ * acks=all, two of them idempotent; and it says how long partitions took no message.
  *
  * Writes numbered messages until its input ends, says "acked N" as acknowledgements come, then reads everything back:
  * what was acknowledged is where the broker said it would be; the idempotent producer's messages are there once and in
@@ -20,6 +23,8 @@ enum {
     FLUSH_MS = 60000,
     READ_MS = 30000,
     SIZE_MAX_BYTES = 3000,
+    GAPS_MAX = 4096,
+    GAP_MS_MIN = 250, /* a partition without an acknowledgement for so long was not available */
 };
 
 struct place {
@@ -35,12 +40,14 @@ struct writer {
     struct place *places;
     uint32_t written, acked, failed;
     rd_kafka_resp_err_t last_error;
+    bool strict;                   /* idempotent: each message once, and in order */
+    int64_t acked_ms[PARTITIONS];  /* when a message of it was last acknowledged; 0: none was */
     int64_t next_seen[PARTITIONS]; /* by the reader that follows */
     uint32_t *seen[PARTITIONS];    /* offset -> number that it saw there */
 };
 
 static struct writer writers[WRITERS] = {
-    { .topic = "kills.idempotent", .acks = "all", .idempotence = "true" },
+    { .topic = "kills.idempotent", .acks = "all", .idempotence = "true", .strict = true },
     { .topic = "kills.all", .acks = "all", .idempotence = "false" },
     { .topic = "kills.one", .acks = "1", .idempotence = "false" },
 };
@@ -48,6 +55,8 @@ static const char *bootstrap;
 static rd_kafka_t *follower;
 static rd_kafka_queue_t *followed;
 static char error[512];
+static int64_t gaps_ms[GAPS_MAX];
+static uint32_t gap_count;
 
 static void set(rd_kafka_conf_t *conf, const char *name, const char *value)
 {
@@ -101,6 +110,29 @@ static uint32_t message_number(const rd_kafka_message_t *message, uint32_t write
 
 /* ---- writing ---- */
 
+static void note_gap(int64_t *last_ms)
+{
+    const int64_t now = now_ms();
+
+    if (*last_ms > 0 && now - *last_ms >= GAP_MS_MIN && gap_count < GAPS_MAX) gaps_ms[gap_count++] = now - *last_ms;
+    *last_ms = now;
+}
+
+static int compare_gaps(const void *a, const void *b)
+{
+    const int64_t left = *(const int64_t *)a, right = *(const int64_t *)b;
+
+    return left < right ? -1 : left > right;
+}
+
+static void tell_gaps(void)
+{
+    qsort(gaps_ms, gap_count, sizeof gaps_ms[0], compare_gaps);
+    printf("gaps %u, median %lld ms, longest %lld ms\n", gap_count,
+           gap_count > 0 ? (long long)gaps_ms[gap_count / 2] : 0,
+           gap_count > 0 ? (long long)gaps_ms[gap_count - 1] : 0);
+}
+
 static void on_delivery(rd_kafka_t *client, const rd_kafka_message_t *message, void *opaque)
 {
     struct writer *writer = opaque;
@@ -114,6 +146,7 @@ static void on_delivery(rd_kafka_t *client, const rd_kafka_message_t *message, v
     }
     place->offset = message->offset;
     place->partition = message->partition;
+    note_gap(&writer->acked_ms[message->partition]);
     writer->acked++;
 }
 
@@ -211,7 +244,7 @@ static void message_judge(struct writer *writer, const rd_kafka_message_t *messa
         require(writer->seen[p][message->offset] == number, "%s %d: offset %lld was message %u, and is %u now",
                 writer->topic, p, (long long)message->offset, writer->seen[p][message->offset], number);
     }
-    if (writer == &writers[0]) {
+    if (writer->strict) {
         require(*previous == UINT32_MAX || number > *previous, "%s %d: message %u comes after %u", writer->topic, p,
                 number, *previous);
     }
@@ -267,8 +300,8 @@ static void writer_judge(struct writer *writer)
         /* A duplicate that the broker recognised may be acknowledged without its first offset. */
         if (place->offset >= 0 && place->partition != PARTITIONS) misplaced++;
         if (place->times_read > 1) again++;
-        require(writer != &writers[0] || place->times_read == 1, "%s: message %u is there %u times", writer->topic,
-                number, place->times_read);
+        require(!writer->strict || place->times_read == 1, "%s: message %u is there %u times", writer->topic, number,
+                place->times_read);
     }
     printf("%s: %u written, %u acknowledged, %u twice, %u elsewhere\n", writer->topic, writer->written, writer->acked,
            again, misplaced);
@@ -283,7 +316,7 @@ static void acks_all(void)
 {
     writer_judge(&writers[1]);
 }
-static void acks_one(void)
+static void third(void)
 {
     writer_judge(&writers[2]);
 }
@@ -306,6 +339,7 @@ static void load(uint32_t per_second)
         if (acked != told) printf("acked %u\n", acked), fflush(stdout);
         told = acked;
     }
+    tell_gaps();
 }
 
 static uint32_t rate = 6000;
@@ -317,12 +351,18 @@ static void following(void)
 
 int main(int argc, char **argv)
 {
-    static const struct test_case cases[] = {
-        { "following", following }, { "idempotent", idempotent }, { "acks_all", acks_all }, { "acks_one", acks_one }
+    static struct test_case cases[] = {
+        { "following", following }, { "idempotent", idempotent }, { "acks_all", acks_all }, { "acks_one", third }
     };
     if (argc < 2) return 2;
     bootstrap = argv[1];
     if (argc > 2) rate = (uint32_t)atoi(argv[2]);
+    if (argc > 3 && strcmp(argv[3], "replicated") == 0) {
+        writers[2].acks = "all";
+        writers[2].idempotence = "true";
+        writers[2].strict = true;
+        cases[3].name = "idempotent_too";
+    }
     cases_run(cases, sizeof cases / sizeof cases[0], "");
     _exit(0);
 }

@@ -15,16 +15,16 @@ END_SECONDS = 150
 
 
 class Load:
-    """kill_load, and what it says."""
+    """kill_load, and what it says. `more`: its further arguments."""
 
-    def __init__(self, report, address):
+    def __init__(self, report, address, *more, suite="kills"):
         program = os.path.join(os.environ.get("CHRONIK_CLIENTS", "zig-out/clients"), "kill_load")
         if not os.path.exists(program):
             raise Absent("librdkafka-dev is not here, so kill_load was not built")
-        self.report = report
+        self.report, self.suite = report, suite
         self.acked = self.cases = 0
         self.said = []
-        self.process = subprocess.Popen([program, address], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        self.process = subprocess.Popen([program, address, *more], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                         stderr=subprocess.STDOUT, text=True, errors="replace")
         self.tail = Tail(self.process.stdout, self.on_line)
 
@@ -34,7 +34,7 @@ class Load:
             self.acked = int(rest)
         elif word in ("passed", "failed"):
             name, _, why = rest.partition(": ")
-            self.report.case("kills", word, name, why)
+            self.report.case(self.suite, word, name, why)
             self.cases += 1
         else:
             self.said.append(line)

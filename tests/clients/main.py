@@ -18,6 +18,7 @@ import clusters
 import kcat
 import kills
 import packages
+import replication
 import quorum
 import segments
 from packages import Absent
@@ -173,6 +174,7 @@ def java_tools():
 
 SUITES = [  # those that take longest first
     Suite("clusters", clusters.run),
+    Suite("replication", replication.run),
     Suite("kills", kills.run),
     Suite("quorum", quorum.run),
     java_program("java", packages.java),

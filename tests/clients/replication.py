@@ -1,0 +1,176 @@
+"""Replicated topics under real faults: brokers killed, paused, restarted in turn and wiped, while clients count.
+
+Three producers want acks=all, two of them idempotent; a consumer follows, others read all of it at the end. Nothing that
+was acknowledged may be lost, nothing there twice or out of order, nothing seen may change."""
+import json
+import os
+import random
+import shutil
+import time
+
+import wire
+from cluster import REST_SECONDS, Cluster
+from kills import Load
+from server import Failure, require, until
+
+MINUTES = float(os.environ.get("CHRONIK_SOAK_MINUTES", "0"))
+RATE = "1500" if MINUTES else "3000"  # messages a second
+PARTITIONS = 4
+PAUSES = (0.3, 3.0)
+CATCH_UP_SECONDS = 60
+TOPICS = ("kills.idempotent", "kills.all", "kills.one")
+NOT_ENOUGH_REPLICAS = 19
+
+
+def create(node, name, partitions=PARTITIONS, replicas=3, configs=(("min.insync.replicas", "2"),)):
+    with wire.Link(node.address) as link:
+        error = wire.create_result(link.ask(wire.create_topic(name, partitions, replicas, configs)))
+        require(error == 0, f"create {name}: error {error}")
+
+
+def partitions_of(cluster, topic=None):
+    """As a node that lives has them; empty if none says."""
+    for node in cluster.alive:
+        try:
+            status, text = node.get("/admin/cluster/partitions", 3)
+        except OSError:
+            continue
+        if status == 200:
+            return [partition for partition in json.loads(text) if topic in (None, partition["topic"])]
+    return []
+
+
+def is_whole(cluster):
+    there = partitions_of(cluster)
+    return there and all(len(p["isr"]) == len(p["replicas"]) and p["leader"] > 0 for p in there)
+
+
+def wait_until_whole(cluster):
+    try:
+        until(lambda: is_whole(cluster), CATCH_UP_SECONDS, "all replicas are in sync")
+    except Failure as failure:
+        lacking = [p for p in partitions_of(cluster) if len(p["isr"]) < len(p["replicas"]) or p["leader"] <= 0]
+        raise Failure(f"{failure}: {lacking[:4]}") from None
+
+
+def leader_of(cluster, dice):
+    """A node that leads some partition."""
+    leaders = sorted({p["leader"] for p in partitions_of(cluster)} - {-1})
+    require(leaders, "nobody leads anything")
+    return cluster.nodes[dice.choice(leaders)]
+
+
+class Faults:
+    """What is done to a cluster under load. Each leaves it whole again: of three, one at a time may be missing."""
+
+    def __init__(self, cluster, load, dice):
+        self.cluster, self.load, self.dice = cluster, load, dice
+        self.done = []
+
+    def kill(self):
+        node = leader_of(self.cluster, self.dice)
+        node.kill()
+        self.load.wait_for_progress()
+        node.start()
+
+    def pause(self):
+        node = leader_of(self.cluster, self.dice)
+        node.pause()
+        time.sleep(self.dice.uniform(*PAUSES))
+        node.go_on()
+
+    def restart(self):
+        """Each node in turn, as for an upgrade."""
+        for node in list(self.cluster.nodes.values()):
+            node.stop()
+            self.load.wait_for_progress()
+            node.start()
+            wait_until_whole(self.cluster)
+
+    def wipe(self):
+        """A node loses its disk, and begins anew under its old number."""
+        node = leader_of(self.cluster, self.dice)
+        node.kill()
+        shutil.rmtree(node.data)
+        self.load.wait_for_progress()
+        node.start()
+        self.cluster.settle(REST_SECONDS)
+
+    def run(self, name):
+        self.done.append(name)
+        getattr(self, name)()
+        self.load.wait_for_progress()
+        wait_until_whole(self.cluster)
+
+
+def under_load(report, seed, faults):
+    dice = random.Random(seed)
+    with Cluster(3) as cluster:
+        done = []
+        try:
+            for name in TOPICS:
+                create(cluster.leader(), name)
+            wait_until_whole(cluster)
+            load = Load(report, cluster.bootstrap, RATE, "replicated", suite="replication")
+            try:
+                load.wait_for_progress()
+                does = Faults(cluster, load, dice)
+                done = does.done
+                for name in faults(dice):
+                    does.run(name)
+                load.wait_for_progress()
+                load.finish()
+            finally:
+                load.process.kill()
+            told = [line for line in load.said if "gaps" in line or "written" in line]
+            report.line("        replication: " + "; ".join(told))
+        except Failure as failure:
+            raise Failure(f"{failure} (seed {seed}, after {done}){cluster.logs(2500)}") from None
+
+
+def short_faults(dice):
+    names = ["kill", "pause", "kill", "restart", "wipe"]
+    dice.shuffle(names)
+    return names
+
+
+def long_faults(dice):
+    end = time.monotonic() + MINUTES * 60
+    while time.monotonic() < end:
+        yield dice.choice(["kill", "kill", "kill", "pause", "pause", "restart", "wipe"])
+
+
+def too_few_replicas():
+    """Below min.insync.replicas nothing is appended for acks=all, and all goes on when there are enough again."""
+    with Cluster(3) as cluster:
+        topic = "strict"
+        create(cluster.leader(), topic, 1, 3, (("min.insync.replicas", "3"),))
+        wait_until_whole(cluster)
+        partition = partitions_of(cluster, topic)[0]
+        leader = cluster.nodes[partition["leader"]]
+        require(produce(leader, topic) == 0, "acks=all with all replicas")
+        victim = next(node for node in cluster.nodes.values() if node is not leader)
+        victim.kill()
+        until(lambda: produce(leader, topic) == NOT_ENOUGH_REPLICAS, REST_SECONDS, "acks=all is refused")
+        require(produce(leader, topic, acks=1) == 0, "acks=1 is taken all the same")
+        victim.start()
+        until(lambda: produce(leader, topic) == 0, REST_SECONDS, "acks=all is taken again")
+
+
+def produce(node, topic, acks=-1):
+    """The error that a batch is answered with; -1: no answer."""
+    try:
+        with wire.Link(node.address, 10) as link:
+            return wire.produce_result(link.ask(wire.produce(topic, wire.batch([b"record"]), acks)))[0]
+    except (OSError, wire.Closed):
+        return -1
+
+
+def run(report):
+    if MINUTES:
+        report.run("replication", f"{MINUTES:g} minutes of faults", under_load, report, random.randrange(1 << 32),
+                   long_faults)
+        return
+    report.run("replication", "leaders lost, paused, restarted, wiped", under_load, report, random.randrange(1 << 32),
+               short_faults)
+    report.run("replication", "too few replicas", too_few_replicas)
