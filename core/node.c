@@ -237,6 +237,7 @@ void node_step(struct node *node, const struct event *event, struct effects *eff
     if (node->phase == PHASE_HALTED) return;
     broker_work(node->broker, effects);
     if (node_replicates(node)) route_appended(node, effects);
+    status_sample(node);
     if (node->phase >= PHASE_METADATA) route_wishes(node, effects);
     if (event_is_of_link(event)) logs_gather(node->logs);
     if (node->phase >= PHASE_LOGS) logs_commit(node->logs, node->mono_ns, node->wall_ms, effects);

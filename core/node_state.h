@@ -35,8 +35,11 @@ struct node {
     uint64_t leave_by_ns; /* PHASE_LEAVING: whoever has not taken over by then never will */
     bool work_left;       /* more changed than one step may carry on */
     bool peers_open;
-    bool seeks;              /* dials its seeds */
-    struct uuid cluster_id;  /* image_identity, as it was told to peers */
+    bool seeks;             /* dials its seeds */
+    struct uuid cluster_id; /* image_identity, as it was told to peers */
+    uint64_t sampled_ns;    /* once a second: how much was sent to followers, and how fast, in bytes a second */
+    uint64_t sampled_size;
+    uint64_t replicated_rate;
     uint64_t frames_refused; /* frames of other nodes that nobody here speaks of, or that are malformed */
     struct peers *peers;     /* NULL: this node is alone */
     struct controller *controller;
@@ -44,5 +47,11 @@ struct node {
     struct replicas *replicas;
     struct broker *broker;
 };
+
+struct node_status;
+
+/* status_partitions.c: its part of node_status; and, at the end of a step, what only time shows. */
+void status_of_partitions(const struct node *node, struct node_status *status);
+void status_sample(struct node *node);
 
 #endif

@@ -56,23 +56,18 @@ static void cluster_status(const struct node *node, struct node_status *status)
     status->peer_sent_size = peers->sent_size;
 }
 
-static void partition_status(const struct node *node, struct node_status *status)
+static void replica_status(const struct node *node, struct node_status *status)
 {
-    const struct image *image = controller_image(node->controller);
+    const struct replicas_counters *counters = replicas_counters(node->replicas);
 
-    for (uint32_t topic = image_first_topic(image); topic != SLOT_NONE; topic = image_next_topic(image, topic)) {
-        for (uint32_t slot = image_topic(image, topic)->first_partition; slot != SLOT_NONE;
-             slot = image_partition(image, slot)->next_partition) {
-            const struct image_partition *partition = image_partition(image, slot);
-            const bool leads = partition->leader == node->config.node_id;
-            status->leaders += leads;
-            status->offline += partition->leader < 0;
-            const uint32_t in_sync = replica_set_count(partition->isr);
-            const uint32_t lasting = partition->replica_count - replica_set_count(partition->adding);
-            status->under_replicated += leads && in_sync < lasting;
-            status->under_min_isr += leads && in_sync < partition->min_isr;
-            if (leads && logs_has(node->logs, slot)) status->logs_size += log_offsets(node->logs, slot).size;
-        }
+    status->replicated_in_size = counters->received_size;
+    status->replicated_out_size = counters->sent_size;
+    status->isr_shrinks = counters->shrinks;
+    status->isr_expands = counters->expands;
+    status->truncations = counters->truncations + counters->resets;
+    status->replicas_offline = counters->offline;
+    for (uint32_t i = 0; i < COUNT_OF(counters->refused); i++) {
+        status->replica_refusals += counters->refused[i] + counters->refusals[i];
     }
 }
 
@@ -147,45 +142,6 @@ uint32_t node_members(const struct node *node, uint32_t first, struct node_membe
     return count;
 }
 
-/* A place is the slot of a topic and that of a partition of it, each and one. */
-static uint32_t next_place(const struct image *image, uint64_t *place)
-{
-    uint32_t topic = (uint32_t)(*place >> 32) - 1, slot = (uint32_t)*place - 1;
-
-    if (*place == 0) topic = image_first_topic(image);
-    slot = *place == 0 ? SLOT_NONE : image_partition(image, slot)->next_partition;
-    if (*place == 0 && topic != SLOT_NONE) slot = image_topic(image, topic)->first_partition;
-    while (slot == SLOT_NONE && topic != SLOT_NONE) {
-        topic = image_next_topic(image, topic);
-        if (topic != SLOT_NONE) slot = image_topic(image, topic)->first_partition;
-    }
-    if (slot != SLOT_NONE) *place = (uint64_t)(topic + 1) << 32 | (slot + 1);
-    return slot;
-}
-
-bool node_next_partition(const struct node *node, uint64_t *place, struct node_partition *partition)
-{
-    if (node->phase < PHASE_RETURNING || node->phase == PHASE_HALTED) return false;
-    const struct image *image = controller_image(node->controller);
-    const uint32_t slot = next_place(image, place);
-    if (slot == SLOT_NONE) return false;
-    const struct image_partition *found = image_partition(image, slot);
-    const struct bytes name = image_topic_name(image, found->topic);
-
-    *partition = (struct node_partition){
-        .index = found->index,
-        .leader = found->leader,
-        .leader_epoch = found->leader_epoch,
-        .replica_count = found->replica_count,
-    };
-    memcpy(partition->topic, name.data, name.size);
-    for (uint32_t i = 0; i < found->replica_count; i++) {
-        partition->replicas[i] = found->replicas[i];
-        if ((found->isr >> i & 1) != 0) partition->isr[partition->isr_count++] = found->replicas[i];
-    }
-    return true;
-}
-
 const struct raft *node_raft(const struct node *node)
 {
     return controller_raft(node->controller);
@@ -224,6 +180,7 @@ void node_status(const struct node *node, struct node_status *status)
     if (node->phase < PHASE_REGISTERING) return;
     metadata_status(node, status);
     cluster_status(node, status);
-    partition_status(node, status);
+    replica_status(node, status);
+    status_of_partitions(node, status);
     log_status(node, status);
 }

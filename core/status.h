@@ -34,10 +34,17 @@ struct node_status {
     /* gauges */
     uint32_t topics;
     uint32_t partitions;
+    uint32_t replicas;         /* partitions with a replica here */
     uint32_t leaders;          /* partitions that this node leads */
     uint32_t offline;          /* partitions without a leader */
+    uint32_t offline_replicas; /* replicas here of partitions without a leader */
     uint32_t under_replicated; /* led here, with an ISR smaller than the replica set */
     uint32_t under_min_isr;    /* led here, with an ISR smaller than min.insync.replicas */
+    uint32_t at_min_isr;       /* led here, with an ISR that may not lose one more */
+    uint32_t not_preferred;    /* partitions of the cluster that another replica than the first one leads */
+    uint64_t lag_records;      /* of the follower of a partition led here that lacks most */
+    uint64_t lag_size;         /* bytes that all of them lack */
+    uint32_t catch_up_seconds; /* until they have them, as fast as bytes leave now; 0: they do */
     uint32_t links;            /* open connections */
     uint32_t waiting_fetches;  /* in the waiting room: long polls */
     uint32_t waiting_produces; /* for durability or replicas */
@@ -85,6 +92,11 @@ struct node_status {
     uint64_t frames_refused; /* frames of other nodes that say what cannot be, or nothing that we know */
     uint64_t peer_dials, peer_misses, peers_turned_away;
     uint64_t peer_received_size, peer_sent_size;
+    uint64_t replicated_in_size, replicated_out_size; /* of messages between leaders and followers */
+    uint64_t isr_shrinks, isr_expands;                /* that leaders here asked for */
+    uint64_t truncations;                             /* of followers here: records given up for a new leader's */
+    uint64_t replica_refusals;                        /* streams that a follower here or elsewhere could not take */
+    uint64_t replicas_offline;                        /* replicas here that somebody has to look at */
     uint64_t segments_rolled;
     uint64_t segments_deleted;
     uint64_t links_opened;
@@ -116,6 +128,17 @@ struct node_member {
 /* The members by rising id, beginning at place `first`; how many there were room for. */
 uint32_t node_members(const struct node *node, uint32_t first, struct node_member *list, uint32_t max);
 
+/* A replica of a partition that is led here, as its leader sees it. */
+struct node_follower {
+    int32_t node_id;
+    bool in_sync;
+    bool streaming;       /* it gets what is appended, or what it lacks */
+    bool held_is_known;   /* in this epoch: else it lacks all, as far as is known */
+    uint64_t lag_records; /* that it lacks ... */
+    uint64_t lag_size;    /* ... in bytes, and how long it has lacked some */
+    uint64_t lag_ms;
+};
+
 /* A partition, by topic and number, and who has it. */
 enum { NODE_PARTITION_REPLICAS_MAX = 16 };
 struct node_partition {
@@ -123,9 +146,22 @@ struct node_partition {
     int32_t index;
     int32_t leader;
     int32_t leader_epoch;
-    uint32_t replica_count, isr_count;
+    int32_t partition_epoch;
+    uint32_t min_isr;
+    uint32_t replica_count, isr_count, elr_count;
     int32_t replicas[NODE_PARTITION_REPLICAS_MAX];
     int32_t isr[NODE_PARTITION_REPLICAS_MAX];
+    int32_t elr[NODE_PARTITION_REPLICAS_MAX];
+
+    bool is_here; /* this node has a replica: then these are of its log */
+    int64_t log_start_offset;
+    int64_t high_watermark;
+    int64_t log_end_offset;
+    uint64_t size;
+
+    bool is_led; /* by this node: then these are there */
+    uint32_t follower_count;
+    struct node_follower followers[NODE_PARTITION_REPLICAS_MAX];
 };
 
 /* The next partition behind the one that `place` names, 0 at first. False: there is none. */

@@ -23,7 +23,8 @@ static const struct command {
 } commands[] = {
     { "members", "/admin/cluster/members", false, NO_NODE, false, "who belongs to the cluster, and as what" },
     { "leader", "/admin/cluster/leader", false, NO_NODE, false, "who leads the metadata" },
-    { "partitions", "/admin/cluster/partitions", false, NO_NODE, false, "leaders, replicas and ISR of all partitions" },
+    { "partitions", "/admin/cluster/partitions", false, NO_NODE, false,
+      "all partitions: leaders, replicas, ISR, offsets, lag" },
     { "status", "/admin/status", false, NO_NODE, false, "how the node that is asked is doing" },
     { "add-node", "/admin/add-node", true, NEEDS_NODE, false, "lets node N come back that was removed" },
     { "remove-node", "/admin/remove-node", true, NEEDS_NODE, true,

@@ -102,15 +102,28 @@ static void add_kafka(struct page *page, const struct node_status *status)
           status->apis[0].requests },
         { "kafka_server_brokertopicmetrics_totalfetchrequests_total", "counter", "Fetch requests.",
           status->apis[1].requests },
-        { "kafka_server_replicamanager_partitioncount", "gauge", "Partitions with a replica here.",
-          status->partitions },
+        { "kafka_server_replicamanager_partitioncount", "gauge", "Partitions with a replica here.", status->replicas },
         { "kafka_server_replicamanager_leadercount", "gauge", "Partitions led here.", status->leaders },
         { "kafka_server_replicamanager_underreplicatedpartitions", "gauge", "Partitions led here that lack a replica.",
           status->under_replicated },
         { "kafka_server_replicamanager_underminisrpartitioncount", "gauge",
           "Partitions led here with fewer in-sync replicas than min.insync.replicas.", status->under_min_isr },
-        { "kafka_server_replicamanager_offlinereplicacount", "gauge", "Replicas here that are not served.",
-          status->offline },
+        { "kafka_server_replicamanager_atminisrpartitioncount", "gauge",
+          "Partitions led here with as many in-sync replicas as min.insync.replicas.", status->at_min_isr },
+        { "kafka_server_replicamanager_offlinereplicacount", "gauge", "Replicas here of partitions without a leader.",
+          status->offline_replicas },
+        { "kafka_server_replicamanager_isrshrinks_total", "counter", "Replicas that fell out of sync.",
+          status->isr_shrinks },
+        { "kafka_server_replicamanager_isrexpands_total", "counter", "Replicas that came into sync.",
+          status->isr_expands },
+        { "kafka_server_replicafetchermanager_maxlag", "gauge", "Records that a follower of this node lacks at most.",
+          status->lag_records },
+        { "kafka_server_brokertopicmetrics_replicationbytesin_total", "counter", "Bytes from leaders.",
+          status->replicated_in_size },
+        { "kafka_server_brokertopicmetrics_replicationbytesout_total", "counter", "Bytes to followers.",
+          status->replicated_out_size },
+        { "kafka_controller_kafkacontroller_preferredreplicaimbalancecount", "gauge",
+          "Partitions that another replica than the first one leads.", status->not_preferred },
         { "kafka_controller_kafkacontroller_activecontrollercount", "gauge", "1 on the node that leads the metadata.",
           status->is_controller },
         { "kafka_controller_kafkacontroller_offlinepartitionscount", "gauge", "Partitions without a leader.",
@@ -217,6 +230,15 @@ static void add_cluster(struct page *page, const struct node_status *status)
         { "chronik_peer_received_bytes_total", "counter", "Bytes from other nodes.", status->peer_received_size },
         { "chronik_peer_sent_bytes_total", "counter", "Bytes to other nodes.", status->peer_sent_size },
         { "chronik_peer_frames_lost_total", "counter", "Frames that found no room or no link.", status->frames_lost },
+        { "chronik_replica_lag_bytes", "gauge", "Bytes that followers of this node lack.", status->lag_size },
+        { "chronik_replica_catch_up_seconds", "gauge", "Until they have them, as fast as bytes leave now.",
+          status->catch_up_seconds },
+        { "chronik_replica_truncations_total", "counter", "Times that a follower here gave up records.",
+          status->truncations },
+        { "chronik_replica_refusals_total", "counter", "Streams that a follower could not take.",
+          status->replica_refusals },
+        { "chronik_replicas_offline_total", "counter", "Replicas here that somebody has to look at.",
+          status->replicas_offline },
         { "chronik_peer_frames_refused_total", "counter", "Frames that say what cannot be.", status->frames_refused },
     };
 
@@ -312,6 +334,7 @@ static void add_process(struct page *page, const struct report_sources *sources)
 void report_metrics(const struct report_sources *sources, const struct node_status *status, struct page *page)
 {
     add_kafka(page, status);
+    report_partition_metrics(sources, page);
     add_node(page, status);
     add_cluster(page, status);
     add_host(page, sources);
@@ -333,6 +356,11 @@ void report_status(const struct report_sources *sources, const struct node_statu
              cluster_id, status->is_controller ? "true" : "false");
     page_add(page, "  \"topics\": %u,\n  \"partitions\": %u,\n  \"offline_partitions\": %u,\n", status->topics,
              status->partitions, status->offline);
+    page_add(page,
+             "  \"replication\": {\"under_replicated\": %u, \"under_min_isr\": %u, \"lag_bytes\": %" PRIu64
+             ", \"catch_up_seconds\": %u, \"bytes_in\": %" PRIu64 ", \"bytes_out\": %" PRIu64 "},\n",
+             status->under_replicated, status->under_min_isr, status->lag_size, status->catch_up_seconds,
+             status->replicated_in_size, status->replicated_out_size);
     page_add(page, "  \"metadata\": {\"index\": %" PRId64 ", \"term\": %" PRId64 "},\n", status->meta_index,
              status->meta_term);
     page_add(page,

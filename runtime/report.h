@@ -26,4 +26,7 @@ void report_members(const struct report_sources *sources, struct page *page);
 void report_leader(const struct report_sources *sources, struct page *page);
 void report_partitions(const struct report_sources *sources, struct page *page);
 
+/* Metrics of each partition that has a replica here. */
+void report_partition_metrics(const struct report_sources *sources, struct page *page);
+
 #endif

@@ -56,30 +56,3 @@ void report_leader(const struct report_sources *sources, struct page *page)
     }
     page_add(page, "{\"node_id\": null}\n");
 }
-
-static void add_ids(struct page *page, const char *name, const int32_t *ids, uint32_t count)
-{
-    page_add(page, ", \"%s\": [", name);
-    for (uint32_t i = 0; i < count; i++) page_add(page, "%s%d", i == 0 ? "" : ", ", ids[i]);
-    page_add(page, "]");
-}
-
-void report_partitions(const struct report_sources *sources, struct page *page)
-{
-    struct node_partition partition;
-    uint64_t place = 0;
-    bool is_first = true;
-
-    page_add(page, "[");
-    while (node_next_partition(sources->node, &place, &partition)) {
-        page_add(page, "%s{\"topic\": ", is_first ? "" : ",\n ");
-        page_add_json(page, partition.topic);
-        page_add(page, ", \"partition\": %d, \"leader\": %d, \"leader_epoch\": %d", partition.index, partition.leader,
-                 partition.leader_epoch);
-        add_ids(page, "replicas", partition.replicas, partition.replica_count);
-        add_ids(page, "isr", partition.isr, partition.isr_count);
-        page_add(page, "}");
-        is_first = false;
-    }
-    page_add(page, "]\n");
-}
