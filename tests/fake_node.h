@@ -109,12 +109,22 @@ uint32_t node_members(const struct node *node, uint32_t first, struct node_membe
 bool node_next_partition(const struct node *node, uint64_t *place, struct node_partition *partition)
 {
     if ((*place)++ > 0) return false;
-    *partition = (struct node_partition){ .topic = "t",
-                                          .leader = node->config.node_id,
-                                          .replica_count = 2,
-                                          .replicas = { 1, 2 },
-                                          .isr_count = 1,
-                                          .isr = { 1 } };
+    *partition = (struct node_partition){
+        .topic = "t",
+        .leader = node->config.node_id,
+        .replica_count = 2,
+        .replicas = { 1, 2 },
+        .isr_count = 1,
+        .isr = { 1 },
+        .min_isr = 1,
+        .is_here = true,
+        .high_watermark = 7,
+        .log_end_offset = 9,
+        .size = 100,
+        .is_led = true,
+        .follower_count = 1,
+        .followers = { { .node_id = 2, .streaming = true, .lag_records = 2, .lag_size = 40, .lag_ms = 1500 } }
+    };
     return true;
 }
 

@@ -1,5 +1,5 @@
-/* What clients are told of a partition that several nodes have: by its leader, by a follower, and by who has just become
- * one or the other. Node 1 is asked; 2 and 3 are the others. */
+/* What clients are told of a partition that several nodes have: by its leader, by a follower, and by who has just
+ * become one or the other. Node 1 is asked; 2 and 3 are the others. */
 #include "broker_world.h"
 
 enum { EPOCH = 5, RECORDS = 5, COMMITTED = 3 };

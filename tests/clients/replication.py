@@ -1,7 +1,7 @@
 """Replicated topics under real faults: brokers killed, paused, restarted in turn and wiped, while clients count.
 
-Three producers want acks=all, two of them idempotent; a consumer follows, others read all of it at the end. Nothing that
-was acknowledged may be lost, nothing there twice or out of order, nothing seen may change."""
+Three producers want acks=all, two of them idempotent; a consumer follows, others read all of it at the end. Nothing
+that was acknowledged may be lost, nothing there twice or out of order, nothing seen may change."""
 import json
 import os
 import random
