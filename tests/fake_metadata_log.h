@@ -41,6 +41,7 @@ struct metadata_log {
     struct raft *raft; /* of no group: whoever asks it learns that nothing goes on */
     bool open;
     uint64_t first_index;
+    int64_t disk_epoch;
     uint64_t heard_commit, heard_term;
     int32_t heard_leader;
     uint64_t own_last; /* of a leader that has not heard of its end */
@@ -149,7 +150,8 @@ void metadata_log_init(struct metadata_log *log, const struct metadata_log_confi
     log->raft = (struct raft *)(void *)((uint8_t *)log + (sizeof *log + 63) / 64 * 64);
     raft_init(log->raft, &raft);
     log->first_index = group.committed + 1;
-    log->heard_commit = group.committed; /* what is on disk, all of it committed */
+    log->disk_epoch = (int64_t)group.committed; /* it saw all of that, and so its own registrations among it */
+    log->heard_commit = group.committed;        /* what is on disk, all of it committed */
     log->heard_term = group.term;
     group.logs[config->node_id] = log;
 }
@@ -309,6 +311,12 @@ enum applied metadata_log_apply(struct metadata_log *log, struct image_change *c
 bool metadata_log_is_applying(const struct metadata_log *log)
 {
     return log->applying || image_is_draining(log->image);
+}
+
+/* Of what was committed when it started, unless the test has taken its disk away. */
+int64_t metadata_log_disk_epoch(const struct metadata_log *log)
+{
+    return log->disk_epoch;
 }
 
 uint64_t metadata_log_first_index(const struct metadata_log *log)

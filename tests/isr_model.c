@@ -590,7 +590,8 @@ bool model_step(struct model *model)
     return model->failure[0] == 0 && model->entry_count < ENTRIES_MAX - 2 * NODES;
 }
 
-/* Where an administrator has allowed to lose all who were eligible, he has to choose. */
+/* Where an administrator has allowed to lose all who were eligible, he has to choose; and where the last leader came
+ * back with another disk. */
 static void elect_anybody(struct model *model)
 {
     const struct image *image = model->views[CONTROLLER].image;
@@ -598,7 +599,9 @@ static void elect_anybody(struct model *model)
     for (int32_t p = 0; p < PARTITIONS; p++) {
         uint8_t memory[ENTRY_SIZE_MAX];
         struct proposal records = proposal_in(memory, sizeof memory);
+        const struct image_partition *partition = partition_of(model, CONTROLLER, (uint32_t)p);
         const uint32_t topic = image_topic_by_name(image, BYTES_LITERAL("t"));
+        if (!model->unclean_allowed && (partition->last_leader != -1 || partition->elr != 0)) continue;
         decide_election(image, image_partition_slot(image, topic, p), ELECT_ANYBODY, &records);
         append_entry(model, &records);
     }
@@ -617,7 +620,7 @@ void model_heal(struct model *model)
         }
         if (round % 4 == 0) {
             for (uint32_t n = 0; n < NODES; n++) bring_back(model, n);
-            if (round > 100 && model->unclean_allowed) elect_anybody(model);
+            if (round > 100) elect_anybody(model);
             continue;
         }
         for (uint32_t p = 0; p < PARTITIONS; p++) {

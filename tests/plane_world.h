@@ -136,6 +136,30 @@ static inline void plane_register(struct plane *plane, int32_t id, bool fenced)
     plane_put(plane, &records);
 }
 
+/* A node has started, and registers: with what its disk knows of an earlier registration. */
+static inline void plane_restart(struct plane *plane, int32_t id, int64_t disk_epoch)
+{
+    uint8_t memory[512], head[WISH_HEAD_SIZE], frame[1024];
+    const uint32_t slot = image_broker_by_id(plane_image(plane), id);
+    struct writer body = writer_of(memory, sizeof memory), all = writer_of(frame, sizeof frame);
+    struct wish wish = { .sequence = 1, .first_open = 1, .attempt = 1, .kind = WISH_REGISTER, .version = 1 };
+
+    store_u64(wish.incarnation.bytes, prng_next(&plane->prng));
+    wish.term = group.term;
+    wish_registration_record_write(
+        &body, 1,
+        &(struct wish_registration_record){ .previous_epoch =
+                                                slot == SLOT_NONE ? -1 : image_broker(plane_image(plane), slot)->epoch,
+                                            .disk_epoch = disk_epoch });
+    wish.body = writer_written(&body);
+    wish_write(&wish, head);
+    writer_raw(&all, (struct bytes){ head, sizeof head });
+    writer_raw(&all, wish.body);
+    EXPECT("understood", controller_on_peer_frame(plane->controller, id, (uint64_t)id << MEMBER_SUFFIX_BITS | 1,
+                                                  CONTROLLER_FRAME_WISH, writer_written(&all), &plane->effects));
+    plane_settle(plane);
+}
+
 /* The leader alone, registered and open; then so many brokers. */
 static inline struct plane *plane_new(int32_t brokers)
 {

@@ -2,8 +2,7 @@
  * order it came, and equal indexes mean equal images. */
 #define DISK_FILES 128
 
-#include "controller/controller.h"
-#include "controller/metadata_log.h"
+#include "controller/controller_state.h"
 #include "disk_model.h"
 #include "meta/image_state.h"
 #include "meta/snapshot.h"
@@ -621,4 +620,31 @@ TEST(a_damaged_snapshot_stops_the_node)
         }
         world_free(world);
     }
+}
+
+/* What a disk knows of this node's registrations, when it is opened. */
+TEST(a_disk_remembers_the_last_registration)
+{
+    static const uint8_t bytes[4];
+    const struct piece piece = { .data = bytes, .size = sizeof bytes };
+    const struct effect_write made = { .path = "wal/__checkpoint", .pieces = &piece, .piece_count = 1 };
+    const struct effect_file gone = { .path = "wal/__checkpoint", .action = FILE_UNLINK };
+    struct event_disk answer;
+    struct world *world = world_new(0);
+
+    EXPECT("it opens", open_world(world));
+    EXPECT_EQ("a new one knows of none", -1, metadata_log_disk_epoch(world->controller->log));
+    for (int start = 0; start < 5; start++) {
+        const struct image *image = controller_image(world->controller);
+        const int64_t epoch = image_broker(image, image_broker_by_id(image, world->controller->config.node_id))->epoch;
+        EXPECT_EQ("its logs are there", DISK_DONE, disk_do_write(world->disk, &made));
+        crash_of(world, false);
+        EXPECT("it opens again", open_world(world));
+        EXPECT_EQ("the one before", epoch, metadata_log_disk_epoch(world->controller->log));
+    }
+    disk_do_file(world->disk, &gone, &answer);
+    crash_of(world, false);
+    EXPECT("it opens without logs", open_world(world));
+    EXPECT_EQ("which is as good as nothing", -1, metadata_log_disk_epoch(world->controller->log));
+    world_free(world);
 }

@@ -75,6 +75,28 @@ TEST(who_lost_something_is_not_relied_on)
     PLAY(unclean_rows);
 }
 
+/* The last one comes back with an empty disk, or an old copy: another replica may have more than it. */
+static const struct deed_row other_disk_rows[] = {
+    { "one", "broker 1", "nothing" },
+    { "two", "broker 2", "nothing" },
+    { "a partition", "create 1,2", "leader=1 epoch=0/0 isr=1,2 replicas=1,2" },
+    { "one is left, which is enough", "fence 2", "leader=1 epoch=0/1 isr=1 replicas=1,2" },
+    { "and loses its disk", "register 1 unclean", "leader=-1 epoch=1/2 isr= replicas=1,2" },
+    { "it does not lead by itself", "unfence 1", "leader=-1 epoch=1/2 isr= replicas=1,2" },
+    { "nor does the other one, which may lack records", "unfence 2", "leader=-1 epoch=1/2 isr= replicas=1,2" },
+    { "an administrator makes the other one lead: it is the only one alive", "fence 1",
+      "leader=-1 epoch=1/2 isr= replicas=1,2" },
+    { "and its records are what there is", "elect-anybody",
+      "leader=2 epoch=2/3 isr=2 replicas=1,2 unclean=2 recovering" },
+    { "one that was no leader changes nothing", "register 1 unclean",
+      "leader=2 epoch=2/3 isr=2 replicas=1,2 unclean=2 recovering" },
+};
+
+TEST(who_comes_with_another_disk_does_not_lead_by_itself)
+{
+    PLAY(other_disk_rows);
+}
+
 /* One replica: it is all there is. */
 static const struct deed_row alone_rows[] = {
     { "one", "broker 1", "nothing" },

@@ -221,3 +221,56 @@ TEST(nobody_leads_without_all_records_unless_a_topic_allows_it)
     EXPECT_EQ("and told", 1, (int)plane->notes[NOTE_LEADER_UNCLEAN]);
     plane_free(plane);
 }
+
+/* ---- what a disk remembers ---- */
+
+/* Broker 2 starts again: it led "alone" as the only replica, "pair" as the last one in sync, and "three". */
+static const struct disk_row {
+    const char *why;
+    int64_t knows; /* of its registrations: 1 the last one, 0 the one before, -1 none */
+    const char *alone, *pair, *three;
+    int unclean; /* elections */
+    bool noted;
+} disk_rows[] = {
+    { "its own disk", 1, "leader=2 isr=2 replicas=2", "leader=2 isr=2 replicas=2,4", "leader=1 isr=1,3 replicas=2,1,3",
+      0, false },
+    { "an older copy of it", 0, "leader=2 isr=2 replicas=2", "leader=-1 isr= replicas=2,4",
+      "leader=1 isr=1,3 replicas=2,1,3", 1, true },
+    { "an empty one", -1, "leader=2 isr=2 replicas=2", "leader=-1 isr= replicas=2,4", "leader=1 isr=1,3 replicas=2,1,3",
+      1, true },
+};
+
+TEST(a_disk_that_forgot_is_found_out)
+{
+    FOR_EACH(disk_row, row, disk_rows) {
+        struct plane *plane = plane_new(4);
+        const int64_t before = image_broker(plane_image(plane), image_broker_by_id(plane_image(plane), 2))->epoch;
+        plane_restart(plane, 2, before);
+        plane_pass(plane, 300);
+        const int64_t last = image_broker(plane_image(plane), image_broker_by_id(plane_image(plane), 2))->epoch;
+        EXPECT("it was relied on in that life", last > before);
+        plane_create(plane, "alone", 1, two, 1, 1);
+        plane_create(plane, "pair", 1, (int32_t[]){ 2, 4 }, 2, 1);
+        plane_create(plane, "three", 1, (int32_t[]){ 2, 1, 3 }, 3, 3);
+        plane_restart(plane, 2, row->knows == 1 ? last : row->knows == 0 ? before : -1);
+        plane_pass(plane, 300);
+        EXPECT_TEXT(row->why, row->alone, plane_said(plane, "alone", 0));
+        EXPECT_TEXT(row->why, row->pair, plane_said(plane, "pair", 0));
+        EXPECT_TEXT(row->why, row->three, plane_said(plane, "three", 0));
+        EXPECT_EQ(row->why, row->unclean, (int)controller_view(plane->controller).unclean_elections);
+        EXPECT_EQ(row->why, row->noted, plane->notes[NOTE_BROKER_UNCLEAN] == 1);
+        EXPECT_EQ(row->why, row->unclean > 0, plane_partition(plane, "alone", 0)->recovering);
+        plane_free(plane);
+    }
+}
+
+TEST(a_disk_that_was_never_relied_on_has_nothing_to_remember)
+{
+    struct plane *plane = plane_new(1);
+
+    for (int start = 0; start < 3; start++) { /* it never gets as far as to be unfenced */
+        plane_restart(plane, 2, -1);
+        EXPECT_EQ("it is new", 0, (int)plane->notes[NOTE_BROKER_UNCLEAN]);
+    }
+    plane_free(plane);
+}

@@ -92,6 +92,9 @@ enum note_level { NOTE_DEBUG, NOTE_INFO, NOTE_WARNING, NOTE_ERROR };
     X(CLUSTER_CREATED, NOTE_INFO, "new cluster, node %d is its only voter")                                            \
     X(TOPIC_CREATED, NOTE_INFO, "topic created: %s, partitions: %d")                                                   \
     X(TOPIC_DELETED, NOTE_INFO, "topic deleted: %s")                                                                   \
+    X(BROKER_UNCLEAN, NOTE_WARNING,                                                                                    \
+      "node %d came back without what it promised to hold: its disk knows broker epoch %d, and it was relied on "      \
+      "since")                                                                                                         \
     X(LEADER_UNCLEAN, NOTE_WARNING,                                                                                    \
       "partition %d of %s is led by node %d from leader epoch %d on, uncleanly: committed records may be lost")
 

@@ -52,9 +52,10 @@ void decide_cluster(const struct uuid *cluster_id, struct proposal *records);
 /* After a disaster the cluster goes on with one node: all others are forgotten. `drawn`: another number each time. */
 void decide_recovery(const struct image *image, int32_t node_id, uint64_t drawn, struct proposal *records);
 
-/* A broker that has started registers anew: its epoch will be the index of this record. */
+/* A broker that has started registers anew: its epoch will be the index of this record. `unclean`: it does not hold
+ * what it promised to hold, so it leaves every ISR and ELR with this record. */
 void decide_registration(int32_t broker_id, const struct uuid *incarnation,
-                         const struct wish_registration_record *registration, struct proposal *records);
+                         const struct wish_registration_record *registration, bool unclean, struct proposal *records);
 
 /* ---- who is in sync, who leads (decide_leaders.c) ---- */
 

@@ -38,7 +38,7 @@ void decide_recovery(const struct image *image, int32_t node_id, uint64_t drawn,
 }
 
 void decide_registration(int32_t broker_id, const struct uuid *incarnation,
-                         const struct wish_registration_record *registration, struct proposal *records)
+                         const struct wish_registration_record *registration, bool unclean, struct proposal *records)
 {
     struct metadata_broker_record_endpoint endpoints[ENDPOINT_COUNT];
     struct metadata_broker_record record = { .broker_id = broker_id,
@@ -47,6 +47,7 @@ void decide_registration(int32_t broker_id, const struct uuid *incarnation,
                                              .rack = registration->rack,
                                              .fenced = true, /* until its logs are recovered */
                                              .endpoints = endpoints,
+                                             .unclean = unclean,
                                              .unfenced_epoch = -1,
                                              .feature_level_min = FEATURE_LEVEL,
                                              .feature_level_max = FEATURE_LEVEL };

@@ -6,7 +6,8 @@
 #include "controller/controller_state.h"
 
 enum {
-    AUTO_CREATE_NAMES_SIZE_MAX = 32 << 10,      /* in one wish */
+    AUTO_CREATE_NAMES_SIZE_MAX = 32 << 10, /* in one wish */
+    REGISTRATION_VERSION = 1,
     ANSWER_SIZE_MAX = MAX(64, ISR_ANSWER_SIZE), /* of an inner wish */
 };
 
@@ -48,6 +49,7 @@ static void wish_registration(struct controller *controller)
     struct wish_registration_record_endpoint endpoints[ENDPOINT_COUNT];
     struct wish_registration_record record = { .previous_epoch =
                                                    epoch_of(controller->image, controller->config.node_id),
+                                               .disk_epoch = metadata_log_disk_epoch(controller->log),
                                                .rack = controller->config.rack,
                                                .endpoints = endpoints };
     struct writer body = writer_of(memory, sizeof memory);
@@ -59,10 +61,10 @@ static void wish_registration(struct controller *controller)
                                                         .host = controller->config.endpoints[kind].host,
                                                         .port = controller->config.endpoints[kind].port };
     }
-    wish_registration_record_write(&body, 0, &record);
+    wish_registration_record_write(&body, REGISTRATION_VERSION, &record);
     controller->registration_epoch = record.previous_epoch;
     controller->registration_wish =
-        wishes_open(&controller->wishes, WISH_REGISTER, 0, writer_written(&body), WISH_NEVER, false);
+        wishes_open(&controller->wishes, WISH_REGISTER, REGISTRATION_VERSION, writer_written(&body), WISH_NEVER, false);
 }
 
 /* A node whose own broker is not registered in this life wishes for that first. */
@@ -80,6 +82,15 @@ static void keep_registering(struct controller *controller)
     }
 }
 
+/* It was relied on in a life of which its disk knows nothing: that disk is an empty one, or an older copy. */
+static bool has_lost_its_logs(const struct controller *controller, int32_t broker_id, int64_t disk_epoch)
+{
+    const uint32_t broker = image_broker_by_id(controller->image, broker_id);
+
+    if (broker == SLOT_NONE || MUTANT(registration_believes_any_disk)) return false;
+    return disk_epoch < image_broker(controller->image, broker)->unfenced_epoch;
+}
+
 /* The first leader of all founds the cluster with the registration that comes first. */
 static enum inner_verdict decide_register(struct controller *controller, struct inner *inner, struct effects *effects)
 {
@@ -89,7 +100,9 @@ static enum inner_verdict decide_register(struct controller *controller, struct 
     struct proposal *records = &controller->draft.records;
 
     arena_reset(&controller->arena);
-    if (!wish_registration_record_read(&inner->body, 0, &controller->arena, &record)) return INNER_MALFORMED;
+    if (inner->wish->version < 0 || inner->wish->version > REGISTRATION_VERSION) return INNER_LATER;
+    if (!wish_registration_record_read(&inner->body, inner->wish->version, &controller->arena, &record))
+        return INNER_MALFORMED;
     if (reader_left(&inner->body) > 0 || record.endpoints_count > ENDPOINT_COUNT) return INNER_MALFORMED;
     if (!may_touch(controller, inner, key)) return INNER_WAITS;
     /* Else it comes from a life before the present one, or from one that has not heard of that life's end. */
@@ -100,7 +113,9 @@ static enum inner_verdict decide_register(struct controller *controller, struct 
         controller->founded = true;
         NOTE(effects, CLUSTER_CREATED, controller->config.node_id);
     }
-    decide_registration(inner->wish->broker_id, &inner->wish->incarnation, &record, records);
+    const bool unclean = has_lost_its_logs(controller, inner->wish->broker_id, record.disk_epoch);
+    if (unclean) NOTE(effects, BROKER_UNCLEAN, inner->wish->broker_id, record.disk_epoch);
+    decide_registration(inner->wish->broker_id, &inner->wish->incarnation, &record, unclean, records);
     draft_made(controller, key);
     return INNER_DECIDED;
 }

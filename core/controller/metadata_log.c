@@ -201,6 +201,7 @@ enum metadata_log_state metadata_log_state(const struct metadata_log *log)
     case OPENING_MAKING_DIRECTORY:
     case OPENING_SYNCING_ROOT:
     case OPENING_SYNCING_WAL:
+    case OPENING_LOOKING:
     case OPENING_LISTING:
     case OPENING_UNLINKING:
     case OPENING_READING:
@@ -427,6 +428,11 @@ bool metadata_log_is_applying(const struct metadata_log *log)
 }
 
 /* ---- proposing ---- */
+
+int64_t metadata_log_disk_epoch(const struct metadata_log *log)
+{
+    return log->disk_epoch;
+}
 
 uint64_t metadata_log_first_index(const struct metadata_log *log)
 {

@@ -107,6 +107,10 @@ enum standing metadata_log_standing(const struct metadata_log *log);
 /* The leader says that we were removed, while we were away. */
 void metadata_log_on_removed(struct metadata_log *log);
 
+/* The broker epoch of this node's last registration that its own disk knew of when it was opened; -1: it knew of none,
+ * or has no logs of messages. Whoever was unfenced since did that on another disk, or on what this one has lost. */
+int64_t metadata_log_disk_epoch(const struct metadata_log *log);
+
 /* ---- facts ---- */
 
 void metadata_log_on_time(struct metadata_log *log, uint64_t mono_ns);

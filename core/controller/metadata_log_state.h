@@ -66,6 +66,7 @@ enum meta_opening {
     OPENING_MAKING_DIRECTORY,
     OPENING_SYNCING_ROOT, /* the name "wal" in it */
     OPENING_SYNCING_WAL,  /* the name "__meta" in it */
+    OPENING_LOOKING,      /* whether there are logs of messages */
     OPENING_LISTING,
     OPENING_UNLINKING, /* what a crash left of snapshots that were being written */
     OPENING_READING,
@@ -226,6 +227,8 @@ struct metadata_log {
     uint32_t copy_chunk; /* where replayed entries are copied to; pinned by us */
     uint32_t copy_used;
     bool found_temporary, found_received;
+    bool found_logs;     /* of messages: their checkpoint is there */
+    int64_t disk_epoch;  /* see metadata_log_disk_epoch */
     bool replayed_any;   /* of what a group writes */
     uint64_t replay_gap; /* up to here entries came that follow on nothing we have: they must be dropped, or come
                             again; 0: none */

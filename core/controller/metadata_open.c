@@ -5,6 +5,7 @@
 #include "base/check.h"
 #include "base/crc32c.h"
 #include "controller/metadata_log_state.h"
+#include "log/paths.h"
 
 enum { FILE_SIZE_MIN = SNAPSHOT_HEAD_SIZE + SNAPSHOT_CRC_SIZE + TRAILER_SIZE };
 
@@ -323,10 +324,68 @@ static enum raft_verdict replay_one(struct metadata_log *log, const struct journ
     }
 }
 
+/* ---- what the disk says of us ---- */
+
+/* The logs' first checkpoint is made before anything is promised. Names come in their order: it is the first one behind
+ * what is nearly its name. */
+static void look_for_logs(struct metadata_log *log, struct effects *effects)
+{
+    static const char before[] = "__checkpoin";
+
+    memcpy(log->last_name, before, sizeof before);
+    order_list(log, OPENING_LOOKING, WAL_DIRECTORY, effects);
+}
+
+static bool visit_checkpoint(struct metadata_log *log, struct bytes name, uint64_t file_size)
+{
+    (void)file_size;
+    log->found_logs = bytes_equal(name, BYTES_LITERAL("__checkpoint"));
+    return true;
+}
+
+static void on_looked(struct metadata_log *log, const struct event_disk *disk, struct effects *effects)
+{
+    each_name(log, disk->size, visit_checkpoint);
+    log->last_name[0] = 0;
+    order_list(log, OPENING_LISTING, META_DIRECTORY, effects);
+}
+
+/* Whether an entry registers this node. */
+static bool registers_us(struct metadata_log *log, struct bytes rest)
+{
+    uint64_t memory[RECORD_ARENA_SIZE / sizeof(uint64_t)];
+    struct metadata_broker_record broker;
+    struct bytes record;
+    struct arena arena;
+
+    while (proposal_next(&rest, &record)) {
+        if (record.size < 2 || record.data[0] != RECORD_METADATA_BROKER) continue;
+        struct reader reader = reader_of((struct bytes){ record.data + 2, record.size - 2 });
+        arena_init(&arena, memory, sizeof memory);
+        if (!metadata_broker_record_read(&reader, record.data[1], &arena, &broker)) return false;
+        if (broker.broker_id == log->config.node_id) return true;
+    }
+    return false;
+}
+
+/* What a leader says later may be newer than this disk ever was. */
+static int64_t find_disk_epoch(struct metadata_log *log)
+{
+    const uint32_t slot = image_broker_by_id(log->image, log->config.node_id);
+
+    if (!log->found_logs) return -1;
+    for (uint64_t index = log->kept_end; index-- > log->kept_first;) {
+        if (raft_entry(log->raft, index).kind != RAFT_ENTRY_DATA) continue;
+        if (registers_us(log, metadata_log_payload(log, index))) return (int64_t)index;
+    }
+    return slot == SLOT_NONE ? -1 : image_broker(log->image, slot)->epoch;
+}
+
 /* ---- from replayed to open ---- */
 
 static void begin_life(struct metadata_log *log)
 {
+    log->disk_epoch = find_disk_epoch(log);
     if (log->copy_chunk != CHUNK_NONE) tail_unpin(log->tail, log->copy_chunk);
     log->copy_chunk = CHUNK_NONE;
     log->first_index = raft_last_index(log->raft) + 1;
@@ -507,7 +566,8 @@ void metadata_open_on_disk(struct metadata_log *log, const struct event_disk *di
     switch (log->opening) {
     case OPENING_MAKING_DIRECTORY: order_file(log, OPENING_SYNCING_ROOT, FILE_SYNC_DIRECTORY, ".", effects); break;
     case OPENING_SYNCING_ROOT: order_file(log, OPENING_SYNCING_WAL, FILE_SYNC_DIRECTORY, "wal", effects); break;
-    case OPENING_SYNCING_WAL: order_list(log, OPENING_LISTING, META_DIRECTORY, effects); break;
+    case OPENING_SYNCING_WAL: look_for_logs(log, effects); break;
+    case OPENING_LOOKING: on_looked(log, disk, effects); break;
     case OPENING_LISTING: on_listed(log, disk, effects); break;
     case OPENING_UNLINKING: unlink_temporaries(log, effects); break;
     case OPENING_READING: on_read(log, disk, effects); break;

@@ -75,6 +75,9 @@ static void leave(struct settling *settling)
     if (fact->unclean && !MUTANT(meta_unclean_stay_eligible)) {
         partition->isr &= (replica_set)~settling->subject;
         settling->trusted &= (replica_set)~settling->subject;
+        /* Its disk is an empty one, or an old copy: others may have more. To choose is an administrator's. */
+        const bool others = partition->replica_count > 1;
+        if (fact->restarted && others && partition->last_leader == fact->broker) partition->last_leader = -1;
     }
     if ((partition->isr & settling->able) != 0) partition->isr &= settling->able;
 }
@@ -180,6 +183,7 @@ static bool is_same(const struct image_partition *a, const struct image_partitio
     if (a->leader != b->leader || a->leader_epoch != b->leader_epoch || a->recovering != b->recovering) return false;
     if (a->isr != b->isr || a->elr != b->elr || a->adding != b->adding || a->removing != b->removing) return false;
     if (a->min_isr != b->min_isr || a->replica_target != b->replica_target) return false;
+    if (a->last_leader != b->last_leader) return false;
     return a->replica_count == b->replica_count &&
            memcmp(a->replicas, b->replicas, a->replica_count * sizeof a->replicas[0]) == 0;
 }

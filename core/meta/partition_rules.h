@@ -12,8 +12,9 @@
  *                 still has everything that is, and is in the ELR. With min_isr in sync again it is empty. Who lost
  *                 what it promised to hold ("unclean") is in neither.
  *   4. Election.  Who leads and is in the ISR stays. Else the first replica that can lead and is in the ISR; if nobody
- *                 is, in the ELR. Else, and this may lose records: if both are empty, the last leader, or anybody once
- *                 those who have what is missing are not registered any more; where the topic allows it, or somebody
+ *                 is, in the ELR. Else, and this may lose records: if both are empty, the last leader (not if it came
+ *                 back with another disk, and there are other replicas), or anybody once those who have what is missing
+ *                 are not registered any more; where the topic allows it, or somebody
  *                 demands it, anybody.
  *   5. Done.      A reassignment whose target is in the ISR as a whole is done: who was to be removed is; then 2 to 4
  *                 once more.
