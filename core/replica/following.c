@@ -11,36 +11,57 @@ static struct follower_log log_of(const struct replicas *replicas, uint32_t log)
 
 /* ---- answers ---- */
 
-static void refuse(struct replicas *replicas, uint32_t node, const struct nack_frame *nack)
+static bool refuse(struct replicas *replicas, uint32_t node, const struct nack_frame *nack)
 {
     struct nack_frame frame = *nack;
     uint8_t bytes[NACK_SIZE];
 
     frame.broker_epoch = replicas->broker_epoch;
     nack_write(bytes, &frame);
+    if (!node_send(replicas, node, PEER_DATA_IN, REPLICA_NACK, bytes, sizeof bytes)) return false;
     replicas->counters.refused[frame.reason]++;
-    (void)node_send(replicas, node, PEER_DATA_IN, REPLICA_NACK, bytes, sizeof bytes); /* or he asks again */
+    return true;
+}
+
+static void owe(struct replicas *replicas, uint32_t log)
+{
+    struct partition *partition = partition_at(replicas, log);
+    const uint32_t node = replica_node_find(replicas, partition->follower.leader);
+
+    if (node == NONE || !replicas->nodes[node].in_up) return;
+    partition->ack_node = node;
+    chain_add(&replicas->nodes[node].acks, log);
+    chain_add(&replicas->ackers, node);
 }
 
 /* The session of that partition is over, and whoever opened it is told why. Once: what is on its way is of no use. */
 static void end_session(struct replicas *replicas, uint32_t log, enum nack_reason reason)
 {
     struct partition *partition = partition_at(replicas, log);
-    struct follower *follower = &partition->follower;
-    const uint32_t node = replica_node_find(replicas, follower->leader);
-    const struct nack_frame nack = {
-        .leader_number = follower->leader_number,
-        .leader_epoch = follower->leader_epoch,
-        .session = follower->session,
-        .reason = reason,
-        .known_epoch = follower->known_epoch,
-        .log_end_offset = log_offsets(replicas->rooms.logs, log).log_end_offset,
-    };
 
+    if (partition->follower.session == 0 || partition->refused == partition->follower.session) return;
     following_end(replicas, log);
-    if (node == NONE || follower->session == 0 || partition->refused == follower->session) return;
-    partition->refused = follower->session;
-    refuse(replicas, node, &nack);
+    partition->refused = partition->follower.session;
+    partition->refusal = (uint8_t)reason;
+    partition->refusal_due = true;
+    owe(replicas, log);
+}
+
+/* False: the link takes nothing now. */
+static bool send_refusal(struct replicas *replicas, uint32_t node, uint32_t log)
+{
+    struct partition *partition = partition_at(replicas, log);
+    const struct follower *follower = &partition->follower;
+
+    return refuse(replicas, node,
+                  &(struct nack_frame){
+                      .leader_number = follower->leader_number,
+                      .leader_epoch = follower->leader_epoch,
+                      .session = follower->session,
+                      .reason = (enum nack_reason)partition->refusal,
+                      .known_epoch = follower->known_epoch,
+                      .log_end_offset = log_of(replicas, log).log_end_offset,
+                  });
 }
 
 static void answer(struct replicas *replicas, uint32_t log)
@@ -95,6 +116,7 @@ static void begin_session(struct replicas *replicas, uint32_t log, uint32_t node
     };
     partition->link_life = replicas->nodes[node].in_life;
     partition->refused = 0;
+    partition->refusal_due = false;
     if (partition->cutting) follower->answer_due = true; /* of a session before: the log has to stand still first */
     else answer(replicas, log);
 }
@@ -117,11 +139,7 @@ static void cut(struct replicas *replicas, uint32_t log, const struct open_frame
     if (partition->cutting) return; /* he did not wait for our answer */
     switch (verdict.kind) {
     case CUT_NOTHING: answer(replicas, log); return;
-    case CUT_REFUSED:
-        /* Perhaps our metadata is only behind his. */
-        if (partition->leader_epoch < open->leader_epoch) end_session(replicas, log, NACK_UNKNOWN);
-        else go_offline(replicas, log, effects);
-        return;
+    case CUT_REFUSED: go_offline(replicas, log, effects); return;
     case CUT_TRUNCATE:
         replicas->counters.truncations++;
         logs_truncate(replicas->rooms.logs, log, verdict.offset);
@@ -134,6 +152,21 @@ static void cut(struct replicas *replicas, uint32_t log, const struct open_frame
     partition->cutting = true;
     partition->follower.state = FOLLOWER_TRUNCATING;
     partition->follower.answer_due = true;
+}
+
+/* Somebody was elected after all that our metadata knows. Who led before leads no more: neither we nor another one. But
+ * to follow before our metadata is as new would be wrong: it may yet tell us to delete this replica, which was taken
+ * from us and given back in between, and by then it would count. */
+static bool is_ahead(struct replicas *replicas, uint32_t log, const struct open_frame *open)
+{
+    struct partition *partition = partition_at(replicas, log);
+    struct follower *follower = &partition->follower;
+
+    if (open->leader_epoch <= partition->leader_epoch) return false;
+    follower->known_epoch = MAX(follower->known_epoch, open->leader_epoch);
+    if (partition_is_led(partition)) partition_resign(replicas, log);
+    if (follower->leader_epoch < open->leader_epoch) following_end(replicas, log);
+    return !MUTANT(follower_is_ahead_of_its_metadata);
 }
 
 /* Two that lead in one epoch, or one that leads where the metadata log says another one does. */
@@ -155,7 +188,8 @@ static enum open_verdict judge(struct replicas *replicas, uint32_t node, uint32_
     view.present = true;
     view.offline = partition->offline;
     if (contradicts(partition, replicas->nodes[node].id, open)) return OPEN_OLD_EPOCH;
-    return follower_judge_open(&partition->follower, &view, replicas->nodes[node].id, open);
+    const enum open_verdict verdict = follower_judge_open(&partition->follower, &view, replicas->nodes[node].id, open);
+    return verdict == OPEN_ACCEPTED && is_ahead(replicas, log, open) ? OPEN_UNKNOWN : verdict;
 }
 
 static enum nack_reason reason_of(enum open_verdict verdict)
@@ -194,8 +228,7 @@ void following_on_open(struct replicas *replicas, uint32_t node, const struct op
                });
         return;
     }
-    /* Somebody was elected after us: from here on this node must not commit anything. */
-    if (partition_is_led(partition_at(replicas, log))) partition_resign(replicas, log);
+    CHECK(!partition_is_led(partition_at(replicas, log))); /* in this epoch another node leads */
     if (open->step == OPEN_ASK) begin_session(replicas, log, node, open);
     else cut(replicas, log, open, effects);
 }
@@ -217,17 +250,6 @@ void following_on_truncated(struct replicas *replicas, uint32_t log, bool failed
 }
 
 /* ---- data ---- */
-
-static void owe_ack(struct replicas *replicas, uint32_t log)
-{
-    struct partition *partition = partition_at(replicas, log);
-    const uint32_t node = replica_node_find(replicas, partition->follower.leader);
-
-    if (node == NONE || !replicas->nodes[node].in_up) return;
-    partition->ack_node = node;
-    chain_add(&replicas->nodes[node].acks, log);
-    chain_add(&replicas->ackers, node);
-}
 
 /* What came before memory was short is here already. */
 static void skip_known(struct data_frame *data, const struct follower_log *own)
@@ -265,7 +287,7 @@ static void data_is_here(struct replicas *replicas, uint32_t log, const struct d
     const int64_t start = MIN(data->log_start_offset, own.high_watermark);
     if (start > own.log_start_offset) (void)logs_advance_start(replicas->rooms.logs, log, start); /* or next time */
     const bool told = first || partition->follower.relaxed || MUTANT(follower_acks_before_durable);
-    if (told) owe_ack(replicas, log);
+    if (told) owe(replicas, log);
 }
 
 /* False: no memory now. */
@@ -331,7 +353,7 @@ bool following_on_data(struct replicas *replicas, uint32_t node, const struct da
 
 void following_on_durable(struct replicas *replicas, uint32_t log)
 {
-    if (partition_at(replicas, log)->follower.state == FOLLOWER_MATCHED) owe_ack(replicas, log);
+    if (partition_at(replicas, log)->follower.state == FOLLOWER_MATCHED) owe(replicas, log);
 }
 
 void following_end(struct replicas *replicas, uint32_t log)
@@ -341,6 +363,7 @@ void following_end(struct replicas *replicas, uint32_t log)
     partition->follower.state = FOLLOWER_CLOSED;
     partition->follower.answer_due = false;
     partition->held = false;
+    partition->refusal_due = false;
     if (replicas->hooks_of_acks[log].waits) chain_remove(&replicas->nodes[partition->ack_node].acks, log);
 }
 
@@ -355,7 +378,7 @@ static bool ack_of(const struct replicas *replicas, uint32_t log, struct ack_ent
     return follower->state == FOLLOWER_MATCHED;
 }
 
-/* One frame of them. False: the link takes none now. */
+/* One frame of acks; refusals are seldom, and have frames of their own. False: the link takes none now. */
 static bool send_acks(struct replicas *replicas, uint32_t number)
 {
     struct node *node = &replicas->nodes[number];
@@ -367,9 +390,11 @@ static bool send_acks(struct replicas *replicas, uint32_t number)
         next = node->acks.hooks[log].next;
         if (ack_of(replicas, log, &entry)) {
             ack_write_entry(bytes + ACK_HEAD_SIZE + count++ * ACK_ENTRY_SIZE, &entry);
-        } else {
-            chain_remove(&node->acks, log);
+            continue;
         }
+        if (partition_at(replicas, log)->refusal_due && !send_refusal(replicas, number, log)) return false;
+        partition_at(replicas, log)->refusal_due = false;
+        chain_remove(&node->acks, log);
     }
     if (count == 0) return true;
     ack_write_head(bytes, replicas->broker_epoch, count);

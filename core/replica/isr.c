@@ -32,6 +32,7 @@ static void wait_longer(struct isr *isr, uint8_t slot, uint64_t mono_ns)
     for (uint8_t i = 0; i < wait->failures && back_off_ns < ISR_BACK_OFF_MAX_NS; i++) back_off_ns *= 2;
     if (wait->failures < UINT8_MAX) wait->failures++;
     wait->until_ns = mono_ns + MIN(back_off_ns, ISR_BACK_OFF_MAX_NS);
+    wait->refused_epoch = -1;
 }
 
 static void leave_joining(struct isr *isr, uint8_t slot, uint64_t mono_ns)
@@ -76,7 +77,9 @@ static bool may_join(const struct isr *isr, const struct isr_view *view, uint8_t
 
     if (slot == isr->own_slot || slots_have(isr->sets.current, slot)) return false;
     if (!facts->eligible || facts->full || !facts->live || facts->held_offset == HELD_UNKNOWN) return false;
-    return view->mono_ns >= wait->until_ns && facts->broker_epoch != wait->refused_epoch;
+    /* Who was ineligible may have been so only for a moment: but another process of it need not wait. */
+    if (wait->refused_epoch >= 0 && facts->broker_epoch != wait->refused_epoch) return true;
+    return view->mono_ns >= wait->until_ns;
 }
 
 static void begin_joining(struct isr *isr, const struct isr_view *view)

@@ -10,7 +10,7 @@
  *            begin of this leader epoch (KAFKA-7128), it counts first, and is asked for then (KIP-497).
  *   Asking.  One change at a time. Once asked for, a set counts until the metadata log says otherwise: by a
  *            configuration with a larger partition epoch, or by refusing the very change. Then the newcomer waits,
- *            longer each time; one that was found ineligible waits for a new registration of its broker (KIP-903).
+ *            longer each time, or, if it was found ineligible (KIP-903), until its broker registers anew.
  *
  * Invariants, numbered as in isr_check():
  *   (1) Our own slot is in every set but `joining`, in which it never is.
@@ -35,8 +35,8 @@ struct isr_facts {
 };
 
 struct isr_wait {
-    uint64_t until_ns;     /* no try before */
-    int64_t refused_epoch; /* nor while this is its broker epoch; -1: it was not refused */
+    uint64_t until_ns;     /* no try before ... */
+    int64_t refused_epoch; /* but at once with another broker epoch than this; -1: it was not ineligible */
     uint8_t failures;
 };
 

@@ -23,7 +23,7 @@ enum stream_state {
     STREAM_MATCHED,
 };
 
-#define STREAM_BACK_OFF_NS (20 * UINT64_C(1000000)) /* the first time; doubled each time: metadata is soon there */
+#define STREAM_BACK_OFF_NS (5 * UINT64_C(1000000)) /* the first time; doubled each time: metadata is soon there */
 #define STREAM_BACK_OFF_MAX_NS (2 * UINT64_C(1000000000))
 #define STREAM_ANSWER_NS (3 * UINT64_C(1000000000)) /* an OPEN that is not answered for so long is asked again */
 

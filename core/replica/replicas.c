@@ -18,6 +18,12 @@ void replicas_open(struct replicas *replicas, int64_t broker_epoch)
     replicas->due = true;
 }
 
+/* Nothing is promised before our registration is applied, nor while the logs end. */
+static bool is_open(const struct replicas *replicas)
+{
+    return replicas->open && logs_state(replicas->rooms.logs) == LOGS_OPEN;
+}
+
 /* ---- who leads ---- */
 
 void partition_resign(struct replicas *replicas, uint32_t log)
@@ -89,6 +95,13 @@ static void follow(struct replicas *replicas, uint32_t log)
     if (follower->state != FOLLOWER_CLOSED && moved) following_end(replicas, log);
 }
 
+/* This node may have had a replica of it before: what the journal still has of that life must not come back. */
+static void begin_anew(struct replicas *replicas, uint32_t log)
+{
+    logs_reset(replicas->rooms.logs, log, 0);
+    partition_at(replicas, log)->cutting = true;
+}
+
 void replicas_on_partition(struct replicas *replicas, uint32_t log, const struct replica_partition *said)
 {
     struct partition *partition = partition_at(replicas, log);
@@ -106,6 +119,7 @@ void replicas_on_partition(struct replicas *replicas, uint32_t log, const struct
     if (newer && partition_is_led(partition)) partition_resign(replicas, log);
     adopt(partition, said);
     if (!is_ours(replicas, partition)) {
+        if (is_new && said->partition_epoch > 0 && is_open(replicas)) begin_anew(replicas, log);
         follow(replicas, log);
     } else if (!partition_is_led(partition)) {
         following_end(replicas, log);
@@ -212,12 +226,6 @@ static bool on_follower_frame(struct replicas *replicas, uint32_t node, const st
         return true;
     default: return malformed(replicas);
     }
-}
-
-/* Nothing is promised before our registration is applied, nor while the logs end. */
-static bool is_open(const struct replicas *replicas)
-{
-    return replicas->open && logs_state(replicas->rooms.logs) == LOGS_OPEN;
 }
 
 bool replicas_on_frame(struct replicas *replicas, const struct peer_frame *frame, struct effects *effects)

@@ -246,7 +246,8 @@ static bool serve_link(struct replicas *replicas, uint32_t number, struct effect
             continue;
         }
         if (turn == TURN_NOTHING) continue;
-        chain_add(&node->turns, flow); /* it could not send, and keeps its turn */
+        /* It could not send, and keeps its turn; unless it waits for a read, which comes first. */
+        if (!chain_has(&replicas->readers, flow)) chain_add(&node->turns, flow);
         break;
     }
     /* What is sent comes back, and makes room; or it was of others. */

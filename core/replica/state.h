@@ -105,6 +105,8 @@ struct partition {
     bool held;          /* a frame of it waits for memory; its first batches may be here */
     int64_t held_from;  /* where that one begins */
     uint32_t link_life; /* of the node's link when the session was opened: it ended with that */
+    bool refusal_due;   /* whoever leads is to be told of that */
+    uint8_t refusal;    /* enum nack_reason */
     uint64_t refused;   /* the session that was refused last: what is still on its way belongs to it */
     uint32_t ack_node;  /* in whose line it waits with an ack */
 };
