@@ -1,4 +1,4 @@
-/* replica_deeds.h -- what happens in a lab of replicas: steps of nodes, lives, links, clients, the controller's doings. */
+/* replica_deeds.h -- what happens in a lab of replicas: steps of nodes, lives, links, clients, a controller. */
 #ifndef CHRONIK_TESTS_REPLICA_DEEDS_H
 #define CHRONIK_TESTS_REPLICA_DEEDS_H
 

@@ -96,17 +96,20 @@ TEST(one_change_is_asked_for_at_a_time)
 
 TEST(who_is_refused_waits)
 {
-    struct isr isr = asked_for_g();
-    struct isr_view later = at(NOW + 60 * SECOND);
+    struct isr isr = asked_for_g(), again;
+    const struct isr_view soon = at(NOW + ISR_BACK_OFF_NS - 1), later = at(NOW + ISR_BACK_OFF_NS);
     slot_set wanted;
 
     isr_on_refused(&isr, &view, true);
     EXPECT_EQ("he does not count any more", LFo, isr.sets.proposed);
     facts[1].caught_up_ns = facts[2].caught_up_ns = later.mono_ns;
-    EXPECT("his broker has to register anew, however long that takes", !isr_decide(&isr, &later, &wanted));
-    EXPECT_EQ("the mark does not wait for him meanwhile", ooo, isr.sets.joining);
+    EXPECT("he has to wait", !isr_decide(&isr, &soon, &wanted));
+    EXPECT_EQ("and the mark does not wait for him meanwhile", ooo, isr.sets.joining);
+    again = isr;
+    EXPECT("then he may come again: perhaps he was fenced only for a moment", isr_decide(&again, &later, &wanted));
     facts[2].broker_epoch = 8;
-    EXPECT("then he may come again", isr_decide(&isr, &later, &wanted));
+    EXPECT("nothing is asked yet", !isr_decide(&isr, &soon, &wanted));
+    EXPECT_EQ("but another process of him may join at once", ooG, isr.sets.joining);
 }
 
 TEST(who_joins_in_vain_waits_longer_each_time)
