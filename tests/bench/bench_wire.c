@@ -6,7 +6,7 @@
  *     bench_wire topic   PORT NAME PARTITIONS
  *     bench_wire start   PORT COMMAND [ARGUMENT]...
  *
- * Connection n writes to partition n. With PID, that process's CPU is told too. Prints one line of NAME=NUMBER. */
+ * Connection n writes to partition n, or to the nth number in $BENCH_PARTITIONS (0,3,6). With PID, that process's CPU is told too. Prints one line of NAME=NUMBER. */
 #include "frames.h"
 #include "tools.h"
 
@@ -256,6 +256,18 @@ static void produce_blindly(double seconds, pid_t pid, uint32_t records, size_t 
     span_print(&span, pid);
 }
 
+/* Which partition a connection writes to. */
+static int partition_of(int connection)
+{
+    const char *at = getenv("BENCH_PARTITIONS");
+
+    for (int i = 0; at != NULL && i < connection; i++) {
+        at = strchr(at, ',');
+        if (at != NULL) at++;
+    }
+    return at != NULL ? atoi(at) : connection;
+}
+
 static int run_produce(int argc, char **argv)
 {
     must(argc >= 10, "too few arguments");
@@ -272,7 +284,7 @@ static int run_produce(int argc, char **argv)
     batch = malloc(BATCH_SIZE_MAX);
     const size_t batch_size = batch_write(batch, records, value_size, 1);
     open_links(port);
-    for (int i = 0; i < connections; i++) make_produce(&links[i], topic, i, acks, batch_size);
+    for (int i = 0; i < connections; i++) make_produce(&links[i], topic, partition_of(i), acks, batch_size);
     if (acks == 0) {
         produce_blindly(seconds, pid, records, value_size);
         return 0;
