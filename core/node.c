@@ -236,10 +236,13 @@ void node_step(struct node *node, const struct event *event, struct effects *eff
     advance(node, effects);
     if (node->phase == PHASE_HALTED) return;
     broker_work(node->broker, effects);
+    if (event_is_of_link(event)) {
+        logs_gather(node->logs);
+        replicas_gather(node->replicas);
+    }
     if (node_replicates(node)) route_appended(node, effects);
     status_sample(node);
     if (node->phase >= PHASE_METADATA) route_wishes(node, effects);
-    if (event_is_of_link(event)) logs_gather(node->logs);
     if (node->phase >= PHASE_LOGS) logs_commit(node->logs, node->mono_ns, node->wall_ms, effects);
     if (node->phase >= PHASE_METADATA) controller_commit(node->controller, effects);
     if (node->peers != NULL) route_out(node, effects);

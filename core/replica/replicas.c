@@ -267,6 +267,11 @@ static void run_timers(struct replicas *replicas)
     replicas->due |= bound == 0;
 }
 
+void replicas_gather(struct replicas *replicas)
+{
+    replicas->gathers = true;
+}
+
 void replicas_work(struct replicas *replicas, struct effects *effects)
 {
     replicas->due = false;
@@ -277,6 +282,7 @@ void replicas_work(struct replicas *replicas, struct effects *effects)
     nodes_work(replicas);
     reading_work(replicas, effects);
     sending_work(replicas, effects);
+    replicas->gathers = false;
 }
 
 uint64_t replicas_deadline_ns(const struct replicas *replicas)

@@ -209,6 +209,10 @@ const struct replicas_counters *replicas_counters(const struct replicas *replica
 
 /* ---- the step's end ---- */
 
+/* More may be appended before time passes: the replicas_work of this step sends no records, and the next one is due at
+ * once. So what comes in together is sent together. */
+void replicas_gather(struct replicas *replicas);
+
 void replicas_work(struct replicas *replicas, struct effects *effects);
 uint64_t replicas_deadline_ns(const struct replicas *replicas);
 

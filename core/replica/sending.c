@@ -270,6 +270,10 @@ void sending_work(struct replicas *replicas, struct effects *effects)
 {
     try_again(replicas);
     tell_due(replicas);
+    if (replicas->gathers) {
+        replicas->due |= replicas->senders.count > 0;
+        return;
+    }
     uint32_t count = replicas->senders.count;
     while (count-- > 0) {
         const uint32_t number = chain_take(&replicas->senders);

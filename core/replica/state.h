@@ -181,7 +181,8 @@ struct replicas {
     struct replicas_rooms rooms;
     struct replicas_counters counters;
     bool open;
-    bool due; /* something was left over */
+    bool due;     /* something was left over */
+    bool gathers; /* in this step; what is to be sent waits for the end of the turn */
     uint64_t mono_ns;
     int64_t wall_ms;
     int64_t broker_epoch;

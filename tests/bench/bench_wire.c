@@ -6,7 +6,8 @@
  *     bench_wire topic   PORT NAME PARTITIONS
  *     bench_wire start   PORT COMMAND [ARGUMENT]...
  *
- * Connection n writes to partition n, or to the nth number in $BENCH_PARTITIONS (0,3,6). With PID, that process's CPU is told too. Prints one line of NAME=NUMBER. */
+ * Connection n writes to partition n, or to the nth number in $BENCH_PARTITIONS (0,3,6). With PID, that process's CPU
+ * is told too. Prints one line of NAME=NUMBER. */
 #include "frames.h"
 #include "tools.h"
 
