@@ -6,12 +6,17 @@ import json
 import os
 import random
 import shutil
+import subprocess
+import sys
 import time
 
+import packages
 import wire
 from cluster import REST_SECONDS, Cluster
 from kills import Load
-from server import Failure, require, until
+from server import Failure, Tail, require, until
+
+HERE = os.path.dirname(os.path.abspath(__file__))
 
 MINUTES = float(os.environ.get("CHRONIK_SOAK_MINUTES", "0"))
 RATE = "1500" if MINUTES else "3000"  # messages a second
@@ -166,6 +171,112 @@ def produce(node, topic, acks=-1):
         return -1
 
 
+class Client:
+    """A client program that writes until its input ends, then reads: see failover_client.py."""
+
+    def __init__(self, command, env=None):
+        self.acked, self.read, self.failed = 0, None, []
+        self.said = []
+        self.process = subprocess.Popen(command, env=dict(os.environ, **(env or {})), stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
+        self.tail = Tail(self.process.stdout, self.on_line)
+
+    def on_line(self, line):
+        word, _, rest = line.partition(" ")
+        if word == "acked":
+            self.acked = int(rest)
+        elif word == "read":
+            self.read = int(rest)
+        elif word == "failed":
+            self.failed.append(rest)
+        else:
+            self.said.append(line)
+
+    def wait_for_progress(self):
+        before = self.acked
+
+        def has_grown():
+            require(self.process.poll() is None, "the client ended early: " + "\n".join(self.said[-5:]))
+            return self.acked > before
+        until(has_grown, CATCH_UP_SECONDS, f"nothing is acknowledged any more ({before} were; {self.said[-3:]})")
+
+    def finish(self):
+        self.process.stdin.close()
+        try:
+            self.process.wait(CATCH_UP_SECONDS)
+        except subprocess.TimeoutExpired:
+            raise Failure(f"the client does not end: {self.said[-5:]}") from None
+        self.tail.join()
+        require(not self.failed, f"{len(self.failed)} messages failed: {self.failed[:2]}")
+        require(self.read is not None, "nothing was read: " + "\n".join(self.said[-5:]))
+        require(self.read == self.acked > 0, f"{self.acked} were acknowledged, {self.read} of them are there")
+
+
+def python_command(name):
+    return ([sys.executable, "-B", os.path.join(HERE, "failover_client.py"), name],
+            {"PYTHONPATH": os.path.join(packages.python.get(), "lib")})
+
+
+def node_command():
+    packages.need("node")
+    place = packages.node.get()
+    shutil.copy(os.path.join(HERE, "failover_client.mjs"), place)  # node looks for packages beside the program
+    return ["node", os.path.join(place, "failover_client.mjs")], None
+
+
+def kcat_loses_its_leader(cluster, topic):
+    """kcat has no progress to wait for: it writes what it is given, and ends."""
+    packages.need("kcat")
+    settings = ["-b", cluster.bootstrap, "-t", topic, "-X", "log_level=2", "-X", "reconnect.backoff.max.ms=200"]
+    writer = subprocess.Popen(["kcat", "-P", "-X", "acks=all", "-X", "enable.idempotence=true", *settings],
+                              stdin=subprocess.PIPE, stderr=subprocess.PIPE)
+    victim = None
+    for number in range(3000):
+        writer.stdin.write(b"%d\n" % number)
+        if number == 1000:
+            writer.stdin.flush()
+            victim = leader_of(cluster, random.Random(0))
+            victim.kill()
+    _, errors = writer.communicate(timeout=CATCH_UP_SECONDS)
+    require(writer.returncode == 0, f"kcat ended with {writer.returncode}: {errors.decode()[-300:]}")
+    victim.start()
+    wait_until_whole(cluster)
+    done = subprocess.run(["kcat", "-C", "-e", "-q", "-o", "beginning", *settings], stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=CATCH_UP_SECONDS, check=False)
+    there = sorted(int(line) for line in done.stdout.split())
+    require(there == list(range(3000)), f"kcat reads {len(there)} messages, {len(set(there))} different ones")
+
+
+def client_loses_its_leader(cluster, topic, make):
+    command, env = make()
+    client = Client([*command, cluster.bootstrap, topic], env)
+    try:
+        client.wait_for_progress()
+        for _ in range(2):
+            victim = cluster.nodes[partitions_of(cluster, topic)[0]["leader"]]
+            victim.kill()
+            client.wait_for_progress()
+            victim.start()
+            wait_until_whole(cluster)
+            client.wait_for_progress()
+        client.finish()
+    finally:
+        client.process.kill()
+
+
+def clients_lose_their_leader(report):
+    with Cluster(3) as cluster:
+        for topic in ("kcat", "confluent", "kafka-python", "platformatic"):
+            create(cluster.leader(), topic, 3)
+        wait_until_whole(cluster)
+        report.run("replication", "kcat loses its leader", kcat_loses_its_leader, cluster, "kcat")
+        for name in ("confluent", "kafka-python"):
+            report.run("replication", f"{name} loses its leader", client_loses_its_leader, cluster, name,
+                       lambda name=name: python_command(name))
+        report.run("replication", "platformatic loses its leader", client_loses_its_leader, cluster, "platformatic",
+                   node_command)
+
+
 def run(report):
     if MINUTES:
         report.run("replication", f"{MINUTES:g} minutes of faults", under_load, report, random.randrange(1 << 32),
@@ -174,3 +285,4 @@ def run(report):
     report.run("replication", "leaders lost, paused, restarted, wiped", under_load, report, random.randrange(1 << 32),
                short_faults)
     report.run("replication", "too few replicas", too_few_replicas)
+    report.run("replication", "clients in a cluster that loses leaders", clients_lose_their_leader, report)
