@@ -101,6 +101,7 @@ pub fn build(b: *Build) void {
         &.{ "--raft", "ours", "--mutants" },
     });
     p.bench(b.step("bench", "Throughput, latency, memory; always ReleaseFast"), args);
+    p.soak(b.step("soak", "Faults on a real cluster under load: soak -- MINUTES"), args);
     p.fuzz(b.step("fuzz", "Fuzz for -Dfuzz-time seconds each: fuzz -- TARGET [libFuzzer options]"), fuzz_time, args);
     const fmt = b.addSystemCommand(&.{ "sh", "tests/lint/format.sh", "--fix", b.graph.zig_exe });
     fmt.setCwd(b.path("."));
@@ -456,6 +457,26 @@ const Project = struct {
         step.dependOn(&run.step);
     }
 
+    /// Three nodes that are killed, paused, restarted and wiped, while clients count.
+    fn soak(p: Project, step: *Build.Step, args: Strings) void {
+        const run = p.b.addSystemCommand(&.{ "tests/clients/run", "replication" });
+        p.environment(run);
+        run.setEnvironmentVariable("CHRONIK_SOAK_MINUTES", if (args.len > 0) args[0] else "10");
+        run.stdio = .inherit;
+        run.step.dependOn(p.b.getInstallStep());
+        p.installClients(&run.step);
+        step.dependOn(&run.step);
+    }
+
+    /// tests/clients/*.c are programs for tests/clients/run.
+    fn installClients(p: Project, step: *Build.Step) void {
+        for (p.list("tests/clients", "", ".c")) |f| {
+            const bin = p.leaf(p.join("tests/clients", f), &.{}, &.{}) orelse continue;
+            const put = p.b.addInstallFileWithDir(bin, .prefix, p.b.fmt("clients/{s}", .{stem(f)}));
+            step.dependOn(&put.step);
+        }
+    }
+
     fn fuzzer(p: Project, file: []const u8) LazyPath {
         const q = p.with(.{ .optimize = .Debug, .sanitize = .fuzzer });
         return q.leaf(q.join("fuzz", file), q.others("fuzz", "fuzz_"), &.{ .core, .codecs }).?;
@@ -708,15 +729,10 @@ const Suite = struct {
         }
     }
 
-    /// tests/clients/*.c are programs for tests/clients/run, which drives real clients against the server.
+    /// tests/clients/run drives real clients against the server.
     fn clients(s: Suite) void {
-        const p = s.p;
-        for (p.list("tests/clients", "", ".c")) |f| {
-            const bin = p.leaf(p.join("tests/clients", f), &.{}, &.{}) orelse continue;
-            const put = p.b.addInstallFileWithDir(bin, .prefix, p.b.fmt("clients/{s}", .{stem(f)}));
-            s.run.step.dependOn(&put.step);
-        }
-        if (p.exists("tests/clients/run")) s.script("clients", 420, .alone, &.{"tests/clients/run"});
+        s.p.installClients(&s.run.step);
+        if (s.p.exists("tests/clients/run")) s.script("clients", 540, .alone, &.{"tests/clients/run"});
     }
 };
 
