@@ -97,6 +97,7 @@ class Faults:
         node = leader_of(self.cluster, self.dice)
         node.kill()
         shutil.rmtree(node.data)
+        node.seeds = [other for other in self.cluster.nodes.values() if other is not node]  # else it founds another one
         self.load.wait_for_progress()
         node.start()
         self.cluster.settle(REST_SECONDS)
