@@ -88,6 +88,7 @@ static const struct order {
     { "/admin/add-node", OPERATION_ADD_NODE, WANTS_NODE, false },
     { "/admin/remove-node", OPERATION_REMOVE_NODE, WANTS_NODE, true },
     { "/admin/cluster/transfer-leader", OPERATION_TRANSFER_LEADER, MAY_NAME_NODE, false },
+    { "/admin/rebalance", OPERATION_REBALANCE, WANTS_NOTHING, false },
     { "/admin/cluster/promote", OPERATION_PROMOTE, WANTS_NOTHING, true },
 };
 

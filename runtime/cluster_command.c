@@ -31,6 +31,7 @@ static const struct command {
       "node N leaves, when its data is elsewhere; --force: it is lost" },
     { "transfer-leader", "/admin/cluster/transfer-leader", true, MAY_HAVE_NODE, false,
       "node N leads the metadata, or whoever can best" },
+    { "rebalance", "/admin/rebalance", true, NO_NODE, false, "spreads replicas and leaders evenly over the nodes" },
     { "promote", "/admin/cluster/promote", true, NO_NODE, true,
       "most nodes are lost for ever: the node that is asked goes on alone" },
 };

@@ -298,7 +298,8 @@ static inline void plane_wish_isr(struct plane *plane, const char *name, int32_t
         const uint32_t slot = image_broker_by_id(plane_image(plane), ids[i]);
         members[i] = (struct wish_isr_record_member){ ids[i], image_broker(plane_image(plane), slot)->epoch };
     }
-    EXPECT_EQ("the leader may say so", ERROR_NONE, decide_isr(plane_image(plane), partition->leader, &wish, &records));
+    const enum error error = decide_isr(plane_image(plane), partition->leader, &wish, &records);
+    EXPECT("the leader may say so", error == ERROR_NONE || error == ERROR_NEW_LEADER_ELECTED);
     plane_put(plane, &records);
 }
 

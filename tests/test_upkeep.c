@@ -1,4 +1,5 @@
 /* What the leader of the metadata does by itself, and who leads when somebody asks. */
+#include "broker/operate.h"
 #include "codec/api.h"
 #include "plane_world.h"
 
@@ -272,5 +273,138 @@ TEST(a_disk_that_was_never_relied_on_has_nothing_to_remember)
         plane_restart(plane, 2, -1);
         EXPECT_EQ("it is new", 0, (int)plane->notes[NOTE_BROKER_UNCLEAN]);
     }
+    plane_free(plane);
+}
+
+/* ---- as many replicas as there shall be ---- */
+
+/* Every leader finds that whoever is to be added has caught up. */
+static void catch_up(struct plane *plane)
+{
+    const struct image *image = plane_image(plane);
+
+    for (uint32_t topic = image_first_topic(image); topic != SLOT_NONE; topic = image_next_topic(image, topic)) {
+        char name[TOPIC_NAME_SIZE_MAX + 1] = "";
+        memcpy(name, image_topic(image, topic)->name, image_topic(image, topic)->name_size);
+        for (uint32_t slot = image_topic(image, topic)->first_partition; slot != SLOT_NONE;
+             slot = image_partition(image, slot)->next_partition) {
+            const struct image_partition *partition = image_partition(image, slot);
+            const replica_set joins = partition_able(image, partition) & (replica_set)~partition->isr;
+            int32_t ids[REPLICAS_MAX];
+            if (partition->leader == -1 || joins == 0) continue;
+            plane_wish_isr(plane, name, partition->index, ids,
+                           image_partition_brokers(partition, partition->isr | joins, ids));
+        }
+    }
+}
+
+static void run_for(struct plane *plane, uint32_t seconds)
+{
+    for (uint32_t i = 0; i < seconds; i++) {
+        plane_pass(plane, 1000);
+        catch_up(plane);
+    }
+}
+
+/* It is meant to have so many replicas. */
+static void set_target(struct plane *plane, const char *name, int8_t target)
+{
+    uint8_t memory[256];
+    struct proposal records = proposal_in(memory, sizeof memory);
+    struct metadata_partition_change_record change = metadata_partition_change_record_default;
+    const struct image_partition *partition = plane_partition(plane, name, 0);
+
+    change.topic_id = plane_topic_id(text_of(name));
+    change.leader_epoch = partition->leader_epoch;
+    change.partition_epoch = partition->partition_epoch;
+    change.replica_target = target;
+    proposal_add_partition_change(&records, &change);
+    plane_put(plane, &records);
+}
+
+TEST(topics_grow_and_shrink_with_the_cluster)
+{
+    struct plane *plane = plane_new(1);
+
+    plane_create(plane, "t", 1, three, 1, 1);
+    set_target(plane, "t", 3);
+    plane_register(plane, 2, false);
+    plane_pass(plane, 3000);
+    EXPECT_TEXT("a second one", "leader=1 isr=1 replicas=1,2 adding=2", plane_said(plane, "t", 0));
+    run_for(plane, 2);
+    EXPECT_TEXT("is in sync", "leader=1 isr=1,2 replicas=1,2", plane_said(plane, "t", 0));
+    plane_register(plane, 3, false);
+    plane_register(plane, 4, false);
+    run_for(plane, 4);
+    EXPECT_EQ("three are enough", 3, plane_partition(plane, "t", 0)->replica_count);
+    plane_free(plane);
+}
+
+/* A node that leaves keeps what nobody else has yet. */
+TEST(who_leaves_is_emptied_first)
+{
+    struct plane *plane = plane_new(3);
+    struct controller_answer answer;
+
+    plane_create(plane, "alone", 3, two, 1, 1);
+    plane_create(plane, "pair", 3, two, 2, 2);
+    plane_pass(plane, 2000);
+    controller_begin(plane->controller);
+    EXPECT_TEXT("as it was", "leader=2 isr=2 replicas=2", plane_said(plane, "alone", 0));
+
+    uint8_t memory[256];
+    struct text message = text_in(answer.message_data, sizeof answer.message_data);
+    struct proposal records = proposal_in(memory, sizeof memory);
+    EXPECT_EQ("it may", ERROR_NONE, decide_leaving(plane_image(plane), 2, true, &records, &message));
+    plane_put(plane, &records);
+    plane_pass(plane, 3000);
+    EXPECT("it is still there", (plane_partition(plane, "alone", 0)->isr & 3) != 0);
+    EXPECT_EQ("with all it has", 6,
+              image_broker(plane_image(plane), image_broker_by_id(plane_image(plane), 2))->replica_count);
+    run_for(plane, 5);
+    EXPECT("it has nothing left",
+           image_broker_by_id(plane_image(plane), 2) == SLOT_NONE ||
+               image_broker(plane_image(plane), image_broker_by_id(plane_image(plane), 2))->replica_count == 0);
+    for (int32_t index = 0; index < 3; index++) {
+        EXPECT_EQ("as many as before", 1, plane_partition(plane, "alone", index)->replica_count);
+        EXPECT_EQ("as many as before", 2, plane_partition(plane, "pair", index)->replica_count);
+        EXPECT("somebody leads", plane_partition(plane, "alone", index)->leader != -1);
+    }
+    plane_free(plane);
+}
+
+static uint32_t replicas_of(const struct plane *plane, int32_t id)
+{
+    return image_broker(plane_image(plane), image_broker_by_id(plane_image(plane), id))->replica_count;
+}
+
+TEST(evenness_comes_when_it_is_asked_for)
+{
+    struct plane *plane = plane_new(4);
+    enum { EACH = 30 };
+    uint32_t most = 0;
+
+    for (int32_t index = 0; index < 4; index++) {
+        char name[8];
+        sprintf(name, "t%d", index);
+        plane_create(plane, name, EACH, three, 3, 3);
+    }
+    run_for(plane, 5);
+    EXPECT_EQ("nobody asked", 0, (int)replicas_of(plane, 4));
+    for (int time = 0; time < 2; time++) {
+        PLANE_ASK(operate, API_OPERATE, 0, .operation = OPERATION_REBALANCE)
+        EXPECT_EQ("asked", ERROR_NONE, operate_answer.error_code);
+        EXPECT("it is said what comes of it", operate_answer.message.size > 0);
+    }
+    for (int round = 0; round < 60; round++) {
+        plane_pass(plane, 1000);
+        most = MAX(most, image_view(plane_image(plane)).reassigning_count);
+        catch_up(plane);
+    }
+    EXPECT("a few at a time", most > 0 && most <= BALANCE_MOVES_MAX + BALANCE_RECORDS_MAX);
+    for (int32_t id = 1; id <= 4; id++) {
+        EXPECT("as many as any other", replicas_of(plane, id) >= 89 && replicas_of(plane, id) <= 91);
+    }
+    EXPECT_EQ("and then it is done", 0, image_view(plane_image(plane)).reassigning_count);
     plane_free(plane);
 }

@@ -12,6 +12,7 @@ static void decide(struct call *call, const struct operate_request *request, str
     case OPERATION_REMOVE_NODE:
         controller_remove_node(call->controller, request->node_id, request->force, answer);
         break;
+    case OPERATION_REBALANCE: controller_rebalance(call->controller, answer); break;
     case OPERATION_TRANSFER_LEADER: controller_transfer(call->controller, request->node_id, answer); break;
     default: answer->error = ERROR_INVALID_REQUEST; break;
     }

@@ -10,6 +10,7 @@ enum operation {
     OPERATION_REMOVE_NODE, /* node_id leaves: first its partitions, then its vote, then it. force: now, it is lost */
     OPERATION_TRANSFER_LEADER, /* node_id leads the metadata; -1: whoever is furthest */
     OPERATION_PROMOTE,         /* the node that is asked goes on alone; force: although there is a leader */
+    OPERATION_REBALANCE,       /* every node has as many replicas, and leads as many partitions, as any other */
 };
 
 #endif

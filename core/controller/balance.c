@@ -230,6 +230,11 @@ static uint64_t sum_of(const struct image *image)
     return hash_mix(view.broker_changes, (uint64_t)view.partition_count << 32 | view.reassigning_count);
 }
 
+bool balance_is_due(const struct balance *balance, const struct image *image)
+{
+    return !balance->resting || balance->seen != sum_of(image);
+}
+
 enum balance_verdict balance_next(struct balance *balance, const struct image *image, const struct placement *placement,
                                   struct proposal *records)
 {

@@ -53,6 +53,9 @@ enum balance_verdict {
     BALANCE_RESTS, /* all is as it is meant to be, as far as it can be */
 };
 
+/* Whether another walk may find something. */
+bool balance_is_due(const struct balance *balance, const struct image *image);
+
 /* Looks at the next partitions. `placement` is refreshed. Not before what it added is applied. */
 enum balance_verdict balance_next(struct balance *balance, const struct image *image, const struct placement *placement,
                                   struct proposal *records);

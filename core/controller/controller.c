@@ -39,7 +39,7 @@ size_t controller_size(const struct controller_config *config)
     return rounded(sizeof(struct controller)) + rounded(image_size(&config->image)) + rounded(log_size) +
            2 * rounded(wish_size_max) + rounded(wishes_memory_size(wish_size_max)) +
            rounded(wish_queue_memory_size(wish_size_max)) + rounded(DRAFT_NAMES_MAX * sizeof(struct draft_name)) +
-           rounded(placement_size(config->image.brokers_max)) +
+           rounded(placement_size(config->image.brokers_max)) + rounded(balance_size(config->image.brokers_max)) +
            rounded(config->image.brokers_max * sizeof(struct session)) +
            2 * rounded((config->members_max + 1) * sizeof(struct link_known)) + rounded(sizeof(struct isr_wishes));
 }
@@ -84,6 +84,8 @@ void controller_init(struct controller *controller, const struct controller_conf
     controller->draft_names = take(&memory, DRAFT_NAMES_MAX * sizeof(struct draft_name));
     placement_init(&controller->placement, take(&memory, placement_size(config->image.brokers_max)),
                    config->image.brokers_max);
+    balance_init(&controller->balance, take(&memory, balance_size(config->image.brokers_max)),
+                 config->image.brokers_max);
     struct session *sessions = take(&memory, config->image.brokers_max * sizeof(struct session));
     sessions_init(&controller->sessions, config->node_id, sessions, config->image.brokers_max);
     controller->pulse.leader_id = -1;

@@ -246,6 +246,7 @@ void controller_elect_leader(struct controller *controller, uint32_t partition, 
 void controller_add_node(struct controller *controller, int32_t node_id, struct controller_answer *answer);
 void controller_remove_node(struct controller *controller, int32_t node_id, bool force,
                             struct controller_answer *answer);
+void controller_rebalance(struct controller *controller, struct controller_answer *answer);
 void controller_transfer(struct controller *controller, int32_t node_id, struct controller_answer *answer);
 
 /* An operator orders this node to go on alone after a disaster. Not while a leader is known. If it is taken, the node

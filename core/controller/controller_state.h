@@ -17,6 +17,7 @@
 
 #include "base/arena.h"
 #include "base/prng.h"
+#include "controller/balance.h"
 #include "controller/controller.h"
 #include "controller/decide.h"
 #include "controller/isr_wishes.h"
@@ -143,6 +144,8 @@ struct upkeep {
     uint64_t began_ns;       /* the last search for partitions that others lead than are preferred */
     uint32_t partition;      /* where it is, */
     bool walks;              /* ... while there is one */
+    uint64_t balance_ns;     /* when partitions are searched next for some that should have other replicas */
+    bool waits;              /* ... but not before a move has ended */
 };
 
 struct link_known {
@@ -201,6 +204,7 @@ struct controller {
     struct pulse pulse;
     struct membership membership;
     struct upkeep upkeep;
+    struct balance balance;
     struct joining joining;
     struct links links;
 

@@ -2,9 +2,10 @@
  * meant to be?
  *
  * Every leader.imbalance.check.interval.seconds it goes through all partitions, a few in each step, and elects
- * preferred leaders where others lead. Records go to the log without a wish: each guards itself, and what comes to
- * nothing is found again by the next walk. Nothing is decided while something of it is under way, or while what
- * follows from a record is not all in the image. */
+ * preferred leaders where others lead; and whenever brokers or partitions have changed, it goes through them to give
+ * them the replicas that they are meant to have (balance.h). Records go to the log without a wish: each guards itself,
+ * and what comes to nothing is found again by the next walk. Nothing is decided while something of it is under way, or
+ * while what follows from a record is not all in the image. */
 #include "base/check.h"
 #include "controller/controller_state.h"
 
@@ -12,8 +13,12 @@ enum {
     LOOKS_MAX = 4096,    /* partitions looked at in one step: some 100 us */
     ELECTIONS_MAX = 256, /* in one entry */
     ELECTION_SIZE = 64,  /* of its record, or less */
-    RECORDS_SIZE = ELECTIONS_MAX * ELECTION_SIZE,
+    MOVE_SIZE = 512,     /* of the record of a reassignment, or less */
+    RECORDS_SIZE = MAX(ELECTIONS_MAX * ELECTION_SIZE, BALANCE_RECORDS_MAX *MOVE_SIZE),
 };
+
+/* Topics may come by the thousand, each with the replicas that it is meant to have: that is seen soon enough. */
+#define BALANCE_REST_NS (1000 * UINT64_C(1000000))
 
 /* When the next search begins; the interval may be another one by now. */
 static uint64_t due_ns(const struct controller *controller)
@@ -35,6 +40,7 @@ static bool follow_leader(struct controller *controller)
     if (upkeep->led_term == controller->led_term) return true;
     *upkeep =
         (struct upkeep){ .led_term = controller->led_term, .partition = SLOT_NONE, .began_ns = controller->mono_ns };
+    balance_begin(&controller->balance);
     return true;
 }
 
@@ -46,14 +52,14 @@ static bool may_decide(const struct controller *controller)
 }
 
 /* What finds no room is found again by the next walk. */
-static void propose(struct controller *controller, const struct proposal *records)
+static bool propose(struct controller *controller, const struct proposal *records)
 {
     uint64_t index;
 
     CHECK(proposal_ok(records));
-    if (metadata_log_propose(controller->log, proposal_bytes(records), &index) == METADATA_LOG_TAKEN) {
-        controller->upkeep.proposed_index = index;
-    }
+    if (metadata_log_propose(controller->log, proposal_bytes(records), &index) != METADATA_LOG_TAKEN) return false;
+    controller->upkeep.proposed_index = index;
+    return true;
 }
 
 /* A piece of the walk. */
@@ -64,10 +70,11 @@ static void elect_preferred_leaders(struct controller *controller)
     struct proposal records = proposal_in(memory, MIN((uint32_t)sizeof memory, controller->wish_size_max));
     const uint32_t count_max = MIN((uint32_t)ELECTIONS_MAX, controller->wish_size_max / ELECTION_SIZE);
 
-    if (decide_preferred_leaders(controller->image, &upkeep->partition, LOOKS_MAX, count_max, &records) > 0) {
-        propose(controller, &records);
-    }
+    const uint32_t count =
+        decide_preferred_leaders(controller->image, &upkeep->partition, LOOKS_MAX, count_max, &records);
+
     upkeep->walks = upkeep->partition != SLOT_NONE;
+    if (count > 0 && !propose(controller, &records)) upkeep->walks = false;
 }
 
 static void look_at_leaders(struct controller *controller)
@@ -83,17 +90,68 @@ static void look_at_leaders(struct controller *controller)
     elect_preferred_leaders(controller);
 }
 
+/* ---- who has replicas ---- */
+
+static void look_at_replicas(struct controller *controller)
+{
+    struct upkeep *upkeep = &controller->upkeep;
+    uint8_t memory[RECORDS_SIZE];
+    struct proposal records = proposal_in(memory, MIN((uint32_t)sizeof memory, controller->wish_size_max));
+
+    if (upkeep->balance_ns > controller->mono_ns || !balance_is_due(&controller->balance, controller->image)) return;
+    placement_refresh(&controller->placement, controller->image);
+    const enum balance_verdict verdict =
+        balance_next(&controller->balance, controller->image, &controller->placement, &records);
+    upkeep->waits = verdict == BALANCE_WAITS;
+    switch (verdict) {
+    case BALANCE_FOUND:
+        if (propose(controller, &records)) break;
+        upkeep->balance_ns = controller->mono_ns + BALANCE_REST_NS;
+        break;
+    case BALANCE_MORE:
+    case BALANCE_WAITS: break;
+    case BALANCE_RESTS: upkeep->balance_ns = controller->mono_ns + BALANCE_REST_NS; break;
+    }
+}
+
+/* Who is alone has all there is, and leads it. */
+static bool is_alone(const struct controller *controller)
+{
+    return image_view(controller->image).broker_count < 2;
+}
+
 void upkeep_work(struct controller *controller)
 {
-    if (follow_leader(controller) && may_decide(controller)) look_at_leaders(controller);
+    if (!follow_leader(controller) || !may_decide(controller)) return;
+    look_at_leaders(controller);
+    if (!is_alone(controller) && may_decide(controller)) look_at_replicas(controller);
+}
+
+/* It is forgotten with its leader: then it is to be asked again. */
+void controller_rebalance(struct controller *controller, struct controller_answer *answer)
+{
+    const uint32_t moves = image_view(controller->image).reassigning_count;
+
+    if (!draft_begin_guarded(controller, answer)) return;
+    if (!controller->balance.evens) {
+        balance_ask(&controller->balance);
+        controller->upkeep.balance_ns = controller->mono_ns;
+        text_add(&answer->message, "Replicas and leaders are spread evenly over the nodes from now on, ");
+        text_add(&answer->message, "a few partitions at a time: ask again to see how far that is.");
+        return;
+    }
+    text_add(&answer->message, "It goes on: ");
+    text_add_int(&answer->message, moves);
+    text_add(&answer->message, moves == 1 ? " partition is being moved." : " partitions are being moved.");
 }
 
 uint64_t upkeep_deadline_ns(const struct controller *controller)
 {
     const struct upkeep *upkeep = &controller->upkeep;
+    const bool balances = !upkeep->waits && balance_is_due(&controller->balance, controller->image);
 
-    /* Who is alone leads all there is; and what is under way comes with a fact of its own. */
-    if (upkeep->led_term == 0 || image_view(controller->image).broker_count < 2) return UINT64_MAX;
-    if (!may_decide(controller)) return UINT64_MAX;
-    return upkeep->walks ? controller->mono_ns : due_ns(controller);
+    /* What is under way comes with a fact of its own. */
+    if (upkeep->led_term == 0 || is_alone(controller) || !may_decide(controller)) return UINT64_MAX;
+    if (upkeep->walks) return controller->mono_ns;
+    return MIN(due_ns(controller), balances ? upkeep->balance_ns : UINT64_MAX);
 }
