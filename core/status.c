@@ -36,6 +36,7 @@ static void cluster_status(const struct node *node, struct node_status *status)
 {
     const struct metadata_log_counters log = controller_view(node->controller).log;
 
+    status->meta_commit_latency = log.commits;
     status->elections_won = log.elections_won;
     status->leaders_seen = log.leaders_seen;
     status->vote_requests = log.vote_requests_sent;
@@ -121,6 +122,17 @@ static void put_broker(const struct image *image, struct node_member *member)
     member->leaders = broker->leader_count;
 }
 
+static void put_progress(const struct node *node, uint64_t id, struct node_member *member)
+{
+    const struct raft *raft = controller_raft(node->controller);
+    struct raft_peer_view peer;
+
+    if (!raft_peer(raft, id, &peer) || peer.heard_ns == 0) return;
+    member->is_followed = true;
+    member->lag = raft_last_index(raft) - peer.match_index;
+    member->silence_ms = (node->mono_ns - peer.heard_ns) / 1000000;
+}
+
 uint32_t node_members(const struct node *node, uint32_t first, struct node_member *list, uint32_t max)
 {
     if (node->phase < PHASE_REGISTERING || node->phase == PHASE_HALTED) return 0;
@@ -138,6 +150,7 @@ uint32_t node_members(const struct node *node, uint32_t first, struct node_membe
         CHECK(address.size < sizeof member->address);
         if (address.size > 0) memcpy(member->address, address.data, address.size);
         put_broker(controller_image(node->controller), member);
+        put_progress(node, id, member);
     }
     return count;
 }

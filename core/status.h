@@ -6,6 +6,7 @@
 #define CHRONIK_STATUS_H
 
 #include "base/bytes.h"
+#include "base/latency.h"
 #include "base/uuid.h"
 
 enum {
@@ -77,10 +78,11 @@ struct node_status {
     uint64_t fetched_size;
     uint64_t produces_failed; /* partitions of produce requests that were answered with an error */
     uint64_t fetches_failed;
-    uint64_t throttles;      /* times that reading from a link was held back for want of memory */
-    uint64_t commit_rounds;  /* journal rounds that became durable */
-    uint64_t meta_commits;   /* metadata records committed */
-    uint64_t meta_snapshots; /* taken */
+    uint64_t throttles;                 /* times that reading from a link was held back for want of memory */
+    uint64_t commit_rounds;             /* journal rounds that became durable */
+    uint64_t meta_commits;              /* metadata records committed */
+    uint64_t meta_snapshots;            /* taken */
+    struct latency meta_commit_latency; /* of what this node proposed as leader, until it was applied here */
     uint64_t elections_won;
     uint64_t leaders_seen; /* changes of who leads the metadata, as far as this node heard */
     uint64_t vote_requests;
@@ -123,6 +125,11 @@ struct node_member {
     bool leaving;
     uint32_t partitions; /* that it has a replica of */
     uint32_t leaders;    /* ... and leads */
+
+    /* As the leader sees it; false on any other node, for the leader itself, and before it has answered. */
+    bool is_followed;
+    uint64_t lag;        /* entries of the metadata log that it lacks */
+    uint64_t silence_ms; /* since it answered */
 };
 
 /* The members by rising id, beginning at place `first`; how many there were room for. */

@@ -337,6 +337,7 @@ void report_metrics(const struct report_sources *sources, const struct node_stat
     report_partition_metrics(sources, page);
     add_node(page, status);
     add_cluster(page, status);
+    report_quorum(sources, status, page);
     add_host(page, sources);
     add_process(page, sources);
 }

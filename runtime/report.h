@@ -21,6 +21,9 @@ void report_metrics(const struct report_sources *sources, const struct node_stat
 void report_status(const struct report_sources *sources, const struct node_status *status, const char *state,
                    struct page *page);
 
+/* As metrics: how fast what is decided holds, and, on the leader, how far the others are. */
+void report_quorum(const struct report_sources *sources, const struct node_status *status, struct page *page);
+
 /* JSON about the cluster: who belongs to it, who leads it, who has which partition. */
 void report_members(const struct report_sources *sources, struct page *page);
 void report_leader(const struct report_sources *sources, struct page *page);

@@ -61,6 +61,8 @@ enum note_level { NOTE_DEBUG, NOTE_INFO, NOTE_WARNING, NOTE_ERROR };
     X(RAFT_STEPPED_DOWN, NOTE_INFO, "no metadata leader any more: term %d is over")                                    \
     X(RAFT_QUORUM_LOST, NOTE_WARNING, "too few voters answer the metadata leader of term %d: it gives up")             \
     X(RAFT_MEMBERS, NOTE_INFO, "the member list at metadata index %d holds: %d nodes")                                 \
+    X(CLUSTER_MODE, NOTE_INFO, "Transitioning from single-node to cluster mode: %d nodes")                             \
+    X(SINGLE_NODE_MODE, NOTE_INFO, "Transitioning from cluster to single-node mode: this node is the only one left")   \
     X(RAFT_TRUNCATED, NOTE_DEBUG, "metadata entries %d to %d were never committed, and are dropped")                   \
     X(RAFT_SNAPSHOT_SENDING, NOTE_INFO, "metadata snapshot at index %d goes to node %d, which was left behind")        \
     X(RAFT_SNAPSHOT_INSTALLED, NOTE_INFO, "metadata snapshot at index %d came from node %d")                           \

@@ -246,8 +246,23 @@ static void tell(const struct raft_note *note, struct effects *effects)
     }
 }
 
+/* Whether others belong to the cluster. Who comes to one that is there already makes no transition. */
+static void tell_mode(struct metadata_log *log, const struct raft_note *note, struct effects *effects)
+{
+    const uint64_t before = log->members_told;
+    const bool listed = raft_configuration_find(raft_configuration(log->raft), log->member) != NULL;
+
+    if (note->kind != RAFT_NOTE_CONFIGURATION_COMMITTED || !listed) return;
+    log->members_told = note->detail;
+    if (before == 1 && note->detail > 1) NOTE(effects, CLUSTER_MODE, (int64_t)note->detail);
+    if (before > 1 && note->detail == 1) NOTE(effects, SINGLE_NODE_MODE);
+}
+
 void metadata_tell_notes(struct metadata_log *log, struct effects *effects)
 {
-    for (uint32_t i = 0; i < log->note_count; i++) tell(&log->notes[i], effects);
+    for (uint32_t i = 0; i < log->note_count; i++) {
+        tell(&log->notes[i], effects);
+        tell_mode(log, &log->notes[i], effects);
+    }
     log->note_count = 0;
 }

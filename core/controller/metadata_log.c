@@ -409,7 +409,9 @@ enum applied metadata_log_apply(struct metadata_log *log, struct image_change *c
             continue;
         } else if (applying->rest.size == 0) {
             const uint64_t term = raft_entry(log->raft, applying->index).term;
+            const uint64_t proposed_ns = metadata_log_kept(log, applying->index)->proposed_ns;
             image_advance(log->image, applying->index, term);
+            if (proposed_ns != 0) latency_add(&log->counters.commits, log->mono_ns - proposed_ns);
             applying->active = false;
             log->proposer_waits = false;
             *entry = (struct applied_entry){ applying->index, term, applying->refused };
@@ -481,6 +483,7 @@ enum metadata_log_verdict metadata_log_propose(struct metadata_log *log, struct 
     }
     *index = log->output.write.first_index;
     metadata_log_act(log, &(struct entry_source){ .proposal = records });
+    metadata_log_kept(log, *index)->proposed_ns = log->mono_ns;
     log->proposer_waits = false;
     return METADATA_LOG_TAKEN;
 }

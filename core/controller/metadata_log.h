@@ -32,6 +32,7 @@
 #define CHRONIK_CONTROLLER_METADATA_LOG_H
 
 #include "base/effect.h"
+#include "base/latency.h"
 #include "meta/image.h"
 
 struct metadata_log_config {
@@ -225,6 +226,7 @@ struct metadata_log_counters {
     uint64_t frames_impossible; /* no member who is right says that */
     uint64_t frames_unheard;    /* no room to write what might follow */
     uint64_t appends_cut;       /* taken in part, for want of room */
+    struct latency commits;     /* of what was proposed here, until it was applied here */
 };
 
 struct metadata_log_view {

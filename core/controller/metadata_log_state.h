@@ -103,8 +103,9 @@ enum install_state {
 struct kept_entry {
     const uint8_t *payload;
     uint32_t size;
-    uint32_t chunk;    /* pinned */
-    uint64_t sequence; /* of the journal round it is in */
+    uint32_t chunk;       /* pinned */
+    uint64_t sequence;    /* of the journal round it is in */
+    uint64_t proposed_ns; /* when it was proposed here; 0: it was not */
 };
 
 /* What is to be told to Raft when a round is durable. */
@@ -274,6 +275,7 @@ struct metadata_log {
     uint32_t read_first, read_count;
     uint32_t reads_open; /* asked and not handed out yet */
     struct metadata_read reads[READS_MAX];
+    uint64_t members_told; /* of the committed list that was told last; 0: none was */
     uint32_t note_count;
     struct raft_note notes[NOTES_KEPT_MAX];
     struct metadata_log_counters counters;

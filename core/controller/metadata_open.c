@@ -391,6 +391,7 @@ static void begin_life(struct metadata_log *log)
     log->first_index = raft_last_index(log->raft) + 1;
     journal_release(log->journal, MAX(log->sequence_min, (uint64_t)1));
     log->opening = OPENING_DONE;
+    log->members_told = raft_configuration_is_committed(log->raft) ? raft_configuration(log->raft)->count : 0;
     raft_start(log->raft, log->mono_ns, &log->output);
     metadata_log_act(log, &(struct entry_source){ .message = NULL });
 }

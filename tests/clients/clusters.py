@@ -49,6 +49,32 @@ def quick_start():
               REST_SECONDS, "every node knows every topic")
 
 
+        expect_metrics(cluster)
+
+
+def expect_metrics(cluster):
+    """What an operator needs to see of the group that keeps the metadata; the leader sees the others."""
+    leader = cluster.leader()
+    for node in cluster.nodes.values():
+        text = node.get("/metrics")[1]
+        mine = f'node_id="{node.node_id}"'
+        values = dict(line.rsplit(" ", 1) for line in text.splitlines() if line.startswith("raft_"))
+        require(values[f"raft_voters{{{mine}}}"] == "3" and values[f"raft_learners{{{mine}}}"] == "0", "voters")
+        require(f"chronik_fenced_brokers{{{mine}}} 0" in text, "fenced brokers")
+        for name in ("snapshots_taken_total", "snapshots_sent_total", "snapshots_installed_total", "snapshot_bytes"):
+            require(f"raft_{name}{{{mine}}}" in values, name)
+        peers = {name.split('peer_id="')[1][:-2]: int(value) for name, value in values.items()
+                 if name.startswith("raft_peer_lag_entries")}
+        others = {str(other) for other in cluster.nodes if other != node.node_id}
+        require(set(peers) == (others if node is leader else set()), f"node {node.node_id} sees {peers}")
+        require(all(lag < 100 for lag in peers.values()), f"lags {peers}")
+        name = "raft_commit_latency_seconds"
+        buckets = [int(value) for key, value in values.items() if key.startswith(f"{name}_bucket{{{mine}")]
+        count = int(values[f"{name}_count{{{mine}}}"])
+        require(buckets == sorted(buckets) and buckets[-1] == count, f"a histogram of {buckets}, {count}")
+        require(node is not leader or (count > 0 and float(values[f"{name}_sum{{{mine}}}"]) > 0), "commits take time")
+
+
 def names_of(node):
     try:
         with wire.Link(node.address, 5) as link:
@@ -66,13 +92,32 @@ def grow_and_shrink():
                 cluster.add()
                 cluster.settle()
                 progress(administrator)
+                require("from single-node to cluster mode" in cluster.nodes[1].log(), "the first node tells of it")
             for size in (4, 3, 2, 1):
                 leave(cluster, max(cluster.nodes))
                 require(len(cluster.nodes) == size, "sizes")
                 cluster.settle()
                 progress(administrator)
         administrator.judge(cluster)
+        until(lambda: "from cluster to single-node mode" in cluster.nodes[1].log(), REST_SECONDS, "and of its end")
+        code, said = cluster.nodes[1].order("remove-node", "1")
+        require(code == 1 and "is the last one" in said, f"the last one goes: {said}")
         cluster.add()
+        cluster.settle()
+
+
+def unsafe_removals():
+    """Of two nodes one decides. With the other one gone it is needed, whatever is ordered."""
+    with Cluster(2) as cluster:
+        leader = cluster.leader()
+        other = next(node for node in cluster.nodes.values() if node is not leader)
+        other.kill()
+        time.sleep(1)  # a node that does not answer for less is not missed
+        for words in ((str(leader.node_id),), (str(leader.node_id), "--force")):
+            code, said = leader.order("remove-node", *words)
+            require(code == 1 and "too few can be reached" in said, f"remove-node {words}: {said}")
+        make_topic(leader, "goes.on")
+        other.start()
         cluster.settle()
 
 
@@ -91,6 +136,8 @@ def leave(cluster, node_id):
         require(code == 0 or "again" in said or "leader" in said, f"remove-node {node_id}: {said}")
         return node.process.poll() is not None
     until(removed, REST_SECONDS, f"node {node_id} ends after its removal")
+    until(lambda: [code for code, said in [asked.order("remove-node", str(node_id))] if "no member" in said] == [0],
+          REST_SECONDS, "who asks once more has no error")
     require(node.process.returncode == 0, f"the removed node ended with {node.process.returncode}: {node.log()[-800:]}")
     cluster.forget(node_id)
 
@@ -276,6 +323,7 @@ def nothing_to_recover():
 def run(report):
     report.run("clusters", "quick start", quick_start)
     report.run("clusters", "1 to 5 nodes and back", grow_and_shrink)
+    report.run("clusters", "two nodes refuse unsafe removals", unsafe_removals)
     report.run("clusters", f"{KILLS} leaders lost", leaders_die, random.randrange(1 << 32))
     report.run("clusters", "a minority refuses", minority_refuses)
     report.run("clusters", "a wiped node returns", wiped_node_returns)
