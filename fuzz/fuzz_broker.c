@@ -47,7 +47,11 @@ static void progress(struct world *world, uint8_t choice)
 
     world_begin(world);
     if (choice >= 192) {
-        broker_on_log_lost(world->broker, log);
+        switch (choice / 4 % 3) {
+        case 0: broker_on_log_lost(world->broker, log); break;
+        case 1: broker_on_leadership_lost(world->broker, log); break;
+        default: broker_on_min_isr_lost(world->broker, log);
+        }
     } else {
         offsets->durable_offset = offsets->log_end_offset;
         if (choice < 128) offsets->high_watermark = offsets->durable_offset;
@@ -58,11 +62,13 @@ static void progress(struct world *world, uint8_t choice)
 
 static void knob(struct world *world, uint8_t which, uint8_t value)
 {
-    switch (which % 6) {
+    switch (which % 8) {
     case 0: world->logs->appends_left = value % 4 == 0 ? FAKE_NO_LIMIT : value % 4; break;
     case 1: world->logs->reads_waiting = value % 4; break;
     case 2: world->logs->read_next = value % 4 == 0 ? READ_CORRUPT : READ_OK; break;
     case 3: world->chunk_size = value == 0 ? UINT32_MAX : value; break;
+    case 6: world->replicas.partitions[value % FAKE_LOGS_MAX].unready = value >= 128; break;
+    case 7: world->replicas.partitions[value % FAKE_LOGS_MAX].unknown = value >= 128; break;
     case 4: world->wires[value % WORLD_LINKS].slow = value >= 128; break;
     default: world->logs->logs[value % FAKE_LOGS_MAX].on_disk = value >= 128;
     }

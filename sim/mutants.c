@@ -12,9 +12,14 @@
     X(broker_answered_still_waits, "an answered request stays in the waiting room", DIES) \
     X(broker_appends_again, "a request that waited for memory appends its first partitions again", DIES) \
     X(broker_awaits_first_offset, "a batch is acknowledged when its first record is durable", DIES) \
+    X(broker_awaits_other_epochs, "who waited for room is acknowledged by what another leader wrote there", OPEN) \
+    X(broker_deposed_waits_on, "who leads no more acknowledges by what its successor commits", OPEN) \
     X(broker_duplicate_is_not_awaited, "a duplicate is acknowledged at once, durable or not", DIES) \
     X(broker_fetch_above_high_watermark, "consumers are given what is not committed", DIES) \
     X(broker_first_batch_cut, "a first batch larger than the limit is not given (KIP-74)", DIES) \
+    X(broker_follower_denies, "a follower says of what it lacks that nobody has it (KIP-392)", OPEN) \
+    X(broker_forgets_min_isr, "acks=all is taken with fewer than min.insync.replicas in sync", OPEN) \
+    X(broker_guesses_the_end, "a new leader tells an end before it knows it (KIP-207)", OPEN) \
     X(broker_lists_uncommitted, "ListOffsets names the log end offset as latest", DIES) \
     X(broker_send_before_ready, "answers leave before what they promise is true", DIES) \
     X(broker_swaps_answers, "answers leave in another order than their requests came in", DIES) \

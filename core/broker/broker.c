@@ -243,6 +243,7 @@ void broker_on_log_lost(struct broker *broker, uint32_t log)
 
 void broker_on_leadership_lost(struct broker *broker, uint32_t log)
 {
+    if (MUTANT(broker_deposed_waits_on)) return;
     produce_lost(broker, QUEUE_DURABLE, log, ERROR_NOT_LEADER_OR_FOLLOWER);
     produce_lost(broker, QUEUE_COMMITTED, log, ERROR_NOT_LEADER_OR_FOLLOWER);
     fetch_lost(broker, log);

@@ -84,7 +84,8 @@ static uint64_t size_between(const struct logs *logs, uint32_t log, int64_t offs
 static int16_t error_of_offset(const struct target *target, int64_t offset)
 {
     if (offset >= target->offsets.log_start_offset && offset <= target->offsets.log_end_offset) return ERROR_NONE;
-    if (offset > target->offsets.log_end_offset && !target->place.is_led) return ERROR_OFFSET_NOT_AVAILABLE;
+    const bool is_denied = target->place.is_led || MUTANT(broker_follower_denies);
+    if (offset > target->offsets.log_end_offset && !is_denied) return ERROR_OFFSET_NOT_AVAILABLE;
     return ERROR_OFFSET_OUT_OF_RANGE;
 }
 

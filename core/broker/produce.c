@@ -126,7 +126,9 @@ static enum append_verdict append(struct call *call, const struct place *place, 
 /* Whether the replicas allow it, before anything is looked at. */
 static enum error error_of_permission(const struct producing *producing, uint32_t log)
 {
-    switch (replicas_may_append(producing->call->replicas, log, producing->request.acks == ACKS_ALL)) {
+    const bool acks_all = producing->request.acks == ACKS_ALL && !MUTANT(broker_forgets_min_isr);
+
+    switch (replicas_may_append(producing->call->replicas, log, acks_all)) {
     case APPEND_PERMITTED: return ERROR_NONE;
     case APPEND_NOT_LED: return ERROR_NOT_LEADER_OR_FOLLOWER;
     case APPEND_NOT_ENOUGH: return ERROR_NOT_ENOUGH_REPLICAS;
@@ -201,7 +203,7 @@ static bool produce_all(struct producing *producing)
 
 static void forget_if_deposed(const struct producing *producing, struct outcome *outcome)
 {
-    if (!outcome->appended) return;
+    if (!outcome->appended || MUTANT(broker_awaits_other_epochs)) return;
     if (replicas_leader_epoch(producing->call->replicas, outcome->log) == outcome->leader_epoch) return;
     outcome->appended = false;
     outcome->error = ERROR_NOT_LEADER_OR_FOLLOWER;
