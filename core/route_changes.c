@@ -74,7 +74,7 @@ static void set_topic_rules(struct node *node, uint32_t topic)
          slot = image_partition(image, slot)->next_partition) {
         if (!logs_has(node->logs, slot)) continue;
         logs_set_rules(node->logs, slot, &rules);
-        tell_partition(node, slot);
+        if (image_partition_has_replica(image_partition(image, slot), node->config.node_id)) tell_partition(node, slot);
     }
 }
 
@@ -110,10 +110,16 @@ void route_open_logs(struct node *node)
     }
 }
 
-static void lose_log(struct node *node, uint32_t slot)
+/* The partition lives on elsewhere. Its log is emptied, and stays: the replica may come back. */
+static void lose_replica(struct node *node, uint32_t slot)
 {
     broker_on_log_lost(node->broker, slot);
     replicas_on_partition_removed(node->replicas, slot);
+}
+
+static void lose_log(struct node *node, uint32_t slot)
+{
+    lose_replica(node, slot);
     if (logs_has(node->logs, slot)) logs_delete(node->logs, slot);
 }
 
@@ -123,7 +129,7 @@ static void on_partition_changed(struct node *node, const struct image_change *c
     const struct image_partition *partition = image_partition(controller_image(node->controller), change->partition);
     const bool has_replica = image_partition_has_replica(partition, node->config.node_id);
 
-    if (!has_replica) lose_log(node, change->partition);
+    if (!has_replica) lose_replica(node, change->partition);
     else if (logs_has(node->logs, change->partition)) tell_partition(node, change->partition);
     else open_log(node, change->topic, change->partition);
 }

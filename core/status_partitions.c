@@ -44,7 +44,7 @@ static void add_partition(const struct node *node, uint32_t slot, const struct i
                           struct node_status *status)
 {
     const bool leads = partition->leader == node->config.node_id;
-    const bool is_here = logs_has(node->logs, slot);
+    const bool is_here = image_partition_has_replica(partition, node->config.node_id) && logs_has(node->logs, slot);
     const uint32_t in_sync = replica_set_count(partition->isr);
     const uint32_t lasting = partition->replica_count - replica_set_count(partition->adding);
     struct replica_view view;
@@ -130,7 +130,7 @@ bool node_next_partition(const struct node *node, uint64_t *place, struct node_p
         .partition_epoch = found->partition_epoch,
         .min_isr = found->min_isr,
         .replica_count = found->replica_count,
-        .is_here = logs_has(node->logs, slot),
+        .is_here = image_partition_has_replica(found, node->config.node_id) && logs_has(node->logs, slot),
         .is_led = replicas_leader_epoch(node->replicas, slot) == found->leader_epoch,
     };
     memcpy(partition->topic, name.data, name.size);

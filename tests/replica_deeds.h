@@ -36,7 +36,6 @@ static inline void lab_say_partition(struct lab *lab, int32_t id, uint32_t parti
         if (!node->has[partition]) return;
         node->has[partition] = false;
         replicas_on_partition_removed(node->replicas, log);
-        logs_delete(node->logs, log);
         lab_drop_pending(lab, id, partition);
         return;
     }
@@ -45,7 +44,8 @@ static inline void lab_say_partition(struct lab *lab, int32_t id, uint32_t parti
         if ((config->isr & lab_bit(config->replicas[i])) != 0) said.isr |= 1u << i;
     }
     if (!node->has[partition]) {
-        LAB_CHECK(logs_open(node->logs, log, &topic_id, BYTES_LITERAL("t"), (int32_t)partition, &rules));
+        LAB_CHECK(logs_has(node->logs, log) ||
+                  logs_open(node->logs, log, &topic_id, BYTES_LITERAL("t"), (int32_t)partition, &rules));
         memset(&node->shadows[partition], 0, sizeof node->shadows[partition]);
         node->shadows[partition].led_epoch = -1;
     }

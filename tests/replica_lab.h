@@ -120,7 +120,6 @@ struct lab {
     uint32_t pending_count;
     struct lab_judge judges[LAB_PARTITIONS];
     uint64_t next_id;
-    uint32_t had[LAB_PARTITIONS]; /* who has been a replica before */
     int64_t next_broker_epoch;
     /* what happened, so that a test can see that it did */
     uint64_t appends, acked, crashes, elections, uncleans, grants, refusals, fences, breaks, steps;

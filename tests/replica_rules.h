@@ -169,7 +169,6 @@ static inline void lab_reassign(struct lab *lab)
     const uint32_t others = config->isr & ~lab_bit(node);
 
     if (!lab_is_replica(config, node)) {
-        if (lab->had[partition] >> node & 1) return;
         struct lab_config *changed = &lab_begin_state(lab)->configs[partition];
         changed->replicas[changed->replica_count++] = node;
         changed->partition_epoch++;
@@ -183,7 +182,6 @@ static inline void lab_reassign(struct lab *lab)
         if (changed->replicas[i] != node) changed->replicas[count++] = changed->replicas[i];
     }
     changed->replica_count = count;
-    lab->had[partition] |= lab_bit(node);
     changed->isr &= ~lab_bit(node);
     changed->leader_epoch++;
     changed->partition_epoch++;

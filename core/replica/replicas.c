@@ -40,9 +40,12 @@ static void begin(struct replicas *replicas, uint32_t log, const struct replica_
     struct partition *partition = partition_at(replicas, log);
     /* It may wait in a line still, where an entry is at most once. */
     const struct partition before = *partition;
+    const bool same = uuid_equal(&before.topic_id, &said->topic_id) && before.index == said->index;
 
     *partition = (struct partition){
         .role = ROLE_FOLLOWER,
+        .cutting = same && before.cutting,
+        .anew = same && before.anew,
         .watermark_queued = before.watermark_queued,
         .wish_queued = before.wish_queued,
         .loss_queued = before.loss_queued,
@@ -95,11 +98,15 @@ static void follow(struct replicas *replicas, uint32_t log)
     if (follower->state != FOLLOWER_CLOSED && moved) following_end(replicas, log);
 }
 
-/* This node may have had a replica of it before: what the journal still has of that life must not come back. */
+/* What the log had, and what the journal still has of it, is of an earlier life of the replica. */
 static void begin_anew(struct replicas *replicas, uint32_t log)
 {
+    struct partition *partition = partition_at(replicas, log);
+
+    partition->anew = partition->cutting;
+    if (partition->cutting) return;
     logs_reset(replicas->rooms.logs, log, 0);
-    partition_at(replicas, log)->cutting = true;
+    partition->cutting = true;
 }
 
 void replicas_on_partition(struct replicas *replicas, uint32_t log, const struct replica_partition *said)
@@ -118,8 +125,9 @@ void replicas_on_partition(struct replicas *replicas, uint32_t log, const struct
     partition->offline = false; /* what has changed may explain it */
     if (newer && partition_is_led(partition)) partition_resign(replicas, log);
     adopt(partition, said);
+    /* It is not new to the cluster, so this node may have had it before. */
+    if (is_new && said->partition_epoch > 0 && is_open(replicas)) begin_anew(replicas, log);
     if (!is_ours(replicas, partition)) {
-        if (is_new && said->partition_epoch > 0 && is_open(replicas)) begin_anew(replicas, log);
         follow(replicas, log);
     } else if (!partition_is_led(partition)) {
         following_end(replicas, log);
@@ -139,6 +147,7 @@ void replicas_on_partition_removed(struct replicas *replicas, uint32_t log)
     (void)map_remove(&replicas->by_id, map_key_id(&partition->topic_id, (uint32_t)partition->index));
     partition->losses = 0;
     partition->role = ROLE_NONE;
+    if (is_open(replicas)) begin_anew(replicas, log);
 }
 
 /* ---- what logs did ---- */
@@ -158,7 +167,17 @@ void replicas_on_durable(struct replicas *replicas, uint32_t log)
 
 void replicas_on_truncated(struct replicas *replicas, uint32_t log, bool failed, struct effects *effects)
 {
-    if (partition_at(replicas, log)->role != ROLE_NONE) following_on_truncated(replicas, log, failed, effects);
+    struct partition *partition = partition_at(replicas, log);
+    const bool anew = partition->anew;
+
+    if (anew) {
+        partition->cutting = false;
+        begin_anew(replicas, log);
+    } else if (partition->role == ROLE_NONE) {
+        partition->cutting = false;
+    } else {
+        following_on_truncated(replicas, log, failed, effects);
+    }
 }
 
 void replicas_on_returned(struct replicas *replicas, const struct peer_returned *returned)

@@ -90,7 +90,9 @@ struct replica_partition {
 };
 void replicas_on_partition(struct replicas *replicas, uint32_t log, const struct replica_partition *partition);
 
-/* It is gone, or this node has no replica of it any more. Before its log is deleted. */
+/* It is gone, or this node has no replica of it any more; before its log is deleted. If only the replica is gone, its
+ * log is not to be deleted: it becomes empty, in the journal too, so that nothing of it can come back if the replica
+ * does. */
 void replicas_on_partition_removed(struct replicas *replicas, uint32_t log);
 
 struct replica_broker {

@@ -76,6 +76,7 @@ struct partition {
     bool relaxed;
     bool recovering;
     bool cutting; /* the log is losing its end, or all: nothing is appended until that is durable */
+    bool anew;    /* when it has lost that, it is to begin anew all the same */
     bool watermark_queued, wish_queued, loss_queued;
     uint8_t losses; /* enum loss_bits, not told yet */
     uint8_t isr_min;
