@@ -34,6 +34,7 @@ void config_init(struct config *config)
         .message_size_max = 16 * MIB,
 
         .num_partitions = 1,
+        .replication_factor = 3,
         .auto_create_topics = true,
         .link_idle_ms = 600000,
         .retention_check_interval_ms = 300000,

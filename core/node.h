@@ -65,6 +65,7 @@ struct config {
 
     /* Defaults of broker configs that people set under these names. */
     int32_t num_partitions;              /* num.partitions */
+    int32_t replication_factor;          /* default.replication.factor: with fewer nodes there are fewer replicas */
     bool auto_create_topics;             /* auto.create.topics.enable */
     int64_t link_idle_ms;                /* connections.max.idle.ms */
     int64_t retention_check_interval_ms; /* log.retention.check.interval.ms */

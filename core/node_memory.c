@@ -45,6 +45,7 @@ static void set_static(struct image_config *image, enum config_id id, int64_t va
 static void set_statics(const struct config *config, struct image_config *image)
 {
     set_static(image, CONFIG_NUM_PARTITIONS, config->num_partitions);
+    set_static(image, CONFIG_DEFAULT_REPLICATION_FACTOR, config->replication_factor);
     set_static(image, CONFIG_AUTO_CREATE_TOPICS_ENABLE, config->auto_create_topics);
     set_static(image, CONFIG_CONNECTIONS_MAX_IDLE_MS, config->link_idle_ms);
     set_static(image, CONFIG_SOCKET_REQUEST_MAX_BYTES, config->request_size_max);

@@ -71,6 +71,8 @@ static const struct row rows[] = {
 
     { "defaults", "num_partitions", KIND_INT32, NODE(num_partitions), 0, 1, 100000,
       "of a topic that is created by its first use" },
+    { "defaults", "replication_factor", KIND_INT32, NODE(replication_factor), 0, 1, 7,
+      "replicas that a topic is meant to have; with fewer nodes it has fewer" },
     { "defaults", "auto_create_topics", KIND_BOOLEAN, NODE(auto_create_topics), 0, 0, 0,
       "create topics by their first use" },
     { "defaults", "connections_max_idle_ms", KIND_INT64, NODE(link_idle_ms), 0, 1000, INT64_MAX / 1000000,

@@ -223,6 +223,7 @@ void knobs_draw(struct knobs *knobs, struct config *config, uint64_t seed, const
     const uint32_t places = knobs->idempotent_producers * knobs->topics * MAX(knobs->partitions, 6U);
     if (wishes->clients + wishes->topics + wishes->partitions > 0) config->producers_max = MAX(256U, places);
     config->num_partitions = (int32_t)knobs->partitions;
+    config->replication_factor = 1; /* who wants more asks for it */
     draw_segments(knobs, config, &prng);
     if (knobs->retention) {
         config->log_retention_ms = (int64_t)between(&prng, 200, 20000);

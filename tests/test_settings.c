@@ -55,6 +55,7 @@ TEST(the_file_sets_everything)
                                "rack = \"r1\"\n"
                                "[defaults]\n"
                                "num_partitions = 6\n"
+                               "replication_factor = 5\n"
                                "auto_create_topics = false\n"
                                "connections_max_idle_ms = 60_000\n"
                                "[limits]\n"
@@ -87,6 +88,7 @@ TEST(the_file_sets_everything)
     EXPECT_EQ("an odd number", 3, settings.node.voters_target);
     EXPECT_EQ("links to nodes", 12, settings.peer_links_max);
     EXPECT_EQ("partitions", 6, settings.node.num_partitions);
+    EXPECT_EQ("replicas", 5, settings.node.replication_factor);
     EXPECT("a boolean", !settings.node.auto_create_topics);
     EXPECT_EQ("milliseconds", 60000, settings.node.link_idle_ms);
     EXPECT_EQ("a limit", 123, settings.node.links_max);

@@ -126,7 +126,7 @@ static const struct config_info infos[CONFIG_COUNT] = {
     [CONFIG_CONNECTIONS_MAX_IDLE_MS] = { "connections.max.idle.ms", TYPE_LONG, CHANGE_NEVER, CONFIG_NONE,
         10 * MINUTE_MS, LONG_FROM(-1), NULL, "After how long a silent connection is closed." },
     [CONFIG_DEFAULT_REPLICATION_FACTOR] = { "default.replication.factor", TYPE_INT, CHANGE_CLUSTER, CONFIG_NONE,
-        1, 1, 7, NULL, "How many replicas a topic is meant to have if it does not say; with fewer nodes it has fewer "
+        3, 1, 7, NULL, "How many replicas a topic is meant to have if it does not say; with fewer nodes it has fewer "
         "until there are more." },
     [CONFIG_DELETE_TOPIC_ENABLE] = { "delete.topic.enable", TYPE_BOOLEAN, CHANGE_CLUSTER, CONFIG_NONE, FLAG(1), NULL,
         "Whether topics may be deleted." },

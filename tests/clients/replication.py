@@ -163,6 +163,39 @@ def too_few_replicas():
         until(lambda: produce(leader, topic) == 0, REST_SECONDS, "acks=all is taken again")
 
 
+def replicas_come_with_nodes():
+    """A topic of a single node, made with the default factor, has three replicas when there are three nodes; then the
+    first node is not needed any more."""
+    with Cluster(1) as cluster:
+        first, topic = cluster.nodes[1], "grows"
+        create(first, topic, 2, -1, ())
+        require(all(p["replicas"] == [1] for p in partitions_of(cluster)), "one node, one replica")
+        for _ in range(10):
+            require(produce(first, topic) == 0, "a single node takes acks=all")
+        cluster.add()
+        cluster.add()
+        cluster.settle()
+        until(lambda: all(len(p["replicas"]) == 3 for p in partitions_of(cluster, topic)), REST_SECONDS,
+              "each partition has three replicas")
+        wait_until_whole(cluster)
+        first.kill()
+        until(lambda: all(p["leader"] in (2, 3) for p in partitions_of(cluster, topic)), REST_SECONDS,
+              "others lead when the first node is gone")
+        leader = cluster.nodes[next(p["leader"] for p in partitions_of(cluster, topic) if p["partition"] == 0)]
+        require(records_of(leader, topic) == 10, "what a single node took is there without it")
+        require(produce(leader, topic) == 0, "two of three are enough for acks=all")
+        first.start()
+        wait_until_whole(cluster)
+
+
+def records_of(node, topic):
+    """How many records of partition 0 a consumer sees there."""
+    with wire.Link(node.address, 10) as link:
+        error, _, records = wire.fetch_result(link.ask(wire.fetch(topic, 0)))
+        require(error == 0, f"fetch: error {error}")
+        return len(wire.values(records))
+
+
 def produce(node, topic, acks=-1):
     """The error that a batch is answered with; -1: no answer."""
     try:
@@ -286,4 +319,5 @@ def run(report):
     report.run("replication", "leaders lost, paused, restarted, wiped", under_load, report, random.randrange(1 << 32),
                short_faults)
     report.run("replication", "too few replicas", too_few_replicas)
+    report.run("replication", "replicas come with nodes", replicas_come_with_nodes)
     report.run("replication", "clients in a cluster that loses leaders", clients_lose_their_leader, report)
