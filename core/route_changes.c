@@ -154,8 +154,7 @@ static void on_change(struct node *node, const struct image_change *change)
     }
 }
 
-/* Before what is committed is told to clients again: what they wait for may have been taken back. */
-static void route_losses(struct node *node)
+void route_losses(struct node *node)
 {
     struct replica_loss loss;
 

@@ -47,5 +47,6 @@ void route_appended(struct node *node, struct effects *effects)
 
     while ((log = logs_next_end(node->logs)) != LOG_NONE) replicas_on_end(node->replicas, log);
     replicas_work(node->replicas, effects);
+    route_losses(node);
     route_committed(node); /* where what is written counts, it is committed by now */
 }

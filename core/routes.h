@@ -28,6 +28,10 @@ void route_open_logs(struct node *node);
  * nothing: they are opened from the image as a whole. */
 void route_changes(struct node *node, struct effects *effects);
 
+/* Leaderships and replicas that were lost, to who waits for them: before what is committed is told, because it may be
+ * another leader's. */
+void route_losses(struct node *node);
+
 /* What this node has to decide, as the leader of the metadata log; whoever asked. */
 void route_wishes(struct node *node, struct effects *effects);
 

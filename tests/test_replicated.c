@@ -187,6 +187,28 @@ TEST(who_waits_is_told_at_once)
     }
 }
 
+/* Whoever stops is not held up by replicas that do not answer. */
+TEST(a_stop_does_not_wait_for_replicas_for_long)
+{
+    struct world *world = replicated(&(struct shape){ 0 });
+    struct produce_request_partition partition = { 0, batch_of(batch_memory, sizeof batch_memory,
+                                                               &(struct batch_spec){ .value_size = 10 }) };
+    struct produce_request_topic topic = { text_of("r"), &partition, 1 };
+    const struct produce_request request = { .acks = -1, .timeout_ms = 600000, .topics = &topic, .topics_count = 1 };
+
+    for (int32_t i = 1; i <= 2; i++) WORLD_ASK(world, 0, API_PRODUCE, produce, 10, i, &request);
+    set_marks(world, 2, 0);
+    broker_stop(world->broker);
+    world_pass(world, 4900);
+    EXPECT("for a while it does", !is_answered(world));
+    world_pass(world, 200);
+    for (int32_t i = 1; i <= 2; i++) {
+        EXPECT_EQ("perhaps it will be", ERROR_REQUEST_TIMED_OUT, produced("answered", world, i).error_code);
+    }
+    EXPECT("and that is all", broker_is_stopped(world->broker));
+    world_free(world);
+}
+
 TEST(a_duplicate_waits_for_the_replicas_as_well)
 {
     struct world *world = replicated(&(struct shape){ 0 });

@@ -355,6 +355,14 @@ void answers_expire(struct broker *broker, struct link *link)
     }
 }
 
+void answers_hurry(struct broker *broker, const struct link *link, uint64_t deadline_ns)
+{
+    for (uint32_t number = link->unready_first; number != ANSWER_NONE; number = answer_at(broker, number)->next) {
+        struct answer *answer = answer_at(broker, number);
+        if (answer->state == ANSWER_WAITS) answer->deadline_ns = MIN(answer->deadline_ns, deadline_ns);
+    }
+}
+
 /* ---- sending ---- */
 
 static struct piece piece_of(struct broker *broker, const struct answer *answer, uint32_t number)

@@ -171,8 +171,9 @@ void broker_stop(struct broker *broker)
     for (uint32_t number = 0; number < broker->config.links_max; number++) {
         struct link *link = &broker->links[number];
         if (link->state == LINK_FREE) continue;
+        answers_hurry(broker, link, broker->mono_ns + STOP_NS); /* where replicas are missing, their time may be long */
         if (link->wish != 0) { /* it was asked; but where nobody leads, its time may be long */
-            link->wait.deadline_ns = MIN(link->wait.deadline_ns, broker->mono_ns + STOP_WISH_NS);
+            link->wait.deadline_ns = MIN(link->wait.deadline_ns, broker->mono_ns + STOP_NS);
         } else if (link->suspended && !link->held) { /* a long poll ends now */
             link->timed_out = true;
             link_wake(broker, link);

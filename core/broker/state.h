@@ -58,9 +58,9 @@ enum {
 
 #define LINK_NONE UINT32_MAX
 #define ANSWER_NONE UINT32_MAX
-#define STALL_NS (30 * UINT64_C(1000000000))    /* a peer that neither takes nor gives for so long is closed */
-#define FRAME_RATE_MIN (32 << 10)               /* bytes a second at which a frame must come, on top of STALL_NS */
-#define STOP_WISH_NS (5 * UINT64_C(1000000000)) /* a stop waits so long for what was wished */
+#define STALL_NS (30 * UINT64_C(1000000000)) /* a peer that neither takes nor gives for so long is closed */
+#define FRAME_RATE_MIN (32 << 10)            /* bytes a second at which a frame must come, on top of STALL_NS */
+#define STOP_NS (5 * UINT64_C(1000000000))   /* a stop waits so long for what others have to do */
 #define NS_PER_MS UINT64_C(1000000)
 
 enum link_state {
@@ -304,6 +304,9 @@ struct answer *answer_at(struct broker *broker, uint32_t number);
 
 /* Answers with a deadline that has passed leave with an error. */
 void answers_expire(struct broker *broker, struct link *link);
+
+/* None of them waits longer than until then. */
+void answers_hurry(struct broker *broker, const struct link *link, uint64_t deadline_ns);
 
 void answers_send(struct broker *broker, struct link *link, struct effects *effects);
 void answers_sent(struct broker *broker, struct link *link);

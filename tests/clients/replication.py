@@ -188,6 +188,28 @@ def replicas_come_with_nodes():
         wait_until_whole(cluster)
 
 
+def reading_nearby():
+    """A consumer that names a rack is served by the replica in it (KIP-392)."""
+    packages.need("kcat")
+    cluster = Cluster(3)
+    for node in cluster.nodes.values():
+        node.flags = [*node.flags, "--rack", f"rack.{node.node_id}"]
+    with cluster:
+        topic, told = "nearby", "kafka_server_brokertopicmetrics_bytesout_total"
+        create(cluster.leader(), topic, 1)
+        wait_until_whole(cluster)
+        leader = cluster.nodes[partitions_of(cluster, topic)[0]["leader"]]
+        near = next(node for node in cluster.nodes.values() if node is not leader)
+        for _ in range(20):
+            require(produce(leader, topic) == 0, "acks=all")
+        done = subprocess.run(["kcat", "-C", "-e", "-q", "-b", cluster.bootstrap, "-t", topic, "-o", "beginning", "-X",
+                               f"client.rack=rack.{near.node_id}"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, timeout=CATCH_UP_SECONDS, check=False)
+        require(done.stdout.split() == [b"record"] * 20, f"kcat read {done.stdout[-300:]}")
+        require(near.metric(told) > 0, "the replica in the consumer's rack has sent nothing")
+        require(leader.metric(told) == 0, "the leader has sent records")
+
+
 def records_of(node, topic):
     """How many records of partition 0 a consumer sees there."""
     with wire.Link(node.address, 10) as link:
@@ -320,4 +342,5 @@ def run(report):
                short_faults)
     report.run("replication", "too few replicas", too_few_replicas)
     report.run("replication", "replicas come with nodes", replicas_come_with_nodes)
+    report.run("replication", "reading nearby", reading_nearby)
     report.run("replication", "clients in a cluster that loses leaders", clients_lose_their_leader, report)
