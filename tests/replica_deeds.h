@@ -87,6 +87,7 @@ static inline void lab_take_wishes(struct lab *lab, int32_t id)
 {
     struct replica_wish wish;
 
+    if (!lab->calm && lab_chance(lab, 1, 2)) return; /* the next step will do */
     while (replicas_next_wish(lab->nodes[id].replicas, &wish)) {
         if (lab->wish_count == LAB_WISHES || lab_chance(lab, 1, 50)) {
             replicas_on_wish_refused(lab->nodes[id].replicas, wish.log, wish.leader_epoch, wish.partition_epoch,
@@ -258,7 +259,8 @@ static inline void lab_add_counters(struct lab *lab, const struct lab_node *node
     for (size_t i = 0; i < sizeof lab->counters / sizeof *to; i++) to[i] += from[i];
 }
 
-static inline void lab_crash(struct lab *lab, int32_t id)
+/* `power`: what was not synced is gone, too. */
+static inline void lab_crash(struct lab *lab, int32_t id, bool power)
 {
     struct lab_node *node = &lab->nodes[id];
 
@@ -268,7 +270,7 @@ static inline void lab_crash(struct lab *lab, int32_t id)
     node->up = false;
     node->ready = false;
     net_forget(&lab->net, id);
-    disk_crash(node->disk, true);
+    disk_crash(node->disk, power);
     lab->crashes++;
 }
 
@@ -422,6 +424,17 @@ static inline void lab_delete_records(struct lab *lab)
 
 /* ---- the controller ---- */
 
+/* A leader that is up, and may go on for a while. */
+static inline void lab_depose(struct lab *lab)
+{
+    const struct lab_config *config = &lab_newest(lab)->configs[lab_below(lab, lab->partition_count)];
+
+    if (config->leader < 0) return;
+    if (lab_chance(lab, 1, 2)) lab->nodes[config->leader].cut_off = true;
+    lab_fence(lab, config->leader);
+    for (uint32_t p = 0; p < lab->partition_count; p++) lab_judge_members(lab, p);
+}
+
 static inline void lab_decide(struct lab *lab)
 {
     if (lab->wish_count == 0) return;
@@ -437,7 +450,9 @@ static inline void lab_decide(struct lab *lab)
             lab_end_step(lab, asked->node);
         }
     } else {
+        const uint32_t partition = lab_partition(asked->node, asked->wish.log);
         asked->error = lab_alter(lab, asked);
+        lab_judge_members(lab, partition);
         asked->refused = asked->error != ERROR_NONE;
         lab->grants += !asked->refused;
         lab->refusals += asked->refused;

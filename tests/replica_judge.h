@@ -166,6 +166,7 @@ static inline void lab_judge_follower(struct lab *lab, int32_t id, uint32_t part
     const int64_t high_watermark = log_offsets(node->logs, lab_log(id, partition)).high_watermark;
 
     if (lab_newest(lab)->configs[partition].last_unclean_epoch > 0) return; /* it may not know yet what was lost */
+    if ((lab_newest(lab)->configs[partition].isr | lab_newest(lab)->configs[partition].elr) == lab_bit(id)) return;
     if (lab->states[node->applied].configs[partition].replica_count == 1) return; /* nobody else can have it */
     LAB_CHECK(high_watermark <= judge->committed);                                /* I9 */
     for (int64_t offset = MAX(shadow->judged, shadow->start); offset < high_watermark; offset++) {

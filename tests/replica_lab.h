@@ -109,6 +109,7 @@ struct lab {
     uint32_t node_count, partition_count;
     bool unclean; /* elections may be */
     bool calm;
+    bool slow; /* links are, so that leaders are ahead of their followers */
     uint32_t throttle;
     struct net net;
     struct lab_node nodes[LAB_NODES + 1];

@@ -57,7 +57,8 @@ struct net {
     struct net_link links[NET_NODES + 1][NET_NODES + 1]; /* by dialer and called, by node id */
     uint32_t next_life;
     uint32_t full_chance; /* in 1000 sends, so many find no room */
-    uint64_t frames, lost;
+    uint32_t flip_chance; /* in 1000 frames that lend bytes, so many arrive with a bit that is wrong */
+    uint64_t frames, lost, flips;
 };
 
 struct peers { /* of one node */
@@ -266,6 +267,11 @@ enum peer_verdict peers_send_lent(struct peers *peers, int32_t node_id, enum pee
     memcpy(item->bytes, head.data, head.size);
     for (uint32_t i = 0, at = head.size; i < piece_count; at += pieces[i++].size) {
         memcpy(item->bytes + at, pieces[i].data, pieces[i].size);
+    }
+    if (prng_chance(&peers->net->prng, peers->net->flip_chance, 1000)) {
+        const uint32_t crc_covers = head.size + 21; /* of the first batch, from its attributes on */
+        item->bytes[crc_covers + prng_below(&peers->net->prng, item->size - crc_covers)] ^= 16;
+        peers->net->flips++;
     }
     to->size += item->size;
     return PEER_SENT;

@@ -24,6 +24,8 @@ static void lab_init(struct lab *lab, uint64_t seed)
     lab->node_count = 2 + (uint32_t)lab_below(lab, LAB_NODES - 1);
     lab->partition_count = 1 + (uint32_t)lab_below(lab, LAB_PARTITIONS);
     lab->unclean = lab_chance(lab, 1, 4);
+    lab->slow = lab_chance(lab, 1, 3);
+    lab->net.flip_chance = lab_chance(lab, 1, 3) ? 4 : 0;
     lab->throttle = lab_chance(lab, 1, 4) ? 100000 : 0;
     lab->net.full_chance = lab_chance(lab, 1, 2) ? 20 : 0;
     lab->states = calloc(LAB_STATES, sizeof *lab->states);
@@ -72,10 +74,10 @@ static void lab_fault(struct lab *lab)
     const int32_t id = lab_any_node(lab), other = lab_any_node(lab);
     struct lab_node *node = &lab->nodes[id];
 
-    switch (lab_below(lab, 9)) {
-    case 0: lab_crash(lab, id); return;
+    switch (lab_below(lab, 10)) {
+    case 0: lab_crash(lab, id, lab_chance(lab, 2, 3)); return;
     case 1:
-    case 2: lab_restart(lab, id, lab_chance(lab, 1, 6) && lab->unclean); return;
+    case 2: lab_restart(lab, id, lab_chance(lab, 1, lab->unclean ? 6 : 20)); return;
     case 3:
         lab->breaks += lab->net.links[id][other].up;
         net_break(&lab->net, id, other);
@@ -87,6 +89,7 @@ static void lab_fault(struct lab *lab)
         return;
     case 7: lab_reassign(lab); return;
     case 8: node->disk->full = lab_chance(lab, 1, 3); return;
+    case 9: lab_depose(lab); return;
     default: return;
     }
 }
@@ -109,7 +112,7 @@ static void lab_network(struct lab *lab)
 {
     const int32_t dialer = lab_any_node(lab), called = lab_any_node(lab);
 
-    if (dialer == called) return;
+    if (dialer == called || (lab->slow && lab_chance(lab, 9, 10))) return;
     if (lab_chance(lab, 1, 4)) lab_link(lab, dialer, called);
     uint32_t count = 1 + (uint32_t)lab_below(lab, 4);
     const bool to_called = lab_chance(lab, 1, 2);
@@ -149,6 +152,7 @@ static bool lab_is_at_rest(struct lab *lab)
     for (uint32_t p = 0; p < lab->partition_count; p++) {
         const struct lab_config *config = &lab_newest(lab)->configs[p];
         uint32_t all = 0;
+        if (config->leader < 0 && config->isr == 0 && config->elr == 0) continue; /* nobody has it any more */
         if (config->leader < 0) return false;
         const struct log_offsets led = log_offsets(lab->nodes[config->leader].logs, lab_log(config->leader, p));
         for (uint8_t i = 0; i < config->replica_count; i++) {
@@ -168,6 +172,7 @@ static void lab_heal(struct lab *lab)
 {
     lab->calm = true;
     lab->net.full_chance = 0;
+    lab->net.flip_chance = 0;
     for (int32_t id = 1; id <= (int32_t)lab->node_count; id++) {
         struct lab_node *node = &lab->nodes[id];
         node->cut_off = false;

@@ -401,6 +401,16 @@ void remove_log(struct logs *logs, uint32_t number)
 
 /* ---- steps and answers ---- */
 
+/* A replica that is not ours now may be ours again at the next start. Then no checkpoint may name files that are gone:
+ * first comes one that does not know of it. */
+static bool may_sweep(struct logs *logs)
+{
+    if (logs->checkpoint.count > 0) return true;
+    logs->due |= !logs->checkpoint.wanted;
+    logs->checkpoint.wanted = true;
+    return false;
+}
+
 void remove_work(struct logs *logs, struct effects *effects)
 {
     uint32_t slot;
@@ -412,7 +422,7 @@ void remove_work(struct logs *logs, struct effects *effects)
             return;
         }
         if (begin_doomed(logs, remove, effects) || begin_segment(logs, remove, effects)) continue;
-        if (!logs->sweep_wanted || logs->state != LOGS_OPEN) return;
+        if (!logs->sweep_wanted || logs->state != LOGS_OPEN || !may_sweep(logs)) return;
         logs->sweep_wanted = false;
         remove->swept_name[0] = 0;
         sweep(logs, remove, effects);
