@@ -383,6 +383,11 @@ enum raft_verdict metadata_log_change(struct metadata_log *log, const struct raf
     return RAFT_BUSY;
 }
 
+void metadata_log_on_lost(struct metadata_log *log, int32_t node_id)
+{
+    (void)log, (void)node_id;
+}
+
 enum raft_verdict metadata_log_transfer(struct metadata_log *log, uint64_t to)
 {
     (void)log, (void)to;

@@ -54,6 +54,48 @@ TEST(votes)
     }
 }
 
+static const struct lost_row {
+    const char *why;
+    uint64_t id, leader, lost;
+    uint64_t turn; /* how many half heartbeats later it stands; 9: not before its usual time */
+} lost_rows[] = {
+    { "the leader: the first of the others stands at once", 1, 2, 2, 0 },
+    { "the next one gives it time to win", 3, 2, 2, 1 },
+    { "whatever the leader's own place", 3, 1, 1, 1 },
+    { "and the first of these is another one then", 2, 1, 1, 0 },
+    { "another member is not missed", 1, 2, 3, 9 },
+    { "nor is one that leads nothing", 1, 0, 2, 9 },
+};
+
+TEST(who_led_and_is_lost_is_not_waited_for)
+{
+    FOR_EACH(lost_row, row, lost_rows) {
+        struct raft *raft = lab_restore(row->id, 2, 0, "122");
+        const uint64_t half_ns = lab_config.heartbeat_ns / 2;
+        if (row->leader != 0) lab_append(raft, row->leader, 2, 4, 2, "", 0);
+        const uint64_t usual_ns = raft->election.deadline_ns;
+        raft_on_lost(raft, lab_now, row->lost);
+        raft_check(raft);
+        const uint64_t wait_ns = raft->election.deadline_ns - lab_now;
+        EXPECT_EQ(row->why, row->turn == 9, raft->election.deadline_ns == usual_ns);
+        if (row->turn != 9) EXPECT(row->why, wait_ns >= row->turn * half_ns && wait_ns < (row->turn + 1) * half_ns);
+        EXPECT_EQ("others that stand are answered", row->turn == 9 && row->leader != 0, raft_election_leased(raft));
+        free(raft);
+    }
+}
+
+TEST(who_led_and_is_heard_again_leads_on)
+{
+    struct raft *raft = lab_restore(1, 2, 0, "122");
+    lab_append(raft, 2, 2, 4, 2, "", 0);
+    raft_on_lost(raft, lab_now, 2);
+    lab_append(raft, 2, 2, 4, 2, "", 0);
+    EXPECT("it is waited for again", raft->election.deadline_ns >= lab_now + lab_config.election_timeout_ns);
+    EXPECT("and nobody else is answered", raft_election_leased(raft));
+    EXPECT_EQ("it is followed", 2, raft_leader(raft));
+    free(raft);
+}
+
 TEST(a_vote_does_not_ask_what_the_own_list_says)
 {
     struct raft *raft = lab_restore(LAB_LEARNER, 2, 0, "1");

@@ -186,5 +186,6 @@ bool controller_may_go(const struct controller *controller)
 void controller_on_link_lost(struct controller *controller, int32_t node_id, bool refused)
 {
     joining_on_link_lost(controller, node_id);
+    metadata_log_on_lost(controller->log, node_id);
     sessions_on_link_lost(&controller->sessions, controller->image, node_id, refused);
 }

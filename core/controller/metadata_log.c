@@ -537,6 +537,13 @@ enum raft_verdict metadata_log_change(struct metadata_log *log, const struct raf
     return verdict;
 }
 
+void metadata_log_on_lost(struct metadata_log *log, int32_t node_id)
+{
+    if (log->opening != OPENING_DONE) return;
+    const uint64_t leader = raft_leader(log->raft);
+    if (leader != 0 && member_node(leader) == node_id) raft_on_lost(log->raft, log->mono_ns, leader);
+}
+
 enum raft_verdict metadata_log_transfer(struct metadata_log *log, uint64_t to)
 {
     if (log->opening != OPENING_DONE) return RAFT_NOT_LEADER;

@@ -206,6 +206,9 @@ struct bytes metadata_log_payload(const struct metadata_log *log, uint64_t index
 
 /* raft_change and raft_transfer; RAFT_FULL where there is no room to write just now. */
 enum raft_verdict metadata_log_change(struct metadata_log *log, const struct raft_change *changes, uint32_t count);
+/* The link to a node is gone: if it leads, another one shall soon. */
+void metadata_log_on_lost(struct metadata_log *log, int32_t node_id);
+
 enum raft_verdict metadata_log_transfer(struct metadata_log *log, uint64_t to);
 
 /* ---- for status and metrics ---- */

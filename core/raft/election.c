@@ -11,16 +11,46 @@
  * candidate: the list may be older than the one that made it a voter. */
 #include "raft/state.h"
 
+/* How many voters go first, of those that a leader leaves behind. */
+static uint32_t turn_of(const struct raft *raft, uint64_t leader)
+{
+    uint32_t turn = 0;
+
+    for (uint32_t i = 0; i < raft->electorate.count[0]; i++) {
+        const uint64_t id = raft->electorate.ids[0][i];
+        turn += id < raft->config.id && id != leader;
+    }
+    return turn;
+}
+
+/* Who stands at the same moment as another one takes its votes away. So voters are given turns, in which chance has its
+ * part: whoever stands first has mostly won before the next one does, and a list that not all know yet does no harm. */
 void raft_election_rearm(struct raft *raft)
 {
     const uint64_t timeout = raft->config.election_timeout_ns;
-    raft->election.deadline_ns = raft->now_ns + timeout + prng_below(&raft->prng, timeout);
+    const uint64_t turn_ns = timeout / (RAFT_VOTERS_MAX + 1);
+    const uint64_t turns_ns = MIN(turn_of(raft, raft->leader), (uint32_t)RAFT_VOTERS_MAX - 1) * turn_ns;
+
+    raft->election.deadline_ns = raft->now_ns + timeout + turns_ns + prng_below(&raft->prng, 2 * turn_ns);
+}
+
+/* All that were linked with it see that at the same moment: so they stand for election by turns, or their votes would
+ * split. Who stands first has won before it is the next one's turn, unless it is lost as well. */
+void raft_election_on_lost(struct raft *raft, uint64_t id)
+{
+    const uint64_t turn_ns = raft->config.heartbeat_ns / 2;
+
+    if (id == 0 || raft->leader != id || raft->role == RAFT_LEADER) return;
+    const uint64_t deadline_ns = raft->now_ns + turn_of(raft, id) * turn_ns + prng_below(&raft->prng, turn_ns / 2 + 1);
+    raft->election.deadline_ns = MIN(raft->election.deadline_ns, deadline_ns);
+    raft->election.heard_ns = 0; /* not lately: we answer who stands before us */
 }
 
 bool raft_election_leased(const struct raft *raft)
 {
     if (raft->role == RAFT_LEADER) return true; /* it has heard a majority lately, or it would step down */
-    return raft->leader != 0 && raft->now_ns < raft->election.heard_ns + raft->config.election_timeout_ns;
+    return raft->leader != 0 && raft->election.heard_ns != 0 &&
+           raft->now_ns < raft->election.heard_ns + raft->config.election_timeout_ns;
 }
 
 static void enter_term(struct raft *raft, uint64_t term, uint64_t vote)

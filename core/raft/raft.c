@@ -117,6 +117,13 @@ void raft_on_time(struct raft *raft, uint64_t now_ns, struct raft_output *output
     settle(raft, output);
 }
 
+void raft_on_lost(struct raft *raft, uint64_t now_ns, uint64_t id)
+{
+    CHECK(raft->started && now_ns >= raft->now_ns);
+    raft->now_ns = now_ns;
+    raft_election_on_lost(raft, id);
+}
+
 static enum raft_verdict dispatch(struct raft *raft, const struct raft_message *message, struct raft_output *output)
 {
     switch (message->kind) {

@@ -183,6 +183,10 @@ enum raft_verdict raft_on_message(struct raft *raft, uint64_t now_ns, const stru
                                   struct raft_output *output);
 void raft_on_stored(struct raft *raft, uint64_t now_ns, struct raft_ticket ticket, struct raft_output *output);
 
+/* The connection to this member is gone, as when its process died. If it leads, it is not waited for as long as one
+ * that only says nothing: raft_deadline_ns. If it is heard again, nothing has happened. */
+void raft_on_lost(struct raft *raft, uint64_t now_ns, uint64_t id);
+
 /* The chunk marked last: its snapshot is durable and the state is replaced by it. `configuration` is the member list
  * in it. The write that comes out truncates at index + 1, so that whoever replays the writes after a crash knows where
  * the old log ended. False: the list is no good, and the snapshot is refused. */

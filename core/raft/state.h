@@ -50,7 +50,7 @@ struct raft_electorate {
 /* election.c */
 struct raft_election {
     uint64_t deadline_ns; /* when a leader is missed, or a campaign has failed */
-    uint64_t heard_ns;    /* when the leader was heard last */
+    uint64_t heard_ns;    /* when the leader was heard last; 0: not since its connection was lost */
     uint64_t round;
     uint8_t granted[RAFT_SETS]; /* bit i: voter i of the set said yes in this round */
     bool transfer;              /* the leader asked for this campaign */
@@ -196,6 +196,7 @@ void raft_election_follow(struct raft *raft, uint64_t term, uint64_t leader, str
 void raft_election_begin(struct raft *raft, struct raft_output *output);
 void raft_election_campaign(struct raft *raft, bool transfer, struct raft_output *output);
 void raft_election_on_hard_stored(struct raft *raft, struct raft_output *output);
+void raft_election_on_lost(struct raft *raft, uint64_t id);
 void raft_election_on_time(struct raft *raft, struct raft_output *output);
 enum raft_verdict raft_election_on_request(struct raft *raft, const struct raft_message *message,
                                            struct raft_output *output);

@@ -15,6 +15,7 @@ import time
 import bad_input
 import bad_start
 import clusters
+import failover
 import kcat
 import kills
 import packages
@@ -177,6 +178,7 @@ SUITES = [  # those that take longest first
     Suite("replication", replication.run),
     Suite("kills", kills.run),
     Suite("quorum", quorum.run),
+    Suite("failover", failover.run),
     java_program("java", packages.java),
     Program("java_tools", java_tools),
     Suite("bad input", bad_input.run),
