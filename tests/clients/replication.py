@@ -1,7 +1,9 @@
-"""Replicated topics under real faults: brokers killed, paused, restarted in turn and wiped, while clients count.
+"""Replicated topics under real faults: brokers killed, all at once too, paused, restarted in turn and wiped, while
+clients count.
 
 Three producers want acks=all, two of them idempotent; a consumer follows, others read all of it at the end. Nothing
 that was acknowledged may be lost, nothing there twice or out of order, nothing seen may change."""
+import concurrent.futures
 import json
 import os
 import random
@@ -102,6 +104,23 @@ class Faults:
         node.start()
         self.cluster.settle(REST_SECONDS)
 
+    def blackout(self):
+        """All of them at once, and none of them stopped in peace."""
+        nodes = list(self.cluster.nodes.values())
+        for node in nodes:
+            node.kill()
+        with concurrent.futures.ThreadPoolExecutor(len(nodes)) as pool:
+            list(pool.map(lambda node: node.start(), nodes))
+
+    def minority(self):
+        """Two of three are gone for a while: nothing is acknowledged, and nothing is forgotten."""
+        nodes = self.dice.sample(list(self.cluster.nodes.values()), 2)
+        for node in nodes:
+            node.kill()
+        time.sleep(self.dice.uniform(*PAUSES))
+        with concurrent.futures.ThreadPoolExecutor(len(nodes)) as pool:
+            list(pool.map(lambda node: node.start(), nodes))
+
     def run(self, name):
         self.done.append(name)
         getattr(self, name)()
@@ -135,7 +154,7 @@ def under_load(report, seed, faults):
 
 
 def short_faults(dice):
-    names = ["kill", "pause", "kill", "restart", "wipe"]
+    names = ["kill", "pause", "kill", "restart", "wipe", "blackout"]
     dice.shuffle(names)
     return names
 
@@ -143,7 +162,7 @@ def short_faults(dice):
 def long_faults(dice):
     end = time.monotonic() + MINUTES * 60
     while time.monotonic() < end:
-        yield dice.choice(["kill", "kill", "kill", "pause", "pause", "restart", "wipe"])
+        yield dice.choice(["kill", "kill", "kill", "pause", "pause", "restart", "wipe", "blackout", "minority"])
 
 
 def too_few_replicas():
