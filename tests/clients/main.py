@@ -179,6 +179,7 @@ SUITES = [  # those that take longest first
     Suite("kills", kills.run),
     Suite("quorum", quorum.run),
     Suite("failover", failover.run),
+    Program("namespaces", lambda: [sys.executable, "-B", os.path.join(HERE, "namespaces.py")]),
     java_program("java", packages.java),
     Program("java_tools", java_tools),
     Suite("bad input", bad_input.run),

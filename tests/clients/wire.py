@@ -81,10 +81,10 @@ def metadata(topics, version=1):
     return request(METADATA, version, struct.pack(">i", -1) if topics is None else array([string(t) for t in topics]))
 
 
-def create_topic(name, partitions=1, replicas=1, configs=()):
+def create_topic(name, partitions=1, replicas=1, configs=(), timeout_ms=10000):
     settings = array([string(key) + string(value) for key, value in configs])
     topic = string(name) + struct.pack(">ih", partitions, replicas) + array([]) + settings
-    return request(CREATE_TOPICS, 0, array([topic]) + struct.pack(">i", 10000))
+    return request(CREATE_TOPICS, 0, array([topic]) + struct.pack(">i", timeout_ms))
 
 
 def delete_topic(name):
