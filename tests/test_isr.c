@@ -112,6 +112,22 @@ TEST(who_is_refused_waits)
     EXPECT_EQ("but another process of him may join at once", ooG, isr.sets.joining);
 }
 
+TEST(who_is_late_does_not_join)
+{
+    struct isr isr;
+    slot_set wanted;
+    const struct isr_view now = at(NOW);
+
+    facts[1] = (struct isr_facts){ true, true, false, 3, 50, NOW };
+    facts[2] = (struct isr_facts){ true, true, false, 7, 50, NOW - now.lag_ns - 1 };
+    isr_init(&isr, 0, LFo);
+    EXPECT("he has it all, and would have to leave at once", !isr_decide(&isr, &now, &wanted));
+    EXPECT_EQ("the mark waits", ooG, isr.sets.joining);
+    facts[2].caught_up_ns = NOW;
+    EXPECT("he has been heard", isr_decide(&isr, &now, &wanted));
+    EXPECT_EQ("and is in", LFG, wanted);
+}
+
 TEST(who_joins_in_vain_waits_longer_each_time)
 {
     struct isr isr;

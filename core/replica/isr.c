@@ -103,22 +103,23 @@ static void end_joining(struct isr *isr, const struct isr_view *view)
     }
 }
 
+static bool is_behind(const struct isr_view *view, uint8_t slot)
+{
+    const struct isr_facts *facts = &view->facts[slot];
+
+    return facts->full || view->mono_ns > facts->caught_up_ns + view->lag_ns;
+}
+
 static slot_set arrived(const struct isr *isr, const struct isr_view *view)
 {
     slot_set set = 0;
 
     for (uint8_t slot = 0; slot < view->replica_count; slot++) {
         if (!slots_have(isr->sets.joining, slot)) continue;
+        if (is_behind(view, slot)) continue; /* it would have to leave at once, and so on without end */
         if (view->facts[slot].held_offset >= bound_of(view)) set |= slot_bit(slot);
     }
     return set;
-}
-
-static bool is_behind(const struct isr_view *view, uint8_t slot)
-{
-    const struct isr_facts *facts = &view->facts[slot];
-
-    return facts->full || view->mono_ns > facts->caught_up_ns + view->lag_ns;
 }
 
 static slot_set late(const struct isr *isr, const struct isr_view *view)
