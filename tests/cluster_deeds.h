@@ -64,6 +64,7 @@ static bool is_at_rest(struct lab *lab)
         struct lab_node *node = lab_find(lab, member_node(list->members[i].id));
         if (node == NULL || !node->up || metadata_log_member(node->log) != list->members[i].id) continue;
         if (image_view(node->image).applied_index != last || raft_leader(node->log->raft) == 0) return false;
+        if (metadata_log_first_index(node->log) > last + 1) return false; /* it waits for what never came to be */
     }
     return last >= lab->applied_max;
 }

@@ -161,7 +161,7 @@ bool metadata_log_is_applying(const struct metadata_log *log);
 
 /* ---- proposing ---- */
 
-/* The first index of this life: what lies below was on disk when we started, committed or not. */
+/* The first index of this life: what lies below was on disk when we started, and has not been dropped since. */
 uint64_t metadata_log_first_index(const struct metadata_log *log);
 
 /* We lead, and all that was committed before we did is applied: decisions see the truth. */

@@ -209,7 +209,7 @@ struct metadata_log {
     uint64_t kept_first;        /* entries [kept_first, kept_end) are kept: Raft's trail */
     uint64_t kept_end;
     uint64_t commit_index;
-    uint64_t first_index; /* of this life */
+    uint64_t first_index; /* of this life: metadata_log_first_index() */
     uint64_t term, vote;  /* as given to the journal last */
     struct awaited_write awaited[2];
     struct raft_ticket stored; /* durable, and not told yet for want of room; sequence 0: none */

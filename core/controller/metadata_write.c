@@ -36,6 +36,8 @@ void metadata_log_drop_from(struct metadata_log *log, uint64_t index)
         tail_unpin(log->tail, metadata_log_kept(log, log->kept_end - 1)->chunk);
         log->kept_end--;
     }
+    /* What was dropped will never be applied, and nobody may wait for it: perhaps nothing comes in its place. */
+    log->first_index = MIN(log->first_index, index);
 }
 
 /* ---- room ---- */
