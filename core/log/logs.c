@@ -385,7 +385,9 @@ void logs_commit(struct logs *logs, uint64_t mono_ns, int64_t wall_ms, struct ef
         logs->due |= producers_expire(&logs->producers, wall_ms, 16);
     }
     stop_work(logs);
-    if (logs->state == LOGS_STOPPING && logs->checkpoint.wanted) logs->due = true;
+    /* Behind one that is under way, another one begins when that one is done. */
+    const bool may_begin = logs->checkpoint.wanted && logs->checkpoint.state == CHECKPOINT_IDLE;
+    if (logs->state == LOGS_STOPPING && may_begin) logs->due = true;
 }
 
 uint64_t logs_deadline_ns(const struct logs *logs)
