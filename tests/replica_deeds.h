@@ -87,7 +87,7 @@ static inline void lab_take_wishes(struct lab *lab, int32_t id)
 {
     struct replica_wish wish;
 
-    if (!lab->calm && lab_chance(lab, 1, 2)) return; /* the next step will do */
+    if (lab->keeps_wishes || (!lab->calm && lab_chance(lab, 1, 2))) return; /* another step will do */
     while (replicas_next_wish(lab->nodes[id].replicas, &wish)) {
         if (lab->wish_count == LAB_WISHES || lab_chance(lab, 1, 50)) {
             replicas_on_wish_refused(lab->nodes[id].replicas, wish.log, wish.leader_epoch, wish.partition_epoch,
@@ -121,7 +121,7 @@ static inline void lab_end_step(struct lab *lab, int32_t id)
     logs_commit(node->logs, lab->mono_ns, lab_wall(lab), &node->effects);
     LAB_CHECK(logs_state(node->logs) == LOGS_OPEN || logs_state(node->logs) == LOGS_RECOVERING);
     LAB_CHECK(node->effects.count <= EFFECTS_MAX);
-    if (node->ready) lab_judge_node(lab, id);
+    if (node->ready && !lab->unjudged) lab_judge_node(lab, id);
     while (replicas_next_loss(node->replicas, &loss)) lab_drop_pending(lab, id, lab_partition(id, loss.log));
     while ((log = replicas_next_watermark(node->replicas)) != LOG_NONE) {
         lab_settle_pending(lab, id, lab_partition(id, log));
@@ -149,7 +149,7 @@ static inline bool lab_disk(struct lab *lab, int32_t id)
     struct lab_node *node = &lab->nodes[id];
     struct event event = { .mono_ns = lab->mono_ns, .wall_ms = lab_wall(lab) };
 
-    if (!disk_step(node->disk, &event)) return false;
+    if (node->disk_stands || !disk_step(node->disk, &event)) return false;
     lab_begin_step(lab, id);
     if (op_owner(event.disk.op) == OP_REPLICAS) replicas_on_disk(node->replicas, &event);
     else logs_on_disk(node->logs, &event, &node->effects);
@@ -459,6 +459,55 @@ static inline void lab_decide(struct lab *lab)
         if (asked->refused) return; /* told later */
     }
     *asked = lab->wishes[--lab->wish_count];
+}
+
+/* ---- without chance ---- */
+
+/* All that there is to do, then a little time. */
+static inline void lab_settle_down(struct lab *lab)
+{
+    for (int32_t id = 1; id <= (int32_t)lab->node_count; id++) {
+        if (!lab->nodes[id].up) continue;
+        if (lab->unfences && !lab->nodes[id].cut_off) lab_unfence(lab, id);
+        while (!lab->nodes[id].cut_off && lab->nodes[id].applied + 1 < lab->state_count) {
+            lab_begin_step(lab, id);
+            lab_apply(lab, id);
+            lab_end_step(lab, id);
+        }
+        while (lab_disk(lab, id)) {
+        }
+        lab_poke(lab, id);
+        lab_return(lab, id);
+        for (int32_t other = 1; other <= (int32_t)lab->node_count; other++) {
+            lab_link(lab, id, other);
+            for (uint32_t i = 0; i < 20 && lab_deliver(lab, id, other, true); i++) {
+            }
+            for (uint32_t i = 0; i < 20 && lab_deliver(lab, id, other, false); i++) {
+            }
+        }
+    }
+    for (uint32_t i = 0; i < 4; i++) lab_decide(lab);
+    lab->mono_ns += 2 * LAB_MS;
+}
+
+static inline void lab_run(struct lab *lab, uint64_t ms)
+{
+    for (const uint64_t end_ns = lab->mono_ns + ms * LAB_MS; lab->mono_ns < end_ns;) lab_settle_down(lab);
+}
+
+static inline void lab_end(struct lab *lab)
+{
+    for (int32_t id = 1; id <= (int32_t)lab->node_count; id++) {
+        struct lab_node *node = &lab->nodes[id];
+        if (node->up) lab_add_counters(lab, node);
+        disk_free(node->disk);
+        free(node->disk);
+        free(node->logs_memory);
+        free(node->replicas_memory);
+        free(node->peers.lent);
+    }
+    net_free(&lab->net);
+    free(lab->states);
 }
 
 #endif

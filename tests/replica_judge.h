@@ -208,7 +208,7 @@ static inline void lab_settle_pending(struct lab *lab, int32_t id, uint32_t part
             continue;
         }
         lab->acked++;
-        const bool judged = !lab_is_of_before(lab, partition, pending->leader_epoch);
+        const bool judged = !lab->unjudged && !lab_is_of_before(lab, partition, pending->leader_epoch);
         if (judged) LAB_CHECK(pending->last_offset < lab->judges[partition].committed);
         lab->pending[i] = lab->pending[--lab->pending_count];
     }

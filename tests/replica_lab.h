@@ -60,8 +60,8 @@ struct lab_shadow {
 
 struct lab_node {
     bool up, ready, cut_off; /* cut off: from the controller */
-    bool wiped;
-    uint32_t applied; /* states */
+    bool disk_stands;        /* it answers nothing */
+    uint32_t applied;        /* states */
     uint32_t registered;
     struct disk *disk;
     void *logs_memory, *replicas_memory;
@@ -109,7 +109,10 @@ struct lab {
     uint32_t node_count, partition_count;
     bool unclean; /* elections may be */
     bool calm;
-    bool slow; /* links are, so that leaders are ahead of their followers */
+    bool unfences;     /* whoever is up is unfenced */
+    bool keeps_wishes; /* nobody asks what a leader wishes */
+    bool unjudged;     /* what happens is against the rules */
+    bool slow;         /* links are, so that leaders are ahead of their followers */
     uint32_t throttle;
     struct net net;
     struct lab_node nodes[LAB_NODES + 1];
@@ -134,6 +137,16 @@ struct lab {
             abort();                                                                                                   \
         }                                                                                                              \
     } while (0)
+
+#ifdef CHRONIK_MUTANTS
+/* LAB_MUTANT=name switches a known bug on. */
+__attribute__((weak)) bool mutant_active(const char *name)
+{
+    const char *active = getenv("LAB_MUTANT");
+
+    return active != NULL && strcmp(active, name) == 0;
+}
+#endif
 
 static inline bool lab_chance(struct lab *lab, uint32_t numerator, uint32_t denominator)
 {

@@ -3,15 +3,6 @@
  * LAB_MUTANT=name switches a known bug on. */
 #include "replica_deeds.h"
 
-#ifdef CHRONIK_MUTANTS
-bool mutant_active(const char *name)
-{
-    const char *active = getenv("LAB_MUTANT");
-
-    return active != NULL && strcmp(active, name) == 0;
-}
-#endif
-
 static struct lab lab_memory_of_all;
 
 static void lab_init(struct lab *lab, uint64_t seed)
@@ -50,21 +41,6 @@ static void lab_init(struct lab *lab, uint64_t seed)
         config->isr_min = 1 + (uint8_t)lab_below(lab, replicas);
     }
     for (int32_t id = 1; id <= (int32_t)lab->node_count; id++) lab_start(lab, id);
-}
-
-static void lab_end(struct lab *lab)
-{
-    for (int32_t id = 1; id <= (int32_t)lab->node_count; id++) {
-        struct lab_node *node = &lab->nodes[id];
-        if (node->up) lab_add_counters(lab, node);
-        disk_free(node->disk);
-        free(node->disk);
-        free(node->logs_memory);
-        free(node->replicas_memory);
-        free(node->peers.lent);
-    }
-    net_free(&lab->net);
-    free(lab->states);
 }
 
 /* ---- chaos ---- */
@@ -171,6 +147,7 @@ static bool lab_is_at_rest(struct lab *lab)
 static void lab_heal(struct lab *lab)
 {
     lab->calm = true;
+    lab->unfences = true;
     lab->net.full_chance = 0;
     lab->net.flip_chance = 0;
     for (int32_t id = 1; id <= (int32_t)lab->node_count; id++) {
@@ -180,32 +157,6 @@ static void lab_heal(struct lab *lab)
         lab_restart(lab, id, false);
         for (int32_t other = 1; other <= (int32_t)lab->node_count; other++) lab->net.links[id][other].cut = false;
     }
-}
-
-/* All that there is to do, then a little time. */
-static void lab_settle_down(struct lab *lab)
-{
-    for (int32_t id = 1; id <= (int32_t)lab->node_count; id++) {
-        lab_unfence(lab, id);
-        while (lab->nodes[id].applied + 1 < lab->state_count) {
-            lab_begin_step(lab, id);
-            lab_apply(lab, id);
-            lab_end_step(lab, id);
-        }
-        while (lab_disk(lab, id)) {
-        }
-        lab_poke(lab, id);
-        lab_return(lab, id);
-        for (int32_t other = 1; other <= (int32_t)lab->node_count; other++) {
-            lab_link(lab, id, other);
-            for (uint32_t i = 0; i < 20 && lab_deliver(lab, id, other, true); i++) {
-            }
-            for (uint32_t i = 0; i < 20 && lab_deliver(lab, id, other, false); i++) {
-            }
-        }
-    }
-    for (uint32_t i = 0; i < 4; i++) lab_decide(lab);
-    lab->mono_ns += 2 * LAB_MS;
 }
 
 static bool lab_comes_to_rest(struct lab *lab)
