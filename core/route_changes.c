@@ -94,11 +94,20 @@ static void set_lag(struct node *node)
     replicas_set_lag(node->replicas, (uint64_t)MIN(lag_ms, INT64_MAX / NS_PER_MS) * NS_PER_MS);
 }
 
+static void set_throttle(struct node *node)
+{
+    const struct image *image = controller_image(node->controller);
+    const int64_t rate = broker_config_int(image, CONFIG_LEADER_REPLICATION_THROTTLED_RATE);
+
+    replicas_set_throttle(node->replicas, rate == INT64_MAX ? 0 : (uint64_t)rate);
+}
+
 void route_open_logs(struct node *node)
 {
     const struct image *image = controller_image(node->controller);
 
     set_lag(node);
+    set_throttle(node);
     for (uint32_t slot = image_first_broker(image); slot != SLOT_NONE; slot = image_next_broker(image, slot)) {
         tell_broker(node, slot);
     }
@@ -150,6 +159,7 @@ static void on_change(struct node *node, const struct image_change *change)
     case CHANGE_BROKER_CONFIG:
         set_all_rules(node);
         set_lag(node);
+        set_throttle(node);
         break;
     }
 }

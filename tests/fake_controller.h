@@ -158,6 +158,13 @@ void controller_elect_leader(struct controller *controller, uint32_t partition, 
     fake_decide(controller, answer);
 }
 
+void controller_reassign(struct controller *controller, uint32_t partition, const int32_t *replicas, uint32_t count,
+                         struct controller_answer *answer)
+{
+    (void)partition, (void)replicas, (void)count;
+    fake_decide(controller, answer);
+}
+
 void controller_add_node(struct controller *controller, int32_t node_id, struct controller_answer *answer)
 {
     (void)node_id;

@@ -5,6 +5,7 @@
 #ifndef CHRONIK_TESTS_PLANE_WORLD_H
 #define CHRONIK_TESTS_PLANE_WORLD_H
 
+#include "broker/admin.h"
 #include "broker/apis.h"
 #include "controller/controller_state.h"
 #include "fake_metadata_log.h"
@@ -324,6 +325,14 @@ static inline struct reader plane_decide(struct plane *plane, int16_t key, int16
         .out = &out,
     };
 
+    if (!admin_changes_metadata(key)) {
+        arena_reset(&plane->arena);
+        call.body = body;
+        EXPECT_EQ("it is answered", CALL_ANSWERED, api_handle(&call));
+        CHECK(writer_ok(&out));
+        arena_reset(&plane->arena);
+        return reader_of(writer_written(&out));
+    }
     const uint64_t asked = controller_wish(controller, key, version, body, UINT64_MAX);
     CHECK(asked != 0 && controller_next_wish(controller, &wish, &plane->effects));
     arena_reset(&plane->arena);

@@ -226,7 +226,7 @@ TEST(elections_are_judged_as_by_kafka)
 
 static const struct ask_row reassignment_rows[] = {
     { "nothing runs", "broker 1; broker 2; broker 3; create 1,2", "reassign none",
-      ERROR_NO_REASSIGNMENT_IN_PROGRESS, NULL, NULL },
+      ERROR_NO_REASSIGNMENT_IN_PROGRESS, NULL, "No partition reassignment is in progress." },
     { "somebody unknown", "", "reassign 1,9", ERROR_INVALID_REPLICA_ASSIGNMENT, NULL,
       "The manual partition assignment includes broker 9, but no such broker is registered." },
     { "somebody twice", "", "reassign 1,1", ERROR_INVALID_REPLICA_ASSIGNMENT, NULL,

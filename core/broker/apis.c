@@ -25,6 +25,8 @@ enum call_verdict api_handle(struct call *call)
     case API_UNREGISTER_BROKER: return unregister_broker_handle(call);
 
     case API_ELECT_LEADERS: return elect_leaders_handle(call);
+    case API_ALTER_PARTITION_REASSIGNMENTS: return alter_partition_reassignments_handle(call);
+    case API_LIST_PARTITION_REASSIGNMENTS: return list_partition_reassignments_handle(call);
 
     case API_CREATE_TOPICS: return create_topics_handle(call);
     case API_DELETE_TOPICS: return delete_topics_handle(call);
@@ -47,9 +49,7 @@ enum call_verdict api_handle(struct call *call)
     case API_DESCRIBE_GROUPS:
     case API_LIST_GROUPS:
     case API_DELETE_GROUPS:
-    case API_OFFSET_DELETE:
-    case API_ALTER_PARTITION_REASSIGNMENTS:
-    case API_LIST_PARTITION_REASSIGNMENTS: break;
+    case API_OFFSET_DELETE: break;
     }
     CHECK(false);
     return CALL_CLOSE;

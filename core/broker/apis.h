@@ -6,6 +6,7 @@
 
 enum call_verdict add_raft_voter_handle(struct call *call);
 enum call_verdict alter_configs_handle(struct call *call);
+enum call_verdict alter_partition_reassignments_handle(struct call *call);
 enum call_verdict api_versions_handle(struct call *call);
 enum call_verdict create_acls_handle(struct call *call);
 enum call_verdict create_partitions_handle(struct call *call);
@@ -25,6 +26,7 @@ enum call_verdict find_coordinator_handle(struct call *call);
 enum call_verdict incremental_alter_configs_handle(struct call *call);
 enum call_verdict init_producer_id_handle(struct call *call);
 enum call_verdict list_offsets_handle(struct call *call);
+enum call_verdict list_partition_reassignments_handle(struct call *call);
 enum call_verdict metadata_handle(struct call *call);
 enum call_verdict offset_for_leader_epoch_handle(struct call *call);
 enum call_verdict operate_handle(struct call *call);

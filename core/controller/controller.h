@@ -242,6 +242,11 @@ void controller_change_settings(struct controller *controller, int8_t resource_t
 void controller_elect_leader(struct controller *controller, uint32_t partition, bool unclean,
                              struct controller_answer *answer);
 
+/* Other replicas for a partition, by slot, in this order; NULL: back to those that it had before. What is begun goes on
+ * by itself until all of them are in sync. */
+void controller_reassign(struct controller *controller, uint32_t partition, const int32_t *replicas, uint32_t count,
+                         struct controller_answer *answer);
+
 /* What an operator orders (broker/operate.h); the message says what becomes of it. */
 void controller_add_node(struct controller *controller, int32_t node_id, struct controller_answer *answer);
 void controller_remove_node(struct controller *controller, int32_t node_id, bool force,

@@ -95,7 +95,10 @@ enum error decide_reassignment(struct decision *decision, uint32_t slot, const i
     int32_t original[REPLICAS_MAX];
 
     if (reverts) {
-        if ((partition->adding | partition->removing) == 0) return ERROR_NO_REASSIGNMENT_IN_PROGRESS;
+        if ((partition->adding | partition->removing) == 0) {
+            text_add(decision->message, "No partition reassignment is in progress.");
+            return ERROR_NO_REASSIGNMENT_IN_PROGRESS;
+        }
         const replica_set lasting = replica_set_all(partition) & (replica_set)~partition->adding;
         count = image_partition_brokers(partition, lasting, original);
         target = original;

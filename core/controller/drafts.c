@@ -245,6 +245,23 @@ void controller_elect_leader(struct controller *controller, uint32_t partition, 
     draft_made_guarded(controller);
 }
 
+void controller_reassign(struct controller *controller, uint32_t partition, const int32_t *replicas, uint32_t count,
+                         struct controller_answer *answer)
+{
+    struct proposal *records = &controller->draft.records;
+    const struct proposal before = *records;
+    if (!draft_begin_guarded(controller, answer)) return;
+    struct decision decision = decision_of(controller, answer);
+
+    answer->error = decide_reassignment(&decision, partition, replicas, count);
+    if (!proposal_ok(records)) { /* too many in one request */
+        *records = before;
+        answer->error = ERROR_POLICY_VIOLATION;
+        text_add(&answer->message, "The request is too large: ask for fewer partitions at a time.");
+    }
+    draft_made_guarded(controller);
+}
+
 /* ---- proposing ---- */
 
 /* The draft is on its way: what it touches waits for it, and what it takes counts. */

@@ -18,6 +18,7 @@ import clusters
 import failover
 import kcat
 import kills
+import moves
 import packages
 import replication
 import quorum
@@ -177,6 +178,7 @@ SUITES = [  # those that take longest first
     Suite("clusters", clusters.run),
     Suite("replication", replication.run),
     Suite("kills", kills.run),
+    Suite("moves", moves.run),
     Suite("quorum", quorum.run),
     Suite("failover", failover.run),
     Program("namespaces", lambda: [sys.executable, "-B", os.path.join(HERE, "namespaces.py")]),
