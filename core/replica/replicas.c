@@ -112,7 +112,7 @@ static void begin_anew(struct replicas *replicas, uint32_t log)
 void replicas_on_partition(struct replicas *replicas, uint32_t log, const struct replica_partition *said)
 {
     struct partition *partition = partition_at(replicas, log);
-    const bool alone = said->replica_count == 1 && !said->relaxed;
+    const bool alone = said->replica_count == 1 && !said->relaxed && !said->recovering;
 
     CHECK(said->replica_count >= 1 && said->replica_count <= REPLICAS_OF_PARTITION_MAX);
     const bool is_new = partition->role == ROLE_NONE;

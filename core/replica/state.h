@@ -72,7 +72,8 @@ struct queue {
 
 struct partition {
     uint8_t role; /* enum role */
-    bool alone;   /* no other replica, and nothing to be told: the log knows by itself what is committed */
+    bool alone;   /* no other replica, nothing to recover from, and nothing to be told: the log knows by itself what is
+                     committed */
     bool relaxed;
     bool recovering;
     bool cutting; /* the log is losing its end, or all: nothing is appended until that is durable */
