@@ -33,9 +33,12 @@
     X(epoch_start_not_written, "a new leader writes down no epoch start before its first append (KAFKA-7415)", OPEN) \
     X(files_cut_before_it_is_durable, "files of a truncated log are cut before the truncation is durable", OPEN) \
     X(flush_takes_what_is_not_durable, "segments get what the journal has not made durable", DIES) \
+    X(follower_acks_before_durable, "a follower acknowledges what its disk has not got yet", OPEN) \
     X(follower_forgets_last_epoch, "the epoch of a follower's last record is not compared (KAFKA-15510)", OPEN) \
+    X(follower_is_ahead_of_its_metadata, "a replica that was dropped and given back counts by its first life", OPEN) \
     X(follower_joins_before_epoch_start, "one joins the ISR without the start of the epoch (KAFKA-7128)", OPEN) \
     X(follower_obeys_old_leaders, "a follower takes records of a leader that was deposed", OPEN) \
+    X(follower_raises_watermark_first, "data that is refused says what is committed (KAFKA-14704)", OPEN) \
     X(follower_truncates_to_own_high_watermark, "a follower truncates to its high watermark (KAFKA-1211)", OPEN) \
     X(index_names_next_offset, "index entries are off by one", DIES) \
     X(journal_durable_when_written, "a round is called durable before its sync", DIES) \
@@ -46,6 +49,7 @@
     X(journal_trusts_frames, "a frame's checksum is not looked at on opening (KAFKA-14104)", DIES) \
     X(journal_trusts_page_cache, "what is read on opening is taken for durable", DIES) \
     X(leader_answers_end_for_unknown_epoch, "an epoch that a leader lacks is taken for a match (KIP-279)", OPEN) \
+    X(leader_counts_what_is_sent, "what was sent to a follower is taken for what it holds", OPEN) \
     X(meta_releases_early, "the metadata journal is released before the snapshot is durable", DIES) \
     X(meta_same_epoch_after_restart, "a broker that restarts leads on in the same epoch -- control: it is the only " \
       "replica, so nobody led meanwhile, and both lives tell one story", LIVES) \
@@ -72,6 +76,8 @@
     X(watermark_counts_committed_isr, "the high watermark forgets whom it asked to add (KIP-497)", OPEN) \
     X(watermark_rises_below_min_isr, "the high watermark rises below min.insync.replicas (KAFKA-15583)", OPEN) \
     X(watermark_takes_old_acks, "acks of an older epoch or session count (KIP-320)", OPEN) \
+    X(who_goes_may_join, "the mark waits for one that is fenced or about to go (KAFKA-15021)", OPEN) \
+    X(wish_names_newest_epochs, "a wish names another process than was judged (KAFKA-15221)", OPEN) \
     X(wish_applied_twice, "a change that was proposed twice is made twice", OPEN) \
     X(wish_heeds_old_answers, "a refusal of an earlier asking counts, while a later one is granted", OPEN) \
     X(wish_is_answered_when_proposed, "a change of metadata is answered before it is committed", DIES) \
