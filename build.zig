@@ -732,7 +732,7 @@ const Suite = struct {
     /// tests/clients/run drives real clients against the server.
     fn clients(s: Suite) void {
         s.p.installClients(&s.run.step);
-        if (s.p.exists("tests/clients/run")) s.script("clients", 540, .alone, &.{"tests/clients/run"});
+        if (s.p.exists("tests/clients/run")) s.script("clients", 780, .alone, &.{"tests/clients/run"});
     }
 };
 

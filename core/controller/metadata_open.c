@@ -499,7 +499,9 @@ static void go_on_replaying(struct metadata_log *log, struct effects *effects)
         }
         const enum raft_verdict verdict = replay_one(log, &entry);
         if (verdict == RAFT_ACCEPTED) continue;
-        metadata_log_break(log, verdict == RAFT_FULL ? HALT_FOREIGN : HALT_CORRUPT, META_DIRECTORY);
+        /* Too long a log: of larger limits than ours; or what a damaged snapshot would have covered. */
+        const bool foreign = verdict == RAFT_FULL && log->old_count == log->tried;
+        metadata_log_break(log, foreign ? HALT_FOREIGN : HALT_CORRUPT, META_DIRECTORY);
         return;
     }
 }

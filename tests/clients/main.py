@@ -23,6 +23,7 @@ import packages
 import replication
 import quorum
 import segments
+import strangers
 from packages import Absent
 from server import Failure, Server
 
@@ -181,6 +182,7 @@ SUITES = [  # those that take longest first
     Suite("moves", moves.run),
     Suite("quorum", quorum.run),
     Suite("failover", failover.run),
+    Suite("strangers", strangers.run),
     Program("namespaces", lambda: [sys.executable, "-B", os.path.join(HERE, "namespaces.py")]),
     java_program("java", packages.java),
     Program("java_tools", java_tools),
