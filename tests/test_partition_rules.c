@@ -112,6 +112,11 @@ static const struct deed_row alone_rows[] = {
     { "removed by force", "remove 1", "leader=-1 epoch=7/7 isr= replicas=1 last_leader=1 unclean=6 recovering" },
     { "and back: nobody knows what it holds", "broker 1",
       "leader=1 epoch=8/8 isr=1 replicas=1 unclean=8 recovering" },
+    { "another", "broker 2", "leader=1 epoch=8/8 isr=1 replicas=1 unclean=8 recovering" },
+    { "is to take over", "replicas 2,1 adding 2 removing 1",
+      "leader=1 epoch=8/9 isr=1 replicas=2,1 adding=2 removing=1 unclean=8 recovering" },
+    { "but has nothing yet when this one's disk is lost", "restart 1 unclean",
+      "leader=1 epoch=9/10 isr=1 replicas=2,1 adding=2 removing=1 unclean=9 recovering" },
 };
 
 TEST(the_only_replica_leads_whatever_it_holds)

@@ -75,8 +75,9 @@ static void leave(struct settling *settling)
     if (fact->unclean && !MUTANT(meta_unclean_stay_eligible)) {
         partition->isr &= (replica_set)~settling->subject;
         settling->trusted &= (replica_set)~settling->subject;
-        /* Its disk is an empty one, or an old copy: others may have more. To choose is an administrator's. */
-        const bool others = partition->replica_count > 1;
+        /* Its disk is an empty one, or an old copy: others may have more. To choose is an administrator's. Who is only
+         * being added has nothing yet that this one had not. */
+        const bool others = partition->replica_count - replica_set_count(partition->adding) > 1;
         if (fact->restarted && others && partition->last_leader == fact->broker) partition->last_leader = -1;
     }
     if ((partition->isr & settling->able) != 0) partition->isr &= settling->able;
