@@ -223,6 +223,69 @@ TEST(nobody_leads_without_all_records_unless_a_topic_allows_it)
     plane_free(plane);
 }
 
+/* ---- races ---- */
+
+/* Two changes that were decided on the same state cannot both win: the second one was meant for what is no more. */
+TEST(the_first_change_wins)
+{
+    static const int32_t sets[2][2] = { { 1, 2 }, { 1, 3 } };
+    struct plane *plane = plane_new(3);
+
+    plane_create(plane, "t", 1, three, 3, 3);
+    uint8_t memory[2][512];
+    for (int way = 0; way < 2; way++) {
+        struct proposal records = proposal_in(memory[way], sizeof memory[way]);
+        struct metadata_partition_change_record change = metadata_partition_change_record_default;
+        const struct image_partition *partition = plane_partition(plane, "t", 0);
+        change.topic_id = plane_topic_id(text_of("t"));
+        change.leader_epoch = partition->leader_epoch;
+        change.partition_epoch = partition->partition_epoch;
+        change.isr = (int32_t *)(uintptr_t)sets[way];
+        change.isr_count = 2;
+        proposal_add_partition_change(&records, &change);
+        group_append(group.term, proposal_bytes(&records));
+    }
+    plane_settle(plane);
+    EXPECT_TEXT("not the second one", "leader=1 isr=1,2 replicas=1,2,3", plane_said(plane, "t", 0));
+    plane_free(plane);
+}
+
+/* A broker is fenced, and only some of its partitions know that yet: nobody decides anything by such an image. */
+TEST(nothing_is_decided_while_an_image_is_between_two_states)
+{
+    struct plane *plane = plane_new(3);
+    struct controller *controller = plane->controller;
+    uint8_t memory[64];
+    struct proposal records = proposal_in(memory, sizeof memory);
+    struct metadata_broker_change_record change = metadata_broker_change_record_default;
+    struct image_change applied;
+    struct wish wish;
+
+    plane_create(plane, "t", 300, two, 2, 2);
+    change.broker_id = 2;
+    change.epoch = image_broker(plane_image(plane), image_broker_by_id(plane_image(plane), 2))->epoch;
+    change.fenced = 1;
+    proposal_add_broker_change(&records, &change);
+    group_append(group.term, proposal_bytes(&records));
+    group.committed = group.last;
+    group_hear(1, group.committed);
+    plane->effects.count = 0;
+    controller_on_time(controller, plane->now_ns);
+    for (int i = 0; i < 3; i++)
+        EXPECT("something changes", controller_next_change(controller, &applied, &plane->effects));
+    EXPECT("and more will", image_is_draining(plane_image(plane)));
+    const uint64_t asked = controller_wish(controller, API_ELECT_LEADERS, 2, (struct bytes){ 0 }, UINT64_MAX);
+    EXPECT("it waits", !controller_next_wish(controller, &wish, &plane->effects));
+    while (controller_next_change(controller, &applied, &plane->effects)) {
+    }
+    EXPECT("then it is decided", controller_next_wish(controller, &wish, &plane->effects));
+    controller_dismiss(controller, WISH_MALFORMED);
+    controller_forget(controller, asked);
+    controller_commit(controller, &plane->effects);
+    plane_settle(plane);
+    plane_free(plane);
+}
+
 /* ---- what a disk remembers ---- */
 
 /* Broker 2 starts again: it led "alone" as the only replica, "pair" as the last one in sync, and "three". */

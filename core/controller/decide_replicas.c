@@ -61,6 +61,7 @@ enum replicas_verdict decide_replicas(const struct image *image, uint32_t slot, 
     for (uint32_t i = 0; i < lists.replica_count; i++) {
         survives |= (image_partition_place(partition, lists.replicas[i]) & survivors) != 0;
     }
+    if (MUTANT(moves_drop_the_last_copy)) survives = true;
     if (!survives && !topic_elects_uncleanly(image, partition->topic)) return REPLICAS_LOSE_ALL;
     record.topic_id = image_topic(image, partition->topic)->id;
     record.index = partition->index;

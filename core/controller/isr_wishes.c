@@ -87,7 +87,9 @@ static void read_errors(struct isr_batch *batch, enum wish_verdict verdict, stru
     for (uint32_t i = 0; i < batch->count; i++) {
         batch->errors[i] = judged ? record.errors[i] : (int16_t)ERROR_REQUEST_TIMED_OUT;
         /* Granted, and if the partition is as it was: somebody who was to join is another one since. */
-        if (batch->errors[i] == ERROR_NONE) batch->errors[i] = ERROR_INELIGIBLE_REPLICA;
+        if (batch->errors[i] == ERROR_NONE && !MUTANT(isr_guards_refuse_in_silence)) {
+            batch->errors[i] = ERROR_INELIGIBLE_REPLICA;
+        }
     }
 }
 

@@ -48,7 +48,7 @@ static bool follow_leader(struct controller *controller)
 static bool may_decide(const struct controller *controller)
 {
     return controller->loaded && !metadata_log_is_applying(controller->log) &&
-           controller_applied_index(controller) >= controller->upkeep.proposed_index;
+           (controller_applied_index(controller) >= controller->upkeep.proposed_index || MUTANT(upkeep_decides_twice));
 }
 
 /* What finds no room is found again by the next walk. */

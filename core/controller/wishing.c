@@ -190,7 +190,8 @@ bool controller_next_wish(struct controller *controller, struct wish *wish, stru
     inner_wish(controller);
     if (controller->led_term == 0) return false;
     queue_own(controller);
-    if (image_is_draining(controller->image)) return false; /* what follows from a record is not all there yet */
+    if (image_is_draining(controller->image) && !MUTANT(wish_is_decided_in_between))
+        return false; /* what follows from a record is not all there yet */
     while (controller->outbox.count - controller->outbox.sent < OUTBOX_MAX / 2) { /* else what was said must go first */
         if (controller->decided_size > DECIDE_STEP_SIZE) return false;            /* the rest in the next step */
         const uint32_t entry = next_queued(controller, wish);

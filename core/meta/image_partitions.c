@@ -159,7 +159,7 @@ enum apply_verdict partition_after(const struct image *image, uint32_t slot,
     const struct partition_fact fact = { .election = (enum election)record->election, .broker = -1 };
 
     if (record->leader_epoch != before->leader_epoch) return APPLY_SKIPPED;
-    if (record->partition_epoch != before->partition_epoch) return APPLY_SKIPPED;
+    if (record->partition_epoch != before->partition_epoch && !MUTANT(meta_changes_ignore_epochs)) return APPLY_SKIPPED;
     if (!are_as_expected(image, record)) return APPLY_SKIPPED;
     if (!read_change(record, before, after)) return APPLY_MALFORMED;
     return partition_settle(image, before, &fact, after) ? APPLY_DONE : APPLY_SKIPPED;

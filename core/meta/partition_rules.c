@@ -77,10 +77,12 @@ static void leave(struct settling *settling)
         settling->trusted &= (replica_set)~settling->subject;
         /* Its disk is an empty one, or an old copy: others may have more. To choose is an administrator's. Who is only
          * being added has nothing yet that this one had not. */
-        const bool others = partition->replica_count - replica_set_count(partition->adding) > 1;
-        if (fact->restarted && others && partition->last_leader == fact->broker) partition->last_leader = -1;
+        const bool alone = partition->replica_count - replica_set_count(partition->adding) <= 1;
+        const bool is_last = partition->last_leader == fact->broker && !alone;
+        if (fact->restarted && is_last && !MUTANT(meta_other_disk_leads)) partition->last_leader = -1;
     }
-    if ((partition->isr & settling->able) != 0) partition->isr &= settling->able;
+    const bool others = (partition->isr & settling->able) != 0;
+    if (others && !MUTANT(meta_who_goes_stays_in_isr)) partition->isr &= settling->able;
 }
 
 /* Whether there was one whose target is in the ISR. */
@@ -90,7 +92,8 @@ static bool finish_reassignment(struct settling *settling)
     const struct image_partition before = *partition;
     const replica_set target = replica_set_all(partition) & (replica_set)~partition->removing;
 
-    if ((partition->adding | partition->removing) == 0 || (target & ~partition->isr) != 0) return false;
+    const bool arrived = (target & ~partition->isr) == 0 || MUTANT(meta_moves_end_early);
+    if ((partition->adding | partition->removing) == 0 || !arrived) return false;
     partition->replica_count = (uint8_t)image_partition_brokers(&before, target, partition->replicas);
     partition->adding = 0;
     partition->removing = 0;
@@ -153,7 +156,9 @@ static void elect(struct settling *settling)
 {
     struct image_partition *partition = settling->partition;
     const replica_set leader = image_partition_place(partition, partition->leader);
-    const replica_set in_sync = partition->isr & settling->able, eligible = partition->elr & settling->able;
+    const replica_set in_sync =
+        (MUTANT(meta_elects_anybody) ? replica_set_all(partition) : partition->isr) & settling->able;
+    const replica_set eligible = partition->elr & settling->able;
 
     if (settling->fact->election == ELECT_PREFERRED && (in_sync & 1) != 0) {
         partition->leader = partition->replicas[0];
