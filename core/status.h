@@ -41,6 +41,7 @@ struct node_status {
     uint32_t offline_replicas; /* replicas here of partitions without a leader */
     uint32_t under_replicated; /* led here, with an ISR smaller than the replica set */
     uint32_t under_min_isr;    /* led here, with an ISR smaller than min.insync.replicas */
+    uint32_t reassigning;      /* led here, and on the way to other replicas */
     uint32_t at_min_isr;       /* led here, with an ISR that may not lose one more */
     uint32_t not_preferred;    /* partitions of the cluster that another replica than the first one leads */
     uint64_t lag_records;      /* of the follower of a partition led here that lacks most */

@@ -55,6 +55,7 @@ static void add_partition(const struct node *node, uint32_t slot, const struct i
     status->offline_replicas += is_here && partition->leader < 0;
     status->not_preferred += partition->leader != partition->replicas[0];
     status->under_replicated += leads && in_sync < lasting;
+    status->reassigning += leads && (partition->adding | partition->removing) != 0;
     status->under_min_isr += leads && in_sync < partition->min_isr;
     status->at_min_isr += leads && in_sync == partition->min_isr;
     if (!leads || !is_here) return;

@@ -163,6 +163,8 @@ static void add_node(struct page *page, const struct node_status *status)
     const struct figure figures[] = {
         { "chronik_node_state", "gauge", "0 starting, 1 serving, 2 stopping.", status->state },
         { "chronik_topics", "gauge", "Topics.", status->topics },
+        { "kafka_server_replicamanager_reassigningpartitions", "gauge",
+          "Partitions led here that are on the way to other replicas.", status->reassigning },
         { "chronik_links", "gauge", "Open client connections.", status->links },
         { "chronik_links_opened_total", "counter", "Client connections since the start.", status->links_opened },
         { "chronik_received_bytes_total", "counter", "Bytes from clients.", status->received_size },
@@ -361,10 +363,10 @@ void report_status(const struct report_sources *sources, const struct node_statu
     page_add(page, "  \"topics\": %u,\n  \"partitions\": %u,\n  \"offline_partitions\": %u,\n", status->topics,
              status->partitions, status->offline);
     page_add(page,
-             "  \"replication\": {\"under_replicated\": %u, \"under_min_isr\": %u, \"lag_bytes\": %" PRIu64
-             ", \"catch_up_seconds\": %u, \"bytes_in\": %" PRIu64 ", \"bytes_out\": %" PRIu64 "},\n",
-             status->under_replicated, status->under_min_isr, status->lag_size, status->catch_up_seconds,
-             status->replicated_in_size, status->replicated_out_size);
+             "  \"replication\": {\"under_replicated\": %u, \"under_min_isr\": %u, \"reassigning\": %u, \"lag_bytes\": "
+             "%" PRIu64 ", \"catch_up_seconds\": %u, \"bytes_in\": %" PRIu64 ", \"bytes_out\": %" PRIu64 "},\n",
+             status->under_replicated, status->under_min_isr, status->reassigning, status->lag_size,
+             status->catch_up_seconds, status->replicated_in_size, status->replicated_out_size);
     page_add(page, "  \"metadata\": {\"index\": %" PRId64 ", \"term\": %" PRId64 "},\n", status->meta_index,
              status->meta_term);
     page_add(page,
