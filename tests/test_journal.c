@@ -447,6 +447,24 @@ TEST(files_may_become_smaller)
     config.round_size_max = 16 * 1024;
 }
 
+/* To sync what was written before is cheaper than to let a file grow: so it grows seldom. */
+TEST(a_file_grows_in_steps)
+{
+    prng_init(&prng, 8, 0);
+    disk_wiped();
+    reopen("new", 1, 1);
+    rounds(1);
+    const struct disk_file *file = find("j/journal-0", false);
+    const uint32_t size = file->size;
+    EXPECT("by more than a round", size > 3 * JOURNAL_BLOCK_SIZE && size % JOURNAL_BLOCK_SIZE == 0);
+    rounds(3);
+    EXPECT_EQ("which has room for those that follow", size, file->size);
+    EXPECT("what lies ahead is no frame", reopen("again", 1, 1));
+    rounds(1);
+    EXPECT_EQ("and is used after a restart too", size, file->size);
+    EXPECT("the file keeps its limit", size <= config.file_size);
+}
+
 TEST(a_failed_sync_breaks_the_journal)
 {
     prng_init(&prng, 6, 0);

@@ -242,6 +242,7 @@ static bool place_round(struct journal *journal, uint32_t size, struct effects *
     const uint32_t file = next_file(journal);
     if (file == FILE_NONE) return false;
     if (!journal->files[file].exists) journal->name_not_durable = true;
+    if (!journal->files[file].exists) journal->files[file].written_size = 0;
     journal->files[file].exists = true;
     journal->files[file].first_sequence = 0;
     journal->files[file].last_sequence = 0;
@@ -279,6 +280,24 @@ static uint32_t seal(struct journal *journal, struct journal_round *round)
     return size;
 }
 
+/* To sync what is written for the first time costs twice as much as to sync it again. So a small round that makes the
+ * file grow takes zeros with it, for those that follow. */
+static void write_ahead(struct journal *journal, struct journal_round *round, uint32_t size)
+{
+    struct journal_file *file = &journal->files[journal->file];
+    const uint64_t end = journal->file_position + size;
+    const uint64_t grown = MIN((end + AHEAD_SIZE - 1) / AHEAD_SIZE * AHEAD_SIZE, (uint64_t)journal->config.file_size);
+
+    if (end <= file->written_size) return;
+    file->written_size = end;
+    if (size > AHEAD_SIZE / 4) return; /* there it would be many zeros for little */
+    while (file->written_size < grown) {
+        const uint32_t zeros_size = (uint32_t)MIN(grown - file->written_size, (uint64_t)ZEROS_SIZE);
+        round->pieces[round->piece_count++] = (struct piece){ .data = journal->zeros[0].data, .size = zeros_size };
+        file->written_size += zeros_size;
+    }
+}
+
 static void write_round(struct journal *journal, struct effects *effects)
 {
     const struct journal_round *round = sent_round(journal);
@@ -309,6 +328,7 @@ void journal_commit(struct journal *journal, struct effects *effects)
     if (journal->exhausted) return;
 
     seal(journal, round);
+    write_ahead(journal, round, size);
     struct journal_file *file = &journal->files[journal->file];
     file->exists = true;
     if (file->first_sequence == 0) file->first_sequence = round->sequence;

@@ -87,7 +87,10 @@ static bool take_names(struct journal *journal, uint32_t size)
         const uint8_t *entry = journal->buffer + at;
         const struct bytes name = { entry + FILE_ENTRY_HEAD_SIZE, load_u16(entry + 9) };
         const uint32_t number = file_number(name);
-        if (number != FILE_NONE) journal->files[number].exists = true;
+        if (number != FILE_NONE) {
+            journal->files[number].exists = true;
+            journal->files[number].written_size = load_u64(entry);
+        }
         if (bytes_equal(name, BYTES_LITERAL("spare"))) spare = true;
         const uint32_t kept = MIN(name.size, (uint32_t)sizeof opening->last_name - 1);
         memcpy(opening->last_name, name.data, kept);

@@ -105,6 +105,7 @@ enum journal_verdict journal_spare_on_disk(struct journal *journal, const struct
         break;
     case SPARE_SYNCING_DIRECTORY:
         journal->files[journal->spare_file].exists = true;
+        journal->files[journal->spare_file].written_size = journal->config.file_size;
         journal->spare = SPARE_IDLE;
         break;
     case SPARE_UNLINKING:

@@ -10,6 +10,8 @@ enum {
     READ_STEP_SIZE = 1 << 20, /* of opening and of preparing a spare file: bounded work between two events */
     ZEROS_SIZE = 16 * 1024,
     ZERO_PIECES_MAX = READ_STEP_SIZE / ZEROS_SIZE,
+    AHEAD_SIZE = 64 * 1024, /* a file that grows does so in steps of it, unless rounds are large; see write_ahead() */
+    AHEAD_PIECES = AHEAD_SIZE / ZEROS_SIZE,
     NAME_SIZE_MAX = 24, /* "/journal-" and a number */
 };
 
@@ -26,6 +28,7 @@ struct journal_file {
     bool exists;
     uint64_t first_sequence; /* 0: holds no frame that is believed */
     uint64_t last_sequence;
+    uint64_t written_size; /* so much of it was written before, if only with zeros */
     char path[PATH_SIZE_MAX];
 };
 
@@ -34,7 +37,7 @@ struct journal_round {
     uint32_t size; /* with the frame's head, without padding */
     uint32_t entry_count;
     uint32_t piece_count;
-    struct piece pieces[JOURNAL_ROUND_PIECES_MAX + 1]; /* one more for the padding */
+    struct piece pieces[JOURNAL_ROUND_PIECES_MAX + 1 + AHEAD_PIECES]; /* more for the padding, and what lies ahead */
     uint32_t chunks[JOURNAL_ROUND_PIECES_MAX];
 };
 
