@@ -40,7 +40,6 @@ static void tell_broker(struct node *node, uint32_t slot)
     const struct image_endpoint *endpoint = &broker->endpoints[ENDPOINT_WAL];
 
     if (broker->id == node->config.node_id || node->peers == NULL) return;
-    peers_know(node->peers, broker->id);
     replicas_on_broker(node->replicas, &(struct replica_broker){
                                            .node_id = broker->id,
                                            .epoch = broker->epoch,
