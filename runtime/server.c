@@ -190,6 +190,10 @@ static void halt(struct host *host, const struct effect_halt *order)
     if (is_clean) return; /* the node's own note said so */
     log_line(NOTE_ERROR, "halt", "%s%s%s", reasons[order->reason], order->path != NULL ? ": " : "",
              order->path != NULL ? order->path : "");
+    if (order->reason == HALT_CORRUPT && host->config.cluster_enabled) {
+        log_line(NOTE_ERROR, "halt",
+                 "with an empty data directory this node joins again, and gets copies of the others'");
+    }
 }
 
 /* The disk's orders first: its threads work while this one sends. */
