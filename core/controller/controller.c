@@ -215,7 +215,9 @@ static void on_unclean_election(struct controller *controller, uint32_t slot, st
 {
     const struct image_partition *partition = image_partition(controller->image, slot);
 
-    if (controller_applied_index(controller) + 1 < metadata_log_first_index(controller->log)) return; /* old news */
+    /* Old news: from before this start, or while this node learns what was before it came. */
+    if (!controller->registered) return;
+    if (controller_applied_index(controller) + 1 < metadata_log_first_index(controller->log)) return;
     controller->unclean_elections++;
     if (partition->leader != controller->config.node_id) return;
     NOTE_TEXT(effects, LEADER_UNCLEAN, image_topic_name(controller->image, partition->topic), partition->index,
