@@ -152,7 +152,7 @@ static void derive(const struct config *config, const char *address, struct room
             .journal_files_max = config->journal_files_max,
             .hash_seed = prng_next(&prng),
             .producer_id_expiration_ms = config->producer_id_expiration_ms,
-            .waiters_max = config->links_max + REPLICA_READS_MAX,
+            .waiters_max = config->links_max + REPLICA_WAITERS_MAX,
         },
         .replicas = {
             .node_id = config->node_id,
