@@ -54,7 +54,7 @@ static void lab_fault(struct lab *lab)
     switch (lab_below(lab, 10)) {
     case 0: lab_crash(lab, id, lab_chance(lab, 2, 3)); return;
     case 1:
-    case 2: lab_restart(lab, id, lab_chance(lab, 1, lab->unclean ? 6 : 20)); return;
+    case 2: lab_restart(lab, id, lab_chance(lab, 1, lab->unclean ? 2 : 20)); return;
     case 3:
         lab->breaks += lab->net.links[id][other].up;
         net_break(&lab->net, id, other);
