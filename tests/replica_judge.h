@@ -121,10 +121,10 @@ static inline bool lab_is_of_before(struct lab *lab, uint32_t partition, int32_t
 }
 
 /* Who leads after an unclean election has lost what it has lost. */
-static inline void lab_adopt(struct lab *lab, uint32_t partition, const struct lab_shadow *shadow)
+static inline void lab_adopt(struct lab *lab, uint32_t partition, const struct lab_shadow *shadow, int64_t durable)
 {
     struct lab_judge *judge = &lab->judges[partition];
-    int64_t same = MIN(judge->committed, shadow->end);
+    int64_t same = MIN(judge->committed, durable);
 
     if (judge->unclean_epoch == lab_newest(lab)->configs[partition].last_unclean_epoch) return;
     judge->unclean_epoch = lab_newest(lab)->configs[partition].last_unclean_epoch;
@@ -146,7 +146,7 @@ static inline void lab_judge_leader(struct lab *lab, int32_t id, uint32_t partit
     shadow->led_epoch = leader_epoch;
     shadow->led_watermark = high_watermark;
     if (lab_is_of_before(lab, partition, leader_epoch)) return;
-    lab_adopt(lab, partition, shadow);
+    lab_adopt(lab, partition, shadow, log_offsets(node->logs, lab_log(id, partition)).durable_offset);
     LAB_CHECK(shadow->start <= high_watermark && high_watermark <= shadow->end); /* I12 */
     for (int64_t offset = MAX(shadow->judged, shadow->start); offset < high_watermark; offset++) {
         if (offset < judge->committed) LAB_CHECK(shadow->ids[offset] == judge->ids[offset]); /* I6, I7, I8 */

@@ -131,6 +131,8 @@ static bool try_to_begin(struct replicas *replicas, uint32_t log)
     const struct log_offsets offsets = log_offsets(replicas->rooms.logs, log);
 
     if (!offsets.producers_known) return false; /* it could not tell a duplicate from a gap */
+    /* Elected uncleanly, it may have been told that records are committed which only other disks had. */
+    if (offsets.durable_offset < offsets.high_watermark && !partition->relaxed) return false;
     if (offsets.leader_epoch > partition->leader_epoch) {
         /* Its records are of a later time than the metadata of this cluster. */
         partition->role = ROLE_FOLLOWER;
