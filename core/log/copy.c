@@ -49,14 +49,16 @@ static enum copy_verdict judge(const struct logs *logs, const struct log *log, c
 }
 
 /* The next batches that fit into one entry. */
-static struct run next_run(struct bytes left)
+/* An entry has to fit into an empty round, or it would wait for memory for ever. */
+static struct run next_run(const struct logs *logs, struct bytes left)
 {
+    const uint32_t size_max = (uint32_t)MIN((uint64_t)COPY_SIZE_MAX, (uint64_t)logs->batch_size_max - COPY_HEAD_SIZE);
     struct run run = { .bytes = { left.data, 0 } };
 
     while (left.size > 0 && run.batches < COPY_BATCHES_MAX) {
         struct record_batch batch;
         CHECK(record_batch_read(left, &batch) == RECORD_BATCH_WHOLE); /* judged before */
-        if (run.batches > 0 && run.bytes.size + batch.bytes.size > COPY_SIZE_MAX) break;
+        if (run.batches > 0 && run.bytes.size + batch.bytes.size > size_max) break;
         run.bytes.size += batch.bytes.size;
         run.batches++;
         run.end_offset = record_batch_last_offset(&batch) + 1;
@@ -103,7 +105,7 @@ enum copy_verdict logs_append_copy(struct logs *logs, uint32_t number, const str
     if (verdict != COPY_OK) return verdict;
     if (logs->journal_full || logs->segments_full) return COPY_DISK_FULL;
     while (left.size > 0) {
-        const struct run run = next_run(left);
+        const struct run run = next_run(logs, left);
         if (!append_run(logs, number, &run, wall_ms)) return COPY_NO_MEMORY;
         left.data += run.bytes.size;
         left.size -= run.bytes.size;
