@@ -17,7 +17,8 @@ enum {
     COOKIE_VERSIONS,
     COOKIE_LATEST,
     COOKIE_CONFIGS = 100,
-    OPERATIONS = 10,
+    OPERATIONS = 10,            /* of any cluster, and ... */
+    OPERATIONS_OF_MANY = 12,    /* ... of one whose partitions have several replicas */
     CONFIG_VALUE_MIN = 1000000, /* of max.message.bytes: large enough for every batch of ours */
 };
 
@@ -41,7 +42,7 @@ static void create_topic(struct run *run, struct client *client, struct session 
     own_topic(client, name);
     topic.name = text(name);
     topic.num_partitions = 1 + (int32_t)prng_below(&client->prng, 3);
-    topic.replication_factor = 1;
+    topic.replication_factor = (int16_t)(1 + prng_below(&client->prng, MAX(run->knobs.replicas, 1U)));
     request.topics = &topic;
     request.topics_count = 1;
     request.timeout_ms = 5000;
@@ -104,6 +105,7 @@ static void delete_records(struct run *run, struct client *client)
     struct session *session = draw_target(run, client);
     if (session == NULL) return;
     struct target *target = &client->targets[administration->target];
+    if (run->knobs.nodes > 1) return; /* other replicas are not waited for: a new leader may still have them */
     /* A little of what was seen, so that much is left to be lost. */
     administration->wanted_start =
         target->judged->log_start_seen +
@@ -234,9 +236,14 @@ static void ask_versions(struct run *run, struct session *session)
     session_end(session, &run->world, COOKIE_VERSIONS, true);
 }
 
-void administrator_init(struct client *client)
+static uint32_t operations(const struct run *run)
 {
-    client->administration.favourite = (uint32_t)prng_below(&client->prng, OPERATIONS);
+    return run->knobs.replicas > 1 ? OPERATIONS_OF_MANY : OPERATIONS;
+}
+
+void administrator_init(const struct run *run, struct client *client)
+{
+    client->administration.favourite = (uint32_t)prng_below(&client->prng, operations(run));
     client->administration.devotion = prng_chance(&client->prng, 1, 2) ? (uint32_t)prng_below(&client->prng, 100) : 0;
 }
 
@@ -245,7 +252,7 @@ void administrator_work(struct run *run, struct client *client)
     if (run->phase != PHASE_CHAOS || client_pending(client) > 0) return;
     struct session *session = client_any_session(run, client);
     if (session == NULL) return;
-    uint32_t what = (uint32_t)prng_below(&client->prng, OPERATIONS);
+    uint32_t what = (uint32_t)prng_below(&client->prng, operations(run));
     if (prng_chance(&client->prng, client->administration.devotion, 100)) what = client->administration.favourite;
     switch (what) {
     case 0:
@@ -264,6 +271,8 @@ void administrator_work(struct run *run, struct client *client)
     case 7:
     case 8: list_offsets(run, client); break;
     case 9: ask_versions(run, session); break;
+    case 10: elect_leaders(run, client, session); break;
+    case 11: alter_min_isr(run, client, session); break;
     }
     if (client_pending(client) == 0)
         client_wake(run, client, 1 + prng_below(&client->prng, run->knobs.administration_ns));

@@ -164,7 +164,7 @@ static bool ask_metadata(struct run *run, struct client *client)
     struct metadata_request request = metadata_request_default;
     request.topics = topics;
     request.topics_count = run->knobs.topics;
-    request.allow_auto_topic_creation = true;
+    request.allow_auto_topic_creation = run->knobs.replicas == 0;
     metadata_request_write(session_begin(session, API_METADATA, version), version, &request);
     session_end(session, &run->world, COOKIE_METADATA, true);
     client->asking = session->wire;
@@ -265,6 +265,7 @@ static void learn_partition(struct run *run, struct client *client, const struct
     if (target == NULL) {
         target = &client->targets[client->target_count++];
         *target = (struct target){ .topic_id = topic->topic_id, .index = partition->index, .end = -1 };
+        target->source = MACHINE_NONE;
         char name[32] = { 0 };
         memcpy(name, topic->name.data, MIN(topic->name.size, 31U));
         sscanf(name, "topic-%u", &target->topic);
@@ -275,6 +276,12 @@ static void learn_partition(struct run *run, struct client *client, const struct
     if (partition->leader_epoch < target->leader_epoch) return; /* news of yesterday */
     target->leader_epoch = partition->leader_epoch;
     target->leader = leader;
+    target->replica_count = 0;
+    for (uint32_t i = 0; i < partition->replica_nodes_count && target->replica_count < COUNT_OF(target->replicas);
+         i++) {
+        const uint32_t replica = machine_of(run, metadata, partition->replica_nodes[i]);
+        if (replica != MACHINE_NONE) target->replicas[target->replica_count++] = replica;
+    }
 }
 
 static void learn_topic(struct run *run, struct client *client, const struct metadata_response *metadata,
@@ -328,7 +335,9 @@ static void on_metadata(struct run *run, struct client *client, struct response 
     bool complete = metadata.topics_count == run->knobs.topics;
     for (uint32_t i = 0; i < metadata.topics_count; i++) {
         learn_topic(run, client, &metadata, &metadata.topics[i], &response->asked);
-        if (metadata.topics[i].error_code != ERROR_NONE) complete = false;
+        if (metadata.topics[i].error_code == ERROR_NONE) continue;
+        complete = false;
+        if (run->knobs.replicas > 0) make_topic(run, client, i, metadata.brokers_count);
     }
     client->ready = client->ready || complete;
     client->stale = !complete || !all_are_led(client);
@@ -356,8 +365,10 @@ void client_on_bytes(struct run *run, struct client *client, uint32_t wire, cons
         case SESSION_RESPONSE: break;
         }
         if (response.api_key == API_METADATA) on_metadata(run, client, &response);
+        else if (response.cookie == COOKIE_TOPIC_MADE) on_topic_made(run, &response);
+        else if (response.cookie == COOKIE_NOTHING) continue;
         else if (client->kind == CLIENT_PRODUCER) producer_on_response(run, client, session, &response);
-        else if (client->kind == CLIENT_CONSUMER) consumer_on_response(run, client, &response);
+        else if (client->kind == CLIENT_CONSUMER) consumer_on_response(run, client, session, &response);
         else if (client->kind == CLIENT_OPERATOR) operator_on_response(run, client, &response);
         else administrator_on_response(run, client, &response);
     }

@@ -11,6 +11,9 @@
 
 struct run;
 
+/* Cookies that mean the same to all kinds. */
+enum { COOKIE_TOPIC_MADE = 60, COOKIE_NOTHING };
+
 enum { TOPICS_MAX = 8, TARGETS_MAX = 64, OUTSTANDING_MAX = 8, SESSIONS_MAX = 8 };
 
 enum client_kind { CLIENT_PRODUCER, CLIENT_CONSUMER, CLIENT_ADMINISTRATOR, CLIENT_OPERATOR };
@@ -21,6 +24,9 @@ struct target {
     struct uuid topic_id;
     int32_t index;
     uint32_t leader; /* machine; MACHINE_NONE: nobody, for all we know */
+    uint32_t source; /* consumer: whom it reads from, if that is not the leader; else MACHINE_NONE */
+    uint32_t replica_count;
+    uint32_t replicas[8]; /* machines */
     int32_t leader_epoch;
     struct judged_partition *judged;
     uint64_t next_number; /* producer */
@@ -30,6 +36,7 @@ struct target {
     int64_t end;       /* consumer: high watermark when it read all of it; -1: not there yet */
     bool start_wanted; /* consumer: its position is out of range */
     struct floor floor;
+    uint32_t asked_of;   /* consumer: the machine that was asked last; what another one answers comes too late */
     int32_t asked_epoch; /* which the question that is under way holds the leader to; -1: to none */
 };
 
@@ -130,6 +137,12 @@ void client_drop(struct run *run, struct client *client, struct session *session
 void client_drop_all(struct run *run, struct client *client);
 
 void topic_name(uint32_t topic, char name[32]);
+
+/* replicated.c: topics whose partitions have several replicas. `brokers` are known to be there. */
+void make_topic(struct run *run, struct client *client, uint32_t topic, uint32_t brokers);
+void on_topic_made(struct run *run, struct response *response);
+void elect_leaders(struct run *run, struct client *client, struct session *session);
+void alter_min_isr(struct run *run, struct client *client, struct session *session);
 void list_topics(struct run *run, struct client *client);
 
 void producer_work(struct run *run, struct client *client);
@@ -137,10 +150,10 @@ void producer_on_response(struct run *run, struct client *client, struct session
 void producer_on_lost(struct client *client, uint32_t machine);
 
 void consumer_work(struct run *run, struct client *client);
-void consumer_on_response(struct run *run, struct client *client, struct response *response);
+void consumer_on_response(struct run *run, struct client *client, struct session *session, struct response *response);
 void consumer_read_all(struct client *client);
 
-void administrator_init(struct client *client);
+void administrator_init(const struct run *run, struct client *client);
 void administrator_work(struct run *run, struct client *client);
 void administrator_on_response(struct run *run, struct client *client, struct response *response);
 void describe_config(struct run *run, struct client *client, uint32_t config);

@@ -42,7 +42,8 @@ static bool ask_starts(struct run *run, struct client *client, struct session *s
         struct target *target = &client->targets[i];
         if (!target->start_wanted || target->judged->gone || target->leader != session->machine) continue;
         target->floor = judge_floor(target->judged);
-        target->asked_epoch = prng_chance(&client->prng, 1, 2) ? target->leader_epoch : -1;
+        target->asked_of = session->machine;
+        target->asked_epoch = verifying(run) || prng_chance(&client->prng, 1, 2) ? target->leader_epoch : -1;
         topic_name(target->topic, names[wanted]);
         partitions[wanted] = list_offsets_request_partition_default;
         partitions[wanted].index = target->index;
@@ -62,6 +63,19 @@ static bool ask_starts(struct run *run, struct client *client, struct session *s
     return true;
 }
 
+/* Whom it reads a partition from: the leader, mostly. */
+static uint32_t source_of(const struct target *target)
+{
+    return target->source != MACHINE_NONE ? target->source : target->leader;
+}
+
+static void draw_source(const struct run *run, struct client *client, struct target *target)
+{
+    if (target->source != MACHINE_NONE || target->replica_count == 0) return;
+    if (!prng_chance(&client->prng, run->knobs.remote_reads, 400)) return;
+    target->source = target->replicas[prng_below(&client->prng, target->replica_count)];
+}
+
 static void fetch(struct run *run, struct client *client, struct session *session)
 {
     struct fetch_request_partition partitions[TARGETS_MAX];
@@ -70,14 +84,24 @@ static void fetch(struct run *run, struct client *client, struct session *sessio
     struct fetch_request request = fetch_request_default;
     struct prng *prng = &client->prng;
     uint32_t wanted = 0;
-    const int16_t version = (int16_t)(4 + prng_below(prng, 14));
+    int16_t version = (int16_t)(4 + prng_below(prng, 14));
 
     for (uint32_t i = 0; i < client->target_count; i++) {
+        const struct target *target = &client->targets[i];
+        /* What is read at the end is what the leader of that epoch says. */
+        if (verifying(run) && target->replica_count > 1) version = MAX(version, 9);
+        /* Followers answer only those who could know that they are some. */
+        if (source_of(target) == session->machine && target->leader != session->machine) version = MAX(version, 11);
+    }
+    for (uint32_t i = 0; i < client->target_count; i++) {
         struct target *target = &client->targets[i];
-        if (!is_to_read(run, target) || target->leader != session->machine) continue;
+        if (!is_to_read(run, target) || source_of(target) != session->machine) continue;
         if (!verifying(run) && prng_chance(prng, 1, 50)) target->position = target->judged->log_start_seen;
         target->floor = judge_floor(target->judged);
+        target->asked_of = session->machine;
         target->asked_epoch = version >= 9 && prng_chance(prng, 1, 2) ? target->leader_epoch : -1;
+        if (verifying(run) && target->replica_count > 1) target->asked_epoch = target->leader_epoch;
+        if (target->source != MACHINE_NONE) target->asked_epoch = -1; /* others know less, and that is no step back */
         partitions[wanted] = fetch_request_partition_default;
         partitions[wanted].index = target->index;
         partitions[wanted].current_leader_epoch = target->asked_epoch;
@@ -117,11 +141,12 @@ void consumer_work(struct run *run, struct client *client)
         return;
     }
     for (uint32_t i = 0; i < client->target_count; i++) {
-        const struct target *target = &client->targets[i];
+        struct target *target = &client->targets[i];
         if (!is_to_read(run, target)) continue;
         left = true;
-        if (target->leader == MACHINE_NONE) continue;
-        struct session *session = client_session(run, client, target->leader);
+        draw_source(run, client, target);
+        if (source_of(target) == MACHINE_NONE) continue;
+        struct session *session = client_session(run, client, source_of(target));
         if (session == NULL || session->pending_count > 0) continue;
         if (!ask_starts(run, client, session)) fetch(run, client, session);
     }
@@ -204,11 +229,22 @@ static bool is_of_another_leader(int16_t error)
            error == ERROR_UNKNOWN_LEADER_EPOCH;
 }
 
+/* What one who is behind may say to one who has read elsewhere. */
+static bool is_of_follower(int16_t error)
+{
+    return error == ERROR_OFFSET_OUT_OF_RANGE || error == ERROR_OFFSET_NOT_AVAILABLE;
+}
+
 static void on_partition(struct run *run, struct client *client, struct target *target, int16_t version,
                          const struct fetch_response_partition *partition)
 {
     const int64_t start = version >= 5 ? partition->log_start_offset : -1;
+    const bool remote = target->source != MACHINE_NONE;
 
+    if (remote && (partition->error_code != ERROR_NONE || prng_chance(&client->prng, 1, 20))) {
+        target->source = MACHINE_NONE; /* back to the leader, at last */
+    }
+    if (remote && is_of_follower(partition->error_code)) return;
     if (partition->error_code == ERROR_OFFSET_OUT_OF_RANGE) {
         target->start_wanted = true;
         return;
@@ -221,13 +257,25 @@ static void on_partition(struct run *run, struct client *client, struct target *
     judge_on_offsets(&run->judge, target->judged, &target->floor, target->asked_epoch, start,
                      partition->high_watermark);
     const int64_t before = target->position;
+    if (run->trace != NULL) {
+        fprintf(
+            run->trace, "[%12.6f]   consumer %u is given %u bytes of topic-%u-%d from %lld on, by n%u: [%lld, %lld)\n",
+            (double)run->world.now_ns / 1e9, client->number, partition->records.size, target->topic, target->index,
+            (long long)target->position, target->asked_of + 1, (long long)start, (long long)partition->high_watermark);
+    }
     on_records(run, client, target, partition->records, partition->high_watermark);
     if (!verifying(run)) return;
-    if (target->position >= partition->high_watermark) target->end = partition->high_watermark;
+    const bool all =
+        run->damaged || plane_shows_all(&run->plane, &target->topic_id, target->index, partition->high_watermark);
+    if (remote && target->position >= partition->high_watermark) {
+        target->source = MACHINE_NONE; /* the leader has the last word */
+        return;
+    }
+    if (target->position >= partition->high_watermark && all) target->end = partition->high_watermark;
     else if (target->position == before) client_wake(run, client, 1000 * 1000);
 }
 
-static void on_starts(struct run *run, struct client *client, struct response *response)
+static void on_starts(struct run *run, struct client *client, uint32_t machine, struct response *response)
 {
     struct list_offsets_response listed;
 
@@ -240,9 +288,10 @@ static void on_starts(struct run *run, struct client *client, struct response *r
             const struct list_offsets_response_partition *partition = &listed.topics[i].partitions[j];
             struct target *target = answered(client, NULL, listed.topics[i].name, partition->index);
             client->stale |= is_of_another_leader(partition->error_code);
-            if (target == NULL || partition->error_code != ERROR_NONE) continue;
+            if (target == NULL || partition->error_code != ERROR_NONE || target->asked_of != machine) continue;
             judge_on_offsets(&run->judge, target->judged, &target->floor, target->asked_epoch, partition->offset, -1);
-            if (partition->offset <= target->position) {
+            /* Where there are others, they may have begun to lead since, with more of the past. */
+            if (partition->offset <= target->position && target->judged->replica_count <= 1) {
                 judge_violated(&run->judge, RULE_O11, "partition %d: offset %lld is out of range, which begins at %lld",
                                target->index, (long long)target->position, (long long)partition->offset);
             }
@@ -253,12 +302,13 @@ static void on_starts(struct run *run, struct client *client, struct response *r
     client_wake(run, client, 1 + prng_below(&client->prng, 20 * 1000 * 1000));
 }
 
-void consumer_on_response(struct run *run, struct client *client, struct response *response)
+void consumer_on_response(struct run *run, struct client *client, struct session *session, struct response *response)
 {
+    const uint32_t machine = session->machine;
     struct fetch_response fetched;
 
     if (response->api_key == API_LIST_OFFSETS) {
-        on_starts(run, client, response);
+        on_starts(run, client, machine, response);
         return;
     }
     if (response->api_key == API_DESCRIBE_CONFIGS) {
@@ -281,6 +331,7 @@ void consumer_on_response(struct run *run, struct client *client, struct respons
                                client->number);
                 continue;
             }
+            if (target->asked_of != machine) continue;
             on_partition(run, client, target, response->version, &topic->partitions[j]);
             refused |= topic->partitions[j].error_code != ERROR_NONE;
         }

@@ -85,6 +85,11 @@ static bool moment_is_here(const struct run *run, const struct fault *fault)
     case AIM_ELECTION:
         return raft_role(raft) == RAFT_CANDIDATE || run->world.now_ns - run->group.leader_since_ns < NEW_LEADER_NS;
     case AIM_SNAPSHOT: return raft_snapshot_is_arriving(raft);
+    case AIM_APPEND:
+    case AIM_OFFICE:
+    case AIM_CUT:
+    case AIM_ISR:
+    case AIM_BEHIND: return plane_moment(&run->plane, fault->aim, number, run->world.now_ns);
     default: return under_way(machine, fault->aim);
     }
 }

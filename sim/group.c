@@ -227,6 +227,9 @@ static bool holds(const struct group *group, uint64_t id, uint64_t index, uint64
 {
     const struct member_seen *member = member_with_id(group, id);
 
+    for (uint32_t i = 0; i < MIN(group->ghost_count, (uint32_t)GHOSTS_MAX) && member == NULL; i++) {
+        if (group->ghosts[i].id == id && group->ghosts[i].durable_index >= index) return true;
+    }
     if (member == NULL || member->durable_index < index) return false;
     const uint64_t held = raft_is_started(member->raft) ? raft_term_at(member->raft, index) : 0;
     return held == 0 || held == term; /* compacted: it was committed; or a new process has yet to read it */
@@ -348,5 +351,8 @@ void group_on_step(struct group *group, struct judge *judge, const struct group_
 
 void group_on_wiped(struct group *group, uint32_t number)
 {
-    *member_of(group, number) = (struct member_seen){ 0 };
+    struct member_seen *member = member_of(group, number);
+
+    group->ghosts[group->ghost_count++ % GHOSTS_MAX] = (struct ghost){ member->id, member->durable_index };
+    *member = (struct member_seen){ 0 };
 }

@@ -30,6 +30,13 @@ struct member_seen {
     uint64_t scanned_index, scanned_term; /* entries up to here are known */
 };
 
+/* One whose disk was lost. What it had acknowledged before counts for whoever has heard of it. */
+struct ghost {
+    uint64_t id;
+    uint64_t durable_index;
+};
+enum { GHOSTS_MAX = 32 };
+
 struct led_term {
     uint32_t machine;
     uint32_t life; /* of its process; 0: nobody led it */
@@ -50,6 +57,8 @@ struct known_vote {
 struct group {
     struct member_seen *members; /* by machine */
     uint32_t member_max;
+    struct ghost ghosts[GHOSTS_MAX];
+    uint32_t ghost_count;
     struct led_term *terms; /* by term */
     uint64_t term_max;
     uint64_t *committed; /* by index: term << 32 | digest of the entry; 0: not known */

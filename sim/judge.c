@@ -134,12 +134,15 @@ struct floor judge_floor(const struct judged_partition *partition)
     return (struct floor){ partition->log_start_seen, partition->high_watermark_seen, partition->offsets_epoch };
 }
 
-/* The mark of a later epoch counts anew. */
-static void see_epoch(struct judged_partition *partition, int32_t epoch)
+/* What its leader said in a later epoch counts anew. False: it is not known who says this, or it is an old story. */
+static bool see_epoch(struct judged_partition *partition, int32_t epoch, int64_t log_start_offset)
 {
-    if (partition->replica_count <= 1 || epoch <= partition->offsets_epoch) return;
+    if (partition->replica_count <= 1) return true;
+    if (epoch <= partition->offsets_epoch) return epoch >= 0 && epoch == partition->offsets_epoch;
     partition->offsets_epoch = epoch;
     partition->high_watermark_seen = 0;
+    if (log_start_offset >= 0) partition->log_start_seen = log_start_offset;
+    return true;
 }
 
 void judge_on_offsets(struct judge *judge, struct judged_partition *partition, const struct floor *floor, int32_t epoch,
@@ -152,8 +155,8 @@ void judge_on_offsets(struct judge *judge, struct judged_partition *partition, c
         judge_violated(judge, RULE_O3, "partition %d: the high watermark stepped back from %lld to %lld",
                        partition->index, (long long)floor->high_watermark, (long long)high_watermark);
     }
-    see_epoch(partition, epoch);
-    if (high_watermark > partition->high_watermark_seen) partition->high_watermark_seen = high_watermark;
+    const bool counts = see_epoch(partition, epoch, log_start_offset);
+    if (counts && high_watermark > partition->high_watermark_seen) partition->high_watermark_seen = high_watermark;
     if (log_start_offset < 0) return;
     if (one_log && log_start_offset < floor->log_start_offset) {
         judge_violated(judge, RULE_O3, "partition %d: the log start offset stepped back from %lld to %lld",
@@ -167,7 +170,7 @@ void judge_on_offsets(struct judge *judge, struct judged_partition *partition, c
         judge_violated(judge, RULE_O1, "partition %d: starts at %lld, above its high watermark %lld", partition->index,
                        (long long)log_start_offset, (long long)high_watermark);
     }
-    if (log_start_offset > partition->log_start_seen) partition->log_start_seen = log_start_offset;
+    if (counts && log_start_offset > partition->log_start_seen) partition->log_start_seen = log_start_offset;
 }
 
 void judge_on_step(struct judge *judge, struct judged_partition *partition, int64_t wanted, int64_t given)
@@ -391,10 +394,11 @@ void judge_on_end(struct judge *judge)
             if ((!record->acked && !record->weak) || record->seen) continue;
             if (may_change(partition, record)) continue;
             judge_violated(judge, RULE_O1,
-                           "partition %d offset %lld: record %u of producer %u was acknowledged and is lost "
-                           "(log start offset %lld, high watermark %lld)",
+                           "partition %d offset %lld: record %u of producer %u was acknowledged%s and is lost "
+                           "(log start offset %lld, high watermark %lld, leader epoch %d of %d)",
                            partition->index, (long long)offset, record->number, record->producer,
-                           (long long)partition->log_start_seen, (long long)partition->high_watermark_seen);
+                           record->acked ? "" : " by its leader", (long long)partition->log_start_seen,
+                           (long long)partition->high_watermark_seen, record->weak_epoch, partition->epoch_seen);
             return;
         }
         if (partition->start_acked > partition->log_start_seen) {

@@ -144,6 +144,18 @@ void knobs_redraw(const struct knobs *knobs, struct config *config, uint64_t sta
     if (knobs->settings_change && prng_chance(&prng, 1, 2)) draw_segments(knobs, config, &prng);
 }
 
+static void draw_replicas(struct knobs *knobs, struct prng *prng, uint32_t replicas_max)
+{
+    struct prng own = *prng; /* what is drawn here shifts nothing of other runs */
+
+    if (knobs->nodes == 1 || replicas_max == 0) return;
+    const uint32_t max = MIN(replicas_max, knobs->nodes);
+    knobs->replicas = prng_chance(&own, 2, 3) ? max : (uint32_t)between(&own, 1, max);
+    knobs->min_isr = MIN(1 + (uint32_t)prng_below(&own, 3), MAX(knobs->replicas, 1U));
+    knobs->lag_ms = (uint32_t)between(&own, 500, prng_chance(&own, 1, 2) ? 1000 : 10000); /* beats come every 100 */
+    knobs->remote_reads = prng_chance(&own, 1, 2) ? (uint32_t)prng_below(&own, 100) : 0;
+}
+
 /* So that a hundred of them fit into a second: everything happens, and little of it. */
 static void make_little(struct knobs *knobs, struct prng *prng)
 {
@@ -222,6 +234,7 @@ void knobs_draw(struct knobs *knobs, struct config *config, uint64_t seed, const
     heed_wishes(knobs, wishes);
     const uint32_t places = knobs->idempotent_producers * knobs->topics * MAX(knobs->partitions, 6U);
     if (wishes->clients + wishes->topics + wishes->partitions > 0) config->producers_max = MAX(256U, places);
+    draw_replicas(knobs, &prng, wishes->replicas);
     config->num_partitions = (int32_t)knobs->partitions;
     config->replication_factor = 1; /* who wants more asks for it */
     draw_segments(knobs, config, &prng);

@@ -25,6 +25,7 @@ const char options_usage[] =
     "  --profile NAME       swarm: whatever is drawn (the default); lite: 3 nodes, and little to do;\n"
     "                       calm: 5 nodes, and nothing goes wrong; scale: 1,000 nodes\n"
     "  --nodes N, --voters N, --topics N, --partitions N, --clients N\n"
+    "  --replicas N         topics with up to N replicas of each partition, and what goes with them; else one\n"
     "\n"
     "exit: 0 passed, 2 usage, 127 crash, 128 no rest, 129 wrong, 130 not deterministic\n";
 
@@ -98,6 +99,7 @@ static const struct wish_name {
     { "--voters", offsetof(struct wishes, voters), 7 },
     { "--topics", offsetof(struct wishes, topics), TOPICS_MAX },
     { "--partitions", offsetof(struct wishes, partitions), TARGETS_MAX },
+    { "--replicas", offsetof(struct wishes, replicas), 7 },
     { "--clients", offsetof(struct wishes, clients), JUDGED_PRODUCERS_MAX },
 };
 

@@ -2,7 +2,6 @@
 
 #include "log/logs.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -38,6 +37,9 @@ void plane_copy(const struct plane *plane, struct plane *copy)
         *copy->partitions[i] = *plane->partitions[i];
         copy->partitions[i]->stored = NULL;
         copy->partitions[i]->stored_max = 0;
+        for (uint32_t j = 0; j < copy->partitions[i]->replica_count; j++) {
+            copy->partitions[i]->replicas[j].there = copy->partitions[i]->replicas[j].leads = false;
+        }
     }
 }
 
@@ -135,6 +137,28 @@ static void forgive(struct judge *judge, struct plane_partition *partition)
     judge_on_lost(judge, &partition->topic_id, partition->index);
 }
 
+static void tell_set(FILE *trace, const char *name, const struct image_partition *partition, replica_set set)
+{
+    int32_t ids[REPLICAS_MAX];
+    const uint32_t count = image_partition_brokers(partition, set, ids);
+
+    fprintf(trace, "%s", name);
+    for (uint32_t i = 0; i < count; i++) fprintf(trace, " %d", ids[i]);
+}
+
+static void tell(const struct plane *plane, const struct plane_partition *partition, uint64_t now_ns)
+{
+    const struct image_partition *newest = &partition->newest;
+
+    fprintf(plane->trace, "[%12.6f]   partition %d of %08x: epoch %d, led by %d in epoch %d", (double)now_ns / 1e9,
+            partition->index, load_u32(partition->topic_id.bytes), newest->partition_epoch, newest->leader,
+            newest->leader_epoch);
+    tell_set(plane->trace, ", replicas", newest, (replica_set)((1u << newest->replica_count) - 1));
+    tell_set(plane->trace, ", in sync", newest, newest->isr);
+    tell_set(plane->trace, ", eligible", newest, newest->elr);
+    fprintf(plane->trace, ", at least %u\n", newest->min_isr);
+}
+
 static void see_configuration(struct plane *plane, struct judge *judge, struct plane_partition *partition,
                               const struct image_partition *newest, uint64_t now_ns)
 {
@@ -153,6 +177,7 @@ static void see_configuration(struct plane *plane, struct judge *judge, struct p
                        partition->index, load_u32(partition->topic_id.bytes), newest->leader, newest->leader_epoch);
     }
     partition->newest = *newest;
+    if (plane->trace != NULL) tell(plane, partition, now_ns);
     for (uint32_t i = 0; i < partition->replica_count; i++) {
         struct plane_replica *replica = &partition->replicas[i];
         if (!must_have_all(partition, replica->machine)) replica->lost = false; /* nobody counts on it any more */
@@ -321,6 +346,16 @@ void plane_on_acked(const struct plane *plane, struct judge *judge, const struct
                    (long long)offset, (long long)plane->partitions[at]->high_watermark);
 }
 
+int64_t plane_log_start(const struct plane *plane, uint32_t machine, const struct judged_partition *judged)
+{
+    const uint32_t at = partition_of(plane, &judged->topic_id, judged->index);
+    const struct plane_replica *replica = at == PARTITION_NONE ? NULL : replica_on(plane->partitions[at], machine);
+
+    if (replica == NULL) return 0;
+    const bool stays = image_partition_has_replica(&plane->partitions[at]->newest, (int32_t)machine + 1);
+    return stays ? replica->log_start_offset : INT64_MAX;
+}
+
 void plane_on_stored(struct plane *plane, struct judge *judge, uint32_t machine, const struct judged_partition *judged,
                      int64_t base_offset, uint64_t digest)
 {
@@ -351,6 +386,7 @@ static const char *fault_of(const struct plane_partition *partition, const struc
 {
     const struct plane_replica *leader = replica_on(partition, (uint32_t)wanted->leader - 1);
 
+    if (partition->exempt && (wanted->isr | wanted->elr) == 0) return NULL; /* whoever has it all is lost */
     if (wanted->leader < 0 || leader == NULL || !leader->there) return "nobody leads";
     if (replica_set_count(wanted->isr) != wanted->replica_count) return "not all replicas are in sync";
     if (wanted->recovering || (wanted->adding | wanted->removing) != 0) return "it is being mended, or moved";
@@ -364,8 +400,34 @@ static const char *fault_of(const struct plane_partition *partition, const struc
     return NULL;
 }
 
-const char *plane_unrest(const struct plane *plane, const struct image *image, uint32_t nodes, char *text,
+bool plane_shows_all(const struct plane *plane, const struct uuid *topic_id, int32_t index, int64_t high_watermark)
+{
+    const uint32_t at = partition_of(plane, topic_id, index);
+
+    if (at == PARTITION_NONE) return true;
+    const struct plane_partition *partition = plane->partitions[at];
+    const struct plane_replica *leader = replica_on(partition, (uint32_t)partition->newest.leader - 1);
+    return leader != NULL && leader->leads && high_watermark == leader->log_end_offset;
+}
+
+/* How far each of its replicas is. */
+static void tell_offsets(const struct plane_partition *partition, const struct image_partition *wanted, char *text,
                          uint32_t size)
+{
+    uint32_t used = 0;
+
+    for (uint32_t i = 0; i < wanted->replica_count && used < size; i++) {
+        const struct plane_replica *replica = replica_on(partition, (uint32_t)wanted->replicas[i] - 1);
+        if (replica == NULL) continue;
+        const int more =
+            snprintf(text + used, size - used, "; n%d has %lld..%lld, durable %lld, shows %lld", wanted->replicas[i],
+                     (long long)replica->log_start_offset, (long long)replica->log_end_offset,
+                     (long long)replica->durable_offset, (long long)replica->high_watermark);
+        used += more > 0 ? (uint32_t)more : 0;
+    }
+}
+
+const char *plane_unrest(const struct plane *plane, const struct image *image, char *text, uint32_t size)
 {
     for (uint32_t topic = image_first_topic(image); topic != SLOT_NONE; topic = image_next_topic(image, topic)) {
         for (uint32_t slot = image_topic(image, topic)->first_partition; slot != SLOT_NONE;
@@ -373,14 +435,14 @@ const char *plane_unrest(const struct plane *plane, const struct image *image, u
             const struct image_partition *wanted = image_partition(image, slot);
             const uint32_t at = partition_of(plane, &image_topic(image, topic)->id, wanted->index);
             const char *fault = at == PARTITION_NONE ? NULL : fault_of(plane->partitions[at], wanted);
-            if (fault == NULL && wanted->replica_count != MIN((uint32_t)wanted->replica_target, nodes)) {
-                fault = "it has too few replicas, or too many";
-            }
             if (fault == NULL) continue;
             const struct bytes name = image_topic_name(image, topic);
-            snprintf(text, size, "%.*s-%d (leader %d, epoch %d, %u of %u in sync): %s", (int)name.size,
-                     (const char *)name.data, wanted->index, wanted->leader, wanted->leader_epoch,
-                     replica_set_count(wanted->isr), wanted->replica_count, fault);
+            const int used = snprintf(text, size, "%.*s-%d (leader %d, epoch %d, %u of %u in sync): %s", (int)name.size,
+                                      (const char *)name.data, wanted->index, wanted->leader, wanted->leader_epoch,
+                                      replica_set_count(wanted->isr), wanted->replica_count, fault);
+            if (used > 0 && (uint32_t)used < size) {
+                tell_offsets(plane->partitions[at], wanted, text + used, size - (uint32_t)used);
+            }
             return text;
         }
     }
@@ -397,4 +459,19 @@ bool plane_is_whole(const struct plane *plane, uint32_t machine)
         if ((partition->newest.isr & place) == 0 || replica == NULL || replica->lost) return false;
     }
     return true;
+}
+
+bool plane_moment(const struct plane *plane, enum aim aim, uint32_t number, uint64_t now_ns)
+{
+    enum { JUST_NS = 3 * 1000 * 1000 };
+    static const struct plane_machine unseen;
+    const struct plane_machine *machine = number < plane->machine_max ? &plane->machines[number] : &unseen;
+
+    switch (aim) {
+    case AIM_APPEND: return machine->waits;
+    case AIM_OFFICE: return machine->elected_ns + JUST_NS > now_ns;
+    case AIM_CUT: return machine->cut_ns + JUST_NS > now_ns;
+    case AIM_ISR: return plane->isr_changed_ns + JUST_NS > now_ns;
+    default: return !plane_is_whole(plane, number);
+    }
 }

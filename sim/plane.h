@@ -15,6 +15,9 @@
 
 #include "meta/image.h"
 #include "sim/judge.h"
+#include "sim/schedule.h"
+
+#include <stdio.h>
 
 struct logs;
 
@@ -66,6 +69,7 @@ struct plane {
     uint64_t scans;
     uint64_t isr_changed_ns; /* when a configuration came up last in which an ISR was another than before */
     uint64_t isr_changes, elections, compared;
+    FILE *trace; /* NULL: nobody wants to know */
 };
 
 struct plane_look {
@@ -78,12 +82,17 @@ struct plane_look {
 
 void plane_init(struct plane *plane);
 void plane_free(struct plane *plane);
+
+/* What is known of the disks, for other processes on copies of them. */
 void plane_copy(const struct plane *plane, struct plane *copy);
 void plane_on_step(struct plane *plane, struct judge *judge, const struct plane_look *look);
 
 /* The machine's disk is empty. Partitions of which nobody else has to have everything are not judged any more, and the
  * judge is told so. */
 void plane_on_wiped(struct plane *plane, struct judge *judge, uint32_t machine);
+
+/* Where the machine's log of it began when it was seen last; what lies before that goes file by file. */
+int64_t plane_log_start(const struct plane *plane, uint32_t machine, const struct judged_partition *judged);
 
 /* Acknowledged by all that are in sync. */
 void plane_on_acked(const struct plane *plane, struct judge *judge, const struct uuid *topic_id, int32_t index,
@@ -94,9 +103,15 @@ void plane_on_acked(const struct plane *plane, struct judge *judge, const struct
 void plane_on_stored(struct plane *plane, struct judge *judge, uint32_t machine, const struct judged_partition *judged,
                      int64_t base_offset, uint64_t digest);
 
-/* What is not at rest in a partition, in words; NULL: everything is. `nodes` could have replicas. */
-const char *plane_unrest(const struct plane *plane, const struct image *image, uint32_t nodes, char *text,
-                         uint32_t size);
+/* Whether this high watermark is all that the partition's leader has: a new one may show less than there is for a
+ * while. */
+bool plane_shows_all(const struct plane *plane, const struct uuid *topic_id, int32_t index, int64_t high_watermark);
+
+/* What is not at rest in a partition, in words; NULL: everything is. */
+const char *plane_unrest(const struct plane *plane, const struct image *image, char *text, uint32_t size);
+
+/* Whether the moment that a fault is aimed at has come for a machine; of the aims that concern its replicas. */
+bool plane_moment(const struct plane *plane, enum aim aim, uint32_t machine, uint64_t now_ns);
 
 /* Whether a machine has all data back that it is to have. */
 bool plane_is_whole(const struct plane *plane, uint32_t machine);

@@ -98,7 +98,7 @@ static const char *fault_of_data(const struct run *run, const struct machine *le
     static char text[400];
 
     if (run->damaged || run->is_shadow) return NULL;
-    return plane_unrest(&run->plane, node_image(leader->node), wanted_count(&run->world), text, sizeof text);
+    return plane_unrest(&run->plane, node_image(leader->node), text, sizeof text);
 }
 
 uint32_t rest_leaving(const struct run *run)

@@ -1,8 +1,8 @@
 /* rest.h -- has the cluster come to rest, as it must when nothing goes wrong any more?
  *
  * All machines that are part of it are up and serve; one of them leads the metadata group; all have applied what is
- * committed; all are members and counted on; of them, as many vote as should. Every partition is led, has as many
- * replicas as it should, all of them in sync, and everything in it is committed and durable on each. */
+ * committed; all are members and counted on; of them, as many vote as should. Every partition is led, all its
+ * replicas are in sync, and everything in it is committed and durable on each. */
 #ifndef CHRONIK_SIM_REST_H
 #define CHRONIK_SIM_REST_H
 

@@ -54,7 +54,7 @@ static void add_clients(struct run *run)
     for (uint32_t i = 0; i < run->knobs.administrators; i++) {
         struct client *client = add_client(run, CLIENT_ADMINISTRATOR);
         client->administration.config = i;
-        administrator_init(client);
+        administrator_init(run, client);
     }
     if (run->world.machine_count > 1) run->operator= add_client(run, CLIENT_OPERATOR);
 }
@@ -431,6 +431,7 @@ enum outcome run_seed(struct run *run, uint64_t seed)
     judge_init(&run->judge);
     group_init(&run->group);
     plane_init(&run->plane);
+    run->plane.trace = run->trace;
     add_machines(run, &common);
     add_clients(run);
     enter(run, PHASE_CHAOS);

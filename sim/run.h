@@ -24,7 +24,7 @@ enum profile { PROFILE_SWARM, PROFILE_LITE, PROFILE_CALM, PROFILE_SCALE, PROFILE
 /* What the command line wants instead of what the seed would draw; 0: nothing. */
 struct wishes {
     enum profile profile;
-    uint32_t nodes, voters, topics, partitions, clients;
+    uint32_t nodes, voters, topics, partitions, clients, replicas;
 };
 
 /* All that differs between runs and is not a fault. */
@@ -36,7 +36,11 @@ struct knobs {
     uint32_t peer_links; /* that a node may have, in each direction */
     uint32_t producers, idempotent_producers, consumers, administrators;
     uint32_t topics, partitions; /* of each topic at first */
-    uint32_t records;            /* that each producer makes */
+    uint32_t replicas;           /* of each partition, where there are as many nodes; 0: as topics come by themselves */
+    uint32_t min_isr;
+    uint32_t lag_ms;       /* replica.lag.time.max.ms */
+    uint32_t remote_reads; /* of 100 times, how often a consumer asks a follower */
+    uint32_t records;      /* that each producer makes */
     uint32_t batch_records_max, value_size_max;
     uint32_t impatience;        /* of 1,000 wake-ups, how often a client breaks off and comes again */
     uint64_t patience_ns;       /* a client breaks off when it has waited so long for an answer */

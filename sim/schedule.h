@@ -70,7 +70,12 @@
     X(RECOVERY,  "recovery",  "the process has not served anybody yet") \
     X(LATE,      "late",      "an order waits long, while all else went on") \
     X(ELECTION,  "election",  "the metadata group has no leader, or a new one") \
-    X(SNAPSHOT,  "snapshot",  "a snapshot is on its way to the node")
+    X(SNAPSHOT,  "snapshot",  "a snapshot is on its way to the node") \
+    X(APPEND,    "append",    "it leads records that are not committed yet") \
+    X(OFFICE,    "office",    "it has just begun to lead a partition") \
+    X(CUT,       "cut",       "one of its logs has just lost its end") \
+    X(ISR,       "isr",       "an ISR has just changed, or is about to") \
+    X(BEHIND,    "behind",    "it has a replica that is not in sync")
 /* clang-format on */
 
 enum fault_kind {

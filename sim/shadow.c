@@ -98,6 +98,7 @@ void shadow_check(struct run *run)
     copy_judge(&run->judge, &shadow->judge);
     group_init(&shadow->group);
     plane_copy(&run->plane, &shadow->plane);
+    shadow->plane.trace = shadow->trace;
     add_copies(run, shadow, &prng);
     for (uint64_t crashes = prng_below(&prng, 4); crashes > 0; crashes--) crash_while_recovering(shadow, &prng);
     add_reader(shadow);

@@ -1,0 +1,117 @@
+/* replicated.c -- topics whose partitions have several replicas: how they are made, and what is ordered of them. */
+#include "sim/run.h"
+
+#include "codec/errors.h"
+
+#include <string.h>
+
+static const uint64_t patience_ns = 1500ull * 1000 * 1000; /* so long for all nodes that partitions are to be on */
+
+static struct bytes text(const char *string)
+{
+    return (struct bytes){ (const uint8_t *)string, (uint32_t)strlen(string) };
+}
+
+/* A follower that is silent for so long is not in sync any more. */
+static void set_lag(struct run *run, struct session *session)
+{
+    struct incremental_alter_configs_request request = incremental_alter_configs_request_default;
+    struct incremental_alter_configs_request_resource resource = incremental_alter_configs_request_resource_default;
+    struct incremental_alter_configs_request_config config = incremental_alter_configs_request_config_default;
+    char value[16];
+
+    snprintf(value, sizeof value, "%u", run->knobs.lag_ms);
+    config.name = text("replica.lag.time.max.ms");
+    config.value = text(value);
+    resource.resource_type = 4;
+    resource.resource_name = text("");
+    resource.configs = &config;
+    resource.configs_count = 1;
+    request.resources = &resource;
+    request.resources_count = 1;
+    incremental_alter_configs_request_write(session_begin(session, API_INCREMENTAL_ALTER_CONFIGS, 1), 1, &request);
+    session_end(session, &run->world, COOKIE_NOTHING, true);
+}
+
+void make_topic(struct run *run, struct client *client, uint32_t number, uint32_t brokers)
+{
+    struct create_topics_request request = create_topics_request_default;
+    struct create_topics_request_topic topic = create_topics_request_topic_default;
+    struct create_topics_request_config config = create_topics_request_config_default;
+    char name[32], value[16];
+
+    if (brokers < run->knobs.replicas && run->world.now_ns < patience_ns) return;
+    struct session *session = client_any_session(run, client);
+    if (session == NULL) return;
+    if (prng_chance(&client->prng, 1, 2)) set_lag(run, session);
+    topic_name(number, name);
+    snprintf(value, sizeof value, "%u", run->knobs.min_isr);
+    config.name = text("min.insync.replicas");
+    config.value = text(value);
+    topic.name = text(name);
+    topic.num_partitions = (int32_t)run->knobs.partitions;
+    topic.replication_factor = (int16_t)MIN(run->knobs.replicas, MAX(brokers, 1U));
+    topic.configs = &config;
+    topic.configs_count = 1;
+    request.topics = &topic;
+    request.topics_count = 1;
+    request.timeout_ms = 5000;
+    create_topics_request_write(session_begin(session, API_CREATE_TOPICS, 7), 7, &request);
+    session_end(session, &run->world, COOKIE_TOPIC_MADE, true);
+}
+
+void on_topic_made(struct run *run, struct response *response)
+{
+    struct create_topics_response created;
+    char name[32] = { 0 };
+
+    if (!create_topics_response_read(&response->body, response->version, response->arena, &created) ||
+        created.topics_count != 1) {
+        judge_violated(&run->judge, RULE_N, "a CreateTopics response cannot be read");
+        return;
+    }
+    if (created.topics[0].error_code != ERROR_NONE || created.topics[0].name.size >= sizeof name) return;
+    memcpy(name, created.topics[0].name.data, created.topics[0].name.size);
+    judge_on_topic(&run->judge, &created.topics[0].topic_id, name, created.topics[0].num_partitions);
+}
+
+/* Back to those who are preferred; of one topic, or of all. */
+void elect_leaders(struct run *run, struct client *client, struct session *session)
+{
+    struct elect_leaders_request request = elect_leaders_request_default;
+    struct elect_leaders_request_topic topic = elect_leaders_request_topic_default;
+    static const int32_t partitions[] = { 0, 1 };
+    char name[32];
+
+    topic_name((uint32_t)prng_below(&client->prng, run->knobs.topics), name);
+    topic.name = text(name);
+    topic.partitions = partitions;
+    topic.partitions_count = MIN(run->knobs.partitions, 2U);
+    request.topics = prng_chance(&client->prng, 1, 3) ? NULL : &topic;
+    request.topics_count = request.topics == NULL ? 0 : 1;
+    request.timeout_ms = 5000;
+    elect_leaders_request_write(session_begin(session, API_ELECT_LEADERS, 2), 2, &request);
+    session_end(session, &run->world, COOKIE_NOTHING, true);
+}
+
+/* More or fewer are to be in sync. */
+void alter_min_isr(struct run *run, struct client *client, struct session *session)
+{
+    struct incremental_alter_configs_request request = incremental_alter_configs_request_default;
+    struct incremental_alter_configs_request_resource resource = incremental_alter_configs_request_resource_default;
+    struct incremental_alter_configs_request_config config = incremental_alter_configs_request_config_default;
+    char value[16], name[32];
+
+    snprintf(value, sizeof value, "%u", 1 + (uint32_t)prng_below(&client->prng, run->knobs.replicas));
+    topic_name((uint32_t)prng_below(&client->prng, run->knobs.topics), name);
+    config.name = text("min.insync.replicas");
+    config.value = text(value);
+    resource.resource_type = 2;
+    resource.resource_name = text(name);
+    resource.configs = &config;
+    resource.configs_count = 1;
+    request.resources = &resource;
+    request.resources_count = 1;
+    incremental_alter_configs_request_write(session_begin(session, API_INCREMENTAL_ALTER_CONFIGS, 1), 1, &request);
+    session_end(session, &run->world, COOKIE_NOTHING, true);
+}
