@@ -161,6 +161,7 @@ void on_described(struct run *run, struct response *response);
 
 /* An operator is to see to it that this is done, as far as it can be. */
 void operator_on_duty(struct run *run, struct client *client, int8_t operation, uint32_t machine);
+bool operator_has_duty(const struct client *client, uint32_t machine); /* an order about it is under way, or will be */
 void operator_work(struct run *run, struct client *client);
 void operator_on_response(struct run *run, struct client *client, struct response *response);
 

@@ -263,6 +263,8 @@ static bool hit_members(struct run *run, const struct fault *fault, uint32_t num
         return true;
     case FAULT_JOIN:
         if (machine->wanted || machine->state == PROCESS_UP || rest_is_member(run, number)) return false;
+        /* Else it might come to pass that it is removed by an order that was meant for who it was before. */
+        if (run->operator!= NULL && operator_has_duty(run->operator, number)) return false;
         if (machine->starts > 0) lose_disk(run, number); /* it was removed, and comes back as somebody else */
         machine->wanted = machine->wiped = true;         /* it founds nothing */
         machine->may_leave = false;

@@ -30,6 +30,14 @@ void operator_on_duty(struct run *run, struct client *client, int8_t operation, 
     client_wake(run, client, 1);
 }
 
+bool operator_has_duty(const struct client *client, uint32_t machine)
+{
+    for (uint32_t i = 0; i < client->operator.duty_count; i++) {
+        if (client->operator.duties[i].machine == machine) return true;
+    }
+    return false;
+}
+
 void operator_work(struct run *run, struct client *client)
 {
     const struct duty *duty = &client->operator.duties[0];

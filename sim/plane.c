@@ -172,7 +172,10 @@ static void see_configuration(struct plane *plane, struct judge *judge, struct p
             plane->isr_changed_ns = now_ns;
         }
     }
-    if (newest->last_unclean_leader_epoch > before->last_unclean_leader_epoch && is_judged(partition)) {
+    /* Where nothing was ever committed nothing is lost: it was placed on a node whose disk was gone already. */
+    const bool loses =
+        newest->last_unclean_leader_epoch > before->last_unclean_leader_epoch && partition->high_watermark > 0;
+    if (loses && is_judged(partition)) {
         judge_violated(judge, RULE_O7, "partition %d of %08x: node %d is elected uncleanly in epoch %d",
                        partition->index, load_u32(partition->topic_id.bytes), newest->leader, newest->leader_epoch);
     }
