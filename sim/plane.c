@@ -32,6 +32,7 @@ void plane_copy(const struct plane *plane, struct plane *copy)
     copy->partitions = malloc((plane->partition_count + 1) * sizeof(struct plane_partition *));
     copy->partition_count = copy->partition_max = plane->partition_count;
     copy->scanned_index = plane->scanned_index;
+    memcpy(copy->emptied, plane->emptied, sizeof copy->emptied);
     for (uint32_t i = 0; i < plane->partition_count; i++) {
         copy->partitions[i] = malloc(sizeof *copy->partitions[i]);
         *copy->partitions[i] = *plane->partitions[i];
@@ -137,6 +138,35 @@ static void forgive(struct judge *judge, struct plane_partition *partition)
     judge_on_lost(judge, &partition->topic_id, partition->index);
 }
 
+/* Of one replica alone nobody promises more: it may be the last one in sync at any time. */
+static void lose_replica(struct judge *judge, struct plane_partition *partition, uint32_t number)
+{
+    const struct image_partition *newest = &partition->newest;
+    const replica_set place = image_partition_place(newest, (int32_t)number + 1);
+    replica_set others = (newest->isr | newest->elr) & (replica_set)~place;
+
+    for (uint32_t j = 0; j < partition->replica_count; j++) {
+        struct plane_replica *replica = &partition->replicas[j];
+        if (replica->lost) others &= (replica_set)~image_partition_place(newest, (int32_t)replica->machine + 1);
+        if (replica->machine != number) continue;
+        *replica =
+            (struct plane_replica){ .machine = number, .leader_epoch = -1, .lost = must_have_all(partition, number) };
+    }
+    if (place != 0 && (newest->min_isr <= 1 || others == 0)) forgive(judge, partition);
+}
+
+/* Somebody may be counted on whose disk is gone, as long as nobody has missed him. */
+static void lose_emptied(const struct plane *plane, struct judge *judge, struct plane_partition *partition)
+{
+    for (uint32_t i = 0; i < partition->newest.replica_count; i++) {
+        const uint32_t number = (uint32_t)partition->newest.replicas[i] - 1;
+        if (number / 64 >= COUNT_OF(plane->emptied) || (plane->emptied[number / 64] & 1ull << number % 64) == 0)
+            continue;
+        make_replica(partition, number);
+        lose_replica(judge, partition, number);
+    }
+}
+
 static void tell_set(FILE *trace, const char *name, const struct image_partition *partition, replica_set set)
 {
     int32_t ids[REPLICAS_MAX];
@@ -163,6 +193,7 @@ static void see_configuration(struct plane *plane, struct judge *judge, struct p
                               const struct image_partition *newest, uint64_t now_ns)
 {
     const struct image_partition *before = &partition->newest;
+    const bool is_new = before->partition_epoch < 0;
 
     if (newest->partition_epoch <= before->partition_epoch) return;
     if (before->partition_epoch >= 0) {
@@ -180,6 +211,7 @@ static void see_configuration(struct plane *plane, struct judge *judge, struct p
                        partition->index, load_u32(partition->topic_id.bytes), newest->leader, newest->leader_epoch);
     }
     partition->newest = *newest;
+    if (is_new) lose_emptied(plane, judge, partition);
     if (plane->trace != NULL) tell(plane, partition, now_ns);
     for (uint32_t i = 0; i < partition->replica_count; i++) {
         struct plane_replica *replica = &partition->replicas[i];
@@ -302,6 +334,7 @@ void plane_on_step(struct plane *plane, struct judge *judge, const struct plane_
         machine->applied_index = UINT64_MAX;
         return;
     }
+    if (look->number / 64 < COUNT_OF(plane->emptied)) plane->emptied[look->number / 64] &= ~(1ull << look->number % 64);
     if (machine->applied_index != applied_index || machine->life != look->life) {
         machine->applied_index = applied_index;
         machine->life = look->life;
@@ -318,21 +351,8 @@ void plane_on_step(struct plane *plane, struct judge *judge, const struct plane_
 
 void plane_on_wiped(struct plane *plane, struct judge *judge, uint32_t number)
 {
-    for (uint32_t i = 0; i < plane->partition_count; i++) {
-        struct plane_partition *partition = plane->partitions[i];
-        const struct image_partition *newest = &partition->newest;
-        const bool counts = must_have_all(partition, number);
-        const replica_set place = image_partition_place(newest, (int32_t)number + 1);
-        replica_set others = (newest->isr | newest->elr) & (replica_set)~place;
-        for (uint32_t j = 0; j < partition->replica_count; j++) {
-            struct plane_replica *replica = &partition->replicas[j];
-            if (replica->lost) others &= (replica_set)~image_partition_place(newest, (int32_t)replica->machine + 1);
-            if (replica->machine != number) continue;
-            *replica = (struct plane_replica){ .machine = number, .leader_epoch = -1, .lost = counts };
-        }
-        /* Of one alone nobody promises more: it may be the last one in sync at any time. */
-        if (place != 0 && (newest->min_isr <= 1 || others == 0)) forgive(judge, partition);
-    }
+    if (number / 64 < COUNT_OF(plane->emptied)) plane->emptied[number / 64] |= 1ull << number % 64;
+    for (uint32_t i = 0; i < plane->partition_count; i++) lose_replica(judge, plane->partitions[i], number);
 }
 
 /* ---- what clients and files say ---- */

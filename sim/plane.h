@@ -65,6 +65,7 @@ struct plane {
     uint32_t partition_count, partition_max;
     struct plane_machine *machines;
     uint32_t machine_max;
+    uint64_t emptied[4]; /* bits of machines: the disk was lost, and no node was up on the new one yet */
     uint64_t scanned_index;
     uint64_t scans;
     uint64_t isr_changed_ns; /* when a configuration came up last in which an ISR was another than before */
