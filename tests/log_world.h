@@ -136,11 +136,15 @@ static void world_copy(struct world *world, uint32_t log)
     const bool bad = world_chance(world, 1, 20);
 
     if (world_chance(world, 1, 50)) kept->epoch++;
+    const bool begins = log_offsets(world->logs, log).log_start_offset == copy.from;
     copy.to = copy.from;
     for (uint32_t i = 0; i < count; i++) {
         uint8_t *to = sent + copy.batches.size;
-        const int64_t base_offset = copy.to + (world_chance(world, 1, 10) ? (int64_t)world_below(world, 5) : 0);
-        const struct bytes bytes = world_build(world, to, -1, 0, -1, 1 + (uint32_t)world_below(world, 4));
+        const uint32_t records = 1 + (uint32_t)world_below(world, 4);
+        int64_t base_offset = copy.to + (world_chance(world, 1, 10) ? (int64_t)world_below(world, 5) : 0);
+        /* A log that begins anew may begin within a batch. */
+        if (i == 0 && begins && world_chance(world, 1, 2)) base_offset = MAX(copy.from - (int64_t)records + 1, 0);
+        const struct bytes bytes = world_build(world, to, -1, 0, -1, records);
         WORLD_CHECK(record_batch_read(bytes, &batches[i]) == RECORD_BATCH_WHOLE);
         record_batch_stamp(to, &batches[i], base_offset, kept->epoch, -1);
         WORLD_CHECK(record_batch_read(bytes, &batches[i]) == RECORD_BATCH_WHOLE);

@@ -92,7 +92,8 @@ static enum replay_verdict replay_start_offset(struct logs *logs, uint32_t numbe
 static bool find_new(const struct log *log, struct bytes copied, int64_t from, int64_t to, struct bytes *fresh,
                      uint32_t *batches)
 {
-    const bool empty = log->log_start_offset == log->log_end_offset;
+    /* A log that begins within its first batch ends before it begins, as long as a checkpoint has nothing of it. */
+    const bool empty = log->log_start_offset >= log->log_end_offset;
     int64_t end_offset = from;
     struct record_batch batch;
 
@@ -105,7 +106,7 @@ static bool find_new(const struct log *log, struct bytes copied, int64_t from, i
         if (!follows && !(empty && *batches == 0)) return false;
         if ((*batches)++ == 0) *fresh = copied;
     }
-    return end_offset == to && from <= log->log_end_offset;
+    return end_offset == to && from <= MAX(log->log_start_offset, log->log_end_offset);
 }
 
 static enum replay_verdict replay_copy(struct logs *logs, uint32_t number, struct bytes bytes)
