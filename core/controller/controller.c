@@ -164,6 +164,7 @@ struct uuid controller_incarnation(const struct controller *controller)
 
 uint64_t controller_deadline_ns(const struct controller *controller, bool applies)
 {
+    if (controller->config.recovers) return metadata_log_deadline_ns(controller->log, applies);
     const uint64_t members_ns = MIN(joining_deadline_ns(controller), controller->membership.look_ns);
     const uint64_t speaking_ns =
         MIN(MIN(wishing_deadline_ns(controller), heartbeats_deadline_ns(controller)), members_ns);

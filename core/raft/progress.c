@@ -67,16 +67,20 @@ static void put_peer(struct raft *raft, uint32_t *count, const struct raft_membe
     peer->gone = gone;
 }
 
-/* Members of the list in force, and those of the list before it, which are to hear that they are gone. */
+/* Members of the list in force, and those of the list before it, which are to hear that they are gone. Not if we were
+ * none of them: then our list was forced on a survivor under a new name, and those may have a leader of a newer term,
+ * which must not be told to us. */
 void raft_progress_rebuild(struct raft *raft)
 {
     struct raft_progress *progress = &raft->progress;
     const struct raft_configuration *now = &raft->in_force, *before = &raft->previous;
+    const bool were_there = raft_configuration_find(before, raft->config.id) != NULL;
+    const uint32_t before_count = were_there ? before->count : 0;
     uint32_t count = 0;
 
-    for (uint32_t i = 0, j = 0; i < now->count || j < before->count;) {
+    for (uint32_t i = 0, j = 0; i < now->count || j < before_count;) {
         const uint64_t now_id = i < now->count ? now->members[i].id : UINT64_MAX;
-        const uint64_t before_id = j < before->count ? before->members[j].id : UINT64_MAX;
+        const uint64_t before_id = j < before_count ? before->members[j].id : UINT64_MAX;
         if (before_id < now_id) {
             if (progress->count_max - count > now->count - i) put_peer(raft, &count, &before->members[j], true);
             j++;

@@ -1,0 +1,281 @@
+/* Three machines, of which two are lost for ever, and come back all the same: in the simulator's world, many seeds. The
+ * one that is left goes on alone; the two are a majority of the old member list, and must not be one any more. */
+#include "base/check.h"
+#include "controller/metadata_log.h"
+#include "meta/image.h"
+#include "raft/raft.h"
+#include "sim/world.h"
+#include "status.h"
+#include "t.h"
+
+#include <stdlib.h>
+
+#ifdef CHRONIK_MUTANTS
+/* With -DCHRONIK_MUTANTS, MUTANT=name switches a known bug on. */
+bool mutant_active(const char *name)
+{
+    const char *active = getenv("MUTANT");
+
+    return active != NULL && strcmp(active, name) == 0;
+}
+#endif
+
+enum { MACHINES = 3, SEEDS_TRIED = 12 };
+#define SECOND UINT64_C(1000000000)
+
+static struct world world;
+static uint64_t ends_ns;
+
+/* ---- what the world tells ---- */
+
+void run_on_phase(struct world *seen)
+{
+    if (seen->now_ns >= ends_ns) seen->ended = true;
+}
+
+void run_on_bytes(struct world *seen, uint32_t client, uint32_t wire, const uint8_t *data, uint32_t size)
+{
+    (void)seen, (void)client, (void)wire, (void)data, (void)size;
+}
+
+void run_on_hang_up(struct world *seen, uint32_t client, uint32_t wire)
+{
+    (void)seen, (void)client, (void)wire;
+}
+
+void run_on_client(struct world *seen, uint32_t client)
+{
+    (void)seen, (void)client;
+}
+
+void run_on_fault(struct world *seen, uint32_t entry)
+{
+    (void)seen, (void)entry;
+}
+
+void run_on_fault_end(struct world *seen, uint32_t entry, uint32_t machine, uint32_t detail)
+{
+    (void)seen, (void)entry, (void)machine, (void)detail;
+}
+
+void run_on_spin(struct world *seen, uint32_t machine)
+{
+    (void)machine;
+    EXPECT("nobody asks for time and does nothing with it", false);
+    seen->ended = true;
+}
+
+void run_on_halt(struct world *seen, uint32_t machine)
+{
+    (void)seen, (void)machine;
+}
+
+void run_on_start(struct world *seen, uint32_t machine)
+{
+    (void)seen, (void)machine;
+}
+
+void run_on_sync_ignored(struct world *seen, uint32_t machine)
+{
+    (void)seen, (void)machine;
+}
+
+void run_on_orders(struct world *seen, uint32_t machine, const struct effects *effects)
+{
+    (void)seen, (void)machine, (void)effects;
+}
+
+void run_on_step(struct world *seen, uint32_t machine, const struct event *event)
+{
+    (void)seen, (void)machine, (void)event;
+}
+
+void run_on_stepped(struct world *seen, uint32_t machine)
+{
+    (void)seen, (void)machine;
+}
+
+/* ---- machines ---- */
+
+static void set_address(struct address *address, uint32_t number, uint16_t port)
+{
+    snprintf(address->host, sizeof address->host, "n%u", number + 1);
+    address->port = port;
+}
+
+static void add_machine(uint32_t number)
+{
+    struct config config;
+
+    config_init(&config);
+    config.node_id = (int32_t)number + 1;
+    set_address(&config.advertised_kafka, number, 9092);
+    set_address(&config.node_address, number, 9093);
+    set_address(&config.wal_address, number, 9291);
+    config.cluster_enabled = true;
+    config.peer_links_max = 16;
+    config.voters_target = 3;
+    config.links_max = 8;
+    config.topics_max = 16;
+    config.partitions_max = 32;
+    config.segments_max = 256;
+    config.producers_max = 16;
+    config.request_size_max = 1 << 20;
+    config.request_memory_size = 4 << 20;
+    config.tail_unit_size = 4096;
+    config.tail_memory_size = 4096 * 256;
+    config.journal_file_size = 1 << 20;
+    config.journal_files_max = 4;
+    config.meta_journal_file_size = 64 * 1024;
+    config.message_size_max = 64 * 1024;
+    world_add_machine(&world, &config, 0);
+}
+
+/* Told of `seed`; MACHINE_NONE: of nobody. */
+static void start(uint32_t number, uint32_t seed)
+{
+    struct config *config = &world.machines[number]->config;
+
+    config->seed_count = seed == MACHINE_NONE ? 0 : 1;
+    config->seeds[0].node_id = (int32_t)seed + 1;
+    set_address(&config->seeds[0].address, seed, 9093);
+    world_start(&world, number);
+}
+
+static void pass(uint64_t ns)
+{
+    ends_ns = world.now_ns + ns;
+    world.ended = false;
+    world_after(&world, ns, HAPPENS_PHASE, MACHINE_NONE, 0, 0);
+    world_run(&world);
+}
+
+static const struct node *node_of(uint32_t number)
+{
+    return world.machines[number]->node;
+}
+
+static bool serves(uint32_t number)
+{
+    return world.machines[number]->state == PROCESS_UP && node_state(node_of(number)) == NODE_SERVING;
+}
+
+static bool leads(uint32_t number)
+{
+    return raft_role(node_raft(node_of(number))) == RAFT_LEADER;
+}
+
+static bool all_serve(void)
+{
+    for (uint32_t i = 0; i < MACHINES; i++) {
+        if (!serves(i) || raft_configuration(node_raft(node_of(i)))->count != MACHINES) return false;
+    }
+    return true;
+}
+
+static void wait_for_all(void)
+{
+    for (int i = 0; i < 60 && !all_serve(); i++) pass(SECOND / 2);
+    EXPECT("all serve, and know each other", all_serve());
+}
+
+/* ---- the disaster ---- */
+
+static void start_alone(uint32_t survivor)
+{
+    start(survivor, MACHINE_NONE);
+    for (int i = 0; i < 20 && !(serves(survivor) && leads(survivor)); i++) pass(SECOND / 2);
+    EXPECT("it serves, alone", serves(survivor) && leads(survivor));
+    EXPECT_EQ("nobody else is a member", 1, raft_configuration(node_raft(node_of(survivor)))->count);
+}
+
+static void recover(uint32_t survivor)
+{
+    struct machine *machine = world.machines[survivor];
+
+    machine->config.recovers = true;
+    start(survivor, MACHINE_NONE);
+    for (int i = 0; i < 20 && machine->state == PROCESS_UP; i++) pass(SECOND / 2);
+    EXPECT("it ends by itself", machine->state == PROCESS_HALTED);
+    EXPECT_EQ("as if it were stopped", HALT_STOPPED, machine->halt.reason);
+    machine->config.recovers = false;
+    start_alone(survivor);
+}
+
+/* While the survivor is away the others elect leaders, again and again: their term is larger than its own then. And
+ * what they know of their cluster they know only when they have elected one more. */
+static void raise_terms(uint32_t survivor)
+{
+    world_lose_power(&world, survivor, LOSS_MIXED, false);
+    for (int round = 0; round < 4; round++) {
+        for (uint32_t i = 0; i < MACHINES; i++) {
+            if (i != survivor) start(i, survivor);
+        }
+        pass(4 * SECOND);
+        for (uint32_t i = 0; i < MACHINES; i++) {
+            if (i != survivor) world_lose_power(&world, i, LOSS_MIXED, false);
+        }
+    }
+    start_alone(survivor);
+}
+
+/* Both at once: they elect a leader among themselves, if nobody hinders them. */
+static void come_back(uint32_t survivor)
+{
+    const uint64_t commit_index = raft_commit_index(node_raft(node_of(survivor)));
+    const uint64_t term = raft_term(node_raft(node_of(survivor)));
+
+    for (uint32_t i = 0; i < MACHINES; i++) {
+        if (i != survivor) start(i, survivor);
+    }
+    for (int i = 0; i < 40; i++) {
+        pass(SECOND / 2);
+        EXPECT("the survivor goes on", serves(survivor) && leads(survivor));
+        EXPECT_EQ("in its term", term, raft_term(node_raft(node_of(survivor))));
+    }
+    EXPECT("with what it decided", raft_commit_index(node_raft(node_of(survivor))) >= commit_index);
+    EXPECT_EQ("alone", 1, raft_configuration(node_raft(node_of(survivor)))->count);
+    for (uint32_t i = 0; i < MACHINES; i++) {
+        if (i == survivor) continue;
+        const struct machine *machine = world.machines[i];
+        EXPECT("who was left behind has stopped", machine->state == PROCESS_HALTED);
+        EXPECT("because of that", machine->halt.reason == HALT_OUTLIVED || machine->halt.reason == HALT_STOPPED);
+    }
+}
+
+static void play(uint64_t seed, uint32_t survivor)
+{
+    world_init(&world, seed, 100 * 1000 + seed * 37 * 1000);
+    world.events_max = UINT64_MAX;
+    for (uint32_t i = 0; i < MACHINES; i++) add_machine(i);
+    start(0, MACHINE_NONE);
+    start(1, 0);
+    start(2, 0);
+    wait_for_all();
+    for (uint32_t i = 0; i < MACHINES; i++) {
+        if (i != survivor) world_lose_power(&world, i, LOSS_MIXED, false);
+    }
+    pass(seed % 3 * SECOND);
+    world_lose_power(&world, survivor, LOSS_MIXED, false);
+    recover(survivor);
+    raise_terms(survivor);
+    come_back(survivor);
+    for (uint32_t i = 0; i < MACHINES; i++) {
+        if (i == survivor) continue;
+        world_wipe(&world, i);
+        start(i, survivor);
+    }
+    wait_for_all();
+    EXPECT_EQ("recovered once", 1, image_view(node_image(node_of(survivor))).incarnation >> INCARNATION_DRAWN_BITS);
+    for (uint32_t i = 0; i < MACHINES; i++) {
+        const struct uuid one = image_identity(node_image(node_of(i)));
+        const struct uuid other = image_identity(node_image(node_of(survivor)));
+        EXPECT("all are of that cluster", uuid_equal(&one, &other));
+    }
+    world_free(&world);
+}
+
+TEST(two_of_three_are_lost_and_come_back)
+{
+    for (uint64_t seed = 1; seed <= SEEDS_TRIED; seed++) play(seed, (uint32_t)(seed % MACHINES));
+}
