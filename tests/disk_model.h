@@ -441,18 +441,25 @@ static bool disk_is_stuck(const struct disk *disk, const struct effect *order)
            strstr(disk_order_path(order, false), disk->stuck) != NULL;
 }
 
+/* What has to be done before this order, or it itself. */
+static uint32_t disk_first_of(const struct disk *disk, uint32_t at)
+{
+    for (uint32_t before = 0; before < at; before++) {
+        /* Nothing before it holds it back, since we come from the front. */
+        if (disk_conflicts(&disk->orders[before], &disk->orders[at])) return before;
+    }
+    return at;
+}
+
 /* Does one of the orders that may be done now; false: there is none. */
 static bool disk_step(struct disk *disk, struct event *event)
 {
     if (disk->order_count == 0) return false;
-    uint32_t at = (uint32_t)prng_below(&disk->prng, disk->order_count);
-    for (uint32_t tries = disk->order_count; disk_is_stuck(disk, &disk->orders[at]); tries--) {
-        if (tries == 0) return false;
-        at = (at + 1) % disk->order_count;
-    }
-    for (uint32_t before = 0; before < at; before++) {
-        if (!disk_conflicts(&disk->orders[before], &disk->orders[at])) continue;
-        at = before; /* which nothing before it holds back, since we come from the front */
+    const uint32_t drawn = (uint32_t)prng_below(&disk->prng, disk->order_count);
+    uint32_t at = disk_first_of(disk, drawn);
+    for (uint32_t tries = 1; disk_is_stuck(disk, &disk->orders[at]); tries++) {
+        if (tries > disk->order_count) return false;
+        at = disk_first_of(disk, (drawn + tries) % disk->order_count);
     }
     const struct effect order = disk->orders[at];
     memmove(&disk->orders[at], &disk->orders[at + 1], (disk->order_count - at - 1) * sizeof disk->orders[0]);

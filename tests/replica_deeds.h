@@ -28,6 +28,7 @@ static inline void lab_say_partition(struct lab *lab, int32_t id, uint32_t parti
         .partition_epoch = config->partition_epoch,
         .last_unclean_epoch = config->last_unclean_epoch,
         .recovering = config->recovering,
+        .relaxed = config->relaxed,
         .isr_min = MIN(config->isr_min, config->replica_count),
         .replica_count = config->replica_count,
     };

@@ -34,7 +34,7 @@ struct lab_config { /* of a partition; sets are bits by node id */
     uint8_t replica_count;
     uint32_t isr, elr;
     int32_t leader, leader_epoch, partition_epoch, last_leader, last_unclean_epoch;
-    bool recovering;
+    bool recovering, relaxed;
     uint8_t isr_min;
 };
 

@@ -181,7 +181,7 @@ static struct stream matched_at(int64_t offset)
     const struct open_answer_frame answer = { .log_end_offset = offset, .last_epoch = 3, .follower_number = 9 };
 
     leader_stream_on_asked(&stream, SESSION, 1);
-    leader_stream_on_matched(&stream, &answer, 2);
+    leader_stream_on_matched(&stream, &answer);
     return stream;
 }
 
@@ -197,7 +197,7 @@ TEST(a_stream_is_caught_up_when_what_was_sent_is_answered)
     EXPECT_EQ("now he has what there was when the first one left", 100, leader_stream_caught_up_ns(&stream, 30, 900));
     leader_stream_on_sent(&stream, 30, 4, 30, 300);
     leader_stream_on_ack(&stream, 40);
-    EXPECT_EQ("nothing is held that was not sent", 30, stream.matched_offset);
+    EXPECT_EQ("nothing is held that was not sent", 30, stream.held_offset);
     EXPECT_EQ("at rest a beat says that he is there", 900, leader_stream_caught_up_ns(&stream, 30, 900));
     leader_stream_on_append(&stream, 30, 900);
     EXPECT_EQ("which stays true when the log grows", 900, leader_stream_caught_up_ns(&stream, 31, 5000));

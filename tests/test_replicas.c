@@ -248,6 +248,71 @@ TEST(a_full_disk_leaves_the_isr_at_once)
     lab_end(lab);
 }
 
+TEST(who_has_it_in_memory_only_is_not_caught_up)
+{
+    struct lab *lab = lab_of(3, 1);
+
+    lab->nodes[3].disk->stuck = "__journal";
+    produce(lab, 5);
+    lab_run(lab, 50);
+    EXPECT("node 3 has it", offsets_of(lab, 3).log_end_offset == offsets_of(lab, 1).log_end_offset);
+    lab_fence(lab, 1); /* the next leader's stream begins where node 3 ends: nothing is to be sent */
+    lab_run(lab, 3000);
+    EXPECT_EQ("its beats do not keep it in sync", lab_bit(2), isr_of(lab) & (lab_bit(2) | lab_bit(3)));
+    EXPECT_EQ("and the rest goes on", offsets_of(lab, 2).log_end_offset, offsets_of(lab, 2).high_watermark);
+    lab_end(lab);
+}
+
+static void set_relaxed(struct lab *lab, bool relaxed)
+{
+    struct lab_state *state = lab_begin_state(lab);
+
+    state->configs[0].relaxed = relaxed;
+    lab_run(lab, 50);
+}
+
+TEST(what_was_promised_in_relaxed_times_does_not_count_later)
+{
+    struct lab *lab = lab_of(3, 1);
+
+    lab->unjudged = true; /* it judges disks */
+    set_relaxed(lab, true);
+    lab->nodes[3].disk->stuck = "__journal";
+    produce(lab, 5);
+    lab_run(lab, 50);
+    const int64_t end = offsets_of(lab, 1).log_end_offset;
+    EXPECT_EQ("in memory is enough", end, offsets_of(lab, 1).high_watermark);
+    set_relaxed(lab, false);
+    produce(lab, 5);
+    lab_run(lab, 200);
+    EXPECT("more came", offsets_of(lab, 1).log_end_offset > end);
+    EXPECT_EQ("now a disk is needed", end, offsets_of(lab, 1).high_watermark);
+    lab_run(lab, 3000);
+    EXPECT_EQ("whose has none leaves", lab_bit(1) | lab_bit(2), isr_of(lab));
+    EXPECT_EQ("and the rest goes on", offsets_of(lab, 1).log_end_offset, offsets_of(lab, 1).high_watermark);
+    lab_end(lab);
+}
+
+TEST(a_sole_replica_that_was_relaxed_keeps_what_it_has_shown)
+{
+    struct lab *lab = lab_of(1, 1);
+
+    lab->unjudged = true;
+    set_relaxed(lab, true);
+    lab->nodes[1].disk->stuck = "__journal";
+    produce(lab, 5);
+    lab_run(lab, 50);
+    const int64_t end = offsets_of(lab, 1).log_end_offset;
+    EXPECT_EQ("shown before it is durable", end, offsets_of(lab, 1).high_watermark);
+    set_relaxed(lab, false);
+    produce(lab, 1);
+    EXPECT_EQ("it stays shown, and nothing more is", end, offsets_of(lab, 1).high_watermark);
+    lab->nodes[1].disk->stuck = NULL;
+    lab_run(lab, 200);
+    EXPECT_EQ("until the disk has it", offsets_of(lab, 1).log_end_offset, offsets_of(lab, 1).high_watermark);
+    lab_end(lab);
+}
+
 TEST(who_is_not_reached_holds_the_mark_for_the_lag_and_no_longer)
 {
     struct lab *lab = lab_of(3, 1);

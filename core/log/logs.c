@@ -205,8 +205,10 @@ void logs_set_replicated(struct logs *logs, uint32_t number, bool replicated)
 {
     struct log *log = log_at(logs, number);
 
-    log->replicated = replicated;
-    if (replicated || log->high_watermark >= log->durable_offset) return;
+    /* What was shown before it was durable stays shown, and the high watermark stands until that is durable. */
+    log->sole_when_durable = !replicated && log->high_watermark > log->durable_offset;
+    log->replicated = replicated || log->sole_when_durable;
+    if (log->replicated || log->high_watermark >= log->durable_offset) return;
     log->high_watermark = log->durable_offset;
     queue_durable(logs, number);
 }
@@ -242,6 +244,10 @@ static void entry_is_safe(struct logs *logs, const struct entry *entry)
 
     log->durable_offset = entry_last_offset(entry) + 1;
     log->durable_position = entry->position + entry->size;
+    if (log->sole_when_durable && log->durable_offset >= log->high_watermark) {
+        log->sole_when_durable = false;
+        log->replicated = false;
+    }
     if (!log->replicated) log->high_watermark = log->durable_offset; /* the only replica is this one */
     queue_durable(logs, entry->log);
 }

@@ -106,9 +106,10 @@ struct log {
     bool durable_queued;
     bool trim_queued;
     bool end_queued;
-    bool frozen;     /* the checkpoint is in the middle of its segments: no roll, no removal */
-    bool replicated; /* its high watermark is told, not known from its own disk */
-    bool learning;   /* what its producers did is known only below learnt_offset; see learn.h */
+    bool frozen;            /* the checkpoint is in the middle of its segments: no roll, no removal */
+    bool replicated;        /* its high watermark is told, not known from its own disk */
+    bool sole_when_durable; /* not any more, as soon as all below it is durable here */
+    bool learning;          /* what its producers did is known only below learnt_offset; see learn.h */
     bool learn_queued;
     bool truncates_all;    /* it is to begin anew */
     bool truncation_fails; /* the segment to be cut cannot be read */

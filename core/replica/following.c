@@ -275,6 +275,12 @@ static void raise_watermark(struct replicas *replicas, uint32_t log, const struc
     tell_watermark(replicas, log);
 }
 
+/* What is written counts like what is durable: only where both of us know that it does. */
+static bool acks_early(const struct partition *partition)
+{
+    return (partition->follower.relaxed && partition->relaxed) || MUTANT(follower_acks_before_durable);
+}
+
 static void data_is_here(struct replicas *replicas, uint32_t log, const struct data_frame *data)
 {
     struct partition *partition = partition_at(replicas, log);
@@ -286,7 +292,7 @@ static void data_is_here(struct replicas *replicas, uint32_t log, const struct d
     const struct follower_log own = log_of(replicas, log);
     const int64_t start = MIN(data->log_start_offset, own.high_watermark);
     if (start > own.log_start_offset) (void)logs_advance_start(replicas->rooms.logs, log, start); /* or next time */
-    const bool told = first || partition->follower.relaxed || MUTANT(follower_acks_before_durable);
+    const bool told = first || acks_early(partition);
     if (told) owe(replicas, log);
 }
 
@@ -371,10 +377,10 @@ static bool ack_of(const struct replicas *replicas, uint32_t log, struct ack_ent
 {
     const struct follower *follower = &replicas->partitions[log].follower;
     const struct log_offsets offsets = log_offsets(replicas->rooms.logs, log);
-    const bool early = follower->relaxed || MUTANT(follower_acks_before_durable);
 
-    *entry = (struct ack_entry){ follower->leader_number, follower->leader_epoch, follower->session,
-                                 early ? offsets.log_end_offset : offsets.durable_offset };
+    *entry =
+        (struct ack_entry){ follower->leader_number, follower->leader_epoch, follower->session,
+                            acks_early(&replicas->partitions[log]) ? offsets.log_end_offset : offsets.durable_offset };
     return follower->state == FOLLOWER_MATCHED;
 }
 

@@ -58,16 +58,16 @@ void leader_stream_on_compared(struct stream *stream, uint64_t mono_ns)
     stream->retry_ns = mono_ns + STREAM_ANSWER_NS;
 }
 
-void leader_stream_on_matched(struct stream *stream, const struct open_answer_frame *answer, uint64_t mono_ns)
+void leader_stream_on_matched(struct stream *stream, const struct open_answer_frame *answer)
 {
     CHECK(stream->state == STREAM_ASKED || stream->state == STREAM_COMPARED);
     stream->state = STREAM_MATCHED;
     stream->follower_number = answer->follower_number;
     stream->matched_offset = answer->log_end_offset;
     stream->next_offset = answer->log_end_offset;
+    stream->held_offset = -1;
     stream->sent_epoch = answer->last_epoch;
     stream->retry_ns = UINT64_MAX;
-    (void)mono_ns;
     leader_stream_check(stream);
 }
 
@@ -90,16 +90,18 @@ void leader_stream_on_ack(struct stream *stream, int64_t held_offset)
 {
     CHECK(stream->state == STREAM_MATCHED);
     stream->matched_offset = MAX(stream->matched_offset, MIN(held_offset, stream->next_offset));
+    stream->held_offset = MAX(stream->held_offset, MIN(held_offset, stream->next_offset));
     stream->failures = 0;
     if (stream->sample_ns == 0 || stream->matched_offset < stream->sample_end) return;
     stream->caught_up_ns = MAX(stream->caught_up_ns, stream->sample_ns);
     stream->sample_ns = 0;
 }
 
-/* It has all there is, and nothing is under way: what a beat says of its node, it says of the stream. */
+/* It has acknowledged all there is, and nothing is under way: what a beat says of its node, it says of the stream. What
+ * it only has in memory does not count: a disk that hangs would keep the high watermark where it is. */
 static bool is_at_rest(const struct stream *stream, int64_t log_end_offset)
 {
-    return stream->state == STREAM_MATCHED && stream->matched_offset >= log_end_offset;
+    return stream->state == STREAM_MATCHED && stream->held_offset >= log_end_offset;
 }
 
 uint64_t leader_stream_caught_up_ns(const struct stream *stream, int64_t log_end_offset, uint64_t answered_ns)

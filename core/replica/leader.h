@@ -33,6 +33,7 @@ struct stream {
     uint32_t follower_number; /* what the follower calls the partition */
     int64_t matched_offset;   /* it holds what we have below this: said by its acks, at first by its OPEN_ANSWER */
     int64_t next_offset;      /* what is sent next */
+    int64_t held_offset;      /* it has acknowledged what is below; -1: nothing in this session */
     int32_t sent_epoch;       /* leader epoch of the record before next_offset, -1: none */
     int64_t told_high_watermark;
     int64_t told_start_offset;
@@ -71,7 +72,7 @@ void leader_stream_close(struct stream *stream, uint64_t mono_ns, bool lost);
 
 void leader_stream_on_asked(struct stream *stream, uint64_t session, uint64_t mono_ns);
 void leader_stream_on_compared(struct stream *stream, uint64_t mono_ns);
-void leader_stream_on_matched(struct stream *stream, const struct open_answer_frame *answer, uint64_t mono_ns);
+void leader_stream_on_matched(struct stream *stream, const struct open_answer_frame *answer);
 
 /* Everything from next_offset up to `to` is on its way, or (to == next_offset) only what is committed. */
 void leader_stream_on_sent(struct stream *stream, int64_t to, int32_t last_epoch, int64_t log_end_offset,

@@ -262,6 +262,19 @@ void leading_on_lost(struct replicas *replicas, uint32_t log, uint8_t slot)
     count_anew(replicas, log);
 }
 
+void leading_on_promise(struct replicas *replicas, uint32_t log)
+{
+    struct partition *partition = partition_at(replicas, log);
+    if (MUTANT(old_promises_count)) return;
+
+    for (uint8_t slot = 0; slot < partition->watermark.replica_count; slot++) {
+        watermark_on_session(&partition->watermark, slot, slot == partition->own_slot ? OWN_SESSION : 0);
+    }
+    for (uint8_t slot = 0; slot < partition->watermark.replica_count; slot++) {
+        if (partition->flows[slot] != 0) flow_close(replicas, partition->flows[slot] - 1, true);
+    }
+}
+
 void leading_on_partition(struct replicas *replicas, uint32_t log, bool newer)
 {
     struct partition *partition = partition_at(replicas, log);

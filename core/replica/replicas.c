@@ -119,6 +119,7 @@ void replicas_on_partition(struct replicas *replicas, uint32_t log, const struct
     if (is_new) begin(replicas, log, said);
     const bool newer = said->leader_epoch > partition->leader_epoch;
     const bool newer_config = said->partition_epoch > partition->partition_epoch;
+    const bool other_promise = !is_new && said->relaxed != partition->relaxed;
 
     if (is_new || alone != partition->alone) logs_set_replicated(replicas->rooms.logs, log, !alone);
     partition->alone = alone;
@@ -133,6 +134,7 @@ void replicas_on_partition(struct replicas *replicas, uint32_t log, const struct
         following_end(replicas, log);
         leading_want(replicas, log);
     } else if (partition->role == ROLE_LEADER) {
+        if (other_promise) leading_on_promise(replicas, log);
         leading_on_partition(replicas, log, newer_config);
     }
 }

@@ -263,6 +263,9 @@ void leading_work(struct replicas *replicas);
 
 /* Another configuration in the same leader epoch; `newer`: than what was known, or only something beside it. */
 void leading_on_partition(struct replicas *replicas, uint32_t log, bool newer);
+
+/* What is acknowledged means something else from now on (relaxed, or not any more): all is to be said anew. */
+void leading_on_promise(struct replicas *replicas, uint32_t log);
 void leading_end(struct replicas *replicas, uint32_t log);
 
 /* The log has grown, or more of it is durable. */

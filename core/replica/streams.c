@@ -136,7 +136,7 @@ static void match_found(struct replicas *replicas, uint32_t number, const struct
     struct flow *flow = flow_at(replicas, number);
 
     replicas->counters.opened++;
-    leader_stream_on_matched(&flow->stream, answer, replicas->mono_ns);
+    leader_stream_on_matched(&flow->stream, answer);
     timers_clear(&replicas->flow_timers, number);
     flow->sent_high_watermark = -1;
     flow->sent_start_offset = -1;
