@@ -120,9 +120,9 @@ static inline void lab_end_step(struct lab *lab, int32_t id)
     replicas_work(node->replicas, &node->effects);
     lab_take_wishes(lab, id);
     logs_commit(node->logs, lab->mono_ns, lab_wall(lab), &node->effects);
-    LAB_CHECK(logs_state(node->logs) == LOGS_OPEN || logs_state(node->logs) == LOGS_RECOVERING);
+    LAB_CHECK(logs_state(node->logs) != LOGS_BROKEN && (node->stops || logs_state(node->logs) <= LOGS_OPEN));
     LAB_CHECK(node->effects.count <= EFFECTS_MAX);
-    if (node->ready && !lab->unjudged) lab_judge_node(lab, id);
+    if (node->ready && !node->stops && !lab->unjudged) lab_judge_node(lab, id);
     while (replicas_next_loss(node->replicas, &loss)) lab_drop_pending(lab, id, lab_partition(id, loss.log));
     while ((log = replicas_next_watermark(node->replicas)) != LOG_NONE) {
         lab_settle_pending(lab, id, lab_partition(id, log));
@@ -230,6 +230,7 @@ static inline void lab_start(struct lab *lab, int32_t id)
     node->effects.count = 0;
     node->up = true;
     node->ready = false;
+    node->stops = false;
     /* Its image is as new as its registration, before it touches anything. */
     node->applied = node->registered;
     lab_begin_step(lab, id);
@@ -249,6 +250,15 @@ static inline void lab_start(struct lab *lab, int32_t id)
     }
     node->ready = true;
     replicas_open(node->replicas, lab->states[node->registered].brokers[id].epoch);
+    lab_end_step(lab, id);
+}
+
+/* It stops cleanly: its logs end first. */
+static inline void lab_stop(struct lab *lab, int32_t id)
+{
+    lab->nodes[id].stops = true;
+    lab_begin_step(lab, id);
+    logs_stop(lab->nodes[id].logs, &lab->nodes[id].effects);
     lab_end_step(lab, id);
 }
 

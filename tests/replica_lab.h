@@ -60,8 +60,9 @@ struct lab_shadow {
 
 struct lab_node {
     bool up, ready, cut_off; /* cut off: from the controller */
-    bool disk_stands;        /* it answers nothing */
-    uint32_t applied;        /* states */
+    bool stops;
+    bool disk_stands; /* it answers nothing */
+    uint32_t applied; /* states */
     uint32_t registered;
     struct disk *disk;
     void *logs_memory, *replicas_memory;

@@ -497,3 +497,31 @@ TEST(what_a_wiped_process_held_does_not_count)
     EXPECT_EQ("until it has all again", lab_bit(1) | lab_bit(2) | lab_bit(3), isr_of(lab));
     lab_end(lab);
 }
+
+/* While the end of a log is taken back, the replica is taken away: all is to be taken back. Then the process stops. */
+TEST(a_replica_that_was_to_begin_anew_does_not_while_its_logs_end)
+{
+    struct lab *lab = lab_of(3, 1);
+
+    produce(lab, 20);
+    lab_run(lab, 50);
+    lab->nodes[3].disk_stands = true;
+    for (uint32_t round = 0; round < 2; round++) {
+        struct lab_config *config = &lab_begin_state(lab)->configs[0];
+        config->replica_count = 2;
+        config->isr &= ~lab_bit(3);
+        config->leader_epoch++;
+        config->partition_epoch++;
+        lab_run(lab, 50);
+        if (round == 1) break;
+        config = &lab_begin_state(lab)->configs[0];
+        config->replicas[config->replica_count++] = 3;
+        config->partition_epoch++;
+        lab_run(lab, 50);
+    }
+    lab_stop(lab, 3);
+    lab->nodes[3].disk_stands = false;
+    lab_run(lab, 500);
+    EXPECT_EQ("it has stopped", LOGS_STOPPED, logs_state(lab->nodes[3].logs));
+    lab_end(lab);
+}

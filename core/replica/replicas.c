@@ -174,7 +174,7 @@ void replicas_on_truncated(struct replicas *replicas, uint32_t log, bool failed,
 
     if (anew) {
         partition->cutting = false;
-        begin_anew(replicas, log);
+        if (is_open(replicas)) begin_anew(replicas, log); /* logs that end take no orders */
     } else if (partition->role == ROLE_NONE) {
         partition->cutting = false;
     } else {
