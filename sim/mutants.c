@@ -33,7 +33,7 @@
     X(epoch_start_not_written, "a new leader writes down no epoch start before its first append (KAFKA-7415)", OPEN) \
     X(files_cut_before_it_is_durable, "files of a truncated log are cut before the truncation is durable", OPEN) \
     X(flush_takes_what_is_not_durable, "segments get what the journal has not made durable", DIES) \
-    X(follower_acks_before_durable, "a follower acknowledges what its disk has not got yet", OPEN) \
+    X(follower_acks_before_durable, "a follower acknowledges what its disk has not got yet", DIES) \
     X(follower_forgets_last_epoch, "the epoch of a follower's last record is not compared (KAFKA-15510)", OPEN) \
     X(follower_is_ahead_of_its_metadata, "a replica that was dropped and given back counts by its first life", OPEN) \
     X(follower_joins_before_epoch_start, "one joins the ISR without the start of the epoch (KAFKA-7128)", OPEN) \
@@ -49,7 +49,7 @@
     X(journal_trusts_frames, "a frame's checksum is not looked at on opening (KAFKA-14104)", DIES) \
     X(journal_trusts_page_cache, "what is read on opening is taken for durable", DIES) \
     X(leader_answers_end_for_unknown_epoch, "an epoch that a leader lacks is taken for a match (KIP-279)", OPEN) \
-    X(leader_counts_what_is_sent, "what was sent to a follower is taken for what it holds", OPEN) \
+    X(leader_counts_what_is_sent, "what was sent to a follower is taken for what it holds", DIES) \
     X(meta_releases_early, "the metadata journal is released before the snapshot is durable", DIES) \
     X(meta_same_epoch_after_restart, "a broker that restarts leads on in the same epoch -- control: it is the only " \
       "replica, so nobody led meanwhile, and both lives tell one story", LIVES) \
@@ -60,7 +60,7 @@
     X(old_promises_count, "acks of a relaxed topic still count when it is relaxed no more", OPEN) \
     X(peer_newest_link_stays, "two calls that cross end each other", OPEN) \
     X(peer_replaced_link_is_not_told, "a link that a newer one replaced is not told to be down", OPEN) \
-    X(peer_silence_is_nothing, "a link on which nothing comes any more stays for ever", OPEN) \
+    X(peer_silence_is_nothing, "a link on which nothing comes any more stays for ever", DIES) \
     X(producer_recorded_before_append, "producer state changes before the append succeeded (KAFKA-6683)", DIES) \
     X(producer_remembers_one_batch, "only the last batch of a producer is remembered, not five", DIES) \
     X(read_passes_high_watermark, "a range of a segment passes the high watermark -- control: it is the only " \
@@ -84,7 +84,7 @@
     X(wish_is_answered_when_proposed, "a change of metadata is answered before it is committed", DIES) \
     X(wish_is_renumbered, "a wish that is asked again is another wish", OPEN) \
     X(wish_marks_outlive_their_term, "a leader remembers what it proposed in another term", OPEN) \
-    X(wish_of_another_term, "a leader decides what was asked of another one", OPEN) \
+    X(wish_of_another_term, "a leader decides what was asked of another one", DIES) \
     X(wish_overtakes_its_elder, "wishes of one node are decided in another order than it asked", OPEN) \
     X(wish_underway_is_forgotten, "a wish that is under way is decided again when it is asked again", OPEN)
 /* clang-format on */
