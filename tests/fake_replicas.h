@@ -11,6 +11,7 @@ enum { FAKE_NODES_MAX = 8 };
 
 struct fake_replica {
     bool unready; /* the image says that we lead, and we do not, or not yet */
+    bool few;     /* fewer are in sync than have to be, whatever the image says */
     bool unknown; /* the high watermark lags behind what the last leader has shown */
     int64_t held[FAKE_NODES_MAX];
 };
@@ -34,7 +35,8 @@ enum append_permission replicas_may_append(const struct replicas *replicas, uint
     const struct image_partition *partition = image_partition(replicas->image, log);
 
     if (replicas_leader_epoch(replicas, log) < 0) return APPEND_NOT_LED;
-    if (acks_all && replica_set_count(partition->isr) < partition->min_isr) return APPEND_NOT_ENOUGH;
+    const bool few = replica_set_count(partition->isr) < partition->min_isr || replicas->partitions[log].few;
+    if (acks_all && few) return APPEND_NOT_ENOUGH;
     return APPEND_PERMITTED;
 }
 

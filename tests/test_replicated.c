@@ -225,29 +225,61 @@ TEST(a_duplicate_waits_for_the_replicas_as_well)
 }
 
 /* It was appended to half of its partitions, and waits for room with the rest. */
-TEST(what_a_waiting_request_appended_in_another_epoch_is_not_awaited)
-{
-    struct world *world = replicated(&(struct shape){ 0 });
-    struct produce_request_partition partitions[2];
-    struct produce_request_topic topic = { text_of("r"), partitions, 2 };
-    const struct produce_request request = { .acks = -1, .timeout_ms = 500, .topics = &topic, .topics_count = 1 };
-    struct produce_response got;
+static const struct half_row {
+    const char *why;
+    int16_t acks;
+    int64_t committed; /* meanwhile, of the half that is there */
+    enum loss loss;
+    int16_t errors[2]; /* of what was appended, and of the rest */
+    int64_t base_offset;
+} half_rows[] = {
+    { "of another epoch: the offset may be another record's",
+      -1,
+      0,
+      LOSES_LEADERSHIP,
+      { ERROR_NOT_LEADER_OR_FOLLOWER, ERROR_NOT_LEADER_OR_FOLLOWER },
+      -1 },
+    { "of too few replicas: it may take long",
+      -1,
+      0,
+      LOSES_MIN_ISR,
+      { ERROR_NOT_ENOUGH_REPLICAS_AFTER_APPEND, ERROR_NOT_ENOUGH_REPLICAS },
+      0 },
+    { "of too few replicas, but committed before", -1, 1, LOSES_MIN_ISR, { ERROR_NONE, ERROR_NOT_ENOUGH_REPLICAS }, 0 },
+    { "of too few replicas, which acks=1 does not ask for", 1, 0, LOSES_MIN_ISR, { ERROR_NONE, ERROR_NONE }, 0 },
+};
 
-    const struct bytes batch = batch_of(batch_memory, sizeof batch_memory, &(struct batch_spec){ .value_size = 10 });
-    for (int32_t i = 0; i < 2; i++) partitions[i] = (struct produce_request_partition){ 0, batch };
-    world->logs->appends_left = 1;
-    WORLD_ASK(world, 0, API_PRODUCE, produce, 10, 1, &request);
-    EXPECT_EQ("it waits", 1, broker_usage(world->broker).links_waiting);
-    world->replicas.partitions[the_log(world)].unready = true;
-    world->logs->appends_left = FAKE_NO_LIMIT;
-    world_tick(world);
-    set_marks(world, 1, 1); /* of another leader's record, at the same offset */
-    WORLD_GET("answered", world, 0, API_PRODUCE, produce, 10, 1, &got);
-    for (uint32_t i = 0; i < 2; i++) {
-        EXPECT_EQ("lost", ERROR_NOT_LEADER_OR_FOLLOWER, got.topics[0].partitions[i].error_code);
-        EXPECT_EQ("without an offset", -1, got.topics[0].partitions[i].base_offset);
+TEST(what_a_waiting_request_appended_and_lost_is_not_awaited)
+{
+    FOR_EACH(half_row, row, half_rows) {
+        struct world *world = replicated(&(struct shape){ 0 });
+        struct produce_request_partition partitions[2];
+        struct produce_request_topic topic = { text_of("r"), partitions, 2 };
+        const struct produce_request request = {
+            .acks = row->acks, .timeout_ms = 500, .topics = &topic, .topics_count = 1
+        };
+        struct produce_response got;
+        const struct bytes batch =
+            batch_of(batch_memory, sizeof batch_memory, &(struct batch_spec){ .value_size = 10 });
+        for (int32_t i = 0; i < 2; i++) partitions[i] = (struct produce_request_partition){ 0, batch };
+        world->logs->appends_left = 1;
+        WORLD_ASK(world, 0, API_PRODUCE, produce, 10, 1, &request);
+        EXPECT_EQ(row->why, 1, broker_usage(world->broker).links_waiting);
+        struct fake_replica *replica = &world->replicas.partitions[the_log(world)];
+        replica->unready = row->loss == LOSES_LEADERSHIP;
+        replica->few = row->loss == LOSES_MIN_ISR;
+        set_marks(world, row->committed, row->committed);
+        world->logs->appends_left = FAKE_NO_LIMIT;
+        world_tick(world);
+        EXPECT_EQ(row->why, row->acks == -1, is_answered(world));   /* at once, and not when its time is over */
+        set_marks(world, 2, row->loss == LOSES_LEADERSHIP ? 1 : 0); /* another leader's record, at the same offset */
+        WORLD_GET(row->why, world, 0, API_PRODUCE, produce, 10, 1, &got);
+        for (uint32_t i = 0; i < 2; i++) {
+            EXPECT_EQ(row->why, row->errors[i], got.topics[0].partitions[i].error_code);
+        }
+        EXPECT_EQ(row->why, row->base_offset, got.topics[0].partitions[0].base_offset);
+        world_free(world);
     }
-    world_free(world);
 }
 
 /* ---- Fetch ---- */

@@ -210,8 +210,21 @@ static void forget_if_deposed(const struct producing *producing, struct outcome 
     outcome->base_offset = -1;
 }
 
+/* Who is told of such a loss while it waits for replicas must not miss it while it waits for room. */
+static void forget_if_too_few(const struct producing *producing, struct outcome *outcome)
+{
+    const struct call *call = producing->call;
+
+    if (!outcome->appended || outcome->queue != QUEUE_COMMITTED || MUTANT(broker_forgets_min_isr)) return;
+    if (replicas_may_append(call->replicas, outcome->log, true) != APPEND_NOT_ENOUGH) return;
+    if (outcome->end_offset <= log_offsets(call->logs, outcome->log).high_watermark) return; /* committed before */
+    outcome->appended = false;
+    outcome->error = ERROR_NOT_ENOUGH_REPLICAS_AFTER_APPEND;
+}
+
 /* What was appended before the request had to wait may be gone by now: with its topic (the slot that it was in is
- * nobody's, or another's), or with our leadership (the offset that it was given may be another record's). */
+ * nobody's, or another's), or with our leadership (the offset that it was given may be another record's); or too few
+ * replicas may be left to commit it soon. */
 static void forget_lost(const struct producing *producing)
 {
     const struct produce_request *request = &producing->request;
@@ -224,6 +237,7 @@ static void forget_lost(const struct producing *producing)
             if (outcome->log == SLOT_NONE) continue;
             if (topic != SLOT_NONE && uuid_equal(&image_topic(image, topic)->id, &outcome->topic_id)) {
                 forget_if_deposed(producing, outcome);
+                forget_if_too_few(producing, outcome);
                 continue;
             }
             outcome->log = SLOT_NONE;
