@@ -97,6 +97,28 @@ TEST(who_comes_with_another_disk_does_not_lead_by_itself)
     PLAY(other_disk_rows);
 }
 
+/* Removed, then registered again under the same id: its disk may be another one, and nobody can know. */
+static const struct deed_row removed_rows[] = {
+    { "one", "broker 1", "nothing" },
+    { "two", "broker 2", "nothing" },
+    { "a partition", "create 1,2", "leader=1 epoch=0/0 isr=1,2 replicas=1,2" },
+    { "one is left, which is enough", "fence 2", "leader=1 epoch=0/1 isr=1 replicas=1,2" },
+    { "and falls silent", "fence 1", "leader=-1 epoch=1/2 isr= elr=1 replicas=1,2 last_leader=1" },
+    { "it is removed: it is not the last leader any more, the other one may have more than its next disk",
+      "remove 1", "leader=-1 epoch=1/3 isr= replicas=1,2" },
+    { "it registers with an empty disk, of which nobody knows", "register 1", "leader=-1 epoch=1/3 isr= replicas=1,2" },
+    { "it does not lead by itself", "unfence 1", "leader=-1 epoch=1/3 isr= replicas=1,2" },
+    { "so the other one comes back to what it had", "unfence 2", "leader=-1 epoch=1/3 isr= replicas=1,2" },
+    { "an administrator sees to it that it is chosen", "fence 1", "leader=-1 epoch=1/3 isr= replicas=1,2" },
+    { "and nothing that it has is lost", "elect-anybody",
+      "leader=2 epoch=2/4 isr=2 replicas=1,2 unclean=2 recovering" },
+};
+
+TEST(who_was_removed_is_no_last_leader)
+{
+    PLAY(removed_rows);
+}
+
 /* One replica: it is all there is. */
 static const struct deed_row alone_rows[] = {
     { "one", "broker 1", "nothing" },
@@ -135,7 +157,7 @@ static const struct deed_row lost_rows[] = {
     { "which is silent", "fence 1", "leader=-1 epoch=1/3 isr= elr=1 replicas=1,2,3 last_leader=1" },
     { "of the others one is, too", "fence 3", "leader=-1 epoch=1/3 isr= elr=1 replicas=1,2,3 last_leader=1" },
     { "the first one is lost for ever; but one is still to be waited for", "remove 1",
-      "leader=-1 epoch=1/4 isr= replicas=1,2,3 last_leader=1" },
+      "leader=-1 epoch=1/4 isr= replicas=1,2,3" },
     { "nobody is", "remove 3", "leader=2 epoch=2/5 isr=2 replicas=1,2,3 unclean=2 recovering" },
 };
 

@@ -79,7 +79,10 @@ static void leave(struct settling *settling)
          * being added has nothing yet that this one had not. */
         const bool alone = partition->replica_count - replica_set_count(partition->adding) <= 1;
         const bool is_last = partition->last_leader == fact->broker && !alone;
-        if (fact->restarted && is_last && !MUTANT(meta_other_disk_leads)) partition->last_leader = -1;
+        /* Nor does who is removed come back with what it had, should its id ever be registered again. */
+        const bool is_removed = image_broker_by_id(settling->image, fact->broker) == SLOT_NONE;
+        const bool another_disk = fact->restarted || is_removed;
+        if (another_disk && is_last && !MUTANT(meta_other_disk_leads)) partition->last_leader = -1;
     }
     const bool others = (partition->isr & settling->able) != 0;
     if (others && !MUTANT(meta_who_goes_stays_in_isr)) partition->isr &= settling->able;
