@@ -209,7 +209,7 @@ static inline void lab_start(struct lab *lab, int32_t id)
     const struct replicas_config config = {
         .node_id = id,
         .partitions_max = LAB_LOGS,
-        .nodes_max = LAB_NODES,
+        .nodes_max = MAX(lab->node_count, 2u) - 1,
         .streams_max = LAB_LOGS * LAB_NODES,
         .batch_size_max = 8000,
         .lag_ns = 1000 * LAB_MS,
@@ -320,7 +320,7 @@ static inline bool lab_deliver(struct lab *lab, int32_t dialer, int32_t called, 
     struct net_item *item = net_first(queue);
     struct lab_node *node = &lab->nodes[id];
 
-    if (item == NULL || !node->up || (link->cut && item->kind == NET_FRAME)) return false;
+    if (item == NULL || !node->up || ((link->cut || link->stands) && item->kind == NET_FRAME)) return false;
     if (queue->held && item->kind == NET_FRAME) return false;
     lab_begin_step(lab, id);
     const enum peer_channel channel = to_called ? PEER_DATA_IN : PEER_DATA_OUT;

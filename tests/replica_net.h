@@ -47,7 +47,8 @@ struct net_lent {
 /* Dialed by one node to another. */
 struct net_link {
     bool wanted, up;
-    bool cut; /* nothing comes through, and nobody is told */
+    bool cut;    /* nothing comes through, and nobody is told */
+    bool stands; /* nor are bytes that were lent to it given back */
     uint32_t life;
     struct net_queue to_called, to_dialer;
 };
@@ -280,7 +281,11 @@ enum peer_verdict peers_send_lent(struct peers *peers, int32_t node_id, enum pee
 bool peers_next_returned(struct peers *peers, struct peer_returned *returned)
 {
     if (peers->lent_count == 0) return false;
-    const uint32_t at = (uint32_t)prng_below(&peers->net->prng, peers->lent_count);
+    uint32_t at = (uint32_t)prng_below(&peers->net->prng, peers->lent_count);
+    for (uint32_t i = 0; peers->net->links[peers->id][peers->lent[at].node_id].stands; i++) {
+        if (i == peers->lent_count) return false;
+        at = (at + 1) % peers->lent_count;
+    }
     const struct net_lent *lent = &peers->lent[at];
 
     CHECK(net_crc(lent->pieces, lent->piece_count) == lent->crc); /* lent bytes stayed put */

@@ -65,6 +65,16 @@ static void isolate(struct lab *lab, int32_t id, bool isolated)
     }
 }
 
+/* As many as those, all like the first one. */
+static void more_partitions(struct lab *lab, uint32_t count)
+{
+    struct lab_state *state = lab_begin_state(lab);
+
+    for (uint32_t p = 1; p < count; p++) state->configs[p] = state->configs[0];
+    lab->partition_count = count;
+    lab_run(lab, 50);
+}
+
 static uint32_t isr_of(struct lab *lab)
 {
     return lab_newest(lab)->configs[0].isr;
@@ -523,5 +533,36 @@ TEST(a_replica_that_was_to_begin_anew_does_not_while_its_logs_end)
     lab->nodes[3].disk_stands = false;
     lab_run(lab, 500);
     EXPECT_EQ("it has stopped", LOGS_STOPPED, logs_state(lab->nodes[3].logs));
+    lab_end(lab);
+}
+
+/* He reads nothing, but his process lives: his link stays, with all that was lent to it. */
+TEST(a_link_that_stands_still_holds_up_nobody_else)
+{
+    struct lab *lab = lab_of(3, 1);
+
+    more_partitions(lab, 3);
+    produce(lab, 5);
+    lab_run(lab, 50);
+    lab->net.links[1][3].stands = true;
+    produce(lab, 600);
+    lab_run(lab, 1500);
+    produce(lab, 60);
+    lab_run(lab, 500);
+    EXPECT("he was sent some", lab->nodes[1].peers.lent_count > 0);
+    for (uint32_t p = 0; p < 3; p++) {
+        const struct log_offsets own = log_offsets(lab->nodes[1].logs, lab_log(1, p));
+        EXPECT_EQ("the other one has all", own.log_end_offset,
+                  log_offsets(lab->nodes[2].logs, lab_log(2, p)).log_end_offset);
+        EXPECT_EQ("and it is committed", own.log_end_offset, own.high_watermark);
+    }
+    const struct logs_usage usage = logs_usage(lab->nodes[1].logs);
+    EXPECT("memory is left for appends", usage.tail_used_size < usage.tail_memory_size * 3 / 4);
+    lab->net.links[1][3].stands = false;
+    lab_run(lab, 3000);
+    EXPECT_EQ("nothing is lent for good", 0, lab->nodes[1].peers.lent_count);
+    EXPECT_EQ("he has it too, when he reads again", offsets_of(lab, 1).log_end_offset,
+              offsets_of(lab, 3).high_watermark);
+    EXPECT_EQ("and is in sync", lab_bit(1) | lab_bit(2) | lab_bit(3), isr_of(lab));
     lab_end(lab);
 }

@@ -456,6 +456,7 @@ struct logs_usage logs_usage(const struct logs *logs)
 {
     return (struct logs_usage){
         .tail_used_size = tail_used_size(logs->tail),
+        .tail_memory_size = tail_memory_size(logs->tail),
         .journal_used_size = journal_usage(logs->journal).used_size,
         .rounds = logs->rounds_durable,
         .round_bytes = logs->round_bytes,

@@ -205,6 +205,10 @@ enum read_verdict logs_read(struct logs *logs, uint32_t log, int64_t offset, int
                             bool first_whole, uint64_t waiter, struct log_read *read, struct effects *effects);
 void logs_unpin(struct logs *logs, const struct log_read *read);
 
+/* Bytes of tail memory that are not used anew before it is unpinned: more than it has read, for memory is pinned in
+ * chunks. */
+uint64_t logs_pinned_size(const struct logs *logs, const struct log_read *read);
+
 /* How many bytes lie between two offsets, as far as is known without reading: for a fetch's min_bytes. */
 uint64_t logs_bytes_between(const struct logs *logs, uint32_t log, int64_t offset, int64_t end_offset);
 
@@ -261,7 +265,7 @@ uint64_t logs_next_ready(struct logs *logs);
 void logs_retain(struct logs *logs, int64_t wall_ms);
 
 struct logs_usage {
-    uint64_t tail_used_size;
+    uint64_t tail_used_size, tail_memory_size;
     uint64_t journal_used_size;
     uint64_t rounds; /* commit rounds that became durable */
     uint64_t round_bytes;

@@ -230,6 +230,17 @@ void logs_unpin(struct logs *logs, const struct log_read *read)
     logs->starved = false;
 }
 
+uint64_t logs_pinned_size(const struct logs *logs, const struct log_read *read)
+{
+    uint64_t size = 0;
+
+    for (uint32_t i = 0; i < read->piece_count; i++) {
+        const bool is_known = i > 0 && read->chunks[i] == read->chunks[i - 1];
+        if (read->chunks[i] != CHUNK_NONE && !is_known) size += tail_chunk_size(logs->tail, read->chunks[i]);
+    }
+    return size;
+}
+
 /* ---- sizes ---- */
 
 /* Bytes of the log before the offset: exact where a batch is in memory, else as if batches of a segment were equal. */

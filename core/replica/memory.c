@@ -186,19 +186,25 @@ static void node_check(const struct replicas *replicas, uint32_t number)
     CHECK(count == node->flows.count);                                 /* (2) */
     CHECK(node->turns.count <= count && node->telling.count <= count); /* (2) */
     CHECK(node->turns.count == 0 || node->out_up);
+    CHECK(node->sendings <= SENDINGS_PER_NODE && (node->sendings > 0 || node->lent_size == 0)); /* (3) */
 }
 
 void replicas_check(const struct replicas *replicas)
 {
+    uint32_t sendings = 0;
+
     for (uint32_t log = 0; log < replicas->partitions_end; log++) partition_check(replicas, log);
     for (uint32_t node = 0; node < replicas->config.nodes_max && node < replicas->nodes_pool.fresh_first; node++) {
-        if (pool_is_taken(&replicas->nodes_pool, node)) node_check(replicas, node);
+        if (!pool_is_taken(&replicas->nodes_pool, node)) continue;
+        node_check(replicas, node);
+        sendings += replicas->nodes[node].sendings;
     }
+    CHECK(sendings == replicas->sendings_pool.taken_count); /* (3) */
     for (uint32_t i = 0; i < replicas->read_count; i++) {
         const struct segment_read *read = &replicas->reads[i];
         const bool wanted = read->state != READ_FREE && read->flow != NONE;
-        if (wanted) CHECK(pool_is_taken(&replicas->flows_pool, read->flow)); /* (3) */
-        if (wanted) CHECK(replicas->flows[read->flow].read == i);            /* (3) */
+        if (wanted) CHECK(pool_is_taken(&replicas->flows_pool, read->flow)); /* (4) */
+        if (wanted) CHECK(replicas->flows[read->flow].read == i);            /* (4) */
     }
     pool_check(&replicas->flows_pool);
     timers_check(&replicas->partition_timers);

@@ -34,7 +34,7 @@ static void forget_if_unused(struct replicas *replicas, uint32_t number)
     const struct node *node = &replicas->nodes[number];
 
     if (node->broker_epoch >= 0 || node->wanted || node->out_up || node->in_up) return;
-    if (node->flows.count > 0 || node->reads > 0) return;
+    if (node->flows.count > 0 || node->reads > 0 || node->sendings > 0) return;
     CHECK(node->acks.count == 0 && node->turns.count == 0);
     chain_remove(&replicas->senders, number);
     chain_remove(&replicas->ackers, number);

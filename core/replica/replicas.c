@@ -15,6 +15,7 @@ void replicas_open(struct replicas *replicas, int64_t broker_epoch)
 {
     replicas->open = true;
     replicas->broker_epoch = broker_epoch;
+    replicas->lent_max = logs_usage(replicas->rooms.logs).tail_memory_size / LENT_PART;
     replicas->due = true;
 }
 

@@ -198,6 +198,29 @@ static enum turn send_memory(struct replicas *replicas, uint32_t number, uint32_
     return TURN_BLOCKED;
 }
 
+/* A link that stands still gives nothing back. It has at most as much as is left for others: so it has one part, where
+ * others divide the rest, and something is always left. Nobody waits for others with nothing lent. */
+static bool may_lend(const struct replicas *replicas, const struct node *node)
+{
+    const struct pool *pool = &replicas->sendings_pool;
+    const uint32_t left = pool->slots_max - pool->taken_count;
+    const uint64_t size_left = replicas->lent_max - MIN(replicas->lent_max, replicas->lent_size);
+
+    if (node->sendings == 0) return true;
+    return node->sendings < MIN(left, (uint32_t)SENDINGS_PER_NODE) && node->lent_size < size_left;
+}
+
+static void was_lent(struct replicas *replicas, uint32_t node, uint32_t number, bool is_read)
+{
+    struct sending *sending = &replicas->sendings[number];
+
+    sending->node = node;
+    sending->pinned_size = is_read ? 0 : logs_pinned_size(replicas->rooms.logs, &sending->read);
+    replicas->nodes[node].sendings++;
+    replicas->nodes[node].lent_size += sending->pinned_size;
+    replicas->lent_size += sending->pinned_size;
+}
+
 static enum turn send_records(struct replicas *replicas, uint32_t number, struct effects *effects)
 {
     const struct flow *flow = flow_at(replicas, number);
@@ -208,11 +231,13 @@ static enum turn send_records(struct replicas *replicas, uint32_t number, struct
         reading_want(replicas, number);
         return TURN_NOTHING;
     }
+    if (!may_lend(replicas, &replicas->nodes[flow->node])) return TURN_BLOCKED;
     const uint32_t sending = pool_take(&replicas->sendings_pool);
     if (sending == POOL_NONE) return TURN_BLOCKED;
     const enum turn turn =
         is_read ? send_read(replicas, number, sending) : send_memory(replicas, number, sending, effects);
-    if (turn != TURN_SENT) pool_give(&replicas->sendings_pool, sending);
+    if (turn == TURN_SENT) was_lent(replicas, flow->node, sending, is_read);
+    else pool_give(&replicas->sendings_pool, sending);
     return turn;
 }
 
@@ -287,12 +312,17 @@ void sending_on_returned(struct replicas *replicas, const struct peer_returned *
 {
     const uint32_t number = (uint32_t)(returned->cookie - 1);
     const struct sending *sending = &replicas->sendings[number];
-    const uint32_t node = replica_node_find(replicas, returned->node_id);
+    const uint32_t at = sending->node;
+    struct node *node = &replicas->nodes[at];
 
     if (sending->slot != NONE) reading_give(replicas, sending->slot);
     else logs_unpin(replicas->rooms.logs, &sending->read);
+    node->sendings--;
+    node->lent_size -= sending->pinned_size;
+    replicas->lent_size -= sending->pinned_size;
     pool_give(&replicas->sendings_pool, number);
-    if (node != NONE && replicas->nodes[node].turns.count > 0) chain_add(&replicas->senders, node);
+    if (node->turns.count > 0) chain_add(&replicas->senders, at);
+    replica_node_release(replicas, at);
 }
 
 uint64_t sending_deadline_ns(const struct replicas *replicas)

@@ -14,7 +14,8 @@
  * Invariants, numbered as in replicas_check():
  *   (1) Only a partition that is led has streams; a stream and its slot name each other.
  *   (2) A stream is in the chain of its node, and waits in at most one line for a turn or a read.
- *   (3) A read belongs to the stream that waits for it, or is one whose end is only waited for. */
+ *   (3) A node's account is what is lent to its link: it is not forgotten before that is back.
+ *   (4) A read belongs to the stream that waits for it, or is one whose end is only waited for. */
 #ifndef CHRONIK_REPLICA_STATE_H
 #define CHRONIK_REPLICA_STATE_H
 
@@ -33,8 +34,9 @@
 #define NONE UINT32_MAX
 
 enum {
-    SENDINGS_PER_NODE = 64, /* messages that are lent to links */
+    SENDINGS_PER_NODE = 64, /* messages that are lent to its link, and fewer where many stand still */
     SENDINGS_MAX = 1024,
+    LENT_PART = 2,             /* of tail memory: the rest is for appends, whatever links do */
     TURN_SIZE_MAX = 256 << 10, /* of batches in one message, unless one is larger: a turn */
     WINDOW_SIZE = 4 << 20,     /* a stream may be so far ahead of its acks: more than a fast network holds */
     WINDOW_TURNS = 8,          /* where turns are small, so is the window */
@@ -134,13 +136,15 @@ struct node {
     int64_t broker_epoch; /* -1: it is not registered */
     bool fenced;
     bool shutting_down;
-    bool wanted;      /* a data link to it is */
-    bool out_up;      /* the one that we dialed */
-    bool in_up;       /* the one that it dialed */
-    bool held;        /* a frame of it waits for memory */
-    bool disk_full;   /* it says so */
-    uint8_t reads;    /* under way for it */
-    uint32_t in_life; /* counts its links to us */
+    bool wanted;        /* a data link to it is */
+    bool out_up;        /* the one that we dialed */
+    bool in_up;         /* the one that it dialed */
+    bool held;          /* a frame of it waits for memory */
+    bool disk_full;     /* it says so */
+    uint8_t reads;      /* under way for it */
+    uint32_t sendings;  /* lent to its link */
+    uint64_t lent_size; /* of tail memory that these pin */
+    uint32_t in_life;   /* counts its links to us */
     struct chain flows;
     struct chain turns;   /* flows with something to send */
     struct chain telling; /* flows with something to tell, soon */
@@ -155,6 +159,8 @@ struct node {
 struct sending {
     struct log_read read; /* to be given back; of memory */
     uint32_t slot;        /* NONE, or the bytes are those of this segment_read */
+    uint32_t node;        /* on whose account it is */
+    uint64_t pinned_size; /* of tail memory */
 };
 
 enum read_state {
@@ -217,6 +223,7 @@ struct replicas {
 
     struct sending *sendings;
     struct pool sendings_pool;
+    uint64_t lent_size, lent_max; /* of tail memory, to all links */
     struct segment_read reads[REPLICA_READS_MAX];
     uint32_t read_count; /* slots that there are */
     uint32_t turn_size;  /* of batches in one message, unless one is larger */
