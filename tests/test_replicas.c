@@ -363,6 +363,24 @@ TEST(who_is_behind_the_begin_of_the_log_begins_anew)
     lab_end(lab);
 }
 
+TEST(followers_learn_at_once_of_records_that_are_deleted)
+{
+    struct lab *lab = lab_of(3, 1);
+
+    produce(lab, 10);
+    lab_run(lab, 50);
+    for (int64_t start = 1; start <= 5; start++) {
+        lab_begin_step(lab, 1);
+        EXPECT("there is room", logs_advance_start(lab->nodes[1].logs, lab_log(1, 0), start) != 0);
+        lab_end_step(lab, 1);
+        lab_run(lab, 25); /* five times: beats are further apart than that */
+        for (int32_t id = 1; id <= 3; id++) {
+            EXPECT_EQ("wherever it leads next", start, offsets_of(lab, id).log_start_offset);
+        }
+    }
+    lab_end(lab);
+}
+
 TEST(copies_are_not_faster_than_asked_for)
 {
     struct lab *lab = lab_of(2, 1);

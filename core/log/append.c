@@ -105,6 +105,18 @@ void append_end_moved(struct logs *logs, uint32_t number)
     logs->end_last = number;
 }
 
+void append_durable_moved(struct logs *logs, uint32_t number)
+{
+    struct log *log = &logs->logs[number];
+
+    if (log->durable_queued) return;
+    log->durable_queued = true;
+    log->next_durable = LOG_NONE;
+    if (logs->durable_last == LOG_NONE) logs->durable_first = number;
+    else logs->logs[logs->durable_last].next_durable = number;
+    logs->durable_last = number;
+}
+
 void append_entry(struct logs *logs, uint32_t number, const struct record_batch *batch, const uint8_t *copy,
                   uint32_t chunk)
 {

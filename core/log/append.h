@@ -25,4 +25,7 @@ void append_learn(struct logs *logs, uint32_t log, const struct record_batch *ba
 /* The log's end has moved: logs_next_end will name it. */
 void append_end_moved(struct logs *logs, uint32_t log);
 
+/* More of the log is durable, or less of its front: logs_next_durable will name it. */
+void append_durable_moved(struct logs *logs, uint32_t log);
+
 #endif

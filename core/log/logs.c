@@ -1,6 +1,7 @@
 /* logs.c -- the front of the room: opening and deleting, durability, and whose turn it is in a step. */
 #include "log/logs.h"
 
+#include "log/append.h"
 #include "log/checkpoint.h"
 #include "log/compare.h"
 #include "log/cut.h"
@@ -179,19 +180,6 @@ struct epoch_end log_epoch_end(const struct logs *logs, uint32_t number, int32_t
     return (struct epoch_end){ answer.epoch, answer.end_offset };
 }
 
-/* logs_next_durable will name it. */
-static void queue_durable(struct logs *logs, uint32_t number)
-{
-    struct log *log = &logs->logs[number];
-
-    if (log->durable_queued) return;
-    log->durable_queued = true;
-    log->next_durable = LOG_NONE;
-    if (logs->durable_last == LOG_NONE) logs->durable_first = number;
-    else logs->logs[logs->durable_last].next_durable = number;
-    logs->durable_last = number;
-}
-
 struct epoch_bound log_epoch_bound(const struct logs *logs, uint32_t number, int32_t leader_epoch)
 {
     const struct log *log = log_at(logs, number);
@@ -210,7 +198,7 @@ void logs_set_replicated(struct logs *logs, uint32_t number, bool replicated)
     log->replicated = replicated || log->sole_when_durable;
     if (log->replicated || log->high_watermark >= log->durable_offset) return;
     log->high_watermark = log->durable_offset;
-    queue_durable(logs, number);
+    append_durable_moved(logs, number);
 }
 
 void logs_set_high_watermark(struct logs *logs, uint32_t number, int64_t high_watermark)
@@ -249,7 +237,7 @@ static void entry_is_safe(struct logs *logs, const struct entry *entry)
         log->replicated = false;
     }
     if (!log->replicated) log->high_watermark = log->durable_offset; /* the only replica is this one */
-    queue_durable(logs, entry->log);
+    append_durable_moved(logs, entry->log);
 }
 
 static void rounds_are_durable(struct logs *logs)

@@ -255,7 +255,7 @@ void logs_on_disk(struct logs *logs, const struct event *event, struct effects *
 
 uint64_t logs_deadline_ns(const struct logs *logs);
 
-/* The next log whose durable offset rose since it was last named here; LOG_NONE when all were. */
+/* The next log whose durable offset, or whose start, rose since it was last named here; LOG_NONE when all were. */
 uint32_t logs_next_durable(struct logs *logs);
 
 /* The next waiter whose read may be asked again; 0 when there is none. So waiters are never 0. */

@@ -1,5 +1,6 @@
 #include "log/remove.h"
 
+#include "log/append.h"
 #include "log/cut.h"
 #include "log/flush.h"
 #include "log/lookup.h"
@@ -28,8 +29,9 @@ static bool start_is_durable(const struct logs *logs, const struct log *log)
            MUTANT(segments_dropped_before_start_is_durable);
 }
 
-static void start_at(struct logs *logs, struct log *log)
+static void start_at(struct logs *logs, uint32_t number)
 {
+    struct log *log = &logs->logs[number];
     int64_t offset = log->log_start_offset;
 
     if (start_is_durable(logs, log)) offset = log->next_start_offset;
@@ -37,11 +39,12 @@ static void start_at(struct logs *logs, struct log *log)
     if (offset <= log->log_start_offset) return;
     log->log_start_offset = offset;
     epochs_trim(&logs->epochs, &log->epochs, log->log_start_offset);
+    append_durable_moved(logs, number);
 }
 
 void remove_starts_are_durable(struct logs *logs)
 {
-    for (uint32_t at = logs->trim_first; at != LOG_NONE; at = logs->logs[at].next_trim) start_at(logs, &logs->logs[at]);
+    for (uint32_t at = logs->trim_first; at != LOG_NONE; at = logs->logs[at].next_trim) start_at(logs, at);
 }
 
 static void add_dying(struct logs *logs, uint32_t number)
@@ -84,7 +87,7 @@ static void trim(struct logs *logs, struct effects *effects)
         const uint32_t number = logs->trim_first;
         struct log *log = &logs->logs[number];
         if (!start_is_durable(logs, log)) return;
-        start_at(logs, log);
+        start_at(logs, number);
         if (bound == 0) {
             logs->due = true;
             return;

@@ -531,7 +531,7 @@ struct logs {
     struct sync syncs[SYNCS_MAX];
     uint32_t syncs_used;
 
-    uint32_t durable_first; /* logs whose durable offset rose */
+    uint32_t durable_first; /* logs whose durable offset rose, or start */
     uint32_t durable_last;
     uint32_t trim_first; /* logs whose start offset moved */
     uint32_t trim_last;

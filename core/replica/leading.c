@@ -45,6 +45,16 @@ static void count_anew(struct replicas *replicas, uint32_t log)
         watermark_rose(replicas, log);
 }
 
+/* What was deleted must not come back with another leader: followers learn of it at once. */
+static void tell_start(struct replicas *replicas, const struct partition *partition, int64_t log_start_offset)
+{
+    for (uint8_t slot = 0; slot < partition->watermark.replica_count; slot++) {
+        if (partition->flows[slot] == 0) continue;
+        const struct flow *flow = flow_at(replicas, partition->flows[slot] - 1);
+        if (flow->sent_start_offset != log_start_offset) flow_tell(replicas, partition->flows[slot] - 1);
+    }
+}
+
 void leading_on_log(struct replicas *replicas, uint32_t log)
 {
     struct partition *partition = partition_at(replicas, log);
@@ -62,6 +72,7 @@ void leading_on_log(struct replicas *replicas, uint32_t log)
     for (uint8_t slot = 0; grew && slot < watermark->replica_count; slot++) {
         if (partition->flows[slot] != 0) flow_queue(replicas, partition->flows[slot] - 1);
     }
+    tell_start(replicas, partition, offsets.log_start_offset);
     const struct ack own = {
         .slot = partition->own_slot,
         .session = OWN_SESSION,

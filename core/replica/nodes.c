@@ -1,7 +1,7 @@
 /* nodes.c -- the other nodes: who is registered, who is linked, and who still answers. */
 #include "replica/state.h"
 
-enum { SWEPT_PER_BEAT = 256 }; /* streams whose log starts are compared: they move seldom, and nobody tells of it */
+enum { SWEPT_PER_BEAT = 256 }; /* streams whose log starts are compared: told as they move, and looked after */
 
 /* ---- who there is ---- */
 
