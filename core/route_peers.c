@@ -9,8 +9,9 @@ enum { FRAMES_PER_STEP_MAX = 256 };
 static void on_other_cluster(struct node *node, const struct peer_change *change, struct effects *effects)
 {
     const struct effect_halt outlived = { .reason = HALT_OUTLIVED };
+    const struct ancestry own = controller_ancestry(node->controller);
 
-    switch (image_kinship(controller_image(node->controller), &change->cluster_id)) {
+    switch (ancestry_kinship(&own, &change->cluster_id)) {
     case KINSHIP_NONE:
     case KINSHIP_SAME: break;
     case KINSHIP_OLDER: NOTE(effects, OUTLIVED_CALLS, change->node_id); break;
@@ -63,6 +64,7 @@ static void on_frame(struct node *node, const struct peer_frame *frame, struct e
 
 void route_in(struct node *node, struct effects *effects)
 {
+    const struct effect_halt foreign = { .reason = HALT_FOREIGN };
     struct peer_change change;
     struct peer_frame frame;
     struct peer_returned returned;
@@ -72,13 +74,21 @@ void route_in(struct node *node, struct effects *effects)
         on_peer_change(node, &change, effects);
     }
     while (count++ < FRAMES_PER_STEP_MAX && peers_next_frame(node->peers, &frame)) on_frame(node, &frame, effects);
+    if (node->phase != PHASE_HALTED && controller_founded_twice(node->controller)) node_halt(node, &foreign, effects);
     while (peers_next_returned(node->peers, &returned)) replicas_on_returned(node->replicas, &returned);
+}
+
+static struct uuid cluster_of(const struct node *node)
+{
+    const struct ancestry ancestry = controller_ancestry(node->controller);
+
+    return ancestry_identity(&ancestry);
 }
 
 /* Others may know of us once a crash cannot make us another one. */
 static void open_peers(struct node *node)
 {
-    const struct peer_identity identity = { .cluster_id = image_identity(controller_image(node->controller)),
+    const struct peer_identity identity = { .cluster_id = cluster_of(node),
                                             .member_id = controller_member(node->controller),
                                             .incarnation = controller_incarnation(node->controller) };
 
@@ -117,7 +127,7 @@ static void set_links(struct node *node)
 
 void route_out(struct node *node, struct effects *effects)
 {
-    const struct uuid cluster_id = image_identity(controller_image(node->controller));
+    const struct uuid cluster_id = cluster_of(node);
     struct controller_frame frame;
 
     if (!node->peers_open) open_peers(node);

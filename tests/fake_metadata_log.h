@@ -196,6 +196,12 @@ bool metadata_log_identity_is_durable(const struct metadata_log *log)
     return log->open;
 }
 
+struct ancestry metadata_log_disk_ancestry(const struct metadata_log *log)
+{
+    (void)log;
+    return (struct ancestry){ 0 };
+}
+
 enum standing metadata_log_standing(const struct metadata_log *log)
 {
     (void)log;

@@ -279,3 +279,68 @@ TEST(two_of_three_are_lost_and_come_back)
 {
     for (uint64_t seed = 1; seed <= SEEDS_TRIED; seed++) play(seed, (uint32_t)(seed % MACHINES));
 }
+
+/* ---- a founder without its disk ---- */
+
+static bool serve_together(uint32_t first, uint32_t second)
+{
+    return serves(first) && serves(second) && (leads(first) || leads(second));
+}
+
+static bool all_vote(void)
+{
+    for (uint32_t i = 0; i < MACHINES; i++) {
+        const struct raft_configuration *list = raft_configuration(node_raft(node_of(i)));
+        for (uint32_t k = 0; k < list->count; k++) {
+            if ((list->members[k].flags & RAFT_VOTER) == 0) return false;
+        }
+        if (raft_configuration_is_joint(list) || !raft_configuration_is_committed(node_raft(node_of(i)))) return false;
+    }
+    return true;
+}
+
+/* No snapshot was ever taken, so the two know of their cluster by entries alone that nobody can tell them to be
+ * committed. The founder finds nothing, and founds: before the others are there, with them, or after them. */
+static void lose_the_founder(uint64_t seed, uint64_t head_start_ns)
+{
+    world_init(&world, seed, 100 * 1000 + seed * 37 * 1000);
+    world.events_max = UINT64_MAX;
+    for (uint32_t i = 0; i < MACHINES; i++) add_machine(i);
+    start(0, MACHINE_NONE);
+    start(1, 0);
+    start(2, 0);
+    wait_for_all();
+    for (int i = 0; i < 60 && !all_vote(); i++) pass(SECOND / 2);
+    EXPECT("all of them vote", all_vote());
+    const struct uuid before = image_identity(node_image(node_of(1)));
+    for (uint32_t i = 0; i < MACHINES; i++) world_lose_power(&world, i, LOSS_MIXED, false);
+    world_wipe(&world, 0);
+    start(0, MACHINE_NONE);
+    if (head_start_ns > 0) pass(head_start_ns);
+    start(1, 0);
+    if (seed % 3 == 0) pass(5 * SECOND);
+    start(2, 0);
+    for (int i = 0; i < 30 && !serve_together(1, 2); i++) pass(SECOND / 2);
+    EXPECT("the two go on", serve_together(1, 2));
+    for (uint32_t i = 1; i < MACHINES; i++) {
+        if (!serves(i)) continue;
+        const struct uuid now = image_identity(node_image(node_of(i)));
+        EXPECT("as the cluster that they were", uuid_equal(&before, &now));
+        EXPECT("with all its members", raft_configuration(node_raft(node_of(i)))->count == MACHINES);
+    }
+    EXPECT("the founder has stopped", world.machines[0]->state == PROCESS_HALTED);
+    EXPECT_EQ("for its directory is of another cluster", HALT_FOREIGN, world.machines[0]->halt.reason);
+    world_wipe(&world, 0);
+    start(0, 1);
+    wait_for_all();
+    world_free(&world);
+}
+
+TEST(a_wiped_founder_takes_nobody_along)
+{
+    static const uint64_t head_starts_ns[] = { 0, SECOND / 100, SECOND / 10, 2 * SECOND };
+
+    for (uint64_t seed = 1; seed <= SEEDS_TRIED; seed++) {
+        lose_the_founder(seed, head_starts_ns[seed % COUNT_OF(head_starts_ns)]);
+    }
+}

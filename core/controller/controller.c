@@ -152,6 +152,16 @@ bool controller_founded_by_mistake(const struct controller *controller)
     return controller->founded && view.broker_count <= 1 && view.topic_count == 0;
 }
 
+struct ancestry controller_ancestry(const struct controller *controller)
+{
+    const struct ancestry found = metadata_log_disk_ancestry(controller->log);
+
+    if (controller->loaded || uuid_is_zero(&found.cluster_id) || MUTANT(controller_forgets_its_cluster)) {
+        return image_ancestry(controller->image);
+    }
+    return found;
+}
+
 uint64_t controller_member(const struct controller *controller)
 {
     return metadata_log_identity_is_durable(controller->log) ? metadata_log_member(controller->log) : 0;

@@ -89,6 +89,13 @@ bool controller_founded_by_mistake(const struct controller *controller);
 /* Of a controller that recovers: it is done, and all others are forgotten, durably. Nothing more comes of it. */
 bool controller_is_recovered(const struct controller *controller);
 
+/* Another member of this node's cluster came by, and it is not this one: this directory was emptied, and founded a
+ * cluster where it should have joined. Time to stop. */
+bool controller_founded_twice(const struct controller *controller);
+
+/* The cluster that this node is of: known from the first on, from what its disk has. */
+struct ancestry controller_ancestry(const struct controller *controller);
+
 /* Under which this node and its process are known to others. The member id is 0 as long as it may not be told. */
 uint64_t controller_member(const struct controller *controller);
 struct uuid controller_incarnation(const struct controller *controller);

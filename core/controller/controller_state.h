@@ -131,6 +131,8 @@ struct joining {
     bool asks;                   /* in this step */
     int32_t asked_id;
     bool refusal_noted;
+    bool began;         /* led_ns counts, from when the log was open */
+    bool founded_twice; /* see controller_founded_twice */
     uint8_t question[JOIN_SIZE_MAX];
     int32_t answer_to; /* 0: nobody */
     uint32_t answer_size;

@@ -41,7 +41,7 @@ static bool wants_in(const struct controller *controller)
     case STANDING_MEMBER: break;
     }
     if (knows_leader(controller)) return has_moved(controller);
-    return controller->mono_ns - controller->joining.led_ns > LEADERLESS_NS;
+    return controller->joining.began && controller->mono_ns - controller->joining.led_ns > LEADERLESS_NS;
 }
 
 bool controller_wants_in(const struct controller *controller)
@@ -93,8 +93,9 @@ void joining_work(struct controller *controller)
 {
     struct joining *joining = &controller->joining;
 
-    if (metadata_log_state(controller->log) == METADATA_LOG_OPEN && knows_leader(controller)) {
+    if (metadata_log_state(controller->log) == METADATA_LOG_OPEN && (!joining->began || knows_leader(controller))) {
         joining->led_ns = controller->mono_ns;
+        joining->began = true;
     }
     joining->asks = false;
     if (!wants_in(controller) || joining->due_ns > controller->mono_ns) return;
@@ -138,6 +139,32 @@ bool joining_next_frame(struct controller *controller, struct controller_frame *
     return true;
 }
 
+/* Nobody but us ever belonged to the cluster that we founded, so who was a member was one of another cluster. */
+static bool is_founded_twice(const struct controller *controller, const struct join *join)
+{
+    return join->was_member && is_sole(controller) && controller_founded_by_mistake(controller) &&
+           raft_configuration(metadata_log_raft(controller->log))->index <= 1;
+}
+
+/* What a leader says to who wants in. As long as its cluster has no id it cannot know who is of it. */
+static enum join_verdict judge(struct controller *controller, int32_t from, uint64_t member, const struct join *join,
+                               struct effects *effects)
+{
+    const struct ancestry ancestry = controller_ancestry(controller);
+
+    if (is_founded_twice(controller, join)) {
+        if (!controller->joining.founded_twice) NOTE(effects, FOUNDED_TWICE, from);
+        controller->joining.founded_twice = true;
+        return JOIN_LATER;
+    }
+    if (uuid_is_zero(&ancestry.cluster_id)) return JOIN_LATER;
+    const enum join_verdict verdict =
+        membership_on_join(&controller->membership, controller->log, member, join, controller->mono_ns);
+    if (verdict == JOIN_DUPLICATE) NOTE(effects, MEMBER_TWICE, from);
+    if (verdict == JOIN_REMOVED) NOTE(effects, MEMBER_GONE, from);
+    return verdict;
+}
+
 /* Somebody wants in. One answer leaves in each step: who gets none asks again. */
 static bool on_join(struct controller *controller, int32_t from, uint64_t member, struct bytes bytes,
                     struct effects *effects)
@@ -149,11 +176,8 @@ static bool on_join(struct controller *controller, int32_t from, uint64_t member
 
     if (!join_read(bytes, &join) || member_node(member) != from) return false;
     if (controller->led_term != 0) {
-        answer.verdict =
-            membership_on_join(&controller->membership, controller->log, member, &join, controller->mono_ns);
+        answer.verdict = judge(controller, from, member, &join, effects);
         answer.leader_id = controller->config.node_id;
-        if (answer.verdict == JOIN_DUPLICATE) NOTE(effects, MEMBER_TWICE, from);
-        if (answer.verdict == JOIN_REMOVED) NOTE(effects, MEMBER_GONE, from);
     } else if (leader != 0) {
         const struct raft_configuration *list = raft_configuration(metadata_log_raft(controller->log));
         const struct raft_member *known = raft_configuration_find(list, leader);
@@ -180,6 +204,14 @@ static void take_hint(struct controller *controller, const struct join_answer *a
     joining->due_ns = controller->mono_ns;
 }
 
+/* Links stand only to nodes of our cluster, if we know which one that is. Others cannot turn us out of it. */
+static void on_removed(struct controller *controller)
+{
+    const struct ancestry ancestry = controller_ancestry(controller);
+
+    if (!uuid_is_zero(&ancestry.cluster_id)) metadata_log_on_removed(controller->log);
+}
+
 static bool on_join_answer(struct controller *controller, int32_t from, struct bytes bytes, struct effects *effects)
 {
     struct joining *joining = &controller->joining;
@@ -189,7 +221,7 @@ static bool on_join_answer(struct controller *controller, int32_t from, struct b
     if (!wants_in(controller) || from != joining->asked_id) return true; /* old news */
     switch (answer.verdict) {
     case JOIN_ASK: take_hint(controller, &answer); break;
-    case JOIN_REMOVED: metadata_log_on_removed(controller->log); break;
+    case JOIN_REMOVED: on_removed(controller); break;
     case JOIN_DUPLICATE: /* the leader waits until it does not hear that one any more; so do we */
         if (!joining->refusal_noted) NOTE(effects, JOIN_REFUSED, from);
         joining->refusal_noted = true;
@@ -210,6 +242,11 @@ bool joining_on_frame(struct controller *controller, int32_t from, uint64_t memb
 {
     if (kind == CONTROLLER_FRAME_JOIN) return on_join(controller, from, member, bytes, effects);
     return on_join_answer(controller, from, bytes, effects);
+}
+
+bool controller_founded_twice(const struct controller *controller)
+{
+    return controller->joining.founded_twice;
 }
 
 bool controller_was_removed(const struct controller *controller)

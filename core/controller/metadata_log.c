@@ -236,6 +236,11 @@ enum standing metadata_log_standing(const struct metadata_log *log)
     return log->opening == OPENING_DONE ? log->standing : STANDING_WAITS;
 }
 
+struct ancestry metadata_log_disk_ancestry(const struct metadata_log *log)
+{
+    return log->disk_ancestry;
+}
+
 void metadata_log_on_removed(struct metadata_log *log)
 {
     log->removed = true;

@@ -105,6 +105,10 @@ bool metadata_log_identity_is_durable(const struct metadata_log *log);
 
 enum standing metadata_log_standing(const struct metadata_log *log);
 
+/* The cluster that this directory is of, as far as the disk said when it was opened: the log's entries count, though
+ * none of them can be applied yet. Zero: it does not say. */
+struct ancestry metadata_log_disk_ancestry(const struct metadata_log *log);
+
 /* The leader says that we were removed, while we were away. */
 void metadata_log_on_removed(struct metadata_log *log);
 

@@ -230,9 +230,10 @@ struct metadata_log {
     uint32_t copy_chunk; /* where replayed entries are copied to; pinned by us */
     uint32_t copy_used;
     bool found_temporary, found_received;
-    bool found_logs;     /* of messages: their checkpoint is there */
-    int64_t disk_epoch;  /* see metadata_log_disk_epoch */
-    bool replayed_any;   /* of what a group writes */
+    bool found_logs;               /* of messages: their checkpoint is there */
+    int64_t disk_epoch;            /* see metadata_log_disk_epoch */
+    struct ancestry disk_ancestry; /* see metadata_log_disk_ancestry */
+    bool replayed_any;             /* of what a group writes */
     uint64_t replay_gap; /* up to here entries came that follow on nothing we have: they must be dropped, or come
                             again; 0: none */
     char last_name[64];

@@ -381,11 +381,49 @@ static int64_t find_disk_epoch(struct metadata_log *log)
     return slot == SLOT_NONE ? -1 : image_broker(log->image, slot)->epoch;
 }
 
+/* What an entry says of the cluster that it is of. */
+static void trace(struct ancestry *ancestry, struct bytes rest)
+{
+    uint64_t memory[RECORD_ARENA_SIZE / sizeof(uint64_t)];
+    struct metadata_cluster_record cluster;
+    struct metadata_recovery_record recovery;
+    struct bytes record;
+    struct arena arena;
+
+    while (proposal_next(&rest, &record)) {
+        if (record.size < 2) continue;
+        struct reader reader = reader_of((struct bytes){ record.data + 2, record.size - 2 });
+        arena_init(&arena, memory, sizeof memory);
+        if (record.data[0] == RECORD_METADATA_CLUSTER) {
+            if (!metadata_cluster_record_read(&reader, record.data[1], &arena, &cluster)) return;
+            if (uuid_is_zero(&ancestry->cluster_id)) ancestry->cluster_id = cluster.cluster_id;
+        } else if (record.data[0] == RECORD_METADATA_RECOVERY) {
+            if (!metadata_recovery_record_read(&reader, record.data[1], &arena, &recovery)) return;
+            if ((uint64_t)recovery.previous != ancestry->incarnation) return;
+            ancestry->incarnation = (uint64_t)recovery.incarnation;
+        }
+    }
+}
+
+/* Both records are proposed by a node that is the whole group, so they are committed as soon as they are on its disk,
+ * and nobody else has them before. */
+static struct ancestry find_ancestry(struct metadata_log *log)
+{
+    struct ancestry ancestry = image_ancestry(log->image);
+
+    for (uint64_t index = log->kept_first; index < log->kept_end; index++) {
+        if (raft_entry(log->raft, index).kind != RAFT_ENTRY_DATA) continue;
+        trace(&ancestry, metadata_log_payload(log, index));
+    }
+    return ancestry;
+}
+
 /* ---- from replayed to open ---- */
 
 static void begin_life(struct metadata_log *log)
 {
     log->disk_epoch = find_disk_epoch(log);
+    log->disk_ancestry = find_ancestry(log);
     if (log->copy_chunk != CHUNK_NONE) tail_unpin(log->tail, log->copy_chunk);
     log->copy_chunk = CHUNK_NONE;
     log->first_index = raft_last_index(log->raft) + 1;

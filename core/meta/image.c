@@ -226,25 +226,44 @@ uint32_t image_next_partition(const struct image *image, uint32_t partition)
 
 /* ---- who belongs to the cluster ---- */
 
+struct uuid ancestry_identity(const struct ancestry *ancestry)
+{
+    struct uuid identity = ancestry->cluster_id;
+
+    if (!uuid_is_zero(&identity)) store_u64(identity.bytes + 8, load_u64(identity.bytes + 8) ^ ancestry->incarnation);
+    return identity;
+}
+
+enum kinship ancestry_kinship(const struct ancestry *ancestry, const struct uuid *other)
+{
+    const struct uuid *own = &ancestry->cluster_id;
+
+    if (uuid_is_zero(own) || memcmp(own->bytes, other->bytes, 8) != 0) return KINSHIP_NONE;
+    const uint64_t incarnation = load_u64(own->bytes + 8) ^ load_u64(other->bytes + 8);
+    if (incarnation == ancestry->incarnation) return KINSHIP_SAME;
+    const uint64_t ours = ancestry->incarnation >> INCARNATION_DRAWN_BITS;
+    const uint64_t theirs = incarnation >> INCARNATION_DRAWN_BITS;
+    if (theirs == ours) return KINSHIP_APART;
+    return theirs < ours ? KINSHIP_OLDER : KINSHIP_NEWER;
+}
+
+struct ancestry image_ancestry(const struct image *image)
+{
+    return (struct ancestry){ image->view.cluster_id, image->view.incarnation };
+}
+
 struct uuid image_identity(const struct image *image)
 {
-    struct uuid identity = image->view.cluster_id;
+    const struct ancestry ancestry = image_ancestry(image);
 
-    if (!uuid_is_zero(&identity)) store_u64(identity.bytes + 8, load_u64(identity.bytes + 8) ^ image->view.incarnation);
-    return identity;
+    return ancestry_identity(&ancestry);
 }
 
 enum kinship image_kinship(const struct image *image, const struct uuid *other)
 {
-    const struct uuid *own = &image->view.cluster_id;
+    const struct ancestry ancestry = image_ancestry(image);
 
-    if (uuid_is_zero(own) || memcmp(own->bytes, other->bytes, 8) != 0) return KINSHIP_NONE;
-    const uint64_t incarnation = load_u64(own->bytes + 8) ^ load_u64(other->bytes + 8);
-    if (incarnation == image->view.incarnation) return KINSHIP_SAME;
-    const uint64_t ours = image->view.incarnation >> INCARNATION_DRAWN_BITS;
-    const uint64_t theirs = incarnation >> INCARNATION_DRAWN_BITS;
-    if (theirs == ours) return KINSHIP_APART;
-    return theirs < ours ? KINSHIP_OLDER : KINSHIP_NEWER;
+    return ancestry_kinship(&ancestry, other);
 }
 
 /* ---- brokers, cluster ---- */

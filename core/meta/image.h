@@ -188,6 +188,12 @@ struct image_view image_view(const struct image *image);
 /* By what nodes find out that they belong together: the cluster's id, into which its incarnation is mixed. That one is
  * how often the cluster was recovered, times 2^48, and a number drawn then. Zero as long as the cluster has no id. */
 enum { INCARNATION_DRAWN_BITS = 48 };
+struct ancestry {
+    struct uuid cluster_id;
+    uint64_t incarnation;
+};
+struct ancestry image_ancestry(const struct image *image);
+struct uuid ancestry_identity(const struct ancestry *ancestry);
 struct uuid image_identity(const struct image *image);
 
 /* What another node's identity is to ours. */
@@ -198,6 +204,7 @@ enum kinship {
     KINSHIP_NEWER, /* our cluster: it was recovered without us */
     KINSHIP_APART, /* our cluster, and both were recovered as often, each without the other */
 };
+enum kinship ancestry_kinship(const struct ancestry *ancestry, const struct uuid *other);
 enum kinship image_kinship(const struct image *image, const struct uuid *other);
 
 /* ---- settings ---- */
