@@ -11,7 +11,7 @@ enum {
     FRAMES_QUEUED = 16,          /* of the largest size, for all nodes together */
     LINK_QUEUE_SIZE = 64 * 1024, /* and so much for each link there may be: an entry may have to go to all at once */
     FRAMES_RECEIVED = 8,
-    FOLLOWERS_OF_PARTITION = 2, /* of each that there may be, as an average; with fewer partitions they may have more */
+    FOLLOWERS_OF_PARTITION = 4, /* where all are led here: five replicas, or three that move to two other nodes */
 };
 
 struct room_configs {

@@ -210,7 +210,7 @@ static inline void lab_start(struct lab *lab, int32_t id)
         .node_id = id,
         .partitions_max = LAB_LOGS,
         .nodes_max = MAX(lab->node_count, 2u) - 1,
-        .streams_max = LAB_LOGS * LAB_NODES,
+        .streams_max = lab->streams_max > 0 ? lab->streams_max : LAB_LOGS * LAB_NODES,
         .batch_size_max = 8000,
         .lag_ns = 1000 * LAB_MS,
         .hash_seed = 3,

@@ -115,6 +115,7 @@ struct lab {
     bool unjudged;     /* what happens is against the rules */
     bool slow;         /* links are, so that leaders are ahead of their followers */
     uint32_t throttle;
+    uint32_t streams_max; /* of each node; 0: enough */
     struct net net;
     struct lab_node nodes[LAB_NODES + 1];
     struct lab_state *states;

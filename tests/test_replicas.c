@@ -5,7 +5,7 @@
 static struct lab the_lab;
 
 /* Node 1 leads a partition that all have. */
-static struct lab *lab_of(uint32_t node_count, uint8_t isr_min)
+static struct lab *lab_with(uint32_t node_count, uint8_t isr_min, uint32_t streams_max)
 {
     struct lab *lab = &the_lab;
 
@@ -16,6 +16,7 @@ static struct lab *lab_of(uint32_t node_count, uint8_t isr_min)
     lab->unfences = true;
     lab->mono_ns = 1000 * LAB_MS;
     lab->node_count = node_count;
+    lab->streams_max = streams_max;
     lab->partition_count = 1;
     lab->states = calloc(LAB_STATES, sizeof *lab->states);
     lab->state_count = 1;
@@ -33,6 +34,11 @@ static struct lab *lab_of(uint32_t node_count, uint8_t isr_min)
     for (int32_t id = 1; id <= (int32_t)node_count; id++) lab_start(lab, id);
     lab_run(lab, 100);
     return lab;
+}
+
+static struct lab *lab_of(uint32_t node_count, uint8_t isr_min)
+{
+    return lab_with(node_count, isr_min, 0);
 }
 
 static const struct replicas_counters *counters_of(struct lab *lab, int32_t id)
@@ -582,5 +588,27 @@ TEST(a_link_that_stands_still_holds_up_nobody_else)
     EXPECT_EQ("he has it too, when he reads again", offsets_of(lab, 1).log_end_offset,
               offsets_of(lab, 3).high_watermark);
     EXPECT_EQ("and is in sync", lab_bit(1) | lab_bit(2) | lab_bit(3), isr_of(lab));
+    lab_end(lab);
+}
+
+TEST(who_found_no_stream_gets_one_when_there_is_room)
+{
+    struct lab *lab = lab_with(2, 1, 1);
+
+    more_partitions(lab, 2);
+    produce(lab, 20);
+    lab_run(lab, 2500);
+    EXPECT("there is one stream, for the first partition", counters_of(lab, 1)->no_room > 0);
+    EXPECT_EQ("the other one has left the follower behind", lab_bit(1), lab_newest(lab)->configs[1].isr);
+    struct lab_config *config = &lab_begin_state(lab)->configs[0];
+    config->leader = 2;
+    config->leader_epoch++;
+    config->partition_epoch++;
+    lab_run(lab, 2500);
+    EXPECT_EQ("it has the stream now, in the same leader epoch", 0,
+              replicas_leader_epoch(lab->nodes[1].replicas, lab_log(1, 1)));
+    EXPECT_EQ("and the follower has all", log_offsets(lab->nodes[1].logs, lab_log(1, 1)).log_end_offset,
+              log_offsets(lab->nodes[2].logs, lab_log(2, 1)).high_watermark);
+    EXPECT_EQ("and is in sync", lab_bit(1) | lab_bit(2), lab_newest(lab)->configs[1].isr);
     lab_end(lab);
 }

@@ -90,6 +90,24 @@ void leading_want(struct replicas *replicas, uint32_t log)
     chain_add(&replicas->starts, log);
 }
 
+/* Replicas that have no stream get one, or are tried again. */
+static void begin_flows(struct replicas *replicas, uint32_t log)
+{
+    struct partition *partition = partition_at(replicas, log);
+
+    partition->flows_again_ns = UINT64_MAX;
+    for (uint8_t i = 0; i < partition->replica_count; i++) {
+        const int32_t id = partition->replicas[i];
+        const uint8_t slot = slot_of(partition, id);
+        if (id == replicas->config.node_id || slot == REPLICA_SLOT_NONE || partition->flows[slot] != 0) continue;
+        const uint32_t node = replica_node_get(replicas, id);
+        if (node != NONE && flow_begin(replicas, log, slot, node) != NONE) continue;
+        if (node != NONE) replica_node_release(replicas, node);
+        replicas->counters.no_room++;
+        partition->flows_again_ns = replicas->mono_ns + FLOWS_AGAIN_NS;
+    }
+}
+
 /* Replicas that have no slot yet get one, and a stream. */
 static void add_replicas(struct replicas *replicas, uint32_t log)
 {
@@ -99,16 +117,12 @@ static void add_replicas(struct replicas *replicas, uint32_t log)
         const int32_t id = partition->replicas[i];
         if (slot_of(partition, id) != REPLICA_SLOT_NONE) continue;
         const uint8_t slot = watermark_add_replica(&partition->watermark);
-        if (slot == REPLICA_SLOT_NONE) return; /* a list of so many has lost some, and so it is another epoch */
+        if (slot == REPLICA_SLOT_NONE) break; /* a list of so many has lost some, and so it is another epoch */
         partition->nodes[slot] = id;
         partition->flows[slot] = 0;
-        if (id == replicas->config.node_id) {
-            partition->own_slot = slot;
-            continue;
-        }
-        const uint32_t node = replica_node_get(replicas, id);
-        if (node == NONE || flow_begin(replicas, log, slot, node) == NONE) replicas->counters.no_room++;
+        if (id == replicas->config.node_id) partition->own_slot = slot;
     }
+    begin_flows(replicas, log);
 }
 
 static void begin(struct replicas *replicas, uint32_t log)
@@ -264,7 +278,17 @@ void leading_decide(struct replicas *replicas, uint32_t log)
     count_anew(replicas, log);
     uint64_t deadline = isr_deadline_ns(&partition->isr, &view);
     if (partition->recovering) deadline = partition->isr.asked ? UINT64_MAX : partition->isr.quiet_until_ns;
+    deadline = MIN(deadline, partition->flows_again_ns);
     timers_set(&replicas->partition_timers, log, MAX(deadline, replicas->mono_ns + 1));
+}
+
+void leading_on_time(struct replicas *replicas, uint32_t log)
+{
+    const struct partition *partition = partition_at(replicas, log);
+    const bool is_due = replicas->mono_ns >= partition->flows_again_ns;
+
+    if (partition->role == ROLE_LEADER && is_due) begin_flows(replicas, log);
+    leading_decide(replicas, log);
 }
 
 void leading_on_lost(struct replicas *replicas, uint32_t log, uint8_t slot)

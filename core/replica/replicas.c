@@ -279,7 +279,7 @@ static void run_timers(struct replicas *replicas)
     uint32_t bound = TIMERS_PER_STEP, number;
 
     while (bound > 0 && (number = timers_pop_due(&replicas->partition_timers, replicas->mono_ns)) != TIMERS_NO_SLOT) {
-        leading_decide(replicas, number);
+        leading_on_time(replicas, number);
         bound--;
     }
     while (bound > 0 && (number = timers_pop_due(&replicas->flow_timers, replicas->mono_ns)) != TIMERS_NO_SLOT) {

@@ -205,7 +205,7 @@ struct replicas_counters {
     uint64_t refusals[16];       /* of us, by enum nack_reason */
     uint64_t offline;            /* partitions whose replica here has to be looked at */
     uint64_t unreadable;         /* reads for followers that found no batch where one was written */
-    uint64_t no_room;            /* followers without a stream: streams_max or nodes_max */
+    uint64_t no_room;            /* a follower found no stream: streams_max or nodes_max. Tried again each second */
 };
 const struct replicas_counters *replicas_counters(const struct replicas *replicas);
 

@@ -53,9 +53,10 @@ enum {
 
 #define NS_PER_MS UINT64_C(1000000)
 #define BEAT_NS (100 * NS_PER_MS)
-#define TELL_NS (5 * NS_PER_MS)   /* what is committed travels with the next records, or after so long by itself */
-#define AGAIN_NS (5 * NS_PER_MS)  /* what found no room is tried again */
-#define START_NS (10 * NS_PER_MS) /* so is a log that cannot be led yet, if nothing happens before */
+#define TELL_NS (5 * NS_PER_MS)  /* what is committed travels with the next records, or after so long by itself */
+#define AGAIN_NS (5 * NS_PER_MS) /* what found no room is tried again */
+#define FLOWS_AGAIN_NS (1000 * NS_PER_MS) /* so is a follower that found no stream */
+#define START_NS (10 * NS_PER_MS)         /* so is a log that cannot be led yet, if nothing happens before */
 
 enum role {
     ROLE_NONE,
@@ -97,6 +98,7 @@ struct partition {
     /* As its leader. Slots are this epoch's numbers of replicas. */
     int64_t epoch_start;
     uint64_t begun_ns;
+    uint64_t flows_again_ns;                 /* a replica has no stream for want of room; UINT64_MAX: none */
     int32_t nodes[REPLICA_SLOTS_MAX];        /* node ids by slot */
     uint32_t flows[REPLICA_SLOTS_MAX];       /* 1 + number; 0: our own slot, or there was no room */
     int64_t asked_epochs[REPLICA_SLOTS_MAX]; /* of the brokers, when the wish was decided (KIP-903) */
@@ -280,6 +282,9 @@ void leading_on_log(struct replicas *replicas, uint32_t log);
 
 /* Looks at whom to wish into the ISR or out of it. */
 void leading_decide(struct replicas *replicas, uint32_t log);
+
+/* Its timer is due. */
+void leading_on_time(struct replicas *replicas, uint32_t log);
 
 /* The stream to that slot is over. */
 void leading_on_lost(struct replicas *replicas, uint32_t log, uint8_t slot);
