@@ -281,6 +281,44 @@ TEST(a_move_whose_target_is_lost_goes_elsewhere)
     world_free(world);
 }
 
+/* More moves than may run at a time, none of which can go on: others are served all the same. */
+static void stall(const char *why, int32_t silent_before, int32_t silent_after)
+{
+    struct world *world = world_new();
+    struct prng prng;
+
+    prng_init(&prng, 1, 1);
+    join(world, 1, 0);
+    create(world, "stalled", 2 * BALANCE_MOVES_MAX, 1, 7);
+    join(world, 2, 0);
+    if (silent_before != 0) change(world, silent_before, 1, -1);
+    change(world, 1, -1, 1);
+    settle(world, &prng, true);
+    EXPECT(why, image_view(world->image).reassigning_count >= BALANCE_MOVES_MAX);
+    if (silent_after != 0) change(world, silent_after, 1, -1);
+    join(world, 3, 0);
+    create(world, "t", 10, 1, 8);
+    join(world, 4, 0);
+    change(world, 3, -1, 1);
+    for (uint32_t round = 0; round < 200; round++) {
+        placement_refresh(&world->placement, world->image);
+        if (balance_next(&world->balance, world->image, &world->placement, &world->records) == BALANCE_FOUND) {
+            apply(world);
+        }
+        uint32_t slot = SLOT_NONE;
+        while ((slot = image_next_partition(world->image, slot)) != SLOT_NONE) catch_up(world, slot);
+    }
+    EXPECT_EQ(why, 0, broker_of(world, 3)->replica_count);
+    EXPECT("and it comes to rest", !balance_is_due(&world->balance, world->image));
+    world_free(world);
+}
+
+TEST(moves_that_stall_hold_nobody_back)
+{
+    stall("who leads what is moved is not there", 1, 0);
+    stall("who is to take it is not there", 0, 2);
+}
+
 TEST(evenness_is_for_who_asks)
 {
     struct world *world = world_new();

@@ -20,7 +20,10 @@ void balance_begin(struct balance *balance)
 {
     balance->partition = SLOT_NONE;
     balance->evens = false;
+    balance->stalled = 0;
+    balance->stalled_now = 0;
     balance->found = false;
+    balance->held_back = false;
     balance->resting = false;
 }
 
@@ -195,6 +198,34 @@ static void count_plan(struct balance *balance, const struct plan *plan)
     balance->preferred[plan->slots[0]]++;
 }
 
+/* Its leader, or somebody who is to have it, is not there: it costs nobody anything, and may never end. */
+static bool is_stalled(const struct image *image, const struct image_partition *partition)
+{
+    if (partition->leader == -1) return true;
+    for (uint32_t i = 0; i < partition->replica_count; i++) {
+        if ((partition->adding >> i & 1) == 0) continue;
+        const uint32_t slot = image_broker_by_id(image, partition->replicas[i]);
+        if (slot == SLOT_NONE || image_broker(image, slot)->fenced) return true;
+    }
+    return false;
+}
+
+/* What is under way may always go elsewhere. Something new begins while not too much goes on; and what would stall at
+ * once only while not too much is under way at all, or all of it would go on together when somebody is back. */
+static bool may_plan(struct balance *balance, const struct image *image, const struct image_partition *partition)
+{
+    const uint32_t moves = image_view(image).reassigning_count;
+
+    if ((partition->adding | partition->removing) != 0) {
+        balance->stalled_now += is_stalled(image, partition);
+        return true;
+    }
+    const uint32_t counting = partition->leader == -1 ? moves : moves - MIN(moves, balance->stalled);
+    if (counting < BALANCE_MOVES_MAX) return true;
+    balance->held_back = true;
+    return false;
+}
+
 static bool look_at(struct balance *balance, const struct image *image, const struct placement *placement,
                     uint32_t slot, struct proposal *records)
 {
@@ -205,6 +236,7 @@ static bool look_at(struct balance *balance, const struct image *image, const st
     int32_t ids[REPLICAS_MAX];
 
     balance->work_left -= balance->work_left > 0;
+    if (!may_plan(balance, image, plan.partition)) return false;
     switch (keep_target(&plan)) {
     case TARGET_PLANNED: break;
     case TARGET_BEYOND_REACH: return false;
@@ -235,6 +267,25 @@ bool balance_is_due(const struct balance *balance, const struct image *image)
     return !balance->resting || balance->seen != sum_of(image);
 }
 
+static void begin_walk(struct balance *balance)
+{
+    balance->stalled_now = 0;
+    balance->found = false;
+    balance->held_back = false;
+}
+
+/* Whoever was held back by moves of which only now is known that they have stalled is looked at once more. */
+static void end_walk(struct balance *balance, const struct image *image)
+{
+    const bool again = balance->held_back && balance->stalled_now > balance->stalled;
+
+    balance->stalled = balance->stalled_now;
+    if (balance->found || again) return;
+    balance->seen = sum_of(image);
+    balance->resting = true;
+    if (image_view(image).reassigning_count == 0) balance->evens = false;
+}
+
 enum balance_verdict balance_next(struct balance *balance, const struct image *image, const struct placement *placement,
                                   struct proposal *records)
 {
@@ -242,8 +293,7 @@ enum balance_verdict balance_next(struct balance *balance, const struct image *i
 
     if (balance->seen != sum_of(image)) balance->resting = false;
     if (balance->resting) return BALANCE_RESTS;
-    if (image_view(image).reassigning_count >= BALANCE_MOVES_MAX) return BALANCE_WAITS;
-    if (balance->partition == SLOT_NONE) balance->found = false;
+    if (balance->partition == SLOT_NONE) begin_walk(balance);
     count_brokers(balance, image, placement);
     while (balance->work_left > 0 && count < BALANCE_RECORDS_MAX) {
         balance->partition = image_next_partition(image, balance->partition);
@@ -251,11 +301,8 @@ enum balance_verdict balance_next(struct balance *balance, const struct image *i
         count += look_at(balance, image, placement, balance->partition, records);
     }
     balance->found |= count > 0;
-    if (balance->partition == SLOT_NONE && !balance->found) {
-        balance->seen = sum_of(image);
-        balance->resting = true;
-        if (image_view(image).reassigning_count == 0) balance->evens = false;
-    }
+    if (balance->partition == SLOT_NONE) end_walk(balance, image);
     if (count > 0) return BALANCE_FOUND;
-    return balance->resting ? BALANCE_RESTS : BALANCE_MORE;
+    if (!balance->resting) return BALANCE_MORE;
+    return balance->held_back ? BALANCE_WAITS : BALANCE_RESTS;
 }

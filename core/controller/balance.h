@@ -18,7 +18,7 @@
 #include "meta/records.h"
 
 enum {
-    BALANCE_MOVES_MAX = 64,   /* reassignments that run at the same time, all in all */
+    BALANCE_MOVES_MAX = 64,   /* reassignments that go on at the same time */
     BALANCE_WORK_MAX = 4096,  /* partitions looked at in one step, or brokers compared: some 100 us */
     BALANCE_RECORDS_MAX = 16, /* changes proposed in one step, as one entry */
 };
@@ -29,8 +29,11 @@ struct balance {
     uint32_t replicas_min; /* of any broker that can take one */
     uint32_t work_left;    /* in this step */
     uint32_t partition;    /* where to go on; SLOT_NONE: from the beginning */
+    uint32_t stalled;      /* moves that could not go on in the last walk: their leader or target is not there */
+    uint32_t stalled_now;  /* ... so far in this one */
     bool evens;            /* evenness was asked for */
     bool found;            /* something, in this walk */
+    bool held_back;        /* something was not looked at in this walk: enough was under way */
     bool resting;          /* a whole walk has found nothing */
     uint64_t seen;         /* a sum of what would make another walk worth while */
 };
@@ -49,7 +52,7 @@ void balance_ask(struct balance *balance);
 enum balance_verdict {
     BALANCE_FOUND, /* records were added */
     BALANCE_MORE,  /* nothing in this piece: go on, in the next step */
-    BALANCE_WAITS, /* as many moves as may be are under way: when one ends */
+    BALANCE_WAITS, /* as many moves as may be are under way, and none has to go elsewhere: when one ends */
     BALANCE_RESTS, /* all is as it is meant to be, as far as it can be */
 };
 
