@@ -107,6 +107,9 @@ static enum error ask(struct court *court, const char *question)
     if (strcmp(verb, "forget") == 0) {
         return decide_unregistration(image, atoi(words), true, &court->records, &court->message);
     }
+    if (strcmp(verb, "needed") == 0) {
+        return decide_is_only_survivor(image, atoi(words)) ? ERROR_INVALID_REQUEST : ERROR_NONE;
+    }
     if (strcmp(verb, "level") == 0) {
         return decide_feature_level(image, (int16_t)atoi(words), &court->records, &court->message);
     }
@@ -284,6 +287,23 @@ static const struct ask_row leaving_rows[] = {
 TEST(brokers_leave_when_they_are_empty)
 {
     PLAY_COURT(leaving_rows);
+}
+
+static const struct ask_row needed_rows[] = {
+    { "one of two in sync", "broker 1; broker 2; broker 3; create 1,2", "needed 2", ERROR_NONE, NULL, NULL },
+    { "who has nothing", "", "needed 3", ERROR_NONE, NULL, NULL },
+    { "who is unknown", "", "needed 9", ERROR_NONE, NULL, NULL },
+    { "who fell behind", "fence 2", "needed 2", ERROR_NONE, NULL, NULL },
+    { "the only one in sync", "", "needed 1", ERROR_INVALID_REQUEST, NULL, NULL },
+    { "the only one eligible, silent", "fence 1", "needed 1", ERROR_INVALID_REQUEST, NULL, NULL },
+    { "not the other one, which lacks something", "unfence 2", "needed 2", ERROR_NONE, NULL, NULL },
+    { "the last leader, though it lost something", "unfence 1 unclean; fence 1; unfence 1; fence 1", "needed 1",
+      ERROR_INVALID_REQUEST, NULL, NULL },
+};
+
+TEST(who_alone_has_what_is_committed_is_needed)
+{
+    PLAY_COURT(needed_rows);
 }
 
 static const struct ask_row level_rows[] = {

@@ -436,6 +436,25 @@ TEST(who_leaves_is_emptied_first)
     plane_free(plane);
 }
 
+TEST(who_alone_has_records_is_not_unregistered)
+{
+    struct plane *plane = plane_new(3);
+    struct controller_answer answer;
+
+    plane_create(plane, "alone", 1, two, 1, 1);
+    plane->silent[2] = plane->silent[3] = true;
+    plane_pass(plane, 30000);
+    for (int32_t id = 2; id <= 3; id++) {
+        answer = (struct controller_answer){ 0 };
+        answer.message = text_in(answer.message_data, sizeof answer.message_data);
+        controller_begin(plane->controller);
+        controller_unregister(plane->controller, id, &answer);
+        EXPECT_EQ("only who has nothing that nobody else has", id == 2 ? ERROR_INVALID_REQUEST : ERROR_NONE,
+                  answer.error);
+    }
+    plane_free(plane);
+}
+
 static uint32_t replicas_of(const struct plane *plane, int32_t id)
 {
     return image_broker(plane_image(plane), image_broker_by_id(plane_image(plane), id))->replica_count;

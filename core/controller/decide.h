@@ -106,6 +106,9 @@ void decide_session(const struct session_decision *decision, struct proposal *re
 enum error decide_leaving(const struct image *image, int32_t broker_id, bool leaving, struct proposal *records,
                           struct text *message);
 
+/* Whether there is a partition of which nobody else holds what is committed. O(partitions) if it has any. */
+bool decide_is_only_survivor(const struct image *image, int32_t broker_id);
+
 /* UnregisterBroker. Refused while it has replicas, or is alive: it is to leave first. `force`: it is lost, and so is
  * what only it had. */
 enum error decide_unregistration(const struct image *image, int32_t broker_id, bool force, struct proposal *records,

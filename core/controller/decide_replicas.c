@@ -45,6 +45,20 @@ static replica_set survivors_of(const struct image_partition *partition)
     return partition->elr != 0 ? partition->elr : image_partition_place(partition, partition->last_leader);
 }
 
+bool decide_is_only_survivor(const struct image *image, int32_t broker_id)
+{
+    const uint32_t broker = image_broker_by_id(image, broker_id);
+    uint32_t slot = SLOT_NONE;
+
+    if (broker == SLOT_NONE || image_broker(image, broker)->replica_count == 0) return false;
+    while ((slot = image_next_partition(image, slot)) != SLOT_NONE) {
+        const struct image_partition *partition = image_partition(image, slot);
+        const replica_set place = image_partition_place(partition, broker_id);
+        if (place != 0 && survivors_of(partition) == place) return true;
+    }
+    return false;
+}
+
 enum replicas_verdict decide_replicas(const struct image *image, uint32_t slot, const int32_t *target, uint32_t count,
                                       bool retarget, struct proposal *records)
 {

@@ -173,6 +173,10 @@ void controller_unregister(struct controller *controller, int32_t node_id, struc
         refuse(answer, ERROR_INVALID_REQUEST, node_id,
                " is alive. Stop it first; or let it leave with its data moved elsewhere: "
                "chronik-server cluster remove-node.");
+    } else if (decide_is_only_survivor(controller->image, node_id)) {
+        refuse(answer, ERROR_INVALID_REQUEST, node_id,
+               " alone has what was committed to some partitions: that would be lost. Start it; or, if it is lost "
+               "for ever: chronik-server cluster remove-node --force.");
     } else {
         remove_at_once(controller, node_id, true, answer);
     }
