@@ -455,6 +455,17 @@ TEST(who_alone_has_records_is_not_unregistered)
     plane_free(plane);
 }
 
+TEST(there_are_no_more_brokers_than_there_is_room_for)
+{
+    struct plane *plane = plane_new(PLANE_BROKERS_MAX);
+
+    plane_restart(plane, PLANE_BROKERS_MAX + 1, -1);
+    EXPECT_EQ("it has to wait", PLANE_BROKERS_MAX, image_view(plane_image(plane)).broker_count);
+    plane_restart(plane, PLANE_BROKERS_MAX, -1);
+    EXPECT_EQ("who is known is not kept waiting", 1, (int)plane->notes[NOTE_BROKER_UNCLEAN]);
+    plane_free(plane);
+}
+
 static uint32_t replicas_of(const struct plane *plane, int32_t id)
 {
     return image_broker(plane_image(plane), image_broker_by_id(plane_image(plane), id))->replica_count;

@@ -91,6 +91,13 @@ static bool has_lost_its_logs(const struct controller *controller, int32_t broke
     return disk_epoch < image_broker(controller->image, broker)->unfenced_epoch;
 }
 
+/* One broker more than there is room for would stop every node: it is kept waiting until another one is removed. */
+static bool has_room(const struct controller *controller, int32_t broker_id)
+{
+    if (image_broker_by_id(controller->image, broker_id) != SLOT_NONE) return true;
+    return image_view(controller->image).broker_count < controller->config.image.brokers_max;
+}
+
 /* The first leader of all founds the cluster with the registration that comes first. */
 static enum inner_verdict decide_register(struct controller *controller, struct inner *inner, struct effects *effects)
 {
@@ -107,6 +114,7 @@ static enum inner_verdict decide_register(struct controller *controller, struct 
     if (!may_touch(controller, inner, key)) return INNER_WAITS;
     /* Else it comes from a life before the present one, or from one that has not heard of that life's end. */
     if (record.previous_epoch != epoch_of(controller->image, inner->wish->broker_id)) return INNER_LATER;
+    if (!has_room(controller, inner->wish->broker_id)) return INNER_LATER;
     if (uuid_is_zero(&view.cluster_id)) {
         const struct uuid cluster_id = controller_random_id(&controller->cluster);
         decide_cluster(&cluster_id, records);
