@@ -130,6 +130,7 @@ static inline void run(struct world *world, uint64_t until_ns)
 /* A node on the disk that there is; the one before it, if there was one, is gone. */
 static inline void world_start(struct world *world, bool recovers)
 {
+    const bool may_stop = world->orders_left > 0;
     struct config config;
 
     config_init(&config);
@@ -153,7 +154,7 @@ static inline void world_start(struct world *world, bool recovers)
     world->receiving = world->sending = false;
     step(world, EVENT_STARTED);
     run(world, 0);
-    if (world->halted) return;
+    if (world->halted || (may_stop && world->orders_left == 0)) return;
     world->event = (struct event){ .link_opened = { LINK, LISTENER_KAFKA, BYTES_LITERAL("127.0.0.1:5") } };
     step(world, EVENT_LINK_OPENED);
     run(world, 0);

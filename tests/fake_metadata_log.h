@@ -208,6 +208,17 @@ enum standing metadata_log_standing(const struct metadata_log *log)
     return STANDING_MEMBER;
 }
 
+bool metadata_log_owes_recovery(const struct metadata_log *log)
+{
+    (void)log;
+    return false;
+}
+
+void metadata_log_on_recovered(struct metadata_log *log)
+{
+    (void)log;
+}
+
 void metadata_log_on_removed(struct metadata_log *log)
 {
     (void)log;

@@ -309,6 +309,7 @@ void controller_commit(struct controller *controller, struct effects *effects)
     if (controller->config.recovers) {
         disaster_work(controller);
     } else if (metadata_log_state(controller->log) == METADATA_LOG_OPEN) {
+        if (metadata_log_owes_recovery(controller->log)) disaster_work(controller);
         wishing_follow_leader(controller);
         heartbeats_follow_leader(controller);
         heartbeats_work(controller, effects);

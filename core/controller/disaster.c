@@ -9,6 +9,7 @@
 
 void disaster_work(struct controller *controller)
 {
+    if (controller_is_recovered(controller)) metadata_log_on_recovered(controller->log);
     if (controller->recovery != 0 || !controller->loaded || !metadata_log_leads(controller->log)) return;
     if (image_is_draining(controller->image)) return;
     controller_begin(controller);

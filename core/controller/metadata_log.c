@@ -241,6 +241,16 @@ struct ancestry metadata_log_disk_ancestry(const struct metadata_log *log)
     return log->disk_ancestry;
 }
 
+bool metadata_log_owes_recovery(const struct metadata_log *log)
+{
+    return log->opening == OPENING_DONE && log->owed_from != 0;
+}
+
+void metadata_log_on_recovered(struct metadata_log *log)
+{
+    log->owed_from = 0;
+}
+
 void metadata_log_on_removed(struct metadata_log *log)
 {
     log->removed = true;

@@ -150,6 +150,7 @@ static bool trailer_read(struct metadata_log *log, const uint8_t *from)
     log->vote = load_u64(from + 24);
     log->member = load_u64(from + 32);
     log->standing = (enum standing)from[40];
+    log->owed_from = from[41] != 0 ? log->loader.head.index + 1 : 0;
     return from[40] >= STANDING_WAITS && from[40] <= STANDING_REMOVED;
 }
 
@@ -158,7 +159,7 @@ static bool is_ours(struct metadata_log *log)
 {
     if (member_node(log->member) != log->config.node_id && !log->config.recovers) {
         metadata_log_break(log, HALT_FOREIGN, META_DIRECTORY);
-    } else if (log->standing == STANDING_REMOVED) {
+    } else if (log->standing == STANDING_REMOVED && !log->config.recovers) {
         metadata_log_break(log, HALT_REMOVED, META_DIRECTORY);
     }
     return log->opening != OPENING_BROKEN;
@@ -299,6 +300,8 @@ static enum raft_verdict replay_rename(struct metadata_log *log, struct bytes pa
 
     if (member_node(member) != member_node(log->member)) return RAFT_CORRUPT;
     log->member = member;
+    log->standing = STANDING_MEMBER;
+    log->owed_from = MUTANT(meta_forgets_what_it_owes) ? 0 : raft_last_index(log->raft) + 1;
     raft_restore_id(log->raft, member);
     return RAFT_ACCEPTED;
 }
@@ -418,6 +421,26 @@ static struct ancestry find_ancestry(struct metadata_log *log)
     return ancestry;
 }
 
+static bool holds_recovery(struct bytes rest)
+{
+    struct bytes record;
+
+    while (proposal_next(&rest, &record)) {
+        if (record.size > 0 && record.data[0] == RECORD_METADATA_RECOVERY) return true;
+    }
+    return false;
+}
+
+/* An entry behind the new name has made the cluster another one. */
+static bool is_recovered(struct metadata_log *log)
+{
+    for (uint64_t index = MAX(log->owed_from, log->kept_first); index < log->kept_end; index++) {
+        if (raft_entry(log->raft, index).kind != RAFT_ENTRY_DATA) continue;
+        if (holds_recovery(metadata_log_payload(log, index))) return true;
+    }
+    return false;
+}
+
 /* ---- from replayed to open ---- */
 
 static void begin_life(struct metadata_log *log)
@@ -486,9 +509,14 @@ static struct bytes listed_address(const struct metadata_log *log)
 static void recover(struct metadata_log *log)
 {
     const struct bytes address = listed_address(log);
+    const bool renamed = log->owed_from != 0 && !log->config.recovers; /* power was lost just behind that */
 
     journal_release(log->journal, MAX(log->sequence_min, (uint64_t)1));
-    if (!MUTANT(meta_recovers_under_its_old_name) && !metadata_write_rename(log)) {
+    if (renamed && !metadata_write_reserve(log, metadata_entry_weight(32 + RAFT_ADDRESS_SIZE_MAX))) {
+        metadata_log_break(log, HALT_DISK_FULL, META_DIRECTORY);
+        return;
+    }
+    if (!renamed && !MUTANT(meta_recovers_under_its_old_name) && !metadata_write_rename(log)) {
         metadata_log_break(log, HALT_DISK_FULL, META_DIRECTORY);
         return;
     }
@@ -497,9 +525,17 @@ static void recover(struct metadata_log *log)
     else metadata_log_break(log, HALT_FOREIGN, META_DIRECTORY); /* a longer log than our limits allow */
 }
 
+/* The new name is durable, and the list that knows it is not. */
+static bool is_renamed_only(const struct metadata_log *log)
+{
+    return log->owed_from != 0 && !raft_configuration_is_sole_voter(raft_configuration(log->raft), log->member);
+}
+
 static void on_replayed(struct metadata_log *log, struct effects *effects)
 {
     const bool has_log = log->snapshot_index != 0 || log->replayed_any;
+
+    if (log->owed_from != 0 && is_recovered(log)) log->owed_from = 0;
 
     if (log->replay_gap != 0) {
         metadata_log_break(log, HALT_CORRUPT, META_DIRECTORY); /* something was lost that lay before it */
@@ -510,7 +546,7 @@ static void on_replayed(struct metadata_log *log, struct effects *effects)
         order_list(log, OPENING_SEARCHING, "wal", effects);
     } else if (!is_ours(log)) {
         return;
-    } else if (log->config.recovers) {
+    } else if (log->config.recovers || is_renamed_only(log)) {
         recover(log);
     } else if (has_log) {
         begin_life(log);

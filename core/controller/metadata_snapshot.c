@@ -38,6 +38,7 @@ uint32_t metadata_snapshot_trailer(const struct metadata_log *log, uint64_t jour
     store_u64(to + 24, log->vote);
     store_u64(to + 32, log->member);
     to[40] = (uint8_t)log->standing;
+    to[41] = log->owed_from != 0;
     store_u32(to + 4, crc32c(0, to + 8, TRAILER_SIZE - 8));
     return TRAILER_SIZE;
 }

@@ -277,6 +277,8 @@ bool metadata_write_rename(struct metadata_log *log)
     store_u64(to, member);
     store_u64(to + 8, before);
     log->member = member;
+    log->standing = STANDING_MEMBER;
+    log->owed_from = raft_last_index(log->raft) + 1;
     raft_restore_id(log->raft, member);
     return true;
 }
