@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "controller/metadata_log.h"
 #include "meta/image.h"
+#include "node_state.h"
 #include "raft/raft.h"
 #include "sim/world.h"
 #include "status.h"
@@ -343,4 +344,54 @@ TEST(a_wiped_founder_takes_nobody_along)
     for (uint64_t seed = 1; seed <= SEEDS_TRIED; seed++) {
         lose_the_founder(seed, head_starts_ns[seed % COUNT_OF(head_starts_ns)]);
     }
+}
+
+/* ---- an order to go on alone ---- */
+
+static enum error order_promotion(uint32_t number)
+{
+    struct controller_answer answer;
+
+    controller_promote(world.machines[number]->node->controller, false, &answer);
+    return answer.error;
+}
+
+static uint32_t leading(void)
+{
+    for (uint32_t i = 0; i < MACHINES; i++) {
+        if (serves(i) && leads(i)) return i;
+    }
+    return MACHINE_NONE;
+}
+
+/* While another leader is elected nobody leads either; a cluster that was split then would have two halves. */
+TEST(an_election_is_no_disaster)
+{
+    world_init(&world, 7, 359 * 1000);
+    world.events_max = UINT64_MAX;
+    for (uint32_t i = 0; i < MACHINES; i++) add_machine(i);
+    start(0, MACHINE_NONE);
+    start(1, 0);
+    start(2, 0);
+    wait_for_all();
+    for (int i = 0; i < 60 && !all_vote(); i++) pass(SECOND / 2);
+    const uint32_t lost = leading();
+    world_lose_power(&world, lost, LOSS_MIXED, false);
+    for (int i = 0; i < 200; i++) {
+        pass(SECOND / 50);
+        for (uint32_t k = 0; k < MACHINES; k++) {
+            if (k != lost) EXPECT_EQ("two of three are there", ERROR_INVALID_REQUEST, order_promotion(k));
+        }
+    }
+    const uint32_t second = leading(), last = MACHINES - lost - second;
+    EXPECT("another one leads", second != MACHINE_NONE);
+    if (second == MACHINE_NONE) return;
+    world_lose_power(&world, second, LOSS_MIXED, false);
+    for (int i = 0; i < 20; i++) {
+        pass(SECOND / 10);
+        EXPECT_EQ("not for long yet", ERROR_INVALID_REQUEST, order_promotion(last));
+    }
+    pass(10 * SECOND);
+    EXPECT_EQ("nobody else is there", ERROR_NONE, order_promotion(last));
+    world_free(&world);
 }

@@ -280,6 +280,8 @@ void joining_on_link_lost(struct controller *controller, int32_t node_id);
 bool joining_on_frame(struct controller *controller, int32_t from, uint64_t member, uint8_t kind, struct bytes bytes,
                       struct effects *effects);
 bool joining_next_frame(struct controller *controller, struct controller_frame *frame);
+bool joining_is_leaderless(const struct controller *controller); /* for longer than an election takes */
+bool joining_reaches_most(const struct controller *controller);  /* of the voters that the list in force names */
 uint64_t joining_deadline_ns(const struct controller *controller);
 
 /* ---- disaster.c ---- */

@@ -40,6 +40,11 @@ void controller_promote(struct controller *controller, bool force, struct contro
         text_add(&answer->message,
                  " leads the metadata: nothing is lost. Nodes that are gone for good are removed with "
                  "chronik-server cluster remove-node N --force.");
+    } else if (!force && (!joining_is_leaderless(controller) || joining_reaches_most(controller))) {
+        answer->error = ERROR_INVALID_REQUEST;
+        text_add(&answer->message,
+                 "A leader was known a moment ago, or enough nodes are there to elect one: nothing is "
+                 "lost, as it seems. Ask again in some seconds.");
     } else {
         controller->promoted = true;
         text_add(&answer->message,

@@ -31,6 +31,12 @@ static bool has_moved(const struct controller *controller)
     return own != NULL && !bytes_equal(raft_configuration_address(list, own), controller->config.address);
 }
 
+bool joining_is_leaderless(const struct controller *controller)
+{
+    if (knows_leader(controller)) return false;
+    return controller->joining.began && controller->mono_ns - controller->joining.led_ns > LEADERLESS_NS;
+}
+
 static bool wants_in(const struct controller *controller)
 {
     if (controller->config.address.size == 0 || metadata_log_state(controller->log) != METADATA_LOG_OPEN) return false;
@@ -40,8 +46,7 @@ static bool wants_in(const struct controller *controller)
     case STANDING_WAITS: return !is_sole(controller);
     case STANDING_MEMBER: break;
     }
-    if (knows_leader(controller)) return has_moved(controller);
-    return controller->joining.began && controller->mono_ns - controller->joining.led_ns > LEADERLESS_NS;
+    return knows_leader(controller) ? has_moved(controller) : joining_is_leaderless(controller);
 }
 
 bool controller_wants_in(const struct controller *controller)
@@ -103,6 +108,24 @@ void joining_work(struct controller *controller)
     joining->asks = joining->asked_id > 0 && joining->asked_id != controller->config.node_id;
     const bool member = metadata_log_standing(controller->log) == STANDING_MEMBER;
     joining->due_ns = controller->mono_ns + (member ? ASK_AS_MEMBER_NS : ASK_NS);
+}
+
+bool joining_reaches_most(const struct controller *controller)
+{
+    const struct raft_configuration *list = raft_configuration(metadata_log_raft(controller->log));
+    uint32_t voters = 0, reached = 0;
+
+    for (uint32_t i = 0; i < list->count; i++) {
+        const struct raft_member *member = &list->members[i];
+        if ((member->flags & RAFT_VOTER) == 0) continue;
+        bool linked = member->id == metadata_log_member(controller->log);
+        for (uint32_t k = 0; k < controller->joining.up_count && !linked; k++) {
+            linked = controller->joining.up[k] == member_node(member->id);
+        }
+        voters++;
+        reached += linked;
+    }
+    return reached > voters / 2;
 }
 
 uint64_t joining_deadline_ns(const struct controller *controller)
