@@ -297,24 +297,29 @@ static void see_log(struct plane_machine *machine, struct judge *judge, struct p
     if (offsets.log_end_offset < replica->log_end_offset) machine->cut_ns = look->now_ns;
     machine->waits |= leads && offsets.high_watermark < offsets.log_end_offset;
     const bool fell = offsets.durable_offset < replica->durable_offset;
+    const bool led = replica->leads && replica->life == look->life;
     replica->there = true;
+    replica->life = look->life;
     replica->leads = leads;
     replica->leader_epoch = own->leader_epoch;
     replica->log_start_offset = offsets.log_start_offset;
     replica->durable_offset = offsets.durable_offset;
     replica->log_end_offset = offsets.log_end_offset;
     replica->high_watermark = offsets.high_watermark;
-    /* A log that is the only one has all that counts, whether or not anybody may ask it just now. */
-    const bool shows = leads || own->replica_count <= 1;
+    /* A log that is the only one has all that counts, whether or not anybody may ask it just now. Who led until this
+     * step may have learned in it of a smaller ISR first, and committed by that, and only then of his successor: of
+     * him too everybody who could be elected has to have it. */
+    const bool shows = leads || led || own->replica_count <= 1;
     if (shows && offsets.high_watermark > partition->high_watermark) {
         partition->high_watermark = offsets.high_watermark;
         check_members(judge, partition);
     }
     if (!is_judged(partition)) return;
     if (offsets.high_watermark > partition->high_watermark) {
-        judge_violated(judge, RULE_O7, "partition %d: node %u shows all below %lld, and no leader more than %lld",
-                       partition->index, look->number + 1, (long long)offsets.high_watermark,
-                       (long long)partition->high_watermark);
+        judge_violated(judge, RULE_O7,
+                       "partition %d of %08x: node %u shows all below %lld, and no leader more than %lld",
+                       partition->index, load_u32(partition->topic_id.bytes), look->number + 1,
+                       (long long)offsets.high_watermark, (long long)partition->high_watermark);
     }
     if (fell && must_have_all(partition, look->number)) {
         check_member(judge, partition, (int32_t)look->number + 1);

@@ -25,9 +25,10 @@ struct logs;
  * dies. */
 struct plane_replica {
     uint32_t machine;
-    bool there; /* its node has a log */
-    bool lost;  /* the disk is gone that it was on, and the cluster still counts on it */
-    bool leads; /* as far as its own node knows */
+    bool there;    /* its node has a log */
+    bool lost;     /* the disk is gone that it was on, and the cluster still counts on it */
+    bool leads;    /* as far as its own node knows */
+    uint32_t life; /* which start of its node said so */
     int32_t leader_epoch;
     int64_t log_start_offset, durable_offset, log_end_offset, high_watermark;
 };
