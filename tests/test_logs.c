@@ -280,6 +280,8 @@ TEST(logs_halt_when_something_durable_is_missing)
         EXPECT_EQ(row->why, row->opens ? LOGS_OPEN : LOGS_BROKEN, logs_state(world.logs));
         if (!row->opens) EXPECT_EQ(row->why, HALT_CORRUPT, world.halt.reason);
         if (row->opens) {
+            world_rest(&world);
+            world_judge_files(&world);
             world_judge(&world);
             world_rest(&world);
             world_judge_files(&world);

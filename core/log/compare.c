@@ -112,9 +112,15 @@ static bool compare_file(struct logs *logs, struct compare *compare, uint32_t sl
         order_fix(compare, slot, FILE_TRUNCATE, size, effects);
         return true;
     }
-    if (file == SEGMENT_LOG) damage(segment, (uint32_t)listed->size);
-    else segment->flags |= SEGMENT_INDEX_BAD | SEGMENT_SEALED;
-    return false;
+    if (file == SEGMENT_LOG) {
+        damage(segment, (uint32_t)listed->size);
+        return false;
+    }
+    segment->flags |= SEGMENT_INDEX_BAD | SEGMENT_SEALED;
+    if (listed->size == 0) return false;
+    /* A crash may have brought back entries of batches that were cut off; who else reads them asks no checkpoint. */
+    order_fix(compare, slot, FILE_TRUNCATE, 0, effects);
+    return true;
 }
 
 /* All names were seen. What was recorded and not seen is missing. */
