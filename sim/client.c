@@ -112,6 +112,7 @@ static void lost(struct run *run, struct client *client, struct session *session
     session->pending_count = 0;
     client->stale = true;
     if (client->kind == CLIENT_PRODUCER) producer_on_lost(client, session->machine);
+    if (client->kind == CLIENT_CONSUMER) consumer_on_lost(client, session->machine);
     /* At once, soon, or so late that much has happened to what was asked and not answered. */
     const uint64_t delays_ns[] = { 200 * 1000, 50 * 1000 * 1000, 50 * 1000 * 1000, 3000ull * 1000 * 1000 };
     const uint64_t delay_ns = delays_ns[prng_below(&client->prng, COUNT_OF(delays_ns))];

@@ -153,6 +153,10 @@ void consumer_work(struct run *run, struct client *client);
 void consumer_on_response(struct run *run, struct client *client, struct session *session, struct response *response);
 void consumer_read_all(struct client *client);
 
+/* The connection to a machine is gone: what was read from there, though it did not lead, the leader is asked for
+ * again. The machine may have left for good. */
+void consumer_on_lost(struct client *client, uint32_t machine);
+
 void administrator_init(const struct run *run, struct client *client);
 void administrator_work(struct run *run, struct client *client);
 void administrator_on_response(struct run *run, struct client *client, struct response *response);

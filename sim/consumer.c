@@ -19,6 +19,13 @@ void consumer_read_all(struct client *client)
     }
 }
 
+void consumer_on_lost(struct client *client, uint32_t machine)
+{
+    for (uint32_t i = 0; i < client->target_count; i++) {
+        if (client->targets[i].source == machine) client->targets[i].source = MACHINE_NONE;
+    }
+}
+
 static bool verifying(const struct run *run)
 {
     return run->phase == PHASE_VERIFY || run->phase == PHASE_REVERIFY;
