@@ -171,8 +171,10 @@ void audit_files(const struct disk *disk, uint32_t machine, struct judge *judge,
         if (!segment_name_read(name, &base_offset, &kind) || kind != SEGMENT_LOG) continue;
         /* Files below the log start offset go one by one. */
         const struct judged_partition *partition = partition_of(judge, path->text);
-        const bool dying = partition == NULL || partition->may_retain || partition->start_asked >= base_offset ||
-                           plane_log_start(plane, machine, partition) >= base_offset;
+        const int64_t log_start = partition == NULL ? INT64_MAX : plane_log_start(plane, machine, partition);
+        /* What was unlinked with a replica that was taken away may come back in a crash, in part: it is nobody's. */
+        if (partition != NULL && log_start == INT64_MAX) continue;
+        const bool dying = log_start >= base_offset || partition->may_retain || partition->start_asked >= base_offset;
         if (path->parent == directory && base_offset != end_offset && !dying) {
             judge_violated(judge, RULE_F, "%s: follows a segment that ends at %lld", path->text, (long long)end_offset);
         }

@@ -93,7 +93,8 @@ void plane_on_step(struct plane *plane, struct judge *judge, const struct plane_
  * judge is told so. */
 void plane_on_wiped(struct plane *plane, struct judge *judge, uint32_t machine);
 
-/* Where the machine's log of it began when it was seen last; what lies before that goes file by file. */
+/* Where the machine's log of it began when it was seen last; what lies before that goes file by file. INT64_MAX: the
+ * replica was taken away from it. */
 int64_t plane_log_start(const struct plane *plane, uint32_t machine, const struct judged_partition *judged);
 
 /* Acknowledged by all that are in sync. */
