@@ -50,6 +50,7 @@
     X(journal_trusts_page_cache, "what is read on opening is taken for durable", DIES) \
     X(leader_answers_end_for_unknown_epoch, "an epoch that a leader lacks is taken for a match (KIP-279)", OPEN) \
     X(leader_counts_what_is_sent, "what was sent to a follower is taken for what it holds", DIES) \
+    X(leader_resets_whoever_is_empty, "a follower whose records are all deleted goes back to what was", OPEN) \
     X(meta_releases_early, "the metadata journal is released before the snapshot is durable", DIES) \
     X(meta_same_epoch_after_restart, "a broker that restarts leads on in the same epoch -- control: it is the only " \
       "replica, so nobody led meanwhile, and both lives tell one story", LIVES) \

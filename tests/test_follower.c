@@ -158,7 +158,9 @@ static const struct match_row {
     { "an older epoch that went on longer there", { 0, 30, true, 1, 10 }, 1, 0, 12, MATCH_COMPARE, 1, 10 },
     { "it ends before our log begins", { 25, 30, true, 3, 30 }, 1, 0, 20, MATCH_RESET, -1, 25 },
     { "it has nothing, and nor have we before that", { 0, 30, false, -1, 0 }, -1, 0, 0, MATCH_FOUND, -1, 0 },
-    { "it has nothing, and begins elsewhere", { 5, 30, false, -1, 5 }, -1, 33, 33, MATCH_RESET, -1, 5 },
+    { "all that it had was deleted, and ours is there yet", { 5, 30, false, -1, 5 }, -1, 20, 20, MATCH_FOUND, -1, 5 },
+    { "the same, up to our end", { 5, 30, false, -1, 5 }, -1, 30, 30, MATCH_FOUND, -1, 5 },
+    { "it has nothing, and begins behind our end", { 5, 30, false, -1, 5 }, -1, 33, 33, MATCH_RESET, -1, 5 },
     { "we do not know what it has", { 0, 30, false, -1, 0 }, 1, 0, 20, MATCH_RESET, -1, 0 },
 };
 

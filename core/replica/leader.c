@@ -13,7 +13,11 @@ struct match leader_judge_answer(const struct leader_log *log, const struct open
         return (struct match){ MATCH_RESET, -1, log->log_start_offset };
     }
     if (empty && answer->last_epoch < 0) {
-        const bool here = answer->log_end_offset == log->log_start_offset;
+        /* All that it had was deleted, and what has no record contradicts none. It must not go back, even if we still
+         * have what was deleted there: as long as it had not caught up, it would have less than it answers for, and
+         * as leader it would give offsets anew that were committed. */
+        const bool here = MUTANT(leader_resets_whoever_is_empty) ? answer->log_end_offset == log->log_start_offset
+                                                                 : answer->log_end_offset <= log->log_end_offset;
         return (struct match){ here ? MATCH_FOUND : MATCH_RESET, -1, log->log_start_offset };
     }
     if (!log->bound_known) return (struct match){ MATCH_RESET, -1, log->log_start_offset };
