@@ -299,11 +299,14 @@ static void learn_topic(struct run *run, struct client *client, const struct met
     for (uint32_t i = 0; i < topic->partitions_count; i++) learn_partition(run, client, metadata, topic, i);
 }
 
-static bool all_are_led(const struct client *client)
+static bool all_are_led(const struct run *run, const struct client *client)
 {
+    const bool at_rest = run->phase == PHASE_VERIFY || run->phase == PHASE_REVERIFY;
+
     for (uint32_t i = 0; i < client->target_count; i++) {
         const struct target *target = &client->targets[i];
-        if (target->leader == MACHINE_NONE && !target->judged->gone) return false;
+        if (target->leader != MACHINE_NONE || target->judged->gone) continue;
+        if (!at_rest || !plane_is_given_up(&run->plane, &target->topic_id, target->index)) return false;
     }
     return true;
 }
@@ -316,7 +319,7 @@ static void on_all_topics(struct run *run, struct client *client, const struct m
         learn_topic(run, client, metadata, &metadata->topics[i], asked);
     }
     judge_on_listed(&run->judge, asked);
-    client->stale = client->stale || !all_are_led(client);
+    client->stale = client->stale || !all_are_led(run, client);
     client_wake(run, client, 1);
 }
 
@@ -341,7 +344,7 @@ static void on_metadata(struct run *run, struct client *client, struct response 
         if (run->knobs.replicas > 0) make_topic(run, client, i, metadata.brokers_count);
     }
     client->ready = client->ready || complete;
-    client->stale = !complete || !all_are_led(client);
+    client->stale = !complete || !all_are_led(run, client);
     client->listed = false;
     client->tiny = prng_chance(&client->prng, 1, 4) ? 1 + (int32_t)prng_below(&client->prng, 200) : 0;
     /* What is being created or elected will be there a little later. */

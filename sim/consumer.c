@@ -33,7 +33,9 @@ static bool verifying(const struct run *run)
 
 static bool is_to_read(const struct run *run, const struct target *target)
 {
-    return !target->judged->gone && !(verifying(run) && target->end >= 0);
+    if (target->judged->gone) return false;
+    if (!verifying(run)) return true;
+    return target->end < 0 && !plane_is_given_up(&run->plane, &target->topic_id, target->index);
 }
 
 /* Asks a node where those of its partitions begin whose offset was out of range. False: there are none. */
@@ -152,7 +154,11 @@ void consumer_work(struct run *run, struct client *client)
         if (!is_to_read(run, target)) continue;
         left = true;
         draw_source(run, client, target);
-        if (source_of(target) == MACHINE_NONE) continue;
+        if (source_of(target) == MACHINE_NONE) { /* somebody may lead it again */
+            if (!client->stale) client_wake(run, client, 5 * 1000 * 1000);
+            client->stale = true;
+            continue;
+        }
         struct session *session = client_session(run, client, source_of(target));
         if (session == NULL || session->pending_count > 0) continue;
         if (!ask_starts(run, client, session)) fetch(run, client, session);

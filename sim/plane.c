@@ -409,12 +409,25 @@ void plane_on_stored(struct plane *plane, struct judge *judge, uint32_t machine,
 
 /* ---- rest ---- */
 
+/* Whoever has it all is lost, and nobody may lead it by himself. */
+static bool is_given_up(const struct plane_partition *partition, const struct image_partition *wanted)
+{
+    return partition->exempt && (wanted->isr | wanted->elr) == 0;
+}
+
+bool plane_is_given_up(const struct plane *plane, const struct uuid *topic_id, int32_t index)
+{
+    const uint32_t at = partition_of(plane, topic_id, index);
+
+    return at != PARTITION_NONE && is_given_up(plane->partitions[at], &plane->partitions[at]->newest);
+}
+
 /* NULL: nothing is wrong with this one. */
 static const char *fault_of(const struct plane_partition *partition, const struct image_partition *wanted)
 {
     const struct plane_replica *leader = replica_on(partition, (uint32_t)wanted->leader - 1);
 
-    if (partition->exempt && (wanted->isr | wanted->elr) == 0) return NULL; /* whoever has it all is lost */
+    if (is_given_up(partition, wanted)) return NULL;
     if (wanted->leader < 0 || leader == NULL || !leader->there) return "nobody leads";
     if (replica_set_count(wanted->isr) != wanted->replica_count) return "not all replicas are in sync";
     if (wanted->recovering || (wanted->adding | wanted->removing) != 0) return "it is being mended, or moved";

@@ -110,6 +110,9 @@ void plane_on_stored(struct plane *plane, struct judge *judge, uint32_t machine,
  * while. */
 bool plane_shows_all(const struct plane *plane, const struct uuid *topic_id, int32_t index, int64_t high_watermark);
 
+/* Whether nobody is left who could lead it, and that is the fault of its disks: it rests as it is, without a leader. */
+bool plane_is_given_up(const struct plane *plane, const struct uuid *topic_id, int32_t index);
+
 /* What is not at rest in a partition, in words; NULL: everything is. */
 const char *plane_unrest(const struct plane *plane, const struct image *image, char *text, uint32_t size);
 
