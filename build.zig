@@ -677,6 +677,12 @@ const Suite = struct {
         s.job("sim: seeds", 420, .alone);
         s.run.addFileArg(bin);
         s.run.addArgs(&.{ "--seeds", b.fmt("1..{d}", .{seeds}), "--jobs", s.p.cpus() });
+        s.job("sim: seeds of three nodes with three replicas", 300, .alone);
+        s.run.addFileArg(bin);
+        s.run.addArgs(&.{ "--seeds", "1..300", "--nodes", "3", "--replicas", "3", "--jobs", s.p.cpus() });
+        s.job("sim: seeds of five nodes with three replicas", 300, .alone);
+        s.run.addFileArg(bin);
+        s.run.addArgs(&.{ "--seeds", "1..40", "--nodes", "5", "--replicas", "3", "--jobs", s.p.cpus() });
         s.job("sim: a few seeds (clang address)", 180, .fixed);
         s.run.addFileArg(s.p.with(.{ .optimize = .Debug, .sanitize = .address }).program("sim", "chronik-sim", .sim).?);
         s.run.addArgs(&.{ "--seeds", "1..5", "--jobs", "1" });
