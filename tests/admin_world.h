@@ -24,7 +24,7 @@ struct world {
     uint64_t mono_ns;
     bool halted;
     enum halt_reason halt_reason;
-    bool disk_stands;     /* it does nothing for now */
+    bool disk_stands;     /* its disk answers nothing as long as this is set */
     uint32_t orders_left; /* so many things happen before everything stops; 0: it does not */
     bool receiving, sending;
     uint8_t *into;
