@@ -151,32 +151,38 @@ static void delete_too_much(struct run *run, struct client *client)
     session_end(session, &run->world, COOKIE_TOO_MUCH, true);
 }
 
-static void alter_config(struct run *run, struct client *client, struct session *session)
+void alter_topic(struct run *run, struct session *session, uint32_t topic, const char *name, int32_t number,
+                 uint64_t cookie)
 {
-    const uint32_t number = client->administration.config;
-    const struct judged_config *known = &run->judge.configs[number];
     struct incremental_alter_configs_request request = incremental_alter_configs_request_default;
     struct incremental_alter_configs_request_resource resource = incremental_alter_configs_request_resource_default;
     struct incremental_alter_configs_request_config config = incremental_alter_configs_request_config_default;
-    char value[32], name[32];
+    char value[16], topic_text[32];
 
-    if (number >= run->knobs.topics) return;
-    /* One whose answer was lost is asked again, the same: it may still be under way. */
-    const int32_t drawn = CONFIG_VALUE_MIN + (int32_t)prng_below(&client->prng, 40000);
-    judge_on_config_asked(&run->judge, number, known->in_doubt ? known->asked : drawn);
-    snprintf(value, sizeof value, "%d", known->asked);
-    topic_name(number, name);
-    config.name = text("max.message.bytes");
-    config.operation = 0;
+    snprintf(value, sizeof value, "%d", number);
+    topic_name(topic, topic_text);
+    config.name = text(name);
     config.value = text(value);
     resource.resource_type = 2;
-    resource.resource_name = text(name);
+    resource.resource_name = text(topic_text);
     resource.configs = &config;
     resource.configs_count = 1;
     request.resources = &resource;
     request.resources_count = 1;
     incremental_alter_configs_request_write(session_begin(session, API_INCREMENTAL_ALTER_CONFIGS, 1), 1, &request);
-    session_end(session, &run->world, COOKIE_ALTER, true);
+    session_end(session, &run->world, cookie, true);
+}
+
+static void alter_config(struct run *run, struct client *client, struct session *session)
+{
+    const uint32_t number = client->administration.config;
+    const struct judged_config *known = &run->judge.configs[number];
+
+    if (number >= run->knobs.topics) return;
+    /* One whose answer was lost is asked again, the same: it may still be under way. */
+    const int32_t drawn = CONFIG_VALUE_MIN + (int32_t)prng_below(&client->prng, 40000);
+    judge_on_config_asked(&run->judge, number, known->in_doubt ? known->asked : drawn);
+    alter_topic(run, session, number, "max.message.bytes", known->asked, COOKIE_ALTER);
 }
 
 void describe_config(struct run *run, struct client *client, uint32_t config)

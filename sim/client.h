@@ -142,6 +142,9 @@ void topic_name(uint32_t topic, char name[32]);
 void make_topic(struct run *run, struct client *client, uint32_t topic, uint32_t brokers);
 void on_topic_made(struct run *run, struct response *response);
 void elect_leaders(struct run *run, struct client *client, struct session *session);
+/* The setting of this name becomes this number. */
+void alter_topic(struct run *run, struct session *session, uint32_t topic, const char *name, int32_t number,
+                 uint64_t cookie);
 void alter_min_isr(struct run *run, struct client *client, struct session *session);
 void list_topics(struct run *run, struct client *client);
 

@@ -97,21 +97,8 @@ void elect_leaders(struct run *run, struct client *client, struct session *sessi
 /* More or fewer are to be in sync. */
 void alter_min_isr(struct run *run, struct client *client, struct session *session)
 {
-    struct incremental_alter_configs_request request = incremental_alter_configs_request_default;
-    struct incremental_alter_configs_request_resource resource = incremental_alter_configs_request_resource_default;
-    struct incremental_alter_configs_request_config config = incremental_alter_configs_request_config_default;
-    char value[16], name[32];
+    const uint32_t wanted = 1 + (uint32_t)prng_below(&client->prng, run->knobs.replicas);
+    const uint32_t topic = (uint32_t)prng_below(&client->prng, run->knobs.topics);
 
-    snprintf(value, sizeof value, "%u", 1 + (uint32_t)prng_below(&client->prng, run->knobs.replicas));
-    topic_name((uint32_t)prng_below(&client->prng, run->knobs.topics), name);
-    config.name = text("min.insync.replicas");
-    config.value = text(value);
-    resource.resource_type = 2;
-    resource.resource_name = text(name);
-    resource.configs = &config;
-    resource.configs_count = 1;
-    request.resources = &resource;
-    request.resources_count = 1;
-    incremental_alter_configs_request_write(session_begin(session, API_INCREMENTAL_ALTER_CONFIGS, 1), 1, &request);
-    session_end(session, &run->world, COOKIE_NOTHING, true);
+    alter_topic(run, session, topic, "min.insync.replicas", (int32_t)wanted, COOKIE_NOTHING);
 }

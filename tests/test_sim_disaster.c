@@ -4,6 +4,7 @@
 #include "controller/metadata_log.h"
 #include "meta/image.h"
 #include "node_state.h"
+#include "quiet_world.h"
 #include "raft/raft.h"
 #include "sim/world.h"
 #include "status.h"
@@ -44,21 +45,6 @@ void run_on_hang_up(struct world *seen, uint32_t client, uint32_t wire)
     (void)seen, (void)client, (void)wire;
 }
 
-void run_on_client(struct world *seen, uint32_t client)
-{
-    (void)seen, (void)client;
-}
-
-void run_on_fault(struct world *seen, uint32_t entry)
-{
-    (void)seen, (void)entry;
-}
-
-void run_on_fault_end(struct world *seen, uint32_t entry, uint32_t machine, uint32_t detail)
-{
-    (void)seen, (void)entry, (void)machine, (void)detail;
-}
-
 void run_on_spin(struct world *seen, uint32_t machine)
 {
     (void)machine;
@@ -71,16 +57,6 @@ void run_on_halt(struct world *seen, uint32_t machine)
     (void)seen, (void)machine;
 }
 
-void run_on_start(struct world *seen, uint32_t machine)
-{
-    (void)seen, (void)machine;
-}
-
-void run_on_sync_ignored(struct world *seen, uint32_t machine)
-{
-    (void)seen, (void)machine;
-}
-
 void run_on_orders(struct world *seen, uint32_t machine, const struct effects *effects)
 {
     (void)seen, (void)machine, (void)effects;
@@ -89,11 +65,6 @@ void run_on_orders(struct world *seen, uint32_t machine, const struct effects *e
 void run_on_step(struct world *seen, uint32_t machine, const struct event *event)
 {
     (void)seen, (void)machine, (void)event;
-}
-
-void run_on_stepped(struct world *seen, uint32_t machine)
-{
-    (void)seen, (void)machine;
 }
 
 /* ---- machines ---- */

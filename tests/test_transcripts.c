@@ -16,6 +16,7 @@
 #include "base/check.h"
 #include "codec/errors.h"
 #include "codec/record_batch_builder.h"
+#include "quiet_world.h"
 #include "sim/session.h"
 #include "sim/trace.h"
 #include "t.h"
@@ -209,38 +210,6 @@ void run_on_halt(struct world *seen, uint32_t machine)
 {
     (void)machine;
     seen->ended = true;
-}
-
-void run_on_client(struct world *seen, uint32_t client)
-{
-    (void)seen, (void)client;
-}
-
-void run_on_fault(struct world *seen, uint32_t entry)
-{
-    (void)seen, (void)entry;
-}
-
-void run_on_fault_end(struct world *seen, uint32_t entry, uint32_t machine, uint32_t detail)
-{
-    (void)seen, (void)entry, (void)machine, (void)detail;
-}
-
-void run_on_stepped(struct world *seen, uint32_t machine)
-{
-    (void)seen, (void)machine;
-}
-
-void run_on_start(struct world *seen, uint32_t machine)
-{
-    (void)seen;
-    (void)machine;
-}
-
-void run_on_sync_ignored(struct world *seen, uint32_t machine)
-{
-    (void)seen;
-    (void)machine;
 }
 
 void run_on_spin(struct world *seen, uint32_t machine)
