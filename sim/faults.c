@@ -388,9 +388,7 @@ void run_on_fault_end(struct world *world, uint32_t entry, uint32_t number, uint
 void faults_begin(struct run *run)
 {
     if (run->given != NULL) run->schedule = *run->given;
-    else
-        schedule_draw(&run->schedule, run->world.seed, &run->knobs.rates, run->world.machine_count, run->knobs.nodes,
-                      50 * 1000, run->knobs.chaos_us);
+    else knobs_draw_faults(&run->knobs, &run->schedule, run->world.seed);
     for (uint32_t i = 0; i < run->schedule.count; i++) {
         world_after(&run->world, run->schedule.list[i].time_us * 1000, HAPPENS_FAULT, MACHINE_NONE, i, 0);
     }

@@ -39,6 +39,7 @@ void judge_violated(struct judge *judge, enum rule rule, const char *story, ...)
         return;
     }
     judge->broken = rule;
+    snprintf(judge->place, sizeof judge->place, "%s", story);
     va_start(arguments, story);
     vsnprintf(judge->story, sizeof judge->story, story, arguments);
     va_end(arguments);

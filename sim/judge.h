@@ -122,6 +122,7 @@ enum {
 struct judge {
     enum rule broken; /* the first one */
     char story[STORY_SIZE];
+    char place[160]; /* the story before its words were filled in: which question it was */
     uint64_t now_ns;
     uint64_t index;     /* the highest that any node has applied: what is acknowledged now lies at or below it */
     bool forgives_loss; /* the fault budget was exceeded on purpose: durable bytes were damaged */

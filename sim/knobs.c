@@ -244,3 +244,10 @@ void knobs_draw(struct knobs *knobs, struct config *config, uint64_t seed, const
     }
     draw_rates(&knobs->rates, &prng, knobs);
 }
+
+void knobs_draw_faults(const struct knobs *knobs, struct schedule *schedule, uint64_t seed)
+{
+    enum { BEGIN_US = 50 * 1000 }; /* before, there is nothing to break yet */
+    schedule_draw(schedule, seed, &knobs->rates, knobs->nodes + knobs->joiners, knobs->nodes, BEGIN_US,
+                  knobs->chaos_us);
+}

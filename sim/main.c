@@ -4,29 +4,26 @@
 #include "sim/options.h"
 #include "sim/raft_main.h"
 #include "sim/report.h"
+#include "sim/trial.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
-static uint64_t running_seed;
-static char running_wishes[160]; /* to be said again when it is replayed */
+static char replay_words[600]; /* which run it is, but for its seed */
 static const char *program = "chronik-sim";
+static struct plan plan; /* whose seed changes from run to run */
 
 _Noreturn void check_failed(const char *file, int line, const char *what)
 {
     fflush(stdout);
+    if (getenv("CHRONIK_SIM_ABORT") == NULL) trial_on_check(file, line, what);
     fprintf(stderr, "%s:%d: CHECK(%s)\n", file, line, what);
-    if (!raft_main_replay()) {
-        fprintf(stderr, "replay: %s --seed %" PRIu64 "%s\n", program, running_seed, running_wishes);
-    }
+    if (!raft_main_replay()) fprintf(stderr, "replay: %s --seed %" PRIu64 "%s\n", program, trial_seed(), replay_words);
     if (getenv("CHRONIK_SIM_ABORT") != NULL) abort();
     _exit(OUTCOME_CRASH);
 }
@@ -38,72 +35,68 @@ static double seconds_now(void)
     return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
 }
 
-/* ---- one seed ---- */
+/* ---- what is to be run ---- */
 
-struct result {
-    enum outcome outcome;
-    uint64_t seed, digest, events, sim_ns, reached, acked, seen, shadows, elections, isr_changes;
-    struct report report;
-    char rule[8];
-    char story[STORY_SIZE];
-};
-
-static bool prepare(struct run *run, const struct options *options, struct schedule *schedule)
+/* From the file, if there is one, and the words of the command line. */
+static bool make_plan(const struct options *options)
 {
-    uint32_t line;
+    char problem[PROBLEM_SIZE], wishes[160];
 
-    if (options->trace != NULL) {
-        run->trace = strcmp(options->trace, "-") == 0 ? stdout : fopen(options->trace, "w");
-        if (run->trace == NULL) {
-            fprintf(stderr, "%s: %s: %s\n", program, options->trace, strerror(errno));
-            return false;
-        }
-    }
-    if (options->schedule == NULL) return true;
-    if (!schedule_read(schedule, options->schedule, &line)) {
-        fprintf(stderr, "%s: %s: line %u: not a fault\n", program, options->schedule, line);
+    if (options->schedule == NULL) {
+        plan = (struct plan){ .seed = options->seed_first };
+    } else if (!plan_read(&plan, options->schedule, problem)) {
+        fprintf(stderr, "%s: %s\n", program, problem);
         return false;
     }
-    run->given = schedule;
-    return true;
-}
-
-static bool run_one(const struct options *options, uint64_t seed, FILE *digests, struct result *result)
-{
-    struct run *run = calloc(1, sizeof *run);
-    static struct schedule schedule;
-
-    running_seed = seed;
-    *result = (struct result){ .seed = seed };
-    if (!prepare(run, options, &schedule)) return false;
-    run->world.digests = digests;
-    run->wishes = options->wishes;
-    result->outcome = run_seed(run, seed);
-    result->digest = run->world.digest;
-    result->events = run->world.events;
-    result->sim_ns = run->world.now_ns;
-    result->reached = mutant_reached();
-    result->acked = run->judge.acked;
-    result->seen = run->judge.seen;
-    result->shadows = run->shadows;
-    result->elections = run->plane.elections;
-    result->isr_changes = run->plane.isr_changes;
-    result->report = run->report;
-    snprintf(result->rule, sizeof result->rule, "%s", rule_name(run->judge.broken));
-    memcpy(result->story, run->judge.story, sizeof result->story);
-    if (options->save_schedule != NULL && !schedule_write(&run->schedule, options->save_schedule)) {
-        fprintf(stderr, "%s: %s: %s\n", program, options->save_schedule, strerror(errno));
+    if (options->seed_given || options->many) plan.seed = options->seed_first;
+    if (options->mutant != NULL) snprintf(plan.mutant, sizeof plan.mutant, "%s", options->mutant);
+    if (plan.settings.count > 0 && memcmp(&options->wishes, &(struct wishes){ 0 }, sizeof options->wishes) != 0) {
+        fprintf(stderr, "%s: %s: it says itself what the run is made of; change it there\n", program,
+                options->schedule);
+        return false;
     }
-    if (run->trace != NULL && run->trace != stdout) fclose(run->trace);
-    run_free(run);
-    free(run);
+    plan.wishes = options->wishes;
+    options_format_wishes(&options->wishes, wishes, sizeof wishes);
+    snprintf(replay_words, sizeof replay_words, "%s%s%.300s%s%s", wishes,
+             options->schedule == NULL ? "" : " --schedule ", options->schedule == NULL ? "" : options->schedule,
+             options->mutant == NULL ? "" : " --mutant ", options->mutant == NULL ? "" : options->mutant);
     return true;
 }
+
+/* A schedule may be of a bug that this program does not have: then it shows that the bug is gone. */
+static bool choose_mutant(const struct options *options)
+{
+    const bool asked = options->mutant != NULL;
+
+    if (plan.mutant[0] == 0 || mutant_choose(plan.mutant)) return true;
+    if (!asked && mutant_count == 0) return true;
+    fprintf(stderr, "%s: no mutant %s here%s\n", program, plan.mutant,
+            mutant_count == 0 ? ": they are in chronik-sim-mutants" : "; --mutants lists all");
+    return false;
+}
+
+/* ---- one seed ---- */
 
 static void print_failure(const struct result *result)
 {
-    fprintf(stderr, "seed %" PRIu64 " breaks %s at %.6f s: %s\nreplay: %s --seed %" PRIu64 "%s\n", result->seed,
-            result->rule, (double)result->sim_ns / 1e9, result->story, program, result->seed, running_wishes);
+    fprintf(stderr, "seed %" PRIu64 " breaks %s at %.6f s, event %" PRIu64 ": %s\nreplay: %s --seed %" PRIu64 "%s\n",
+            result->seed, result->failure.rule, (double)result->sim_ns / 1e9, result->events, result->story, program,
+            result->seed, replay_words);
+}
+
+static void print_settings(void)
+{
+    static struct plan fixed;
+    char text[110];
+
+    fixed = plan;
+    plan_fix(&fixed);
+    printf("seed=%" PRIu64 " faults=%u", fixed.seed, fixed.schedule.count);
+    for (uint32_t at = 0; at < SETTING_COUNT;) {
+        at = settings_format(&fixed.settings, at, text, sizeof text);
+        printf(" %s\n", text);
+    }
+    fflush(stdout);
 }
 
 static void print_figures(const struct result *result, double seconds)
@@ -117,70 +110,39 @@ static void print_figures(const struct result *result, double seconds)
            used.ru_maxrss / 1024, result->acked, result->seen, result->shadows, result->elections, result->isr_changes);
 }
 
-/* ---- runs in processes of their own, so that a crash is a result ---- */
-
-struct child {
-    pid_t process;
-    int pipe;
-    uint64_t seed;
-};
-
-static bool spawn(const struct options *options, uint64_t seed, FILE *digests, struct child *child)
+static int run_single(const struct options *options)
 {
-    int ends[2];
+    const struct request request = { .plan = &plan,
+                                     .until = options->until,
+                                     .stop_at = options->stop_at,
+                                     .trace = options->trace,
+                                     .schedule = options->save_schedule };
+    static struct result result;
+    const double began = seconds_now();
 
-    fflush(NULL);
-    if (pipe(ends) != 0) return false;
-    child->seed = seed;
-    child->process = fork();
-    if (child->process < 0) return false;
-    if (child->process == 0) {
-        struct result result;
-        close(ends[0]);
-        if (options->quiet) {
-            const int nowhere = open("/dev/null", O_WRONLY);
-            dup2(nowhere, 2);
-        }
-        if (!run_one(options, seed, digests, &result)) _exit(2);
-        if (digests != NULL) fflush(digests);
-        const ssize_t written = write(ends[1], &result, sizeof result);
-        _exit(written == (ssize_t)sizeof result ? 0 : 1);
-    }
-    close(ends[1]);
-    child->pipe = ends[0];
-    return true;
-}
-
-static void collect(const struct child *child, struct result *result)
-{
-    int status;
-    ssize_t got;
-
-    do got = read(child->pipe, result, sizeof *result);
-    while (got < 0 && errno == EINTR);
-    waitpid(child->process, &status, 0);
-    close(child->pipe);
-    if (got == (ssize_t)sizeof *result) return;
-    *result = (struct result){ .seed = child->seed, .outcome = OUTCOME_CRASH, .rule = "crash" };
-    snprintf(result->story, sizeof result->story, "the process ended with %s %d",
-             WIFSIGNALED(status) ? "signal" : "status", WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+    print_settings();
+    if (!trial_run(&request, &result)) return 2;
+    if (result.outcome != OUTCOME_PASSED) print_failure(&result);
+    if (result.cut) printf("stopped after event %" PRIu64 ", at %.6f s\n", result.events, (double)result.sim_ns / 1e9);
+    if (options->report) report_print(&result.report, stdout);
+    print_figures(&result, seconds_now() - began);
+    return (int)result.outcome;
 }
 
 /* ---- twice the same? ---- */
 
-static enum outcome check_seed(const struct options *options, uint64_t seed)
+static enum outcome check_seed(const struct options *options)
 {
-    struct result results[2];
+    static struct result results[2];
     FILE *digests[2];
 
     for (int i = 0; i < 2; i++) {
-        struct child child;
         digests[i] = tmpfile();
-        if (digests[i] == NULL || !spawn(options, seed, digests[i], &child)) {
+        const struct request request = { .plan = &plan, .until = options->until, .digests = digests[i] };
+        if (digests[i] == NULL || !trial_make(&request, &results[i])) {
             fprintf(stderr, "%s: %s\n", program, strerror(errno));
             return OUTCOME_CRASH;
         }
-        collect(&child, &results[i]);
         rewind(digests[i]);
     }
     uint64_t a, b, event = 0;
@@ -194,7 +156,7 @@ static enum outcome check_seed(const struct options *options, uint64_t seed)
     fclose(digests[0]);
     fclose(digests[1]);
     if (!same) {
-        fprintf(stderr, "seed %" PRIu64 " is not deterministic: event %" PRIu64 " differs\n", seed, event);
+        fprintf(stderr, "seed %" PRIu64 " is not deterministic: event %" PRIu64 " differs\n", plan.seed, event);
         return OUTCOME_NONDETERMINISM;
     }
     if (results[0].outcome != OUTCOME_PASSED) print_failure(&results[0]);
@@ -208,7 +170,7 @@ struct hunt {
     uint64_t reached; /* seeds that asked for the mutant where it makes a difference */
     struct report report;
     struct result first; /* the failure with the smallest seed that was seen */
-    double began;
+    double began, told;  /* since when, and when it was told last how far it is */
 };
 
 static void add_result(struct hunt *hunt, const struct result *result)
@@ -222,46 +184,52 @@ static void add_result(struct hunt *hunt, const struct result *result)
     if (hunt->failed++ == 0 || result->seed < hunt->first.seed) hunt->first = *result;
 }
 
-static void print_progress(const struct hunt *hunt, uint64_t total)
+/* Five times a second at most, and in the end. */
+static void print_progress(const struct options *options, struct hunt *hunt, uint64_t total, bool end)
 {
-    const double seconds = seconds_now() - hunt->began;
+    const double now = seconds_now(), seconds = now - hunt->began;
 
-    if (isatty(2)) {
-        fprintf(stderr, "\r%" PRIu64 "/%" PRIu64 " seeds, %.1f/s, %.0f events/s, %.0f simulated s, %" PRIu64 " failed ",
-                hunt->done, total, (double)hunt->done / seconds, (double)hunt->events / seconds,
-                (double)hunt->sim_ns / 1e9, hunt->failed);
-    }
+    if (options->quiet || (!options->progress && !isatty(2))) return;
+    if (!end && now - hunt->told < 0.2) return;
+    hunt->told = now;
+    fprintf(stderr,
+            "\r%" PRIu64 "/%" PRIu64 " seeds, %.1f/s, %.0f events/s, %.0f simulated s, %" PRIu64 " failed, %.0f s%s",
+            hunt->done, total, (double)hunt->done / seconds, (double)hunt->events / seconds, (double)hunt->sim_ns / 1e9,
+            hunt->failed, seconds, end ? "\n" : " ");
 }
 
-/* Runs the seeds; `found` ends it at the first failure unless it goes on. */
+/* Runs the seeds; a failure ends it unless it is to go on. Those before the first that failed have all been run. */
 static void hunt_seeds(const struct options *options, struct hunt *hunt)
 {
-    struct child children[JOBS_MAX];
+    static struct result result;
+    struct trial trials[JOBS_MAX];
     uint32_t busy = 0;
     uint64_t next = options->seed_first;
     const uint64_t total = options->seed_last - options->seed_first + 1;
+    const struct request request = { .plan = &plan, .until = options->until, .quiet = options->quiet };
 
     *hunt = (struct hunt){ .began = seconds_now() };
     for (;;) {
         const bool late = options->seconds_max != 0 && seconds_now() - hunt->began > (double)options->seconds_max;
         const bool enough = late || (hunt->failed > 0 && !options->keep_going);
-        while (!enough && busy < options->jobs && next <= options->seed_last) {
-            if (!spawn(options, next, NULL, &children[busy])) return;
+        while (!enough && busy < options->jobs && next <= options->seed_last && next != 0) {
+            plan.seed = next++;
+            if (!trial_begin(&request, &trials[busy])) return;
             busy++;
-            next++;
         }
         if (busy == 0) break;
-        struct result result;
-        collect(&children[0], &result);
-        memmove(&children[0], &children[1], --busy * sizeof children[0]);
+        const uint32_t which = trial_wait(trials, busy, 200);
+        print_progress(options, hunt, total, false);
+        if (which == busy) continue;
+        trial_end(&trials[which], &result);
+        trials[which] = trials[--busy];
         add_result(hunt, &result);
         if (result.outcome != OUTCOME_PASSED && !options->quiet) {
-            fputc('\n', stderr);
+            if (isatty(2) || options->progress) fputc('\n', stderr);
             print_failure(&result);
         }
-        if (!options->quiet) print_progress(hunt, total);
     }
-    if (!options->quiet && isatty(2)) fputc('\n', stderr);
+    print_progress(options, hunt, total, true);
 }
 
 static enum outcome run_many(const struct options *options)
@@ -269,8 +237,9 @@ static enum outcome run_many(const struct options *options)
     struct hunt hunt;
 
     if (options->check) {
-        for (uint64_t seed = options->seed_first; seed <= options->seed_last; seed++) {
-            const enum outcome outcome = check_seed(options, seed);
+        for (uint64_t i = 0; i <= options->seed_last - options->seed_first; i++) {
+            if (options->many) plan.seed = options->seed_first + i;
+            const enum outcome outcome = check_seed(options);
             if (outcome != OUTCOME_PASSED) return outcome;
         }
         printf("%" PRIu64 " seeds ran twice alike\n", options->seed_last - options->seed_first + 1);
@@ -337,7 +306,7 @@ static bool mutant_bench(const struct options *options)
         const uint64_t seeds = died ? hunt.first.seed - options->seed_first + 1 : hunt.done;
         const char *verdict = mutant_verdict(mutant, &hunt, &fine);
         printf("%-40s %-8s %-6s %6" PRIu64 " %8" PRIu64 " %8.1f  %s%s\n", mutant->name, verdict,
-               died ? hunt.first.rule : "-", seeds, hunt.reached, seconds_now() - hunt.began, mutant->bug,
+               died ? hunt.first.failure.rule : "-", seeds, hunt.reached, seconds_now() - hunt.began, mutant->bug,
                fine ? "" : "  <-- not as it should be");
         fflush(stdout);
         doomed += mutant->fate == DIES;
@@ -355,7 +324,7 @@ static bool mutant_bench(const struct options *options)
 int main(int argc, char **argv)
 {
     struct options options;
-    struct result result;
+    char problem[PROBLEM_SIZE];
 
     program = argv[0];
     if (argc == 1 || strcmp(argv[1], "--help") == 0) {
@@ -363,25 +332,16 @@ int main(int argc, char **argv)
         return argc == 1 ? 2 : 0;
     }
     if (raft_main_is_asked(argc, argv)) return raft_main(argc, argv);
-    const char *odd;
-    if (!options_parse(argc, argv, &options, &odd)) {
-        fprintf(stderr, "%s: %s: this, or what follows it, is not understood; --help lists all flags\n", program, odd);
+    if (!options_parse(argc, argv, &options, problem)) {
+        fprintf(stderr, "%s: %s\n", program, problem);
         return 2;
     }
-    options_format_wishes(&options.wishes, running_wishes, sizeof running_wishes);
+    if (!make_plan(&options)) return 2;
     if (options.mutants) {
         if (!options.many) options.seed_last = options.seed_first + BENCH_SEEDS - 1;
         return mutant_bench(&options) ? 0 : 1;
     }
-    if (options.mutant != NULL && !mutant_choose(options.mutant)) {
-        fprintf(stderr, "%s: no mutant %s here\n", program, options.mutant);
-        return 2;
-    }
+    if (!choose_mutant(&options)) return 2;
     if (options.many || options.check) return (int)run_many(&options);
-    const double began = seconds_now();
-    if (!run_one(&options, options.seed_first, NULL, &result)) return 2;
-    if (result.outcome != OUTCOME_PASSED) print_failure(&result);
-    if (options.report) report_print(&result.report, stdout);
-    print_figures(&result, seconds_now() - began);
-    return (int)result.outcome;
+    return run_single(&options);
 }

@@ -7,15 +7,18 @@
 const char options_usage[] =
     "chronik-sim: runs the core of chronik-server against a simulated disk, network and clock\n"
     "\n"
-    "  --seed N             one run, with its story if it fails\n"
+    "  --seed N             one run, with its story if it fails; N is a number or a commit's 40 hexadecimal digits\n"
     "  --seeds A..B         many runs; stops at the first that fails\n"
     "  --jobs J             so many at once (1)\n"
     "  --keep-going         counts failures instead of stopping\n"
     "  --time-budget S      ends after S seconds\n"
+    "  --progress           a line that tells how far it is, even where no terminal is\n"
     "  --check              runs each seed twice and compares event by event\n"
     "  --trace FILE         one line per event and order ('-': standard output)\n"
-    "  --schedule FILE      these faults instead of those the seed would draw\n"
-    "  --save-schedule FILE writes the faults of --seed\n"
+    "  --until EVENT        ends after that event\n"
+    "  --break EVENT        raises SIGTRAP before that event: gdb --args chronik-sim --seed N --break EVENT\n"
+    "  --schedule FILE      the faults of a file, and whatever else it says, instead of what the seed would draw\n"
+    "  --save-schedule FILE writes the run of --seed as such a file\n"
     "  --report             how often each fault met each state that a node can be in\n"
     "  --mutant NAME        with a known bug (chronik-sim-mutants only)\n"
     "  --raft ENGINE        members of one Raft group instead of a node; --raft ours --help\n"
@@ -36,7 +39,7 @@ static bool number(const char *text, uint64_t *value)
     char *end;
     errno = 0;
     *value = strtoull(text, &end, 10);
-    return errno == 0 && end != text && *end == 0;
+    return errno == 0 && *text >= '0' && *text <= '9' && *end == 0;
 }
 
 static bool range(const char *text, struct options *options)
@@ -77,6 +80,7 @@ static bool *flag_of(struct options *options, const char *name)
     if (strcmp(name, "--keep-going") == 0) return &options->keep_going;
     if (strcmp(name, "--mutants") == 0) return &options->mutants;
     if (strcmp(name, "--report") == 0) return &options->report;
+    if (strcmp(name, "--progress") == 0) return &options->progress;
     return NULL;
 }
 
@@ -108,49 +112,93 @@ static uint32_t *wish_at(struct wishes *wishes, const struct wish_name *name)
     return (uint32_t *)(void *)((char *)wishes + name->offset);
 }
 
-static bool set_value(struct options *options, const char *name, const char *value)
+static const char *set_seeds(struct options *options, const char *name, const char *value)
 {
-    const char **text = word_of(options, name);
-    uint64_t amount;
+    if (strcmp(name, "--seeds") == 0) return range(value, options) ? "" : "a range A..B with A no larger than B";
+    options->seed_given = true;
+    const bool good = seed_of(value, &options->seed_first);
+    options->seed_last = options->seed_first;
+    return good ? "" : "a number, or a commit's 40 hexadecimal digits";
+}
 
-    if (text != NULL) {
-        *text = value;
-        return true;
+/* Numbers of the command itself; NULL: it is none. */
+static uint64_t *amount_of(struct options *options, const char *name, uint64_t *most)
+{
+    *most = UINT64_MAX;
+    if (strcmp(name, "--time-budget") == 0) return &options->seconds_max;
+    if (strcmp(name, "--until") == 0) return &options->until;
+    if (strcmp(name, "--break") == 0) return &options->stop_at;
+    *most = JOBS_MAX;
+    return strcmp(name, "--jobs") == 0 ? &options->jobs : NULL;
+}
+
+/* "": done; NULL: there is no such option; else what its value is to be. */
+static const char *set_value(struct options *options, const char *name, const char *value)
+{
+    static char wanted[64];
+    const char **text = word_of(options, name);
+    uint64_t most, amount, *into = amount_of(options, name, &most);
+
+    if (text != NULL) *text = value;
+    if (text != NULL) return "";
+    if (strcmp(name, "--seed") == 0 || strcmp(name, "--seeds") == 0) return set_seeds(options, name, value);
+    if (strcmp(name, "--profile") == 0) {
+        return profile_of(value, &options->wishes.profile) ? "" : "swarm, lite, calm, scale or raft";
     }
-    if (strcmp(name, "--seed") == 0) {
-        const bool good = seed_of(value, &options->seed_first);
-        options->seed_last = options->seed_first;
-        return good;
-    }
-    if (strcmp(name, "--seeds") == 0) return range(value, options);
-    if (strcmp(name, "--time-budget") == 0) return number(value, &options->seconds_max);
-    if (strcmp(name, "--profile") == 0) return profile_of(value, &options->wishes.profile);
-    if (strcmp(name, "--jobs") == 0) {
-        return number(value, &options->jobs) && options->jobs > 0 && options->jobs <= JOBS_MAX;
+    if (into != NULL) {
+        if (number(value, into) && *into > 0 && *into <= most) return "";
+        snprintf(wanted, sizeof wanted, "a number of at least 1%s", most == JOBS_MAX ? " and at most 64" : "");
+        return wanted;
     }
     for (uint32_t i = 0; i < COUNT_OF(wish_names); i++) {
         if (strcmp(name, wish_names[i].name) != 0) continue;
-        if (!number(value, &amount) || amount == 0 || amount > wish_names[i].max) return false;
+        snprintf(wanted, sizeof wanted, "a number from 1 to %u", wish_names[i].max);
+        if (!number(value, &amount) || amount == 0 || amount > wish_names[i].max) return wanted;
         *wish_at(&options->wishes, &wish_names[i]) = (uint32_t)amount;
-        return true;
+        return "";
     }
-    return false;
+    return NULL;
 }
 
-bool options_parse(int argc, char **argv, struct options *options, const char **odd)
+/* What cannot be had together. NULL: nothing. */
+static const char *contradiction(const struct options *options)
+{
+    const uint64_t targets = (uint64_t)MAX(options->wishes.topics, 1U) * options->wishes.partitions;
+    const bool one = !options->many && !options->check && !options->mutants;
+
+    if (targets > TARGETS_MAX) return "--partitions of all --topics: more than 64";
+    if (options->wishes.voters != 0 && options->wishes.voters % 2 == 0) return "--voters: an odd number is wanted";
+    if (options->seed_given && options->many) return "--seed or --seeds, not both";
+    if (!one && options->stop_at != 0) return "--break is for one run: --seed N";
+    if (!one && options->trace != NULL) return "--trace is for one run: --seed N";
+    if (!one && options->save_schedule != NULL) return "--save-schedule is for one run: --seed N";
+    return NULL;
+}
+
+bool options_parse(int argc, char **argv, struct options *options, char problem[PROBLEM_SIZE])
 {
     *options = (struct options){ .jobs = 1, .seed_first = 1, .seed_last = 1 };
     for (int i = 1; i < argc; i++) {
         bool *flag = flag_of(options, argv[i]);
-        *odd = argv[i];
+        const char *name = argv[i], *value = i + 1 < argc ? argv[i + 1] : NULL;
         if (flag != NULL) *flag = true;
-        else if (i + 1 == argc || !set_value(options, *odd, argv[++i])) return false;
+        if (flag != NULL) continue;
+        const char *wanted = set_value(options, name, value == NULL ? "" : value);
+        if (wanted == NULL) {
+            snprintf(problem, PROBLEM_SIZE, "%.60s: no such option; --help lists all", name);
+        } else if (value == NULL) {
+            snprintf(problem, PROBLEM_SIZE, "%.60s: needs a value", name);
+        } else if (wanted[0] != 0) {
+            snprintf(problem, PROBLEM_SIZE, "%s %.60s: %s is wanted", name, value, wanted);
+        } else {
+            i++;
+            continue;
+        }
+        return false;
     }
-    const uint64_t targets = (uint64_t)MAX(options->wishes.topics, 1U) * options->wishes.partitions;
-    *odd = "--partitions of all --topics";
-    if (targets > TARGETS_MAX) return false;
-    *odd = "--voters, which are odd";
-    return options->wishes.voters == 0 || options->wishes.voters % 2 == 1;
+    const char *odd = contradiction(options);
+    if (odd != NULL) snprintf(problem, PROBLEM_SIZE, "%s", odd);
+    return odd == NULL;
 }
 
 void options_format_wishes(const struct wishes *wishes, char *text, uint32_t size)

@@ -2,7 +2,7 @@
 #ifndef CHRONIK_SIM_OPTIONS_H
 #define CHRONIK_SIM_OPTIONS_H
 
-#include "sim/run.h"
+#include "sim/plan.h"
 
 enum { JOBS_MAX = 64 };
 
@@ -14,16 +14,19 @@ struct options {
     bool keep_going;
     uint64_t seconds_max;
     const char *trace, *schedule, *save_schedule, *mutant;
+    uint64_t until, stop_at; /* events of a run; 0: none */
+    bool seed_given;
     bool mutants;
     bool report;
+    bool progress; /* even where nobody looks */
     bool quiet;
     struct wishes wishes;
 };
 
 extern const char options_usage[];
 
-/* False: *odd is the word that is not understood, or has none or a wrong one behind it. */
-bool options_parse(int argc, char **argv, struct options *options, const char **odd);
+/* False: `problem` says in one line what is wrong. */
+bool options_parse(int argc, char **argv, struct options *options, char problem[PROBLEM_SIZE]);
 
 /* The words that make the same run of a seed again, each with a space before it. */
 void options_format_wishes(const struct wishes *wishes, char *text, uint32_t size);

@@ -5,9 +5,12 @@
 #include "raft/raft.h"
 #include "sim/audit.h"
 #include "sim/rest.h"
+#include "sim/settings.h"
 #include "sim/trace.h"
 #include "status.h"
 
+#include <inttypes.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -92,6 +95,11 @@ void run_on_step(struct world *world, uint32_t machine, const struct event *even
     struct run *run = world->run;
     run->judge.now_ns = world->now_ns;
     if (run->trace != NULL) trace_event(run->trace, world->now_ns, machine, event);
+    if (world->events == run->stop_at && !run->is_shadow) {
+        fprintf(stderr, "event %" PRIu64 ": node %u is about to be told, at %.9f s\n", world->events, machine + 1,
+                (double)world->now_ns / 1e9);
+        raise(SIGTRAP);
+    }
 }
 
 void run_on_orders(struct world *world, uint32_t machine, const struct effects *effects)
@@ -420,9 +428,11 @@ enum outcome run_seed(struct run *run, uint64_t seed)
     FILE *digests = run->world.digests;
 
     knobs_draw(&run->knobs, &common, seed, &run->wishes);
+    if (run->settings != NULL) settings_apply(run->settings, &run->knobs, &common);
     world_init(&run->world, seed, run->knobs.network_latency_ns);
     run->world.run = run;
     run->world.digests = digests;
+    if (run->until != 0) run->world.events_max = run->until;
     struct routes *routes = &run->world.net.routes;
     routes->zones = run->knobs.zones;
     routes->zone_factor = run->knobs.zone_factor;
@@ -437,7 +447,8 @@ enum outcome run_seed(struct run *run, uint64_t seed)
     enter(run, PHASE_CHAOS);
     world_after(&run->world, PHASE_POLL_NS, HAPPENS_PHASE, MACHINE_NONE, 0, 0);
     world_run(&run->world);
-    if (run->judge.broken == RULE_NONE && run->phase != PHASE_DONE) {
+    const bool cut = run->until != 0 && run->world.events >= run->until;
+    if (run->judge.broken == RULE_NONE && run->phase != PHASE_DONE && !cut) {
         judge_violated(&run->judge, RULE_L, "nothing happens any more");
     }
     if (run->judge.broken == RULE_NONE) return OUTCOME_PASSED;

@@ -87,8 +87,11 @@ struct run {
     bool damaged;   /* bits were flipped */
     bool is_shadow; /* see shadow.c */
     uint64_t shadows;
-    uint64_t seen_before;         /* shadow: when it was looked at last */
-    const struct schedule *given; /* instead of the drawn one */
+    uint64_t seen_before;            /* shadow: when it was looked at last */
+    const struct schedule *given;    /* instead of the drawn one */
+    const struct settings *settings; /* those instead of the drawn ones; or NULL */
+    uint64_t until;                  /* it ends after that event; 0: when it is over */
+    uint64_t stop_at;                /* SIGTRAP before that event, for a debugger; 0: never */
     FILE *trace;
 };
 
@@ -109,6 +112,9 @@ void shadow_perhaps(struct run *run, struct client *client, uint32_t weight);
 
 /* knobs.c */
 void knobs_draw(struct knobs *knobs, struct config *config, uint64_t seed, const struct wishes *wishes);
+
+/* The faults that the seed makes of them. */
+void knobs_draw_faults(const struct knobs *knobs, struct schedule *schedule, uint64_t seed);
 
 /* The config of machine `number`, from what they have in common. */
 void knobs_config(const struct knobs *knobs, const struct config *common, uint32_t number, struct config *config);

@@ -12,8 +12,6 @@
 _Static_assert(LISTENER_KAFKA == 0 && LISTENER_OPERATOR == 1 && LISTENER_NODE == 2 && LISTENER_WAL == 3,
                "the words of channels are in this order");
 
-static const char first_line[] = "chronik-sim schedule 2";
-
 static const struct {
     const char *name;
     enum argument arguments[2];
@@ -231,40 +229,4 @@ bool fault_parse(const char *text, struct fault *fault)
         if (!parse_argument(part, fault)) return false;
     }
     return true;
-}
-
-bool schedule_read(struct schedule *schedule, const char *path, uint32_t *line)
-{
-    char text[256];
-    bool good = true;
-    FILE *file = fopen(path, "r");
-
-    *line = 0;
-    schedule->count = 0;
-    if (file == NULL) return false;
-    while (good && fgets(text, sizeof text, file) != NULL) {
-        const bool is_first = ++*line == 1;
-        text[strcspn(text, "\n")] = 0;
-        if (is_first) good = strcmp(text, first_line) == 0;
-        if (is_first || text[0] == '#' || text[0] == 0) continue;
-        good = schedule->count < SCHEDULE_MAX && fault_parse(text, &schedule->list[schedule->count]);
-        schedule->count += good;
-    }
-    fclose(file);
-    schedule_sort(schedule);
-    return good && *line > 0;
-}
-
-bool schedule_write(const struct schedule *schedule, const char *path)
-{
-    char text[256];
-    FILE *file = fopen(path, "w");
-
-    if (file == NULL) return false;
-    fprintf(file, "%s\n", first_line);
-    for (uint32_t i = 0; i < schedule->count; i++) {
-        fault_format(&schedule->list[i], text, sizeof text);
-        fprintf(file, "%s\n", text);
-    }
-    return fclose(file) == 0;
 }

@@ -1,10 +1,9 @@
 /* schedule.h -- what goes wrong, when: faults as data.
  *
- * A run is a function of its seed and its schedule. The seed draws one; a file may replace it, so that a failure stays
- * reproducible when the draws change, and can be cut down. The file begins with a line that names its version, then one
- * fault a line, times in microseconds, whatever is left out being 0:
+ * A run is a function of its seed and its schedule. The seed draws one; a file (plan.h) may replace it, so that a
+ * failure stays reproducible when the draws change, and can be cut down. As text: one fault a line, times in
+ * microseconds, whatever is left out being 0:
  *
- *     chronik-sim schedule 2
  *     1250000 partition 1,4..5 ways=out channels=node+wal for=400000
  *     1300000 power-loss leader loss=mixed aim=rename for=50000
  *
@@ -137,11 +136,7 @@ struct fault_rates {
 void schedule_draw(struct schedule *schedule, uint64_t seed, const struct fault_rates *rates, uint32_t machines,
                    uint32_t nodes, uint64_t begin_us, uint64_t end_us);
 
-/* False: cannot be read, or line *line is wrong. */
-bool schedule_read(struct schedule *schedule, const char *path, uint32_t *line);
-bool schedule_write(const struct schedule *schedule, const char *path);
-
-/* One fault as a line of the file, without its end. */
+/* One fault as a line, without its end. */
 void fault_format(const struct fault *fault, char *text, uint32_t size);
 bool fault_parse(const char *text, struct fault *fault);
 

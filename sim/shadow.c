@@ -109,6 +109,7 @@ void shadow_check(struct run *run)
     if (shadow->judge.broken != RULE_NONE) {
         judge_violated(&run->judge, shadow->judge.broken == RULE_L ? RULE_L : RULE_O12,
                        "if the power were lost now: %.400s", shadow->judge.story);
+        memcpy(run->judge.place, shadow->judge.place, sizeof run->judge.place); /* the loss is how, not what */
         run->world.ended = true;
     }
     if (run->trace != NULL) { /* what happens in a shadow is of interest where it is another than it should */

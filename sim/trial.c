@@ -1,0 +1,236 @@
+#include "sim/trial.h"
+
+#include "sim/mutants.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+/* Of the run that is under way in this process; a crash is told with them. */
+static struct run *running;
+static uint64_t running_seed;
+static int told = -1; /* the pipe to whoever began this process */
+
+uint64_t trial_seed(void)
+{
+    return running_seed;
+}
+
+static FILE *open_trace(const char *path)
+{
+    if (path == NULL) return NULL;
+    FILE *file = strcmp(path, "-") == 0 ? stdout : fopen(path, "w");
+    if (file == NULL) fprintf(stderr, "chronik-sim: %s: %s\n", path, strerror(errno));
+    return file;
+}
+
+static void take_result(const struct run *run, struct result *result)
+{
+    result->digest = run->world.digest;
+    result->events = run->world.events;
+    result->sim_ns = run->world.now_ns;
+    result->reached = mutant_reached();
+    result->acked = run->judge.acked;
+    result->seen = run->judge.seen;
+    result->shadows = run->shadows;
+    result->elections = run->plane.elections;
+    result->isr_changes = run->plane.isr_changes;
+    result->report = run->report;
+    result->phase = run->phase;
+}
+
+static bool save_schedule(const struct request *request, const struct run *run, const struct result *result)
+{
+    if (request->schedule == NULL) return true;
+    struct plan *plan = malloc(sizeof *plan);
+    *plan = *request->plan;
+    plan_fix(plan);
+    plan->schedule = run->schedule;
+    plan->breaks = result->failure;
+    const bool good = plan_write(plan, request->schedule, NULL);
+    if (!good) fprintf(stderr, "chronik-sim: %s: %s\n", request->schedule, strerror(errno));
+    free(plan);
+    return good;
+}
+
+bool trial_run(const struct request *request, struct result *result)
+{
+    const struct plan *plan = request->plan;
+    struct run *run = calloc(1, sizeof *run);
+
+    *result = (struct result){ .seed = plan->seed };
+    running_seed = plan->seed;
+    run->trace = open_trace(request->trace);
+    if (run->trace == NULL && request->trace != NULL) {
+        free(run);
+        return false;
+    }
+    running = run;
+    run->world.digests = request->digests;
+    run->wishes = plan->wishes;
+    run->settings = &plan->settings;
+    run->given = plan->has_faults ? &plan->schedule : NULL;
+    run->until = request->until;
+    run->stop_at = request->stop_at;
+    result->outcome = run_seed(run, plan->seed);
+    take_result(run, result);
+    result->cut = run->judge.broken == RULE_NONE && run->phase != PHASE_DONE;
+    if (run->judge.broken != RULE_NONE) {
+        snprintf(result->failure.rule, sizeof result->failure.rule, "%s", rule_name(run->judge.broken));
+        memcpy(result->failure.place, run->judge.place, sizeof result->failure.place);
+        memcpy(result->story, run->judge.story, sizeof result->story);
+    }
+    const bool good = save_schedule(request, run, result);
+    if (run->trace != NULL && run->trace != stdout) fclose(run->trace);
+    running = NULL;
+    run_free(run);
+    free(run);
+    return good;
+}
+
+/* ---- crashes ---- */
+
+static _Noreturn void tell(const struct result *result)
+{
+    const ssize_t written = write(told, result, sizeof *result);
+    _exit(written == (ssize_t)sizeof *result ? 0 : 1);
+}
+
+static struct result *crash(const char *what)
+{
+    static struct result result;
+
+    result = (struct result){ .outcome = OUTCOME_CRASH, .seed = running_seed, .failure = { .rule = "crash" } };
+    snprintf(result.failure.place, sizeof result.failure.place, "%s", what);
+    if (running != NULL) take_result(running, &result);
+    return &result;
+}
+
+void trial_on_check(const char *file, int line, const char *what)
+{
+    char place[PLACE_SIZE];
+
+    if (told < 0) return;
+    snprintf(place, sizeof place, "%s: CHECK(%s)", file, what); /* lines move: the same check is the same place */
+    struct result *result = crash(place);
+    snprintf(result->story, sizeof result->story, "%s:%d: CHECK(%.400s)", file, line, what);
+    tell(result);
+}
+
+extern char __executable_start[];
+
+/* Which instruction it was, as an address in the program file. */
+static void on_signal(int signal, siginfo_t *info, void *context)
+{
+    char place[PLACE_SIZE];
+    uint64_t at = 0;
+
+    (void)info;
+#if defined(__x86_64__)
+    at = (uint64_t)((ucontext_t *)context)->uc_mcontext.gregs[REG_RIP];
+#elif defined(__aarch64__)
+    at = ((ucontext_t *)context)->uc_mcontext.pc;
+#endif
+    snprintf(place, sizeof place, "signal %d at 0x%llx of the program", signal,
+             (unsigned long long)(at - (uint64_t)(uintptr_t)__executable_start));
+    struct result *result = crash(place);
+    memcpy(result->story, place, sizeof place);
+    tell(result);
+}
+
+/* Where nobody else, a sanitizer say, wants to know. */
+static void watch_signals(void)
+{
+    static const int signals[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT };
+
+    for (uint32_t i = 0; i < COUNT_OF(signals); i++) {
+        struct sigaction action;
+        sigaction(signals[i], NULL, &action);
+        if ((action.sa_flags & SA_SIGINFO) != 0 || action.sa_handler != SIG_DFL) continue;
+        action = (struct sigaction){ .sa_flags = SA_SIGINFO | (int)SA_RESETHAND };
+        action.sa_sigaction = on_signal;
+        sigaction(signals[i], &action, NULL);
+    }
+}
+
+/* ---- processes ---- */
+
+bool trial_begin(const struct request *request, struct trial *trial)
+{
+    int ends[2];
+
+    fflush(NULL);
+    if (pipe(ends) != 0) return false;
+    *trial = (struct trial){ .process = fork(), .pipe = ends[0], .seed = request->plan->seed };
+    if (trial->process == 0) {
+        static struct result result;
+        close(ends[0]);
+        told = ends[1];
+        watch_signals();
+        if (request->quiet) {
+            const int nowhere = open("/dev/null", O_WRONLY);
+            dup2(nowhere, 2);
+        }
+        if (!trial_run(request, &result)) _exit(2);
+        if (request->digests != NULL) fflush(request->digests);
+        tell(&result);
+    }
+    close(ends[1]);
+    if (trial->process < 0) close(ends[0]);
+    return trial->process > 0;
+}
+
+uint32_t trial_wait(const struct trial *trials, uint32_t count, int milliseconds)
+{
+    struct pollfd polls[TRIALS_MAX];
+
+    for (uint32_t i = 0; i < count; i++) polls[i] = (struct pollfd){ .fd = trials[i].pipe, .events = POLLIN };
+    if (poll(polls, count, milliseconds) <= 0) return count;
+    for (uint32_t i = 0; i < count; i++) {
+        if (polls[i].revents != 0) return i;
+    }
+    return count;
+}
+
+void trial_end(const struct trial *trial, struct result *result)
+{
+    size_t have = 0;
+    ssize_t got;
+    int status;
+
+    while (have < sizeof *result) {
+        got = read(trial->pipe, (char *)result + have, sizeof *result - have);
+        if (got < 0 && errno == EINTR) continue;
+        if (got <= 0) break;
+        have += (size_t)got;
+    }
+    waitpid(trial->process, &status, 0);
+    close(trial->pipe);
+    if (have == sizeof *result) return;
+    *result = (struct result){ .seed = trial->seed, .outcome = OUTCOME_CRASH, .failure = { .rule = "crash" } };
+    snprintf(result->story, sizeof result->story, "the process ended with %s %d",
+             WIFSIGNALED(status) ? "signal" : "status", WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+    snprintf(result->failure.place, sizeof result->failure.place, "%.100s", result->story);
+}
+
+void trial_give_up(const struct trial *trial)
+{
+    kill(trial->process, SIGKILL);
+    waitpid(trial->process, NULL, 0);
+    close(trial->pipe);
+}
+
+bool trial_make(const struct request *request, struct result *result)
+{
+    struct trial trial;
+
+    if (!trial_begin(request, &trial)) return false;
+    trial_end(&trial, result);
+    return true;
+}

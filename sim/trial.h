@@ -1,0 +1,61 @@
+/* trial.h -- one run, in this process or in one of its own, and what came of it. */
+#ifndef CHRONIK_SIM_TRIAL_H
+#define CHRONIK_SIM_TRIAL_H
+
+#include "sim/plan.h"
+
+#include <sys/types.h>
+
+struct request {
+    const struct plan *plan;
+    uint64_t until;       /* ends after that event; 0: when it is over */
+    uint64_t stop_at;     /* SIGTRAP before that event; 0: never */
+    const char *trace;    /* a file, "-": standard output, NULL: nobody wants to know */
+    const char *schedule; /* where the faults and the rest are written down; NULL: nowhere */
+    FILE *digests;        /* of every event; or NULL */
+    bool quiet;           /* a process of its own says nothing */
+};
+
+struct result {
+    enum outcome outcome;
+    bool cut; /* `until` came first */
+    uint64_t seed, digest, events, sim_ns, reached, acked, seen, shadows, elections, isr_changes;
+    enum phase phase; /* where it ended */
+    struct report report;
+    struct failure failure;
+    char story[STORY_SIZE];
+};
+
+/* False: a file cannot be written, and that was said. */
+bool trial_run(const struct request *request, struct result *result);
+
+/* ---- runs in processes of their own, so that a crash is a result ---- */
+
+enum { TRIALS_MAX = 64 };
+
+struct trial {
+    pid_t process;
+    int pipe;
+    uint64_t seed;
+};
+
+bool trial_begin(const struct request *request, struct trial *trial);
+
+/* Waits until one of them is over, at most so long (-1: for ever). Returns which; `count`: none is yet. */
+uint32_t trial_wait(const struct trial *trials, uint32_t count, int milliseconds);
+
+/* Waits for it, and says what came of it. */
+void trial_end(const struct trial *trial, struct result *result);
+
+/* Ends it without a result. */
+void trial_give_up(const struct trial *trial);
+
+/* One alone, in a process of its own. */
+bool trial_make(const struct request *request, struct result *result);
+
+/* For check_failed: a run's process says so through its pipe and is gone; else this returns, and the seed that was
+ * being run is trial_seed(). */
+void trial_on_check(const char *file, int line, const char *what);
+uint64_t trial_seed(void);
+
+#endif

@@ -1,0 +1,131 @@
+/* The command line, for one who has never seen it: what is wrong is said in one line, and nothing is run. */
+#include "t.h"
+
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static char directory[] = "/tmp/chronik-sim-XXXXXX";
+
+/* What the command says, both ways, is `said`. Returns its exit code, or 1000 and the signal. */
+static int run(const char *arguments, char *said, size_t size)
+{
+    char command[600];
+
+    snprintf(command, sizeof command, "exec $CHRONIK_SIM %s 2>&1", arguments);
+    FILE *pipe = popen(command, "r");
+    const size_t got = fread(said, 1, size - 1, pipe);
+    said[got] = 0;
+    while (fgetc(pipe) != EOF) { /* what it says beyond that */
+    }
+    const int status = pclose(pipe);
+    return WIFSIGNALED(status) ? 1000 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+static void put(const char *name, const char *text)
+{
+    FILE *file = fopen(name, "w");
+    fputs(text, file);
+    fclose(file);
+}
+
+static void enter(void)
+{
+    static bool entered;
+    if (entered) return;
+    entered = true;
+    if (mkdtemp(directory) == NULL || chdir(directory) != 0) abort();
+    put("old", "chronik-sim schedule 2\n10 kill 1\n");
+    put("foreign", "Dear reader,\n");
+    put("bad", "chronik-sim schedule 3\n10 kill 1 for=ever\n");
+    put("calm", "chronik-sim schedule 3\nseed 3\nset nodes=1 joiners=0 chaos_us=100000 records=20\n");
+    put("mutant", "chronik-sim schedule 3\nmutant broker_appends_again\nset nodes=1 joiners=0 chaos_us=100000\n");
+}
+
+static const struct wrong_row {
+    const char *why, *arguments, *said;
+} wrong_rows[] = {
+    { "nothing is asked", "", "--seed N" },
+    { "an option that is none", "--sed 1", "--sed: no such option; --help lists all" },
+    { "a word that is none", "42", "42: no such option; --help lists all" },
+    { "no value", "--seed", "--seed: needs a value" },
+    { "a seed that is none", "--seed 12x", "--seed 12x: a number, or a commit's 40 hexadecimal digits is wanted" },
+    { "a seed below zero", "--seed -1", "--seed -1: a number, or a commit's" },
+    { "39 digits", "--seed 7a1bc5a7a1bc5a7a1bc5a7a1bc5a7a1bc5a7a1b", "is wanted" },
+    { "a range that is none", "--seeds 5", "--seeds 5: a range A..B with A no larger than B is wanted" },
+    { "a range that goes down", "--seeds 5..4", "--seeds 5..4: a range" },
+    { "no such profile", "--profile big", "--profile big: swarm, lite, calm, scale or raft is wanted" },
+    { "more jobs than there can be", "--jobs 65", "--jobs 65: a number of at least 1 and at most 64 is wanted" },
+    { "no time", "--time-budget 0", "--time-budget 0: a number of at least 1 is wanted" },
+    { "events begin at 1", "--until 0", "--until 0: a number of at least 1 is wanted" },
+    { "events begin at 1", "--break 0", "--break 0: a number of at least 1 is wanted" },
+    { "too many nodes", "--nodes 20001", "--nodes 20001: a number from 1 to 20000 is wanted" },
+    { "an even number of voters", "--voters 2", "--voters: an odd number is wanted" },
+    { "more partitions than clients know", "--topics 8 --partitions 9", "more than 64" },
+    { "one or many", "--seed 1 --seeds 1..2", "--seed or --seeds, not both" },
+    { "a breakpoint of many runs", "--seeds 1..2 --break 5", "--break is for one run: --seed N" },
+    { "a trace of many runs", "--seeds 1..2 --trace -", "--trace is for one run: --seed N" },
+    { "a schedule of many runs", "--seeds 1..2 --save-schedule x", "--save-schedule is for one run: --seed N" },
+    { "a mutant that does not exist", "--seed 1 --mutant nobody", "no mutant nobody here" },
+    { "a file that is not there", "--schedule nowhere", "nowhere: No such file" },
+    { "a file that cannot be written", "--seed 1 --profile lite --trace nowhere/x", "nowhere/x: No such file" },
+    { "a schedule of an older version", "--schedule old", "old: line 1: a schedule of version 2" },
+    { "a foreign file", "--schedule foreign", "foreign: line 1: no schedule" },
+    { "a fault that is none", "--schedule bad", "bad: line 2: not a fault: 10 kill 1 for=ever" },
+    { "said twice, and differently", "--schedule calm --nodes 3", "calm: it says itself what the run is made of" },
+    { "no such engine", "--raft theirs", "" },
+};
+
+TEST(what_is_wrong_is_said)
+{
+    enter();
+    FOR_EACH(wrong_row, row, wrong_rows) {
+        char said[4096];
+        const int code = run(row->arguments, said, sizeof said);
+        EXPECT_EQ(row->why, 2, code);
+        if (strstr(said, row->said) == NULL) EXPECT_TEXT(row->why, row->said, said);
+        const bool usage = row->arguments[0] == 0, settings = strncmp(said, "seed=", 5) == 0;
+        EXPECT("in one line", usage || settings || row->said[0] == 0 || strchr(said, '\n') == said + strlen(said) - 1);
+    }
+}
+
+static const struct right_row {
+    const char *why, *arguments;
+    int code;
+    const char *said;
+} right_rows[] = {
+    { "help", "--help", 0, "--time-budget" },
+    { "a commit is a seed", "--profile lite --seed 7a1bc5a7a1bc5a7a1bc5a7a1bc5a7a1bc5a7a1bc", 0, "digest=" },
+    { "a run of a schedule", "--schedule calm", 0, "seed=3 faults=0" },
+    { "of another seed", "--schedule calm --seed 9", 0, "seed=9 faults=0" },
+    { "of many seeds", "--schedule calm --seeds 1..3", 0, "seeds=3 failed=0" },
+    { "one of a bug that is not here", "--schedule mutant", 0, "digest=" },
+    { "it stops", "--profile lite --seed 1 --until 100", 0, "stopped after event 100" },
+    { "for the debugger", "--profile lite --seed 1 --break 50", 1005, "event 50: node" },
+    { "how far it is", "--profile lite --seeds 1..3 --progress", 0, "3/3 seeds" },
+    { "nothing, if it is no terminal", "--profile lite --seeds 1..3", 0, "seeds=3" },
+    { "no more than there is time", "--profile lite --seeds 1..1000000 --time-budget 1", 0, "failed=0" },
+    { "twice the same", "--profile lite --seeds 1..2 --check", 0, "2 seeds ran twice alike" },
+};
+
+TEST(what_is_right_is_done)
+{
+    enter();
+    FOR_EACH(right_row, row, right_rows) {
+        char said[8192];
+        EXPECT_EQ(row->why, row->code, run(row->arguments, said, sizeof said));
+        if (strstr(said, row->said) == NULL) EXPECT_TEXT(row->why, row->said, said);
+    }
+}
+
+/* What was drawn, written down and run again is the same run. */
+TEST(a_saved_schedule_is_the_same_run)
+{
+    char first[8192], second[8192];
+
+    enter();
+    EXPECT_EQ("drawn", 0, run("--seed 5 --profile lite --save-schedule saved", first, sizeof first));
+    EXPECT_EQ("and read", 0, run("--schedule saved", second, sizeof second));
+    const char *a = strstr(first, "digest="), *b = strstr(second, "digest=");
+    EXPECT("the same", a != NULL && b != NULL && memcmp(a, b, 23) == 0);
+}
