@@ -10,7 +10,8 @@ enum {
     ARENA_SIZE_MAX = 64 << 20,
     UNPACK_SIZE_MIN = 1 << 20,
     UNPACK_SIZE_MAX = 128 << 20,
-    UNPACK_FACTOR = 64, /* a batch that grows more than this is taken for a bomb */
+    BUSY_LINKS_MIN = 16, /* so many fit into frame memory */
+    UNPACK_FACTOR = 64,  /* a batch that grows more than this is taken for a bomb */
 };
 
 /* ---- memory ---- */
@@ -141,6 +142,7 @@ void broker_init(struct broker *broker, const struct broker_config *config, cons
     carve(&carver, sizeof(struct broker));
     const struct parts parts = carve_all(&carver, broker, config, &sizes);
     broker->nest_size = sizes.nest_size;
+    broker->busy_size = (uint32_t)MIN(power_down(sizes.frames.range_size / BUSY_LINKS_MIN), (uint64_t)BUSY_SIZE_MAX);
     broker->scratch_size = sizes.scratch_size;
     broker->unpack.output_size = sizes.unpack_size;
     broker->unpack.scratch_size = DECOMPRESSION_SCRATCH_SIZE;

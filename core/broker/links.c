@@ -95,7 +95,7 @@ void link_open(struct broker *broker, const struct event_link_opened *opened)
         .queued = queued,
         .queue_next = queue_next,
         .generation = generation,
-        .frame = BUDDY_NONE,
+        .block = BUDDY_NONE,
         .kept_block = BUDDY_NONE,
         .fetch_first = WAITS_NONE,
         .answer_first = ANSWER_NONE,
@@ -113,11 +113,11 @@ void link_open(struct broker *broker, const struct event_link_opened *opened)
     link_queue(broker, link);
 }
 
-static void give_frame(struct broker *broker, struct link *link)
+static void give_block(struct broker *broker, struct link *link)
 {
-    if (link->frame == BUDDY_NONE) return;
-    buddy_give(&broker->frames, link->frame);
-    link->frame = BUDDY_NONE;
+    if (link->block == BUDDY_NONE) return;
+    buddy_give(&broker->frames, link->block);
+    link->block = BUDDY_NONE;
     broker->frames_freed = true;
 }
 
@@ -129,7 +129,7 @@ void link_forget(struct broker *broker, uint32_t number)
     request_drop(broker, link);
     link_list_remove(broker, link);
     answers_drop(broker, link);
-    give_frame(broker, link);
+    give_block(broker, link);
     timers_clear(&broker->timers, number);
     link->receiving = RECEIVE_NOTHING;
     link->state = LINK_FREE;
@@ -191,12 +191,26 @@ static struct frame frame_in(const struct broker *broker, const uint8_t *data, u
     return frame;
 }
 
+static uint8_t *input_of(const struct broker *broker, const struct link *link)
+{
+    return link->block == BUDDY_NONE ? nest_of(broker, link) : broker->frame_memory + link->block;
+}
+
+static uint32_t input_size(const struct broker *broker, const struct link *link)
+{
+    return link->block == BUDDY_NONE ? broker->nest_size : buddy_block_size(&broker->frames, link->block);
+}
+
 /* The oldest frame of the link's input, as far as it has come. */
 static struct frame oldest_frame(const struct broker *broker, const struct link *link)
 {
     if (link->lent.size > 0) return frame_in(broker, link->lent.data, link->lent.size);
-    if (link->frame != BUDDY_NONE) return frame_in(broker, broker->frame_memory + link->frame, link->frame_filled);
-    return frame_in(broker, nest_of(broker, link) + link->nest_begin, link->nest_end - link->nest_begin);
+    return frame_in(broker, input_of(broker, link) + link->input_begin, link->input_end - link->input_begin);
+}
+
+static bool is_large(const struct broker *broker, const struct frame *frame)
+{
+    return frame->state == FRAME_PARTIAL && frame->total_size > broker->nest_size;
 }
 
 static void consume(struct broker *broker, struct link *link, uint32_t size)
@@ -205,26 +219,47 @@ static void consume(struct broker *broker, struct link *link, uint32_t size)
         CHECK(size <= link->lent.size);
         link->lent.data += size;
         link->lent.size -= size;
-    } else if (link->frame != BUDDY_NONE) {
-        CHECK(size == link->frame_size && size == link->frame_filled);
-        give_frame(broker, link);
     } else {
-        CHECK(size <= link->nest_end - link->nest_begin);
-        link->nest_begin += size;
+        CHECK(size <= link->input_end - link->input_begin);
+        link->input_begin += size;
     }
     link->frame_ns = broker->mono_ns;
 }
 
-/* A block for a frame that is larger than the nest, and what has come of it. */
+/* Fast links have so much memory each, as long as most of it is left for frames that need it. */
+static bool may_be_busy(const struct broker *broker, uint64_t more_size)
+{
+    return broker->busy_size > broker->nest_size &&
+           broker->frames.taken_size + more_size <= broker->frames.config.range_size / BUSY_SHARE;
+}
+
+static uint64_t take_busy(struct broker *broker, const struct link *link)
+{
+    if (!link->brimful || !may_be_busy(broker, broker->busy_size)) return BUDDY_NONE;
+    return buddy_take(&broker->frames, broker->busy_size);
+}
+
+/* What has come of the oldest frame, and behind it, goes to a block, or with BUDDY_NONE to the nest, instead of where
+ * it is. */
+static void move_input(struct broker *broker, struct link *link, const struct frame *frame, uint64_t block)
+{
+    uint8_t *to = block == BUDDY_NONE ? nest_of(broker, link) : broker->frame_memory + block;
+
+    if (frame->filled_size > 0) memcpy(to, frame->data, frame->filled_size);
+    give_block(broker, link);
+    link->block = block;
+    link->input_begin = 0;
+    link->input_end = frame->filled_size;
+}
+
+/* A block for a frame that is larger than the input, and what has come of it. */
 static bool take_frame(struct broker *broker, struct link *link, const struct frame *frame)
 {
-    CHECK(link->frame == BUDDY_NONE && frame->state == FRAME_PARTIAL && frame->total_size > broker->nest_size);
-    const uint64_t block = buddy_take(&broker->frames, frame->total_size);
+    uint64_t block = frame->total_size <= broker->busy_size ? take_busy(broker, link) : BUDDY_NONE;
+
+    if (block == BUDDY_NONE) block = buddy_take(&broker->frames, frame->total_size);
     if (block == BUDDY_NONE) return false;
-    memcpy(broker->frame_memory + block, frame->data, frame->filled_size);
-    link->frame = block;
-    link->frame_size = frame->total_size;
-    link->frame_filled = frame->filled_size;
+    move_input(broker, link, frame, block);
     link->frame_ns = broker->mono_ns;
     return true;
 }
@@ -236,39 +271,31 @@ static void keep_lent(struct broker *broker, struct link *link)
     const struct frame frame = oldest_frame(broker, link);
 
     if (rest.size == 0) return;
-    CHECK(link->nest_begin == link->nest_end && link->frame == BUDDY_NONE && rest.size <= broker->nest_size);
+    CHECK(link->input_begin == link->input_end && link->block == BUDDY_NONE && rest.size <= broker->nest_size);
     link->lent = (struct bytes){ 0 };
-    if (frame.state == FRAME_PARTIAL && frame.total_size > broker->nest_size && take_frame(broker, link, &frame))
-        return;
-    memcpy(nest_of(broker, link), rest.data, rest.size);
-    link->nest_begin = 0;
-    link->nest_end = rest.size;
+    if (is_large(broker, &frame) && take_frame(broker, link, &frame)) return;
+    move_input(broker, link, &frame, BUDDY_NONE);
 }
 
 void link_received(struct broker *broker, struct link *link, const struct event_received *received)
 {
     const enum receive_into into = link->receiving;
 
+    CHECK(received->size <= link->receive_size);
     link->receiving = RECEIVE_NOTHING;
+    link->brimful = received->size == link->receive_size;
     link->active_ns = broker->mono_ns;
     broker->counters.received_size += received->size;
     switch (into) {
     case RECEIVE_NOTHING: CHECK(false); break;
     case RECEIVE_LENT:
-        CHECK(received->size <= broker->nest_size);
         link->lent = (struct bytes){ received->data, received->size };
         link->frame_ns = broker->mono_ns;
         break;
-    case RECEIVE_NEST:
-        CHECK(received->data == nest_of(broker, link) + link->nest_end);
-        CHECK(received->size <= broker->nest_size - link->nest_end);
-        if (link->nest_begin == link->nest_end) link->frame_ns = broker->mono_ns;
-        link->nest_end += received->size;
-        break;
-    case RECEIVE_FRAME:
-        CHECK(received->data == broker->frame_memory + link->frame + link->frame_filled);
-        CHECK(received->size <= link->frame_size - link->frame_filled);
-        link->frame_filled += received->size;
+    case RECEIVE_INPUT:
+        CHECK(received->data == input_of(broker, link) + link->input_end);
+        if (link->input_begin == link->input_end) link->frame_ns = broker->mono_ns;
+        link->input_end += received->size;
         break;
     }
 }
@@ -312,50 +339,64 @@ static void order_receive(struct broker *broker, struct link *link, enum receive
 {
     CHECK(size > 0);
     link->receiving = (uint8_t)into;
+    link->receive_size = size;
     effects_add(effects, EFFECT_RECEIVE)->receive =
         (struct effect_receive){ .link = link_number(broker, link), .into = at, .size = size };
 }
 
-/* Moves what the nest holds to its begin, if it does not reach there from where it lies. */
-static void settle_nest(struct broker *broker, struct link *link, uint32_t wanted)
+/* Moves what the input holds to its begin, if `wanted` bytes do not fit where it lies. */
+static void settle_input(struct broker *broker, struct link *link, uint32_t wanted)
 {
-    uint8_t *nest = nest_of(broker, link);
+    uint8_t *input = input_of(broker, link);
 
-    if (link->nest_begin == 0 || wanted <= broker->nest_size - link->nest_begin) return;
-    memmove(nest, nest + link->nest_begin, link->nest_end - link->nest_begin);
-    link->nest_end -= link->nest_begin;
-    link->nest_begin = 0;
+    if (link->input_begin == 0 || wanted <= input_size(broker, link) - link->input_begin) return;
+    memmove(input, input + link->input_begin, link->input_end - link->input_begin);
+    link->input_end -= link->input_begin;
+    link->input_begin = 0;
+}
+
+/* Chooses memory for what comes next: a link that fills all it is given is given more, and gives it back when it does
+ * not. */
+static void choose_input(struct broker *broker, struct link *link, const struct frame *frame)
+{
+    const bool fits_nest = frame->filled_size <= broker->nest_size && frame->total_size <= broker->nest_size;
+    const bool is_busy = link->brimful && input_size(broker, link) <= broker->busy_size && may_be_busy(broker, 0);
+
+    if (link->block == BUDDY_NONE) {
+        const uint64_t block = take_busy(broker, link);
+        if (block != BUDDY_NONE) move_input(broker, link, frame, block);
+    } else if (fits_nest && !is_busy) {
+        move_input(broker, link, frame, BUDDY_NONE);
+    }
 }
 
 /* Orders the next bytes, where there is a place for them. */
 static void receive(struct broker *broker, struct link *link, struct effects *effects)
 {
     if (link->receiving != RECEIVE_NOTHING || link->list == LIST_FRAME) return;
-    if (link->nest_begin == link->nest_end) link->nest_begin = link->nest_end = 0;
-    if (link->frame == BUDDY_NONE) {
-        const struct frame frame = oldest_frame(broker, link);
-        if (frame.state == FRAME_NONE) {
-            order_receive(broker, link, RECEIVE_LENT, NULL, broker->nest_size, effects);
+    if (link->input_begin == link->input_end) link->input_begin = link->input_end = 0;
+    struct frame frame = oldest_frame(broker, link);
+    if (frame.state == FRAME_REFUSED) return;
+    choose_input(broker, link, &frame);
+    if (frame.state == FRAME_NONE && link->block == BUDDY_NONE) {
+        order_receive(broker, link, RECEIVE_LENT, NULL, broker->nest_size, effects);
+        return;
+    }
+    if (frame.state == FRAME_PARTIAL && frame.total_size > input_size(broker, link)) {
+        frame = oldest_frame(broker, link);
+        if (!take_frame(broker, link, &frame)) {
+            link_list_add(broker, link, LIST_FRAME);
+            broker->counters.throttles++;
             return;
         }
-        if (frame.state == FRAME_REFUSED) return;
-        if (frame.state == FRAME_PARTIAL && frame.total_size > broker->nest_size) {
-            if (!take_frame(broker, link, &frame)) {
-                link_list_add(broker, link, LIST_FRAME);
-                broker->counters.throttles++;
-                return;
-            }
-            link->nest_begin = link->nest_end = 0;
-        } else {
-            settle_nest(broker, link, MAX(frame.total_size, (uint32_t)FRAME_HEAD_SIZE));
-        }
     }
-    if (link->frame != BUDDY_NONE && link->frame_filled < link->frame_size) {
-        order_receive(broker, link, RECEIVE_FRAME, broker->frame_memory + link->frame + link->frame_filled,
-                      link->frame_size - link->frame_filled, effects);
-    } else if (link->nest_end < broker->nest_size) {
-        order_receive(broker, link, RECEIVE_NEST, nest_of(broker, link) + link->nest_end,
-                      broker->nest_size - link->nest_end, effects);
+    settle_input(broker, link, MAX(frame.total_size, (uint32_t)FRAME_HEAD_SIZE));
+    /* Behind a large frame nothing is received: what came of the next would have to be moved. */
+    const uint32_t wanted = MAX(frame.total_size, MAX(broker->busy_size, broker->nest_size));
+    const uint32_t end = (uint32_t)MIN((uint64_t)input_size(broker, link), (uint64_t)link->input_begin + wanted);
+    if (link->input_end < end) {
+        order_receive(broker, link, RECEIVE_INPUT, input_of(broker, link) + link->input_end, end - link->input_end,
+                      effects);
     }
 }
 
@@ -378,13 +419,13 @@ static struct deadlines deadlines_of(const struct broker *broker, const struct l
 
     if (link->suspended && !link->awake) deadlines.request = link->wait.deadline_ns;
     if (link->unready_first != ANSWER_NONE) deadlines.answer = broker->answers[link->unready_first].deadline_ns;
+    const struct frame frame = oldest_frame(broker, link);
     if (link->sending) {
         deadlines.stalled = link->send_ns + STALL_NS;
-    } else if (link->receiving == RECEIVE_FRAME) {
-        deadlines.stalled = link->frame_ns + STALL_NS + link->frame_size / FRAME_RATE_MIN * UINT64_C(1000000000);
+    } else if (link->receiving != RECEIVE_NOTHING && is_large(broker, &frame)) {
+        deadlines.stalled = link->frame_ns + STALL_NS + frame.total_size / FRAME_RATE_MIN * UINT64_C(1000000000);
     } else if (link->receiving != RECEIVE_NOTHING && !link->suspended && link->answer_count == 0) {
-        const bool begun = link->nest_begin < link->nest_end;
-        if (begun) deadlines.stalled = link->frame_ns + STALL_NS;
+        if (frame.state != FRAME_NONE) deadlines.stalled = link->frame_ns + STALL_NS;
         else deadlines.idle = after_ms(link->active_ns, broker->config.link_idle_ms);
     }
     return deadlines;
@@ -447,9 +488,8 @@ void link_check(const struct broker *broker, uint32_t number)
     const struct link *link = &broker->links[number];
 
     if (link->state == LINK_FREE) return;
-    CHECK(link->nest_begin <= link->nest_end && link->nest_end <= broker->nest_size);                 /* (1) */
-    CHECK(link->lent.size == 0 || (link->nest_begin == link->nest_end && link->frame == BUDDY_NONE)); /* (1) */
-    CHECK(link->frame == BUDDY_NONE || link->frame_filled <= link->frame_size);
+    CHECK(link->input_begin <= link->input_end && link->input_end <= input_size(broker, link));         /* (1) */
+    CHECK(link->lent.size == 0 || (link->input_begin == link->input_end && link->block == BUDDY_NONE)); /* (1) */
     CHECK(!link->held || link->suspended);
     if (link->suspended) CHECK(oldest_frame(broker, link).state == FRAME_WHOLE); /* (2) */
     CHECK(link->list == LIST_NONE || link->list == LIST_FRAME || link->suspended);

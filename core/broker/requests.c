@@ -168,9 +168,19 @@ static bool conclude(struct broker *broker, struct link *link, struct call *call
 
 /* ---- the request ---- */
 
+/* One link may have as many as it likes, as long as that leaves enough for all others. */
+static uint32_t answers_max(const struct broker *broker)
+{
+    const struct pool *pool = &broker->answer_pool;
+
+    return pool->taken_count <= pool->slots_max / 2 ? LINK_ANSWERS_MAX : LINK_ANSWERS_SHARE;
+}
+
 bool request_may_begin(const struct broker *broker, const struct link *link, struct bytes frame)
 {
-    if (broker->stopping || link->answer_count >= LINK_ANSWERS_MAX || link->unsent_size > LINK_UNSENT_MAX) return false;
+    if (broker->stopping || link->answer_count >= answers_max(broker) || link->unsent_size > LINK_UNSENT_MAX) {
+        return false;
+    }
     return link->unready_count == 0 || load_u16(frame.data) == API_PRODUCE;
 }
 

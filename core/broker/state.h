@@ -7,12 +7,14 @@
  *   waits.c     who waits for which log
  *   broker.c    the room as a whole: memory, facts, the step's end
  *
- * A link's input, oldest byte first. The frame block holds one frame that is larger than the nest, or is empty; the
- * nest holds what came behind it. Bytes lent by the host are looked at first of all, and what is left of them at the
- * end of the event moves to the nest (which is empty while the host lends, so it always fits) or a frame block:
+ * A link's input, oldest byte first, lies in its nest, or in a block of frame memory if its oldest frame is larger
+ * than the nest, or if it brings so much that to ask for a nest's content each time would cost more than all the rest.
+ * Bytes lent by the host are looked at first of all, and what is left of them at the end of the event moves to the
+ * nest (which is empty while the host lends, so it always fits) or a block:
  *
- *     lent [frame][frame][fra            ->  nest [fra
- *     block [large frame]   nest [frame][fr
+ *     lent [frame][frame][fra   ->  nest [fra
+ *     lent [large fra           ->  block [large fra
+ *                                   block [frame][frame][frame][frame][fr
  *
  * A link's answers, in the order of its requests:
  *
@@ -20,7 +22,7 @@
  *     `-- being sent -'  `send_next     `unready_first
  *
  * Only what lies before the first unready one may be sent. Invariants, numbered as in links_check():
- *   (1) nest_begin <= nest_end <= nest_size; with bytes lent, nest and block are empty.
+ *   (1) The input holds [input_begin, input_end) of its memory; with bytes lent it is empty, and the nest.
  *   (2) A suspended link has its request's frame as the oldest in its input, and is in the list of its wait.
  *   (3) answer_count answers hang between answer_first and answer_last; unready_count of them are not ready.
  *   (4) unsent_size is the sum of their sizes. */
@@ -39,8 +41,11 @@
 enum {
     NEST_SIZE_MIN = 1 << 10,
     NEST_SIZE_MAX = 64 << 10,    /* what one receive brings at most when the host lends */
+    BUSY_SIZE_MAX = 256 << 10,   /* ... and what it brings of a link that always fills a nest */
+    BUSY_SHARE = 4,              /* of frame memory, all such links together */
     ANSWER_BLOCK_MIN = 4 << 10,  /* small answers share one */
-    LINK_ANSWERS_MAX = 512,      /* requests of one link that are begun and not answered */
+    LINK_ANSWERS_MAX = 4096,     /* requests of one link that are begun and not answered, */
+    LINK_ANSWERS_SHARE = 512,    /* and where half of all that may be are others' */
     LINK_UNSENT_MAX = 256 << 10, /* a link that has more to take begins nothing new */
     SEND_PIECES_MAX = 32,
     SEND_SIZE_MAX = 512 << 10, /* of one send, so that progress shows */
@@ -70,7 +75,7 @@ enum link_state {
     LINK_CLOSING, /* CLOSE_LINK is ordered or about to be */
 };
 
-enum receive_into { RECEIVE_NOTHING, RECEIVE_LENT, RECEIVE_NEST, RECEIVE_FRAME };
+enum receive_into { RECEIVE_NOTHING, RECEIVE_LENT, RECEIVE_INPUT };
 
 /* Which list of waiting links a link is in. */
 enum link_list {
@@ -95,6 +100,7 @@ struct link {
     bool awake;     /* ... and may be handled again */
     bool timed_out; /* ... because its deadline has passed */
     bool close_ordered;
+    bool brimful; /* the last receive brought all that it was to: more waits */
     bool is_operator;
     uint8_t peer_size;
     uint8_t peer[PEER_SIZE_MAX];
@@ -103,10 +109,9 @@ struct link {
     uint32_t list_previous, list_next;
 
     struct bytes lent;
-    uint32_t nest_begin, nest_end;
-    uint64_t frame;      /* offset in frame memory, or BUDDY_NONE */
-    uint32_t frame_size; /* with its head */
-    uint32_t frame_filled;
+    uint32_t input_begin, input_end;
+    uint64_t block;        /* of the input, in frame memory; BUDDY_NONE: it is the nest */
+    uint32_t receive_size; /* what the outstanding receive may bring */
 
     struct wait wait;
     uint64_t kept[KEPT_WORDS];
@@ -192,7 +197,8 @@ struct broker {
     uint32_t answers_unready;
     struct link *links;
     uint32_t nest_size;
-    uint8_t *nests; /* [links_max][nest_size] */
+    uint32_t busy_size; /* of a fast link's input, a power of two; not above nest_size: there are none */
+    uint8_t *nests;     /* [links_max][nest_size] */
     struct link_ends queue;
     struct link_ends lists[LIST_COUNT];
     struct timers timers; /* a slot per link */
