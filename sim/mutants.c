@@ -68,6 +68,7 @@
       "replica, so what is in a segment is durable and committed", ABSENT) \
     X(recovery_does_not_cut, "what lies behind the checkpoint in a segment is left there", DIES) \
     X(replay_forgets_producers, "producer state is not rebuilt from the journal", DIES) \
+    X(reborn_log_keeps_dying_files, "files that were to go are unlinked when a new life has their names", OPEN) \
     X(segment_sync_failure_ignored, "a segment's failed sync is taken for a good one", DIES) \
     X(segments_dropped_before_start_is_durable, "files go before the new log start offset is durable", DIES) \
     X(snapshot_forgets_wishes, "a snapshot does not say which wishes were applied", OPEN) \

@@ -37,7 +37,7 @@ struct kept_log {
     bool cutting, cut_done, cut_all;
     int64_t cut_offset;
     uint32_t tail_count; /* batches behind the others that were cut off */
-    int64_t tail_durable, tail_start, tail_asked, tail_begin;
+    int64_t tail_durable, tail_start, tail_asked, tail_begin, tail_high_watermark;
     uint32_t era;                        /* that the truncation began */
     int64_t known_from, tail_known_from; /* what producers did before may be forgotten */
     uint32_t learns;
@@ -392,6 +392,7 @@ static void world_cut(struct world *world, uint32_t log)
     kept->tail_start = kept->start_seen;
     kept->tail_asked = kept->start_asked;
     kept->tail_begin = kept->begin;
+    kept->tail_high_watermark = kept->high_watermark;
     kept->tail_known_from = kept->known_from;
     if (world->logs->logs[log].learns > kept->learns || kept->cut_all) kept->known_from = offsets.log_start_offset;
     kept->learns = world->logs->logs[log].learns;
@@ -399,8 +400,9 @@ static void world_cut(struct world *world, uint32_t log)
         kept->count--;
         kept->tail_count++;
     }
-    kept->begin = MAX(kept->begin, kept->cut_all ? kept->cut_offset : offsets.log_start_offset);
+    kept->begin = kept->cut_all ? kept->cut_offset : MAX(kept->begin, offsets.log_start_offset);
     if (kept->cut_all) kept->start_seen = kept->start_asked = kept->cut_offset;
+    if (kept->cut_all) kept->trimmed = 0;
     WORLD_CHECK(offsets.log_end_offset == world_end(kept));
     kept->durable_offset = MIN(kept->durable_offset, offsets.log_end_offset);
     if (kept->cut_all) kept->durable_offset = offsets.log_end_offset;

@@ -207,6 +207,7 @@ static void world_truncate(struct world *world)
     kept->cut_all = world_chance(world, 1, 8);
     if (kept->cut_all) {
         kept->cut_offset = offsets.log_end_offset + (int64_t)world_below(world, 5);
+        if (world_chance(world, 1, 8)) kept->cut_offset = (int64_t)world_below(world, (uint64_t)kept->cut_offset + 1);
         logs_reset(world->logs, log, kept->cut_offset);
         world->resets++;
         return;
@@ -365,6 +366,7 @@ static void world_judge_cut(struct world *world, uint32_t log)
         kept->start_seen = kept->tail_start;
         if (kept->cut_all) kept->start_asked = kept->tail_asked;
         kept->begin = kept->tail_begin;
+        kept->high_watermark = kept->tail_high_watermark;
         kept->known_from = kept->tail_known_from;
     }
     world_cut_is_durable(kept);
@@ -410,7 +412,7 @@ static void world_judge_log(struct world *world, uint32_t log)
         /* Epochs that ended below the log start offset may be forgotten; then the first known start is the answer. */
         WORLD_CHECK(end.end_offset == end_offset ||
                     (end.end_offset > end_offset && end_offset <= offsets.log_start_offset) ||
-                    (end.end_offset < end_offset && end_offset < offsets.log_start_offset));
+                    (end.end_offset < end_offset && end_offset <= offsets.log_start_offset));
     }
 }
 

@@ -533,6 +533,62 @@ TEST(logs_end_with_whole_batches_after_a_truncation)
     }
 }
 
+/* A file that goes later has the name of one that comes sooner. */
+static const struct rebirth_row {
+    const char *why;
+    uint64_t delay_ms, due_ms; /* of files below the log's start; and when it begins anew */
+} rebirth_rows[] = {
+    { "they wait for their time", 60000, 0 },
+    { "their time has come", 60000, 60000 },
+    { "they are being unlinked", 0, 0 },
+};
+
+TEST(logs_begin_anew_beside_files_that_were_to_go)
+{
+    FOR_EACH(rebirth_row, row, rebirth_rows) {
+        begin(row->why);
+        world.kept[0].replicated = true;
+        world.rules.segment_size = 4000;
+        world.rules.file_delete_delay_ms = (int64_t)row->delay_ms;
+        logs_set_rules(world.logs, 0, &world.rules);
+        logs_set_replicated(world.logs, 0, true);
+        append_some(300);
+        world_rest(&world);
+        const int64_t end_offset = log_offsets(world.logs, 0).log_end_offset;
+        logs_set_high_watermark(world.logs, 0, end_offset);
+        world.kept[0].high_watermark = world.kept[0].start_asked = end_offset;
+        WORLD_CHECK(logs_advance_start(world.logs, 0, end_offset) != 0);
+        while (world.logs->logs[0].first_segment != SEGMENT_NONE) {
+            world_commit(&world);
+            world_settle(&world);
+            if (world.logs->logs[0].first_segment != SEGMENT_NONE) WORLD_CHECK(world_answer(&world));
+        }
+        world_pass(&world, row->due_ms * NS_PER_MS);
+        logs_reset(world.logs, 0, 0);
+        world.kept[0].cutting = world.kept[0].cut_all = true;
+        world.kept[0].cut_offset = 0;
+        while (world.kept[0].cutting) {
+            world_commit(&world);
+            world_settle(&world);
+            if (world.kept[0].cutting) WORLD_CHECK(world_answer(&world));
+        }
+        append_some((uint32_t)world.appends + 50);
+        world_rest(&world);
+        append_some((uint32_t)world.appends + 50);
+        world_pass(&world, 61 * NS_PER_SECOND);
+        world_commit(&world);
+        world_rest(&world);
+        world_judge_files(&world);
+        world_judge_bytes(&world, 0);
+        append_some((uint32_t)world.appends + 50);
+        world_rest(&world);
+        world_judge_files(&world);
+        restart();
+        world_judge(&world);
+        world_free(&world);
+    }
+}
+
 TEST(logs_refuse_what_is_larger_than_a_segment)
 {
     uint8_t memory[BATCH_MAX];

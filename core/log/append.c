@@ -136,7 +136,9 @@ void append_entry(struct logs *logs, uint32_t number, const struct record_batch 
     log->end_position += batch->bytes.size;
     logs->pending_size += batch->bytes.size;
     log->tail_timestamp = MAX(log->tail_timestamp, batch->max_timestamp);
-    epochs_add(&logs->epochs, &log->epochs, batch->leader_epoch, batch->base_offset);
+    /* A log may begin within its first batch, where an epoch without a record has begun before. */
+    const int64_t known = log->epochs.count > 0 ? log->epochs.newest.start_offset : 0;
+    epochs_add(&logs->epochs, &log->epochs, batch->leader_epoch, MAX(batch->base_offset, known));
 }
 
 void append_batch(struct logs *logs, uint32_t number, const struct record_batch *batch, const uint8_t *copy,

@@ -226,7 +226,9 @@ static bool is_due(const struct logs *logs)
 
     if (!truncations_allow_checkpoint(logs, is_urgent(logs))) return false;
     if (checkpoint->wanted) return true;
-    if (logs->state != LOGS_OPEN) return false;
+    /* What is to be durable before a stop may have no space until another checkpoint lets go of some. */
+    const bool stops = logs->state == LOGS_STOPPING && is_urgent(logs);
+    if (logs->state != LOGS_OPEN && !stops) return false;
     if (checkpoint->activity && logs->mono_ns >= checkpoint->due_ns) return true;
     if (journal_durable_sequence(logs->journal) < checkpoint->sequence) return false; /* it would say the same */
     if (logs->segments_pool.taken_count > logs->segments_pool.slots_max / 8 * 7 && logs->dirty_count > 0) return true;
@@ -240,7 +242,7 @@ static void begin(struct logs *logs)
     checkpoint->state = CHECKPOINT_FLUSHING;
     checkpoint->yields = false;
     checkpoint->wanted = false;
-    checkpoint->clean = logs->state == LOGS_STOPPING;
+    checkpoint->clean = logs->state == LOGS_STOPPING && logs->entries.durable_end == logs->entries.end;
     checkpoint->sequence = journal_durable_sequence(logs->journal) + 1;
     checkpoint->target = logs->entries.durable_end;
     checkpoint->activity = logs->entries.durable_end != logs->entries.end;

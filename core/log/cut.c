@@ -90,10 +90,21 @@ void cut_work(struct logs *logs, struct effects *effects)
     }
 }
 
+void cut_is_done(struct logs *logs, uint32_t number)
+{
+    struct log *log = &logs->logs[number];
+
+    CHECK(log->cuts > 0);
+    if (--log->cuts > 0) return;
+    log->directory_dirty = true;
+    flush_if_much(logs, number);
+    remove_what_waited(logs, number);
+}
+
 static void finish(struct logs *logs, struct cut *cut, struct effects *effects)
 {
     struct segment *segment = &logs->segments[cut->segment];
-    struct log *log = &logs->logs[cut->log];
+    const struct log *log = &logs->logs[cut->log];
     const bool dying = (segment->flags & SEGMENT_DYING) != 0;
 
     cut->used = false;
@@ -106,12 +117,8 @@ static void finish(struct logs *logs, struct cut *cut, struct effects *effects)
     segment->flags &= (uint16_t)~SEGMENT_CUTTING;
     segment->cut_sequence = 0;
     if (dying) segment_free(logs, cut->segment);
-    CHECK(log->cuts > 0);
-    if (--log->cuts > 0) return;
-    log->directory_dirty = true;
-    flush_if_much(logs, cut->log);
-    if (!dying) rebuild_want(logs, cut->segment, effects);
-    remove_what_waited(logs, cut->log);
+    cut_is_done(logs, cut->log);
+    if (log->cuts == 0 && !dying) rebuild_want(logs, cut->segment, effects);
 }
 
 void cut_on_disk(struct logs *logs, uint32_t slot, const struct event_disk *disk, struct effects *effects)

@@ -11,6 +11,9 @@
 /* The segment was shortened, or with SEGMENT_DYING has left its log, by what that journal round says. */
 void cut_later(struct logs *logs, uint32_t segment, uint64_t sequence);
 
+/* One file less that was to go before the log is flushed. */
+void cut_is_done(struct logs *logs, uint32_t log);
+
 void cut_work(struct logs *logs, struct effects *effects);
 void cut_on_disk(struct logs *logs, uint32_t slot, const struct event_disk *disk, struct effects *effects);
 

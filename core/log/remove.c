@@ -80,6 +80,30 @@ void remove_what_waited(struct logs *logs, uint32_t number)
     if (may_die(logs, &logs->logs[number])) remove_when_durable(logs, number);
 }
 
+void remove_before_it_begins(struct logs *logs, uint32_t number)
+{
+    struct log *log = &logs->logs[number];
+    uint32_t at = logs->dying_first;
+    if (MUTANT(reborn_log_keeps_dying_files)) return;
+
+    logs->dying_first = SEGMENT_NONE;
+    logs->dying_last = SEGMENT_NONE;
+    for (uint32_t next; at != SEGMENT_NONE; at = next) {
+        const struct segment *segment = &logs->segments[at];
+        next = segment->dying_next;
+        if (segment->log == number && segment->generation == log->generation) cut_later(logs, at, 0);
+        else add_dying(logs, at);
+    }
+    for (uint32_t slot = 0; slot < REMOVES_MAX; slot++) {
+        struct remove *remove = &logs->removes[slot];
+        if (remove->state != REMOVE_SEGMENT || remove->awaited) continue;
+        const struct segment *segment = &logs->segments[remove->segment];
+        if (segment->log != number || segment->generation != log->generation) continue;
+        remove->awaited = true;
+        log->cuts++;
+    }
+}
+
 /* Drops what lies below log start offsets that are durable. */
 static void trim(struct logs *logs, struct effects *effects)
 {
@@ -180,6 +204,7 @@ static bool begin_segment(struct logs *logs, struct remove *remove, struct effec
     remove->job = REMOVE_DYING;
     remove->segment = number;
     remove->part = 0;
+    remove->awaited = false;
     unlink_part(logs, remove, effects);
     return true;
 }
@@ -192,6 +217,7 @@ static void on_segment(struct logs *logs, struct remove *remove, struct effects 
         unlink_part(logs, remove, effects);
         return;
     }
+    if (remove->awaited && log_is(logs, segment->log, segment->generation)) cut_is_done(logs, segment->log);
     segment_free(logs, remove->segment);
     remove->state = REMOVE_FREE;
 }

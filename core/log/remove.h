@@ -15,6 +15,9 @@ void remove_when_durable(struct logs *logs, uint32_t log);
 /* Nothing holds the log's segments back any more (a flush, a checkpoint): those below its start go now. */
 void remove_what_waited(struct logs *logs, uint32_t log);
 
+/* The log begins anew, and may write files with the names of those that are dying: these go first, at once (cut.h). */
+void remove_before_it_begins(struct logs *logs, uint32_t log);
+
 /* A round became durable: so did, perhaps, a log start offset. */
 void remove_starts_are_durable(struct logs *logs);
 

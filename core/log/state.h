@@ -446,6 +446,7 @@ struct remove {
     enum remove_job job;
     uint32_t segment;
     uint32_t part;
+    bool awaited; /* REMOVE_SEGMENT: its log begins anew, and is not flushed before */
     uint32_t doomed;
     bool more;
     struct bytes list;             /* what is left of the page */

@@ -5,6 +5,7 @@
 #include "log/cut.h"
 #include "log/learn.h"
 #include "log/lookup.h"
+#include "log/remove.h"
 #include "log/segments.h"
 
 /* Where a log ends from now on. */
@@ -207,6 +208,7 @@ static void empty(struct logs *logs, uint32_t number, int64_t offset, uint64_t s
     lookup_cut_log(logs, number);
     logs->pending_size -= entries_truncate(&logs->entries, &log->entries, 0);
     while (log->last_segment != SEGMENT_NONE) cut_later(logs, segment_take_last(logs, log), sequence);
+    remove_before_it_begins(logs, number);
     log->written_position = log->durable_position = log->end_position;
     log->log_start_offset = log->next_start_offset = log->sent_start_offset = offset;
     log->log_end_offset = log->written_offset = log->durable_offset = log->high_watermark = offset;
