@@ -137,7 +137,8 @@ uint32_t node_members(const struct node *node, uint32_t first, struct node_membe
 {
     if (node->phase < PHASE_REGISTERING || node->phase == PHASE_HALTED) return 0;
     const struct raft *raft = controller_raft(node->controller);
-    const struct raft_configuration *members = raft_configuration(raft);
+    const struct raft_configuration *members = raft_configuration_decided(raft);
+    const uint8_t voting = raft_configuration_voting(members);
     uint32_t count = 0;
 
     for (uint32_t i = first; i < members->count && count < max; i++) {
@@ -145,7 +146,7 @@ uint32_t node_members(const struct node *node, uint32_t first, struct node_membe
         const struct bytes address = raft_configuration_address(members, &members->members[i]);
         struct node_member *member = &list[count++];
         *member = (struct node_member){ .node_id = member_node(id), .state = MEMBER_LEARNER };
-        if (raft_configuration_is_voter(members, id)) member->state = MEMBER_FOLLOWER;
+        if ((members->members[i].flags & voting) != 0) member->state = MEMBER_FOLLOWER;
         if (raft_leader(raft) == id) member->state = MEMBER_LEADER;
         CHECK(address.size < sizeof member->address);
         if (address.size > 0) memcpy(member->address, address.data, address.size);

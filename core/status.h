@@ -64,7 +64,7 @@ struct node_status {
     uint64_t meta_entries;        /* in the log above the newest snapshot */
     uint64_t meta_snapshot_index; /* of that snapshot; 0: none was taken */
     uint64_t meta_snapshot_size;
-    uint32_t voters;
+    uint32_t voters; /* by the member list that is decided */
     uint32_t learners;
     uint32_t fenced_brokers; /* that are registered, and not counted on just now */
     uint32_t peer_links;     /* to and from other nodes */
@@ -113,7 +113,7 @@ void node_status(const struct node *node, struct node_status *status);
 /* A node of the cluster, as this one knows it. */
 enum member_state {
     MEMBER_LEADER,   /* leads the metadata */
-    MEMBER_FOLLOWER, /* votes on it */
+    MEMBER_FOLLOWER, /* votes on it, and that is decided: a vote that is being given or taken is not shown yet */
     MEMBER_LEARNER,  /* follows it, and does not vote */
 };
 

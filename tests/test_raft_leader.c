@@ -260,6 +260,18 @@ TEST(leadership_is_handed_over)
     free(raft);
 }
 
+/* Whose votes are decided, as digits: 1, 2 and 8 are 128. */
+static uint64_t deciding(const struct raft *raft)
+{
+    const struct raft_configuration *list = raft_configuration_decided(raft);
+    uint64_t ids = 0;
+
+    for (uint32_t i = 0; i < list->count; i++) {
+        if ((list->members[i].flags & raft_configuration_voting(list)) != 0) ids = 10 * ids + list->members[i].id;
+    }
+    return ids;
+}
+
 TEST(members_change_through_a_joint_phase)
 {
     struct raft *raft = leader();
@@ -277,6 +289,7 @@ TEST(members_change_through_a_joint_phase)
     EXPECT_EQ("now", RAFT_ACCEPTED, raft_change(raft, lab_now, swap, 2, &lab_out));
     lab_called(raft);
     EXPECT("the joint list is in force at once", raft_configuration_is_joint(raft_configuration(raft)));
+    EXPECT_EQ("and nothing is decided by that", 123, deciding(raft));
     lab_stored(raft);
     lab_hold(raft, 3, 6);
     EXPECT_EQ("the old majority alone", 5, raft->commit_index);
@@ -284,13 +297,16 @@ TEST(members_change_through_a_joint_phase)
     EXPECT_EQ("and the new one", 6, raft->commit_index);
     EXPECT_EQ("end the joint phase in the same call", 7, lab_out.write.first_index);
     EXPECT("by a list", !raft_configuration_is_joint(raft_configuration(raft)));
+    EXPECT_EQ("until which the old voters are needed", 123, deciding(raft));
     EXPECT_EQ("one change at a time", RAFT_BUSY, raft_change(raft, lab_now, swap, 1, &lab_out));
     EXPECT("who goes still hears of it", raft_peer(raft, 3, &(struct raft_peer_view){ .match_index = 0 }));
     lab_stored(raft);
     lab_hold(raft, 3, 7);
     EXPECT_EQ("and counts no more", 6, raft->commit_index);
+    EXPECT_EQ("although that is not decided", 123, deciding(raft));
     lab_hold(raft, 2, 7);
     EXPECT("done", lab_noted(RAFT_NOTE_CONFIGURATION_COMMITTED));
+    EXPECT_EQ("the others decide now", 128, deciding(raft));
     EXPECT_EQ("the next one", RAFT_ACCEPTED,
               raft_change(raft, lab_now, &(struct raft_change){ .kind = RAFT_DEMOTE, .id = 2 }, 1, &lab_out));
     free(raft);

@@ -277,7 +277,7 @@ void controller_unregister(struct controller *controller, int32_t node_id, struc
 /* A member of the group that keeps the metadata log, as its leader sees it. */
 struct quorum_member {
     uint64_t member;
-    bool voter;
+    bool voter;            /* by the list that is decided */
     bool known;            /* it has answered since this node leads; the next three say something */
     uint64_t held_index;   /* it holds all up to here, durably */
     uint64_t heard_ns;     /* when it answered last */

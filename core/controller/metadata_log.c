@@ -572,15 +572,17 @@ enum raft_verdict metadata_log_transfer(struct metadata_log *log, uint64_t to)
 
 static uint32_t voter_count(const struct raft_configuration *list)
 {
+    const uint8_t voting = raft_configuration_voting(list);
     uint32_t count = 0;
 
-    for (uint32_t i = 0; i < list->count; i++) count += (list->members[i].flags & RAFT_VOTER) != 0;
+    for (uint32_t i = 0; i < list->count; i++) count += (list->members[i].flags & voting) != 0;
     return count;
 }
 
 struct metadata_log_view metadata_log_view(const struct metadata_log *log)
 {
     const struct journal_usage usage = journal_usage(log->journal);
+    const struct raft_configuration *list = raft_configuration_decided(log->raft);
 
     return (struct metadata_log_view){
         .term = raft_term(log->raft),
@@ -592,8 +594,8 @@ struct metadata_log_view metadata_log_view(const struct metadata_log *log)
         .journal_used = usage.used_size,
         .journal_max = usage.size_max,
         .leader = raft_leader(log->raft),
-        .voters = voter_count(raft_configuration(log->raft)),
-        .members = raft_configuration(log->raft)->count,
+        .voters = voter_count(list),
+        .members = list->count,
         .leads = metadata_log_leads(log),
         .counters = log->counters,
         .disk_full = log->disk_full || journal_is_stalled(log->journal),

@@ -252,13 +252,13 @@ void controller_remove_voter(struct controller *controller, int32_t node_id, con
 bool controller_quorum_member(const struct controller *controller, uint32_t place, struct quorum_member *member)
 {
     const struct raft *raft = metadata_log_raft(controller->log);
-    const struct raft_configuration *list = raft_configuration(raft);
+    const struct raft_configuration *list = raft_configuration_decided(raft);
     struct raft_peer_view peer;
 
     if (place >= list->count) return false;
     const struct raft_member *found = &list->members[place];
     *member = (struct quorum_member){ .member = found->id,
-                                      .voter = (found->flags & RAFT_VOTER) != 0,
+                                      .voter = (found->flags & raft_configuration_voting(list)) != 0,
                                       .address = raft_configuration_address(list, found) };
     if (found->id == metadata_log_member(controller->log)) {
         member->known = true;

@@ -153,6 +153,11 @@ bool raft_configuration_is_joint(const struct raft_configuration *configuration)
     return count_of(configuration, RAFT_OLD_VOTER) > 0;
 }
 
+uint8_t raft_configuration_voting(const struct raft_configuration *configuration)
+{
+    return raft_configuration_is_joint(configuration) ? RAFT_OLD_VOTER : RAFT_VOTER;
+}
+
 bool raft_configuration_is_voter(const struct raft_configuration *configuration, uint64_t id)
 {
     const struct raft_member *member = raft_configuration_find(configuration, id);

@@ -103,6 +103,9 @@ struct bytes raft_configuration_address(const struct raft_configuration *configu
 bool raft_configuration_is_joint(const struct raft_configuration *configuration);
 bool raft_configuration_is_voter(const struct raft_configuration *configuration, uint64_t id); /* of either set */
 
+/* The flag of those who vote whatever becomes of a phase under way: RAFT_VOTER; of a joint list RAFT_OLD_VOTER. */
+uint8_t raft_configuration_voting(const struct raft_configuration *configuration);
+
 /* One voter, alone: `id` decides everything by itself. */
 bool raft_configuration_is_sole_voter(const struct raft_configuration *configuration, uint64_t id);
 

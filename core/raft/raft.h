@@ -248,6 +248,15 @@ bool raft_configuration_is_committed(const struct raft *raft);
  * index) or not yet (so much is not committed here). */
 const struct raft_configuration *raft_configuration_at(const struct raft *raft, uint64_t index);
 
+/* The newest list that is committed, as far as is known here. The one in force may be newer, and joint: until its phase
+ * has ended both the old voters and the new ones are needed, and losing most of the old ones stops the group. */
+static inline const struct raft_configuration *raft_configuration_decided(const struct raft *raft)
+{
+    const struct raft_configuration *list = raft_configuration_at(raft, raft_commit_index(raft));
+
+    return list == NULL ? raft_configuration(raft) : list;
+}
+
 /* Whether one is being received, or installed. */
 bool raft_snapshot_is_arriving(const struct raft *raft);
 
