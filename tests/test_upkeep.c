@@ -436,6 +436,38 @@ TEST(who_leaves_is_emptied_first)
     plane_free(plane);
 }
 
+/* Marked as leaving. */
+static void leave(struct plane *plane, int32_t id)
+{
+    uint8_t memory[256];
+    char words[256];
+    struct text message = text_in(words, sizeof words);
+    struct proposal records = proposal_in(memory, sizeof memory);
+
+    EXPECT_EQ("it may", ERROR_NONE, decide_leaving(plane_image(plane), id, true, &records, &message));
+    plane_put(plane, &records);
+}
+
+TEST(who_cannot_leave_yet_holds_nobody_up)
+{
+    struct plane *plane = plane_new(4);
+
+    plane_create(plane, "alone", 1, two, 1, 1);
+    plane->silent[2] = true; /* and alone has what is to be moved */
+    plane_pass(plane, 30000);
+    EXPECT_TEXT("nobody can copy it", "leader=-1 isr= replicas=2", plane_said(plane, "alone", 0));
+    leave(plane, 2);
+    leave(plane, 3);
+    plane_pass(plane, 1000);
+    plane->silent[3] = true; /* nothing is left on it: it is on no member list any more, and halts */
+    plane_pass(plane, 5000);
+    operations_work(plane->controller); /* as each look at the member list does, which this world lacks */
+    plane_settle(plane);
+    EXPECT("one waits", image_broker_by_id(plane_image(plane), 2) != SLOT_NONE);
+    EXPECT("the other one has left", image_broker_by_id(plane_image(plane), 3) == SLOT_NONE);
+    plane_free(plane);
+}
+
 TEST(who_alone_has_records_is_not_unregistered)
 {
     struct plane *plane = plane_new(3);

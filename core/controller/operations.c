@@ -131,8 +131,8 @@ void controller_add_node(struct controller *controller, int32_t node_id, struct 
     }
 }
 
-/* A broker that has nothing left to lose goes. */
-static void go_on_leaving(struct controller *controller, const struct image_broker *broker)
+/* A broker that has nothing left to lose goes. Whether something came of it: else it waits, and holds nobody back. */
+static bool go_on_leaving(struct controller *controller, const struct image_broker *broker)
 {
     char words[CONTROLLER_MESSAGE_SIZE_MAX];
     uint8_t memory[RECORDS_SIZE];
@@ -140,12 +140,17 @@ static void go_on_leaving(struct controller *controller, const struct image_brok
     struct text message = text_in(words, sizeof words);
     uint64_t index;
 
-    if (broker->replica_count > 0) return;
-    if (membership_remove(&controller->membership, controller->log, broker->id, controller->mono_ns) != REMOVAL_DONE) {
-        return;
+    if (broker->replica_count > 0) return false;
+    switch (membership_remove(&controller->membership, controller->log, broker->id, controller->mono_ns)) {
+    case REMOVAL_BEGUN: return true;
+    case REMOVAL_LATER:
+    case REMOVAL_LAST:
+    case REMOVAL_UNSAFE: return false;
+    case REMOVAL_DONE: break;
     }
-    if (decide_unregistration(controller->image, broker->id, false, &records, &message) != ERROR_NONE) return;
+    if (decide_unregistration(controller->image, broker->id, false, &records, &message) != ERROR_NONE) return false;
     metadata_log_propose(controller->log, proposal_bytes(&records), &index); /* or when we look again */
+    return true;
 }
 
 void operations_work(struct controller *controller)
@@ -154,9 +159,7 @@ void operations_work(struct controller *controller)
 
     for (uint32_t slot = image_first_broker(image); slot != SLOT_NONE; slot = image_next_broker(image, slot)) {
         const struct image_broker *broker = image_broker(image, slot);
-        if (!broker->leaving) continue;
-        go_on_leaving(controller, broker);
-        return; /* one at a time */
+        if (broker->leaving && go_on_leaving(controller, broker)) return; /* one at a time */
     }
 }
 
