@@ -243,7 +243,10 @@ const Project = struct {
             .codecs => p.addSources(&all, "core/codec/external", ""),
             .canonical => if (libraft != null)
                 p.addSources(&all, "core/raft/canonical", if (raft_engine == .ours) "seam.c" else ""),
-            .runtime, .sim => p.addSources(&all, @tagName(part), "main.c"),
+            .runtime, .sim => {
+                p.addSources(&all, @tagName(part), "main.c");
+                for (p.directories(@tagName(part))) |room| p.addSources(&all, p.join(@tagName(part), room), "");
+            },
             .helpers => for (p.others("tests", "test_")) |f| p.append(&all, p.source(f)),
         }
         return all.items;

@@ -1,12 +1,11 @@
 #include "ask.h"
 
-#include <errno.h>
+#include "connect.h"
+
 #include <http_parser.h>
-#include <netdb.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/time.h>
 #include <unistd.h>
 
 enum { PATIENCE_S = 40, INPUT_SIZE = 16 << 10 };
@@ -39,35 +38,6 @@ static int fail(struct page *body, const struct ask *ask, const char *why)
     return 0;
 }
 
-/* A connected socket, or -1 and in `why` why not. */
-static int connect_to(const struct ask *ask, const char **why)
-{
-    const struct addrinfo hints = { .ai_socktype = SOCK_STREAM };
-    const struct timeval patience = { .tv_sec = PATIENCE_S };
-    struct addrinfo *addresses;
-    char port[8];
-    int fd = -1;
-
-    snprintf(port, sizeof port, "%u", ask->port);
-    const int error = getaddrinfo(ask->host, port, &hints, &addresses);
-    if (error != 0) {
-        *why = gai_strerror(error);
-        return -1;
-    }
-    for (const struct addrinfo *at = addresses; at != NULL && fd < 0; at = at->ai_next) {
-        fd = socket(at->ai_family, at->ai_socktype | SOCK_CLOEXEC, at->ai_protocol);
-        if (fd < 0) continue;
-        setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-        setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
-        if (connect(fd, at->ai_addr, at->ai_addrlen) == 0) break;
-        *why = strerror(errno);
-        close(fd);
-        fd = -1;
-    }
-    freeaddrinfo(addresses);
-    return fd;
-}
-
 static bool send_request(int fd, const struct ask *ask)
 {
     struct page request = { 0 };
@@ -96,10 +66,10 @@ int ask_node(const struct ask *ask, struct page *body)
     static char input[INPUT_SIZE];
     struct hearing hearing = { .body = body };
     http_parser parser;
-    const char *why = "no address";
+    const char *why;
 
     *body = (struct page){ 0 };
-    const int fd = connect_to(ask, &why);
+    const int fd = connect_to(ask->host, ask->port, PATIENCE_S, &why);
     if (fd < 0) return fail(body, ask, why);
     http_parser_init(&parser, HTTP_RESPONSE);
     parser.data = &hearing;

@@ -3,13 +3,13 @@
 #include "ask.h"
 #include "base/bytes.h"
 #include "socket.h"
+#include "table.h"
 
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { COLUMNS_MAX = 16, CODE_DONE = 0, CODE_REFUSED = 1, CODE_USAGE = 2 };
+enum { CODE_DONE = 0, CODE_REFUSED = 1, CODE_USAGE = 2 };
 
 enum names_node { NO_NODE, NEEDS_NODE, MAY_HAVE_NODE };
 
@@ -132,66 +132,6 @@ static bool read_typed(struct typed *typed, char *const *at)
 
 /* ---- what is printed ---- */
 
-static void format_cell(const json_t *value, char text[256])
-{
-    if (json_is_string(value)) {
-        snprintf(text, 256, "%s", json_string_value(value));
-        return;
-    }
-    char *compact = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
-    snprintf(text, 256, "%s", compact != NULL ? compact : "");
-    free(compact);
-}
-
-/* An array of objects, a row each; columns are the fields of the first. */
-static void print_table(const json_t *rows)
-{
-    const char *names[COLUMNS_MAX];
-    int widths[COLUMNS_MAX];
-    uint32_t columns = 0;
-    size_t index;
-    const char *name;
-    json_t *row, *value;
-    char text[256];
-
-    json_object_foreach(json_array_get(rows, 0), name, value)
-    {
-        if (columns == COLUMNS_MAX) break;
-        names[columns] = name;
-        widths[columns++] = (int)strlen(name);
-    }
-    json_array_foreach(rows, index, row)
-    {
-        for (uint32_t i = 0; i < columns; i++) {
-            format_cell(json_object_get(row, names[i]), text);
-            widths[i] = MAX(widths[i], (int)strlen(text));
-        }
-    }
-    for (uint32_t i = 0; i < columns; i++) printf("%-*s%s", widths[i], names[i], i + 1 < columns ? "  " : "\n");
-    json_array_foreach(rows, index, row)
-    {
-        for (uint32_t i = 0; i < columns; i++) {
-            format_cell(json_object_get(row, names[i]), text);
-            printf("%-*s%s", widths[i], text, i + 1 < columns ? "  " : "\n");
-        }
-    }
-}
-
-static void print_fields(const json_t *object)
-{
-    const char *name;
-    json_t *value;
-    char text[256];
-    int width = 0;
-
-    json_object_foreach((json_t *)(uintptr_t)object, name, value) width = MAX(width, (int)strlen(name));
-    json_object_foreach((json_t *)(uintptr_t)object, name, value)
-    {
-        format_cell(value, text);
-        printf("%-*s  %s\n", width, name, text);
-    }
-}
-
 /* For people unless they ask for JSON; what is not JSON is printed as it is. */
 static void print_answer(const struct typed *typed, const struct page *body)
 {
@@ -199,8 +139,8 @@ static void print_answer(const struct typed *typed, const struct page *body)
     const char *message = json_string_value(json_object_get(answer, "message"));
 
     if (message != NULL) puts(message);
-    else if (json_is_array(answer) && json_array_size(answer) > 0) print_table(answer);
-    else if (json_is_object(answer)) print_fields(answer);
+    else if (json_is_array(answer) && json_array_size(answer) > 0) table_print(answer);
+    else if (json_is_object(answer)) table_print_fields(answer);
     else fputs(body->data, stdout);
     json_decref(answer);
 }

@@ -2,6 +2,7 @@
 #include "base/check.h"
 #include "cluster_command.h"
 #include "report.h"
+#include "runtime/client/commands.h"
 #include "server.h"
 #include "settings.h"
 
@@ -29,6 +30,8 @@ static void print_usage(FILE *file)
           "  chronik-server cluster [...]           the same, for a node of a cluster\n"
           "  chronik-server cluster recover [...]   most nodes are lost for ever: this one goes on alone\n"
           "  chronik-server cluster help            questions and orders to a running node\n"
+          "  chronik-server topic help              topics: made, looked at, written and read, at any broker\n"
+          "  chronik-server completion SHELL        for bash, zsh or fish; chronik-server man: the manual's page\n"
           "  chronik-server version\n"
           "  chronik-server start --help            all flags, with their defaults\n"
           "\n"
@@ -119,6 +122,16 @@ int main(int argc, char **argv)
     }
     if (strcmp(command, "cluster") == 0 && argc > 2 && strcmp(argv[2], "recover") == 0) {
         return start(COMMAND_RECOVER, argv + 3);
+    }
+    if (commands_have(command)) return commands_run(argv + 1);
+    if (strcmp(command, "man") == 0) {
+        commands_print_man();
+        return EXIT_STOPPED;
+    }
+    if (strcmp(command, "completion") == 0) {
+        if (argc == 3 && commands_print_completion(argv[2])) return EXIT_STOPPED;
+        fputs("chronik-server completion: bash, zsh or fish is expected\n", stderr);
+        return EXIT_USAGE;
     }
     if (strcmp(command, "start") == 0) return start(COMMAND_START, argv + 2);
     if (strcmp(command, "standalone") == 0) return start(COMMAND_STANDALONE, argv + 2);

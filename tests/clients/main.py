@@ -197,6 +197,7 @@ SUITES = [  # those that take longest first
     node_program("kafkajs"),
     node_program("platformatic"),
     c_program("librdkafka_topics"),
+    Program("commands", lambda: [sys.executable, "-B", os.path.join(HERE, "commands.py")]),
     Program("kcat", lambda: packages.need("kcat") or [sys.executable, "-B", kcat.__file__]),
 ]
 
