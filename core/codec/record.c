@@ -57,6 +57,25 @@ const uint8_t *record_read_any(const uint8_t *at, const uint8_t *end, struct rec
     return record_headers_fit(at, end, record->header_count) ? end : NULL;
 }
 
+uint8_t *record_write_retimed(uint8_t *to, struct bytes record, int64_t timestamp_delta)
+{
+    const uint8_t *end = record.data + record.size;
+    int64_t delta_before;
+    int32_t length;
+
+    const uint8_t *attributes = varint_read(record.data, end, &length);
+    CHECK(attributes != NULL && attributes < end);
+    const uint8_t *rest = varlong_read_long(attributes + 1, end, &delta_before);
+    CHECK(rest != NULL);
+    const uint64_t delta = varlong_zigzag(timestamp_delta);
+    const uint32_t rest_size = (uint32_t)(end - rest);
+    to = unsigned_varint_write(to, varint_zigzag((int32_t)(1 + unsigned_varint_size(delta) + rest_size)));
+    *to++ = *attributes;
+    to = unsigned_varint_write(to, delta);
+    memcpy(to, rest, rest_size);
+    return to + rest_size;
+}
+
 struct record_header record_header_next(struct bytes *headers)
 {
     struct record_header header;

@@ -102,6 +102,37 @@ static inline const uint8_t *record_read(const uint8_t *begin, const uint8_t *en
     return next;
 }
 
+/* Writing: how many bytes an unsigned varint has, and where it ends. */
+static inline uint32_t unsigned_varint_size(uint64_t value)
+{
+    uint32_t size = 1;
+    for (; value >= 0x80; value >>= 7) size++;
+    return size;
+}
+
+static inline uint8_t *unsigned_varint_write(uint8_t *to, uint64_t value)
+{
+    for (; value >= 0x80; value >>= 7) *to++ = (uint8_t)(value | 0x80);
+    *to++ = (uint8_t)value;
+    return to;
+}
+
+static inline uint32_t varint_zigzag(int32_t value)
+{
+    return (uint32_t)value << 1 ^ (uint32_t)(value >> 31);
+}
+
+static inline uint64_t varlong_zigzag(int64_t value)
+{
+    return (uint64_t)value << 1 ^ (uint64_t)(value >> 63);
+}
+
+/* A record with another timestamp delta may be so much larger. */
+enum { RECORD_RETIMED_GROWTH_MAX = 9 + 4 };
+
+/* Writes a record as it lies in a batch, which record_read has read, with another timestamp delta; where it ends. */
+uint8_t *record_write_retimed(uint8_t *to, struct bytes record, int64_t timestamp_delta);
+
 /* Takes the next header off the front of `headers`, which came from a record; call it header_count times. */
 struct record_header record_header_next(struct bytes *headers);
 

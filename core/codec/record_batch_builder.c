@@ -1,33 +1,9 @@
 #include "codec/record_batch_builder.h"
 #include "base/check.h"
 
-static uint32_t varint_zigzag(int32_t value)
-{
-    return (uint32_t)value << 1 ^ (uint32_t)(value >> 31);
-}
-
-static uint64_t varlong_zigzag(int64_t value)
-{
-    return (uint64_t)value << 1 ^ (uint64_t)(value >> 63);
-}
-
-static uint32_t unsigned_size(uint64_t value)
-{
-    uint32_t size = 1;
-    for (; value >= 0x80; value >>= 7) size++;
-    return size;
-}
-
-static uint8_t *write_unsigned(uint8_t *to, uint64_t value)
-{
-    for (; value >= 0x80; value >>= 7) *to++ = (uint8_t)(value | 0x80);
-    *to++ = (uint8_t)value;
-    return to;
-}
-
 static uint8_t *write_varint(uint8_t *to, int32_t value)
 {
-    return write_unsigned(to, varint_zigzag(value));
+    return unsigned_varint_write(to, varint_zigzag(value));
 }
 
 static int32_t length_of(struct bytes bytes)
@@ -38,7 +14,7 @@ static int32_t length_of(struct bytes bytes)
 static uint64_t bytes_size(struct bytes bytes)
 {
     CHECK(bytes.size <= INT32_MAX);
-    return unsigned_size(varint_zigzag(length_of(bytes))) + (uint64_t)bytes.size;
+    return unsigned_varint_size(varint_zigzag(length_of(bytes))) + (uint64_t)bytes.size;
 }
 
 static uint8_t *write_bytes(uint8_t *to, struct bytes bytes)
@@ -51,8 +27,10 @@ static uint8_t *write_bytes(uint8_t *to, struct bytes bytes)
 /* What lies behind the record's length. */
 static uint64_t body_size(const struct record_input *record, int64_t timestamp_delta, int32_t offset_delta)
 {
-    uint64_t size = 1 + unsigned_size(varlong_zigzag(timestamp_delta)) + unsigned_size(varint_zigzag(offset_delta));
-    size += bytes_size(record->key) + bytes_size(record->value) + unsigned_size(varint_zigzag(record->header_count));
+    uint64_t size =
+        1 + unsigned_varint_size(varlong_zigzag(timestamp_delta)) + unsigned_varint_size(varint_zigzag(offset_delta));
+    size +=
+        bytes_size(record->key) + bytes_size(record->value) + unsigned_varint_size(varint_zigzag(record->header_count));
     for (int32_t i = 0; i < record->header_count; i++) {
         CHECK(record->headers[i].key.data != NULL);
         size += bytes_size(record->headers[i].key) + bytes_size(record->headers[i].value);
@@ -85,11 +63,11 @@ bool record_batch_builder_add(struct record_batch_builder *builder, const struct
     const uint64_t size = body_size(record, timestamp_delta, offset_delta);
 
     if (size > INT32_MAX || offset_delta == INT32_MAX) return false;
-    if (unsigned_size(varint_zigzag((int32_t)size)) + size > builder->memory_size - builder->size) return false;
+    if (unsigned_varint_size(varint_zigzag((int32_t)size)) + size > builder->memory_size - builder->size) return false;
 
     uint8_t *to = write_varint(builder->memory + builder->size, (int32_t)size);
     *to++ = 0;
-    to = write_unsigned(to, varlong_zigzag(timestamp_delta));
+    to = unsigned_varint_write(to, varlong_zigzag(timestamp_delta));
     to = write_varint(to, offset_delta);
     to = write_bytes(to, record->key);
     to = write_bytes(to, record->value);
