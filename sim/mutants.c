@@ -76,6 +76,7 @@
     X(start_beyond_high_watermark, "DeleteRecords goes beyond the high watermark (KAFKA-5634)", DIES) \
     X(start_shown_early, "a new log start offset is shown before it is durable", DIES) \
     X(truncated_segment_stays_synced, "what was cut off a segment still counts as synced (redpanda 9711)", OPEN) \
+    X(voters_are_told_at_once, "AddRaftVoter is answered before the list is committed (KIP-853)", OPEN) \
     X(watermark_counts_committed_isr, "the high watermark forgets whom it asked to add (KIP-497)", OPEN) \
     X(watermark_rises_below_min_isr, "the high watermark rises below min.insync.replicas (KAFKA-15583)", OPEN) \
     X(watermark_takes_old_acks, "acks of an older epoch or session count (KIP-320)", OPEN) \

@@ -368,6 +368,7 @@ static void lab_deal(struct lab *lab, struct lab_node *node)
         case REMOVAL_LAST: lab->nodes[i].leaves = false; break;
         case REMOVAL_BEGUN:
         case REMOVAL_UNSAFE:
+        case REMOVAL_UNDERWAY:
         case REMOVAL_LATER: break;
         }
         return;

@@ -38,7 +38,9 @@ static struct group group;
 struct metadata_log {
     struct metadata_log_config config;
     struct image *image;
-    struct raft *raft; /* of no group: whoever asks it learns that nothing goes on */
+    struct raft *raft; /* of no group: whoever asks it learns that nothing goes on; unless a test starts it */
+    struct raft_output *raft_output; /* then, where what is changed of its member list comes out; and when */
+    uint64_t raft_ns;
     bool open;
     uint64_t first_index;
     int64_t disk_epoch;
@@ -396,8 +398,8 @@ const struct raft *metadata_log_raft(const struct metadata_log *log)
 
 enum raft_verdict metadata_log_change(struct metadata_log *log, const struct raft_change *changes, uint32_t count)
 {
-    (void)log, (void)changes, (void)count;
-    return RAFT_BUSY;
+    if (log->raft_output == NULL) return RAFT_BUSY;
+    return raft_change(log->raft, log->raft_ns, changes, count, log->raft_output);
 }
 
 void metadata_log_on_lost(struct metadata_log *log, int32_t node_id)

@@ -41,6 +41,36 @@ struct plane {
     struct arena arena;
 };
 
+/* The handler's call of a wish: `out` gets the answer's body. */
+static inline struct call plane_call(struct plane *plane, const struct wish *wish, uint64_t *kept, uint64_t *no_wish,
+                                     struct writer *out)
+{
+    return (struct call){ .api_key = wish->kind,
+                          .version = wish->version,
+                          .body = wish->body,
+                          .decides = true,
+                          .kept = kept,
+                          .wish = no_wish,
+                          .controller = plane->controller,
+                          .image = controller_image(plane->controller),
+                          .arena = &plane->arena,
+                          .effects = &plane->effects,
+                          .out = out };
+}
+
+/* A wish whose turn it is: it is answered, or waits. */
+static inline void plane_take_turn(struct plane *plane, const struct wish *wish)
+{
+    struct writer out = writer_of(plane->response, sizeof plane->response);
+    uint64_t kept[KEPT_WORDS] = { 0 }, no_wish = 0;
+    struct call call = plane_call(plane, wish, kept, &no_wish, &out);
+
+    arena_reset(&plane->arena);
+    controller_begin(plane->controller);
+    if (api_handle(&call) == CALL_WAITS) controller_postpone(plane->controller, call.wait.value);
+    else CHECK(controller_conclude(plane->controller, writer_written(&out)));
+}
+
 static inline void plane_step(struct plane *plane)
 {
     struct image_change change;
@@ -59,7 +89,7 @@ static inline void plane_step(struct plane *plane)
     plane->entries += changes > 0 && controller_applied_index(plane->controller) > applied;
     while (controller_next_done(plane->controller) != 0) {
     }
-    while (controller_next_wish(plane->controller, &wish, &plane->effects)) CHECK(false);
+    while (controller_next_wish(plane->controller, &wish, &plane->effects)) plane_take_turn(plane, &wish);
     while (controller_next_frame(plane->controller, &frame)) {
         struct heartbeat_answer answer;
         if (frame.kind != CONTROLLER_FRAME_HEARTBEAT_ANSWER) continue;
@@ -312,18 +342,8 @@ static inline struct reader plane_decide(struct plane *plane, int16_t key, int16
     struct controller *controller = plane->controller;
     struct wish wish;
     uint64_t kept[KEPT_WORDS] = { 0 }, no_wish = 0;
-    struct call call = {
-        .api_key = key,
-        .version = version,
-        .decides = true,
-        .kept = kept,
-        .wish = &no_wish,
-        .controller = controller,
-        .image = plane_image(plane),
-        .arena = &plane->arena,
-        .effects = &plane->effects,
-        .out = &out,
-    };
+    struct call call =
+        plane_call(plane, &(struct wish){ .kind = (uint8_t)key, .version = version }, kept, &no_wish, &out);
 
     if (!admin_changes_metadata(key)) {
         arena_reset(&plane->arena);

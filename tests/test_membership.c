@@ -456,7 +456,7 @@ TEST(an_ordered_vote_stays)
     }
     EXPECT_EQ("begun", VOTING_BEGUN, membership_give_vote(&leader->membership, leader->log, learner, lab->now_ns));
     lab_after(lab, leader);
-    EXPECT_EQ("one after the other", VOTING_LATER,
+    EXPECT_EQ("one after the other", VOTING_UNDERWAY,
               membership_take_vote(&leader->membership, leader->log, learner, lab->now_ns));
     lab_run(lab, lab->now_ns + 3000 * LAB_MS);
     EXPECT("still three", becomes(lab, 4, 3));
@@ -469,7 +469,7 @@ TEST(an_ordered_vote_stays)
     leader = lab_leader(lab);
     EXPECT("without it", !raft_configuration_is_voter(raft_configuration(leader->log->raft), learner));
     const uint64_t own = metadata_log_member(leader->log);
-    EXPECT_EQ("who leads hands over first", VOTING_LATER,
+    EXPECT_EQ("who leads hands over first", VOTING_HANDING,
               membership_take_vote(&leader->membership, leader->log, own, lab->now_ns));
     lab_after(lab, leader);
     lab_run(lab, lab->now_ns + 1000 * LAB_MS);

@@ -1,5 +1,5 @@
 /* voters.c -- who votes on the metadata, and who is forgotten: AddRaftVoter, RemoveRaftVoter, UnregisterBroker. The
- * leader decides; what it changes of the member list is on its way when it answers. */
+ * leader decides, and answers when the member list that says so is committed. */
 #include "broker/admin.h"
 #include "broker/apis.h"
 

@@ -266,8 +266,9 @@ void controller_transfer(struct controller *controller, int32_t node_id, struct 
 void controller_promote(struct controller *controller, bool force, struct controller_answer *answer);
 bool controller_is_promoted(const struct controller *controller);
 
-/* AddRaftVoter, RemoveRaftVoter and UnregisterBroker (KIP-853, KIP-589), with their error codes. Who is unregistered is
- * forgotten as a member as well, and must not be alive. */
+/* AddRaftVoter, RemoveRaftVoter and UnregisterBroker (KIP-853, KIP-589), with their error codes. Told when the list
+ * that says so is committed: until then they are to be decided again (wait_index). Who is unregistered is forgotten
+ * as a member as well, and must not be alive. */
 void controller_add_voter(struct controller *controller, int32_t node_id, const struct uuid *directory,
                           struct controller_answer *answer);
 void controller_remove_voter(struct controller *controller, int32_t node_id, const struct uuid *directory,

@@ -345,7 +345,7 @@ enum removal membership_remove(struct membership *membership, struct metadata_lo
     struct plan plan;
 
     CHECK(membership->led_term != 0);
-    if (!is_settled(log)) return REMOVAL_LATER;
+    if (!is_settled(log)) return REMOVAL_UNDERWAY;
     const enum removal removal = plan_removal(membership, log, member, now_ns, &plan);
     if (removal != REMOVAL_BEGUN) return removal;
     if (plan.hands_over) return metadata_log_transfer(log, 0) == RAFT_ACCEPTED ? REMOVAL_BEGUN : REMOVAL_LATER;
@@ -360,7 +360,9 @@ enum voting membership_give_vote(struct membership *membership, struct metadata_
     uint32_t change_count;
 
     CHECK(membership->led_term != 0);
-    if (!is_settled(log) || is_listening(membership, now_ns)) return VOTING_LATER;
+    if (!is_settled(log)) return VOTING_UNDERWAY;
+    if (raft_configuration_is_voter(list_of(log), member)) return VOTING_SAME;
+    if (is_listening(membership, now_ns)) return VOTING_LATER;
     const uint32_t count = views(membership, log, member, now_ns, list);
     const enum voting voting = membership_give(list, count, membership->own_member, member, changes, &change_count);
     if (voting == VOTING_BEGUN && !change(log, changes, change_count)) return VOTING_LATER;
@@ -376,13 +378,14 @@ enum voting membership_take_vote(struct membership *membership, struct metadata_
     uint32_t change_count;
 
     CHECK(membership->led_term != 0);
-    if (!is_settled(log) || is_listening(membership, now_ns)) return VOTING_LATER;
+    if (!is_settled(log)) return VOTING_UNDERWAY;
+    if (!raft_configuration_is_voter(list_of(log), member)) return VOTING_SAME;
+    if (is_listening(membership, now_ns)) return VOTING_LATER;
     const uint32_t count = views(membership, log, member, now_ns, list);
     const enum voting voting = membership_take(list, count, member, changes, &change_count);
     if (voting != VOTING_BEGUN) return voting;
     if (member == self && others_may_lead(list, count, self)) {
-        metadata_log_transfer(log, 0);
-        return VOTING_LATER;
+        return metadata_log_transfer(log, 0) == RAFT_ACCEPTED ? VOTING_HANDING : VOTING_LATER;
     }
     return change(log, changes, change_count) ? VOTING_BEGUN : VOTING_LATER;
 }

@@ -55,12 +55,14 @@ bool membership_is_safe(const struct member_view *members, uint32_t count, const
                         uint32_t change_count);
 
 enum voting {
-    VOTING_SAME,   /* it has a vote already; it has none anyway */
-    VOTING_BEGUN,  /* by these changes */
-    VOTING_LATER,  /* another change is under way, or another node has to lead first */
-    VOTING_BEHIND, /* it is not there, or lacks too much to vote */
-    VOTING_FIXED,  /* there are as many votes as the nodes allow, and nobody to take one from, or to give it to */
-    VOTING_UNSAFE, /* too few of those that would have to decide are there */
+    VOTING_SAME,     /* it has a vote already; it has none anyway */
+    VOTING_BEGUN,    /* by these changes */
+    VOTING_UNDERWAY, /* the list in force is not committed yet, or joint: this change, or another one */
+    VOTING_HANDING,  /* another node has to lead first, and is asked to */
+    VOTING_LATER,    /* not just now */
+    VOTING_BEHIND,   /* it is not there, or lacks too much to vote */
+    VOTING_FIXED,    /* there are as many votes as the nodes allow, and nobody to take one from, or to give it to */
+    VOTING_UNSAFE,   /* too few of those that would have to decide are there */
 };
 
 /* A member gets a vote, or loses it, by order. How many there are is not changed by that: one is given to a learner by
@@ -82,11 +84,12 @@ enum join_verdict membership_on_join(struct membership *membership, struct metad
                                      const struct join *join, uint64_t now_ns);
 
 enum removal {
-    REMOVAL_DONE,   /* no list has it any more */
-    REMOVAL_BEGUN,  /* it goes with the list that was just proposed, or when another node leads */
-    REMOVAL_LATER,  /* another change is under way */
-    REMOVAL_LAST,   /* nobody would be left */
-    REMOVAL_UNSAFE, /* too few of those that would have to decide are there: the cluster would stand still */
+    REMOVAL_DONE,     /* no list has it any more, and that is committed */
+    REMOVAL_BEGUN,    /* it goes with the list that was just proposed, or when another node leads */
+    REMOVAL_UNDERWAY, /* the list in force is not committed yet, or joint: this change, or another one */
+    REMOVAL_LATER,    /* not just now */
+    REMOVAL_LAST,     /* nobody would be left */
+    REMOVAL_UNSAFE,   /* too few of those that would have to decide are there: the cluster would stand still */
 };
 
 /* A node leaves, by its node id. The leader itself hands over first, and the next one removes it; where nobody else has

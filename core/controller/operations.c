@@ -44,6 +44,24 @@ static void made(struct controller *controller, int32_t node_id)
     draft_made(controller, draft_key(controller, SUBJECT_NODE, (struct bytes){ name, sizeof name }));
 }
 
+/* ---- the member list ---- */
+
+/* The wish that is decided may be the one that began what is under way, or has come to pass: it waited for that, or was
+ * asked of another leader. Whoever asks for the same a second time is such a wish as well, and is told the truth. */
+static bool is_again(const struct controller *controller)
+{
+    return wish_queue_is_again(&controller->queue, controller->deciding);
+}
+
+/* What was begun holds when the list that says so is committed: the wish waits for that, and is decided again. It never
+ * waits here for another leader: that one is asked by its origin. */
+static void wait_for_list(const struct controller *controller, struct controller_answer *answer)
+{
+    const uint64_t index = raft_configuration(metadata_log_raft(controller->log))->index;
+
+    answer->wait_index = MAX(index, controller_applied_index(controller) + 1);
+}
+
 /* ---- leaving ---- */
 
 static void say_progress(const struct controller *controller, int32_t node_id, struct controller_answer *answer)
@@ -59,14 +77,18 @@ static void say_progress(const struct controller *controller, int32_t node_id, s
 static void remove_at_once(struct controller *controller, int32_t node_id, bool has_broker,
                            struct controller_answer *answer)
 {
-    switch (membership_remove(&controller->membership, controller->log, node_id, controller->mono_ns)) {
+    enum removal removal = membership_remove(&controller->membership, controller->log, node_id, controller->mono_ns);
+
+    if (removal == REMOVAL_UNDERWAY) removal = is_again(controller) ? REMOVAL_BEGUN : REMOVAL_LATER;
+    switch (removal) {
+    case REMOVAL_BEGUN: wait_for_list(controller, answer); return;
+    case REMOVAL_UNDERWAY:
     case REMOVAL_LATER:
         refuse(answer, ERROR_REQUEST_TIMED_OUT, node_id, " cannot be removed just now: ask again in a moment.");
         return;
     case REMOVAL_LAST: refuse(answer, ERROR_INVALID_REQUEST, node_id, is_last); return;
     case REMOVAL_UNSAFE: refuse(answer, ERROR_INVALID_REQUEST, node_id, is_needed); return;
-    case REMOVAL_DONE:
-    case REMOVAL_BEGUN: break;
+    case REMOVAL_DONE: break;
     }
     if (has_broker) {
         answer->error =
@@ -85,6 +107,7 @@ static void begin_to_leave(struct controller *controller, int32_t node_id, struc
     case REMOVAL_UNSAFE: refuse(answer, ERROR_INVALID_REQUEST, node_id, is_needed); return;
     case REMOVAL_DONE:
     case REMOVAL_BEGUN:
+    case REMOVAL_UNDERWAY:
     case REMOVAL_LATER: break;
     }
     answer->error = decide_leaving(controller->image, node_id, true, &controller->draft.records, &answer->message);
@@ -143,6 +166,7 @@ static bool go_on_leaving(struct controller *controller, const struct image_brok
     if (broker->replica_count > 0) return false;
     switch (membership_remove(&controller->membership, controller->log, broker->id, controller->mono_ns)) {
     case REMOVAL_BEGUN: return true;
+    case REMOVAL_UNDERWAY:
     case REMOVAL_LATER:
     case REMOVAL_LAST:
     case REMOVAL_UNSAFE: return false;
@@ -185,11 +209,21 @@ void controller_unregister(struct controller *controller, int32_t node_id, struc
     }
 }
 
-static void say_voting(enum voting voting, int32_t node_id, struct controller_answer *answer)
+/* Who asked for it is told when it is so, and the log remembers that. */
+static void say_voting(struct controller *controller, enum voting voting, int32_t node_id, bool votes,
+                       struct controller_answer *answer)
 {
+    if (voting == VOTING_UNDERWAY) voting = is_again(controller) ? VOTING_BEGUN : VOTING_LATER;
+    if (MUTANT(voters_are_told_at_once) && voting == VOTING_BEGUN) return;
     switch (voting) {
     case VOTING_SAME:
-    case VOTING_BEGUN: return;
+        if (is_again(controller)) made(controller, node_id);
+        else if (votes) refuse(answer, ERROR_DUPLICATE_VOTER, node_id, " has a vote already.");
+        else refuse(answer, ERROR_VOTER_NOT_FOUND, node_id, " has no vote.");
+        return;
+    case VOTING_BEGUN:
+    case VOTING_HANDING: wait_for_list(controller, answer); return;
+    case VOTING_UNDERWAY:
     case VOTING_LATER:
         refuse(answer, ERROR_REQUEST_TIMED_OUT, node_id, ": the voters cannot be changed just now: ask again.");
         return;
@@ -224,14 +258,15 @@ void controller_add_voter(struct controller *controller, int32_t node_id, const 
     if (!begin(controller, node_id, answer)) return;
     if (node_id < 1) {
         refuse(answer, ERROR_INVALID_REQUEST, node_id, " is no node that there could be.");
-    } else if (present != 0 && raft_configuration_is_voter(list, present)) { /* whatever its directory: as in Kafka */
+    } else if (member == 0 && raft_configuration_is_voter(list, present)) { /* with any directory: as in Kafka */
         refuse(answer, ERROR_DUPLICATE_VOTER, node_id, " has a vote already.");
     } else if (member == 0) {
         refuse(answer, ERROR_REQUEST_TIMED_OUT, node_id,
                " has not joined with that directory. It does when it is started with seed_nodes.");
     } else {
-        say_voting(membership_give_vote(&controller->membership, controller->log, member, controller->mono_ns), node_id,
-                   answer);
+        say_voting(controller,
+                   membership_give_vote(&controller->membership, controller->log, member, controller->mono_ns), node_id,
+                   true, answer);
     }
 }
 
@@ -242,13 +277,14 @@ void controller_remove_voter(struct controller *controller, int32_t node_id, con
     const uint64_t member = member_meant(controller, node_id, directory);
 
     if (!begin(controller, node_id, answer)) return;
-    if (member == 0 || !raft_configuration_is_voter(list, member)) {
-        refuse(answer, ERROR_VOTER_NOT_FOUND, node_id, " has no vote, or not with that directory.");
+    if (member == 0) {
+        refuse(answer, ERROR_VOTER_NOT_FOUND, node_id, " has no vote with that directory.");
     } else if (list->count == 1) {
         refuse(answer, ERROR_INVALID_REQUEST, node_id, is_last);
     } else {
-        say_voting(membership_take_vote(&controller->membership, controller->log, member, controller->mono_ns), node_id,
-                   answer);
+        say_voting(controller,
+                   membership_take_vote(&controller->membership, controller->log, member, controller->mono_ns), node_id,
+                   false, answer);
     }
 }
 

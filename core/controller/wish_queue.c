@@ -119,6 +119,12 @@ const struct wish *wish_queue_at(const struct wish_queue *queue, uint32_t entry)
     return &queue->entries[entry].wish;
 }
 
+bool wish_queue_is_again(const struct wish_queue *queue, uint32_t entry)
+{
+    CHECK(entry < WISH_QUEUE_MAX && queue->entries[entry].taken);
+    return queue->entries[entry].wait_index > 0 || queue->entries[entry].wish.attempt > 1;
+}
+
 void wish_queue_wait(struct wish_queue *queue, uint32_t entry, uint64_t index)
 {
     CHECK(queue->entries[entry].taken);

@@ -54,6 +54,9 @@ enum wish_queue_verdict wish_queue_add(struct wish_queue *queue, const struct wi
 uint32_t wish_queue_next(struct wish_queue *queue, uint64_t applied_index);
 const struct wish *wish_queue_at(const struct wish_queue *queue, uint32_t entry);
 
+/* Whether it came to its turn before, or was asked before: something may have come of that. */
+bool wish_queue_is_again(const struct wish_queue *queue, uint32_t entry);
+
 void wish_queue_wait(struct wish_queue *queue, uint32_t entry, uint64_t index);
 void wish_queue_drop(struct wish_queue *queue, uint32_t entry);
 void wish_queue_clear(struct wish_queue *queue);
