@@ -25,6 +25,7 @@ static void tell_partition(struct node *node, uint32_t slot)
         .isr_min = partition->min_isr,
         .replica_count = partition->replica_count,
         .isr = partition->isr,
+        .elr = partition->elr,
     };
 
     _Static_assert((int)REPLICAS_MAX == (int)REPLICAS_OF_PARTITION_MAX, "every replica of the image has a place");

@@ -105,7 +105,6 @@ static void delete_records(struct run *run, struct client *client)
     struct session *session = draw_target(run, client);
     if (session == NULL) return;
     struct target *target = &client->targets[administration->target];
-    if (run->knobs.nodes > 1) return; /* other replicas are not waited for: a new leader may still have them */
     /* A little of what was seen, so that much is left to be lost. */
     administration->wanted_start =
         target->judged->log_start_seen +
@@ -335,7 +334,9 @@ static void on_records_deleted(struct run *run, struct client *client, struct re
         judge_violated(&run->judge, RULE_O1, "records beyond the high watermark were deleted");
         return;
     }
-    struct judged_partition *judged = client->targets[administration->target].judged;
+    const struct target *target = &client->targets[administration->target];
+    struct judged_partition *judged = target->judged;
+    plane_on_deleted(&run->plane, &run->judge, &target->topic_id, target->index, administration->wanted_start);
     if (judged->start_acked < administration->wanted_start) judged->start_acked = administration->wanted_start;
     shadow_perhaps(run, client, 8);
 }

@@ -28,6 +28,7 @@
     X(checkpoint_lacks_producers, "a checkpoint does not hold producer state", DIES) \
     X(checkpoint_not_synced, "a checkpoint is renamed without a sync (KAFKA-16541)", DIES) \
     X(copy_is_not_checked, "a follower takes batches whose checksum is wrong", OPEN) \
+    X(deletion_is_told_to_nobody, "DeleteRecords is answered before other replicas know of it", OPEN) \
     X(directories_not_synced, "names of new segments are not synced (KAFKA-3968)", DIES) \
     X(duplicate_has_new_offset, "a duplicate is answered with an offset that is not its own", DIES) \
     X(epoch_start_not_written, "a new leader writes down no epoch start before its first append (KAFKA-7415)", OPEN) \
@@ -50,6 +51,7 @@
     X(journal_trusts_page_cache, "what is read on opening is taken for durable", DIES) \
     X(leader_answers_end_for_unknown_epoch, "an epoch that a leader lacks is taken for a match (KIP-279)", OPEN) \
     X(leader_counts_what_is_sent, "what was sent to a follower is taken for what it holds", DIES) \
+    X(leader_forgets_what_was_deleted, "a new leader shows again what its followers have deleted", OPEN) \
     X(leader_resets_whoever_is_empty, "a follower whose records are all deleted goes back to what was", OPEN) \
     X(meta_releases_early, "the metadata journal is released before the snapshot is durable", DIES) \
     X(meta_same_epoch_after_restart, "a broker that restarts leads on in the same epoch -- control: it is the only " \

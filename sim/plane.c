@@ -103,8 +103,17 @@ static void check_member(struct judge *judge, const struct plane_partition *part
 {
     const struct plane_replica *replica = replica_on(partition, (uint32_t)broker_id - 1);
     const int64_t durable_offset = replica == NULL ? 0 : replica->durable_offset;
+    const int64_t log_start_offset = replica == NULL ? 0 : replica->log_start_offset;
 
-    if (durable_offset >= partition->high_watermark || (replica != NULL && replica->lost)) return;
+    if (replica != NULL && replica->lost) return;
+    if (log_start_offset < partition->deleted) {
+        judge_violated(judge, RULE_O7,
+                       "partition %d of %08x: node %d may be elected, and has records from %lld on, where all below "
+                       "%lld are deleted",
+                       partition->index, load_u32(partition->topic_id.bytes), broker_id, (long long)log_start_offset,
+                       (long long)partition->deleted);
+    }
+    if (durable_offset >= partition->high_watermark) return;
     judge_violated(
         judge, RULE_O7,
         "partition %d of %08x: node %d has to have all below %lld (partition epoch %d, leader epoch %d), and "
@@ -167,6 +176,20 @@ static void lose_emptied(const struct plane *plane, struct judge *judge, struct 
     }
 }
 
+/* Nobody may be elected any more who has what was committed: the last of the others left, or counts no more. */
+static bool is_lost(const struct plane_partition *partition)
+{
+    replica_set left = partition->newest.isr | partition->newest.elr;
+    const bool any = left != 0;
+
+    for (uint32_t i = 0; i < partition->replica_count; i++) {
+        const struct plane_replica *replica = &partition->replicas[i];
+        if (!replica->lost) continue;
+        left &= (replica_set)~image_partition_place(&partition->newest, (int32_t)replica->machine + 1);
+    }
+    return any && left == 0;
+}
+
 static void tell_set(FILE *trace, const char *name, const struct image_partition *partition, replica_set set)
 {
     int32_t ids[REPLICAS_MAX];
@@ -217,6 +240,7 @@ static void see_configuration(struct plane *plane, struct judge *judge, struct p
         struct plane_replica *replica = &partition->replicas[i];
         if (!must_have_all(partition, replica->machine)) replica->lost = false; /* nobody counts on it any more */
     }
+    if (is_lost(partition)) forgive(judge, partition);
     check_members(judge, partition);
 }
 
@@ -296,7 +320,8 @@ static void see_log(struct plane_machine *machine, struct judge *judge, struct p
     if (leads && !replica->leads && own->leader_epoch > 0) machine->elected_ns = look->now_ns;
     if (offsets.log_end_offset < replica->log_end_offset) machine->cut_ns = look->now_ns;
     machine->waits |= leads && offsets.high_watermark < offsets.log_end_offset;
-    const bool fell = offsets.durable_offset < replica->durable_offset;
+    const bool fell =
+        offsets.durable_offset < replica->durable_offset || offsets.log_start_offset < replica->log_start_offset;
     const bool led = replica->leads && replica->life == look->life;
     replica->there = true;
     replica->life = look->life;
@@ -382,6 +407,18 @@ int64_t plane_log_start(const struct plane *plane, uint32_t machine, const struc
     if (replica == NULL) return 0;
     const bool stays = image_partition_has_replica(&plane->partitions[at]->newest, (int32_t)machine + 1);
     return stays ? replica->log_start_offset : INT64_MAX;
+}
+
+void plane_on_deleted(struct plane *plane, struct judge *judge, const struct uuid *topic_id, int32_t index,
+                      int64_t log_start_offset)
+{
+    const uint32_t at = partition_of(plane, topic_id, index);
+    if (at == PARTITION_NONE) return;
+    struct plane_partition *partition = plane->partitions[at];
+
+    if (log_start_offset <= partition->deleted) return;
+    partition->deleted = log_start_offset;
+    check_members(judge, partition);
 }
 
 void plane_on_stored(struct plane *plane, struct judge *judge, uint32_t machine, const struct judged_partition *judged,

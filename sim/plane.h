@@ -4,6 +4,7 @@
  *   O7   whoever is in an ISR or ELR (of the newest configuration that anybody has applied) holds, durably, everything
  *        below the highest high watermark that any leader ever showed; no follower shows more than that; nobody is
  *        elected uncleanly where no disk was lost
+ *        ... and nothing that somebody was told is deleted
  *   O12  what is acknowledged with acks=all lies below a leader's high watermark
  *   O2   at a clean stop: what a node calls committed is the same on its disk as on all others, byte by byte
  *
@@ -42,6 +43,7 @@ struct plane_partition {
     bool gone;   /* with its topic */
     uint64_t scan;
     int64_t high_watermark;        /* the highest that any leader showed */
+    int64_t deleted;               /* somebody was told that all below it is */
     struct image_partition newest; /* of all configurations that were applied by anybody */
     uint32_t replica_count;
     struct plane_replica replicas[PLANE_REPLICAS_MAX];
@@ -100,6 +102,10 @@ int64_t plane_log_start(const struct plane *plane, uint32_t machine, const struc
 /* Acknowledged by all that are in sync. */
 void plane_on_acked(const struct plane *plane, struct judge *judge, const struct uuid *topic_id, int32_t index,
                     int64_t offset);
+
+/* Somebody was told that all below the offset is deleted. */
+void plane_on_deleted(struct plane *plane, struct judge *judge, const struct uuid *topic_id, int32_t index,
+                      int64_t log_start_offset);
 
 /* A file of a machine's node that stopped cleanly has this batch. Below what that node called committed, it is the same
  * everywhere. */

@@ -123,7 +123,7 @@ uint64_t logs_advance_start(struct logs *logs, uint32_t log, int64_t log_start_o
 
     if (logs->start_refused) return 0;
     if (log_start_offset <= at->next_start) return at->start_sequence;
-    at->next_start = log_start_offset;
+    at->next_start = at->offsets.next_start_offset = log_start_offset;
     at->start_sequence = ++logs->sequence;
     return at->start_sequence;
 }

@@ -14,6 +14,7 @@ struct fake_replica {
     bool few;     /* fewer are in sync than have to be, whatever the image says */
     bool unknown; /* the high watermark lags behind what the last leader has shown */
     int64_t held[FAKE_NODES_MAX];
+    bool deletes_late; /* other replicas still have what is to be deleted */
 };
 
 struct replicas {
@@ -43,6 +44,12 @@ enum append_permission replicas_may_append(const struct replicas *replicas, uint
 bool replicas_watermark_is_known(const struct replicas *replicas, uint32_t log)
 {
     return !replicas->partitions[log].unknown;
+}
+
+bool replicas_start_is_held(const struct replicas *replicas, uint32_t log, int64_t log_start_offset)
+{
+    (void)log_start_offset;
+    return replicas_leader_epoch(replicas, log) >= 0 && !replicas->partitions[log].deletes_late;
 }
 
 int64_t replicas_held_offset(const struct replicas *replicas, uint32_t log, int32_t node_id)

@@ -43,6 +43,7 @@ static inline void lab_say_partition(struct lab *lab, int32_t id, uint32_t parti
     for (uint8_t i = 0; i < config->replica_count; i++) {
         said.replicas[i] = config->replicas[i];
         if ((config->isr & lab_bit(config->replicas[i])) != 0) said.isr |= 1u << i;
+        if ((config->elr & lab_bit(config->replicas[i])) != 0) said.elr |= 1u << i;
     }
     if (!node->has[partition]) {
         LAB_CHECK(logs_has(node->logs, log) ||
@@ -127,6 +128,7 @@ static inline void lab_end_step(struct lab *lab, int32_t id)
     while ((log = replicas_next_watermark(node->replicas)) != LOG_NONE) {
         lab_settle_pending(lab, id, lab_partition(id, log));
     }
+    if (node->ready && !node->stops) lab_settle_deletions(lab, id);
     disk_take_orders(node->disk, &node->effects);
     node->effects.count = 0;
     replicas_check(node->replicas);
@@ -428,8 +430,13 @@ static inline void lab_delete_records(struct lab *lab)
     if (!node->up || !node->has[partition] || replicas_leader_epoch(node->replicas, log) < 0) return;
     const struct log_offsets offsets = log_offsets(node->logs, log);
     const int64_t span = offsets.high_watermark - offsets.log_start_offset;
+    const int64_t start = offsets.log_start_offset + (int64_t)lab_below(lab, (uint64_t)span + 1);
     lab_begin_step(lab, id);
-    (void)logs_advance_start(node->logs, log, offsets.log_start_offset + (int64_t)lab_below(lab, (uint64_t)span + 1));
+    const bool taken = logs_advance_start(node->logs, log, start) != 0;
+    if (taken && lab->deletion_count < LAB_DELETIONS) {
+        lab->deletions[lab->deletion_count++] =
+            (struct lab_deletion){ id, replicas_leader_epoch(node->replicas, log), partition, start };
+    }
     lab_end_step(lab, id);
 }
 

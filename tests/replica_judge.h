@@ -132,6 +132,7 @@ static inline void lab_adopt(struct lab *lab, uint32_t partition, const struct l
         if (judge->ids[offset] != shadow->ids[offset]) same = offset;
     }
     judge->committed = MAX(same, (int64_t)0);
+    judge->deleted = 0; /* by somebody else, perhaps */
 }
 
 /* Its leader says that all below its high watermark is committed. */
@@ -148,6 +149,8 @@ static inline void lab_judge_leader(struct lab *lab, int32_t id, uint32_t partit
     if (lab_is_of_before(lab, partition, leader_epoch)) return;
     lab_adopt(lab, partition, shadow, log_offsets(node->logs, lab_log(id, partition)).durable_offset);
     LAB_CHECK(shadow->start <= high_watermark && high_watermark <= shadow->end); /* I12 */
+    const bool newest = leader_epoch == lab_newest(lab)->configs[partition].leader_epoch;
+    LAB_CHECK(!newest || shadow->start >= judge->deleted); /* I12 */
     for (int64_t offset = MAX(shadow->judged, shadow->start); offset < high_watermark; offset++) {
         if (offset < judge->committed) LAB_CHECK(shadow->ids[offset] == judge->ids[offset]); /* I6, I7, I8 */
         judge->ids[offset] = shadow->ids[offset];
@@ -211,6 +214,31 @@ static inline void lab_settle_pending(struct lab *lab, int32_t id, uint32_t part
         const bool judged = !lab->unjudged && !lab_is_of_before(lab, partition, pending->leader_epoch);
         if (judged) LAB_CHECK(pending->last_offset < lab->judges[partition].committed);
         lab->pending[i] = lab->pending[--lab->pending_count];
+    }
+}
+
+/* I12: who is told that records are deleted does not see them again. */
+static inline void lab_settle_deletions(struct lab *lab, int32_t id)
+{
+    const struct lab_node *node = &lab->nodes[id];
+
+    for (uint32_t i = 0; i < lab->deletion_count;) {
+        const struct lab_deletion *deletion = &lab->deletions[i];
+        const uint32_t log = lab_log(id, deletion->partition);
+        struct lab_judge *judge = &lab->judges[deletion->partition];
+        if (deletion->node != id) {
+            i++;
+            continue;
+        }
+        const bool leads =
+            node->has[deletion->partition] && replicas_leader_epoch(node->replicas, log) == deletion->leader_epoch;
+        const bool done = leads && log_offsets(node->logs, log).log_start_offset >= deletion->start &&
+                          replicas_start_is_held(node->replicas, log, deletion->start);
+        const bool judged = !lab->unjudged && !lab_is_of_before(lab, deletion->partition, deletion->leader_epoch);
+        if (done) lab->deleted++;
+        if (done && judged) judge->deleted = MAX(judge->deleted, deletion->start);
+        if (done || !leads) lab->deletions[i] = lab->deletions[--lab->deletion_count];
+        else i++;
     }
 }
 

@@ -22,6 +22,7 @@ enum {
     LAB_STATES = 6000,
     LAB_PENDING = 4096,
     LAB_WISHES = 64,
+    LAB_DELETIONS = 64,
     LAB_BATCH_MAX = 6000,
     LAB_EPOCHS = 2048,
     LAB_UNKNOWN = -2,
@@ -81,6 +82,12 @@ struct lab_pending {
     bool acks_all;
 };
 
+struct lab_deletion {
+    int32_t node, leader_epoch;
+    uint32_t partition;
+    int64_t start;
+};
+
 struct lab_wish {
     int32_t node;
     uint32_t life;
@@ -94,6 +101,7 @@ struct lab_judge {         /* of a partition */
     int64_t committed;     /* the highest high watermark ever shown */
     int32_t unclean_epoch; /* the last one that counts: what was committed before was what its leader had */
     uint64_t ids[LAB_OFFSETS];
+    int64_t deleted; /* somebody was told that all below it is */
     int32_t led_by[LAB_EPOCHS];
     struct lab_made { /* batches, as leaders made them */
         int64_t base_offset;
@@ -124,11 +132,13 @@ struct lab {
     uint32_t wish_count;
     struct lab_pending pending[LAB_PENDING];
     uint32_t pending_count;
+    struct lab_deletion deletions[LAB_DELETIONS];
+    uint32_t deletion_count;
     struct lab_judge judges[LAB_PARTITIONS];
     uint64_t next_id;
     int64_t next_broker_epoch;
     /* what happened, so that a test can see that it did */
-    uint64_t appends, acked, crashes, elections, uncleans, grants, refusals, fences, breaks, steps;
+    uint64_t appends, acked, crashes, elections, uncleans, grants, refusals, fences, breaks, steps, deleted;
     struct replicas_counters counters; /* of all lives */
 };
 

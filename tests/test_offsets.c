@@ -253,7 +253,39 @@ TEST(a_second_deletion_waits_for_the_first)
     world_tick(world);
     WORLD_GET("the first", world, 0, API_DELETE_RECORDS, delete_records, 1, 1, &got);
     WORLD_GET("the second", world, 1, API_DELETE_RECORDS, delete_records, 1, 2, &got);
-    EXPECT_EQ("is told what it asked for", 2, got.topics[0].partitions[0].low_watermark);
+    EXPECT_EQ("is told where the log begins", 3, got.topics[0].partitions[0].low_watermark);
+    world_free(world);
+}
+
+/* What was said to be gone must not come back with another leader. */
+TEST(a_deletion_waits_for_the_replicas)
+{
+    struct world *world = world_with_times();
+    struct delete_records_response got;
+    const uint32_t log = world_log(world, "t", 0);
+    struct fake_replica *replica = &world->replicas.partitions[log];
+
+    for (int32_t turn = 0; turn < 3; turn++) {
+        replica->deletes_late = true;
+        put_delete(world, 0, 1, turn, "t", 2 + turn);
+        fake_logs_sync(world->logs);
+        world_tick(world);
+        world_pass(world, 999);
+        EXPECT_NO_ANSWER("others still have it", world, 0);
+        replica->deletes_late = turn > 0;
+        replica->unready = turn == 1;
+        if (turn == 0) broker_on_high_watermark(world->broker, log);
+        if (turn == 1) broker_on_leadership_lost(world->broker, log);
+        if (turn == 2) world_pass(world, 1);
+        else world_tick(world);
+        WORLD_GET("answered", world, 0, API_DELETE_RECORDS, delete_records, 1, turn, &got);
+        const int16_t error = got.topics[0].partitions[0].error_code;
+        if (turn == 0) EXPECT_EQ("when they have it no more", ERROR_NONE, error);
+        if (turn == 1) EXPECT_EQ("or when that is not known", ERROR_NOT_LEADER_OR_FOLLOWER, error);
+        if (turn == 2) EXPECT_EQ("or when it takes too long", ERROR_REQUEST_TIMED_OUT, error);
+        EXPECT_EQ("moved once", turn + 1, world->logs->sequence);
+        replica->unready = false;
+    }
     world_free(world);
 }
 

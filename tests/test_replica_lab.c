@@ -224,6 +224,7 @@ TEST(replicas_keep_what_is_committed)
         sum.grants += lab->grants;
         sum.refusals += lab->refusals;
         sum.breaks += lab->breaks;
+        sum.deleted += lab->deleted;
         for (size_t i = 0; i < sizeof sum.counters / sizeof(uint64_t); i++) {
             ((uint64_t *)&sum.counters)[i] += ((const uint64_t *)&lab->counters)[i];
         }
@@ -255,6 +256,7 @@ TEST(replicas_keep_what_is_committed)
     EXPECT("not every time that it was asked for", sum.refusals > 5);
     EXPECT("followers gave up what their leader had not", sum.counters.truncations > 20);
     EXPECT("or all that they had", sum.counters.resets > 10);
+    EXPECT("records were deleted", sum.deleted > 100);
     EXPECT("segments were read for some", sum.counters.reads > 50);
     EXPECT("disks were full", sum.counters.refused[NACK_FULL] > 10);
     EXPECT("bytes were damaged", sum.counters.refused[NACK_INVALID] > 0);

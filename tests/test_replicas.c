@@ -387,6 +387,73 @@ TEST(followers_learn_at_once_of_records_that_are_deleted)
     lab_end(lab);
 }
 
+static bool start_is_held(struct lab *lab, int64_t start)
+{
+    return replicas_start_is_held(lab->nodes[1].replicas, lab_log(1, 0), start);
+}
+
+/* Moves the start of node 1's log. */
+static void delete_below(struct lab *lab, int64_t start)
+{
+    lab_begin_step(lab, 1);
+    EXPECT("there is room", logs_advance_start(lab->nodes[1].logs, lab_log(1, 0), start) != 0);
+    lab_end_step(lab, 1);
+}
+
+TEST(a_deletion_is_held_when_all_who_may_lead_have_made_it)
+{
+    struct lab *lab = lab_of(3, 2);
+
+    produce(lab, 10);
+    lab_run(lab, 50);
+    isolate(lab, 3, true);
+    delete_below(lab, 5);
+    lab_run(lab, 100);
+    EXPECT_EQ("one has made it", 5, offsets_of(lab, 2).log_start_offset);
+    EXPECT("but not the other, who may be elected", !start_is_held(lab, 5));
+    lab_run(lab, 1500);
+    EXPECT_EQ("he is not in sync any more", lab_bit(1) | lab_bit(2), isr_of(lab));
+    EXPECT("so nobody waits for him", start_is_held(lab, 5));
+    isolate(lab, 2, true);
+    lab_run(lab, 1500);
+    EXPECT_EQ("nor is anybody", lab_bit(1), isr_of(lab));
+    EXPECT("then who may be elected is not here", !start_is_held(lab, 5));
+    isolate(lab, 3, false);
+    lab_run(lab, 1500);
+    EXPECT("he comes back", start_is_held(lab, 5));
+    EXPECT("and has not made more than was asked for", !start_is_held(lab, 6));
+    lab_end(lab);
+}
+
+/* Of the records that a leader deletes, its successor may not know; but others do. All of them, or some. */
+TEST(what_anybody_has_deleted_is_not_shown_again)
+{
+    for (int64_t all = 0; all < 2; all++) {
+        struct lab *lab = lab_of(3, 1);
+        produce(lab, 10);
+        lab_run(lab, 50);
+        const int64_t start = all > 0 ? offsets_of(lab, 1).high_watermark : 5;
+        isolate(lab, 3, true);
+        delete_below(lab, start);
+        lab_run(lab, 50);
+        for (int32_t id = 1; id <= 2; id++) {
+            EXPECT_EQ("two have made it", start, offsets_of(lab, id).log_start_offset);
+            lab_crash(lab, id, true);
+            lab_fence(lab, id);
+        }
+        isolate(lab, 3, false);
+        lab_run(lab, 50);
+        EXPECT("the third one leads", replicas_leader_epoch(lab->nodes[3].replicas, lab_log(3, 0)) >= 0);
+        EXPECT_EQ("and knows nothing of it", 0, offsets_of(lab, 3).log_start_offset);
+        lab_restart(lab, 2, false);
+        lab_run(lab, 200);
+        EXPECT_EQ("until one says so who does", start, offsets_of(lab, 3).log_start_offset);
+        EXPECT_EQ("who may be elected with what he has", start, offsets_of(lab, 2).log_start_offset);
+        EXPECT("and is", (isr_of(lab) & lab_bit(2)) != 0);
+        lab_end(lab);
+    }
+}
+
 TEST(copies_are_not_faster_than_asked_for)
 {
     struct lab *lab = lab_of(2, 1);

@@ -45,6 +45,7 @@ enum wait_for {
     WAIT_WISH,      /* the wish `value` is done */
     WAIT_WISH_ROOM, /* controller_has_room */
     WAIT_DURABLE,   /* logs_is_durable(`value`) */
+    WAIT_START,     /* replicas_start_is_held of the log `value`, perhaps */
     WAIT_READ,      /* logs_next_ready named call->waiter */
     WAIT_APPEND,    /* logs_has_room */
     WAIT_ANSWER,    /* memory for answers */

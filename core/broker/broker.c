@@ -228,6 +228,16 @@ void broker_on_sent(struct broker *broker, uint32_t number)
     link_queue(broker, link);
 }
 
+/* Those who wait for what other replicas have deleted of it look again. */
+static void wake_deleting(struct broker *broker, uint32_t log)
+{
+    for (uint32_t at = broker->lists[LIST_START].first, next; at != LINK_NONE; at = next) {
+        struct link *link = link_at(broker, at);
+        next = link->list_next;
+        if (link->wait.value == log) link_wake(broker, link);
+    }
+}
+
 void broker_on_high_watermark(struct broker *broker, uint32_t log)
 {
     /* Asked once: what is durable and what is committed must be of one moment. */
@@ -235,6 +245,7 @@ void broker_on_high_watermark(struct broker *broker, uint32_t log)
 
     produce_progress(broker, log, offsets.durable_offset, offsets.high_watermark);
     fetch_progress(broker, log, offsets.high_watermark);
+    wake_deleting(broker, log);
 }
 
 void broker_on_log_lost(struct broker *broker, uint32_t log)
@@ -242,6 +253,7 @@ void broker_on_log_lost(struct broker *broker, uint32_t log)
     produce_lost(broker, QUEUE_DURABLE, log, ERROR_UNKNOWN_TOPIC_OR_PARTITION); /* the client looks for it anew */
     produce_lost(broker, QUEUE_COMMITTED, log, ERROR_UNKNOWN_TOPIC_OR_PARTITION);
     fetch_lost(broker, log);
+    wake_deleting(broker, log);
 }
 
 void broker_on_leadership_lost(struct broker *broker, uint32_t log)
@@ -250,6 +262,7 @@ void broker_on_leadership_lost(struct broker *broker, uint32_t log)
     produce_lost(broker, QUEUE_DURABLE, log, ERROR_NOT_LEADER_OR_FOLLOWER);
     produce_lost(broker, QUEUE_COMMITTED, log, ERROR_NOT_LEADER_OR_FOLLOWER);
     fetch_lost(broker, log);
+    wake_deleting(broker, log);
 }
 
 void broker_on_min_isr_lost(struct broker *broker, uint32_t log)

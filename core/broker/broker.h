@@ -70,7 +70,8 @@ void broker_on_link_closed(struct broker *broker, uint32_t link);
 void broker_on_received(struct broker *broker, const struct event_received *received, struct effects *effects);
 void broker_on_sent(struct broker *broker, uint32_t link);
 
-/* The durable offset or the high watermark of a log rose (logs_next_durable, replicas_next_watermark). */
+/* The durable offset or the high watermark of a log rose, or more replicas have deleted what was to be
+ * (logs_next_durable, replicas_next_watermark). */
 void broker_on_high_watermark(struct broker *broker, uint32_t log);
 
 /* A log was deleted: whoever waits for it is told. Before the image changes or after, but before the log's number is

@@ -51,6 +51,7 @@ static enum link_list list_of(enum wait_for what)
     case WAIT_WISH: return LIST_WISH;
     case WAIT_WISH_ROOM: return LIST_WISH_ROOM;
     case WAIT_DURABLE: return LIST_DURABLE;
+    case WAIT_START: return LIST_START;
     case WAIT_APPEND: return LIST_APPEND;
     case WAIT_ANSWER: return LIST_ANSWER;
     case WAIT_TIME:

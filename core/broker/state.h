@@ -82,6 +82,7 @@ enum link_list {
     LIST_NONE,
     LIST_DURABLE, /* in rising order of wait.value */
     LIST_WISH,    /* in order of arrival, as are those that follow */
+    LIST_START,
     LIST_WISH_ROOM,
     LIST_APPEND,
     LIST_ANSWER,

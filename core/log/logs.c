@@ -163,6 +163,7 @@ struct log_offsets log_offsets(const struct logs *logs, uint32_t number)
 
     return (struct log_offsets){
         .log_start_offset = log->log_start_offset,
+        .next_start_offset = log->next_start_offset,
         .durable_offset = log->durable_offset,
         .log_end_offset = log->log_end_offset,
         .high_watermark = log->high_watermark,

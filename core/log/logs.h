@@ -88,12 +88,13 @@ void logs_stop(struct logs *logs, struct effects *effects);
 
 struct log_offsets {
     int64_t log_start_offset;
-    int64_t durable_offset; /* every record below it is durable here */
-    int64_t log_end_offset; /* next to be given */
-    int64_t high_watermark; /* every record below it is committed; without other replicas, the durable offset */
-    int32_t leader_epoch;   /* the newest that is known: of the last batch, or begun behind it; -1 if none */
-    uint64_t size;          /* bytes in segments and tail */
-    bool producers_known;   /* all that its records say of producers; false for a while after some truncations */
+    int64_t next_start_offset; /* what it becomes when the journal has it */
+    int64_t durable_offset;    /* every record below it is durable here */
+    int64_t log_end_offset;    /* next to be given */
+    int64_t high_watermark;    /* every record below it is committed; without other replicas, the durable offset */
+    int32_t leader_epoch;      /* the newest that is known: of the last batch, or begun behind it; -1 if none */
+    uint64_t size;             /* bytes in segments and tail */
+    bool producers_known;      /* all that its records say of producers; false for a while after some truncations */
 };
 struct log_offsets log_offsets(const struct logs *logs, uint32_t log);
 

@@ -110,6 +110,24 @@ bool replicas_watermark_is_known(const struct replicas *replicas, uint32_t log)
     return partition->watermark.high_watermark >= partition->epoch_start;
 }
 
+bool replicas_start_is_held(const struct replicas *replicas, uint32_t log, int64_t log_start_offset)
+{
+    CHECK(log < replicas->config.partitions_max);
+    const struct partition *partition = &replicas->partitions[log];
+    const slot_set counting = watermark_waits_for(&partition->watermark);
+
+    if (partition->role != ROLE_LEADER) return false;
+    if (partition->alone || MUTANT(deletion_is_told_to_nobody)) return true;
+    if (slots_count(partition->isr.sets.current) < partition->isr_min) return false;
+    for (uint8_t slot = 0; slot < partition->watermark.replica_count; slot++) {
+        if (slot == partition->own_slot || !slots_have(counting, slot)) continue;
+        if (partition->flows[slot] == 0) return false;
+        const struct flow *flow = &replicas->flows[partition->flows[slot] - 1];
+        if (flow->stream.state != STREAM_MATCHED || flow->held_start_offset < log_start_offset) return false;
+    }
+    return true;
+}
+
 static uint8_t slot_of(const struct partition *partition, int32_t node_id)
 {
     for (uint8_t slot = 0; slot < partition->watermark.replica_count; slot++) {

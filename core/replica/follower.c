@@ -23,14 +23,14 @@ struct cut_verdict follower_judge_cut(const struct follower_log *log, const stru
 {
     struct cut_verdict verdict = { CUT_TRUNCATE, 0 };
     /* Only an election that gave up on it may take back what was committed; and only from logs of before. */
-    const bool unclean = last_unclean_epoch > log->last_epoch;
+    const bool unclean = last_unclean_epoch > MAX(log->last_epoch, 0);
 
     switch (open->step) {
     case OPEN_ASK: return (struct cut_verdict){ CUT_NOTHING, 0 };
     case OPEN_RESET:
         verdict = (struct cut_verdict){ CUT_RESET, open->bound_offset };
-        /* What lies before the begin of the leader's log was committed, and deleted. */
-        if (log->log_end_offset <= open->bound_offset || log->log_start_offset == log->log_end_offset) return verdict;
+        /* What lies before the begin of the leader's log was committed, and deleted. That goes for an empty log as
+         * well: the offsets before its begin were given away. */
         if (log->high_watermark <= open->bound_offset) return verdict;
         break;
     case OPEN_COMPARE:

@@ -378,9 +378,13 @@ static bool ack_of(const struct replicas *replicas, uint32_t log, struct ack_ent
     const struct follower *follower = &replicas->partitions[log].follower;
     const struct log_offsets offsets = log_offsets(replicas->rooms.logs, log);
 
-    *entry =
-        (struct ack_entry){ follower->leader_number, follower->leader_epoch, follower->session,
-                            acks_early(&replicas->partitions[log]) ? offsets.log_end_offset : offsets.durable_offset };
+    *entry = (struct ack_entry){
+        .leader_number = follower->leader_number,
+        .leader_epoch = follower->leader_epoch,
+        .session = follower->session,
+        .held_offset = acks_early(&replicas->partitions[log]) ? offsets.log_end_offset : offsets.durable_offset,
+        .log_start_offset = offsets.log_start_offset,
+    };
     return follower->state == FOLLOWER_MATCHED;
 }
 

@@ -58,6 +58,7 @@ void ack_write_entry(uint8_t *to, const struct ack_entry *entry)
     store_u32(to + 4, (uint32_t)entry->leader_epoch);
     store_u64(to + 8, entry->session);
     store_u64(to + 16, (uint64_t)entry->held_offset);
+    store_u64(to + 24, (uint64_t)entry->log_start_offset);
 }
 
 void nack_write(uint8_t *to, const struct nack_frame *nack)
@@ -185,8 +186,9 @@ bool ack_read_entry(const struct ack_frame *ack, uint32_t number, struct ack_ent
     CHECK(number < ack->count);
     const uint8_t *from = ack->entries.data + (size_t)number * ACK_ENTRY_SIZE;
 
-    *entry = (struct ack_entry){ load_u32(from), get_i32(from + 4), load_u64(from + 8), get_i64(from + 16) };
-    return entry->held_offset >= 0;
+    *entry = (struct ack_entry){ load_u32(from), get_i32(from + 4), load_u64(from + 8), get_i64(from + 16),
+                                 get_i64(from + 24) };
+    return entry->log_start_offset >= 0 && entry->log_start_offset <= entry->held_offset;
 }
 
 bool nack_read(struct bytes bytes, struct nack_frame *nack)

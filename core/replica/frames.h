@@ -34,7 +34,7 @@ enum {
     OPEN_ANSWER_SIZE = 48,
     DATA_HEAD_SIZE = 56,
     ACK_HEAD_SIZE = 16,
-    ACK_ENTRY_SIZE = 24,
+    ACK_ENTRY_SIZE = 32,
     ACK_ENTRIES_MAX = 256,
     NACK_SIZE = 40,
     BEAT_SIZE = 16,
@@ -87,6 +87,7 @@ struct ack_entry {
     int32_t leader_epoch;
     uint64_t session;
     int64_t held_offset;
+    int64_t log_start_offset; /* durable as well */
 };
 
 struct ack_frame {

@@ -27,7 +27,7 @@
 /* What is known of a replica now. */
 struct isr_facts {
     bool eligible;         /* its broker is there: registered, unfenced, not shutting down; and it is no observer */
-    bool live;             /* its stream has sent all that there is */
+    bool live;             /* its stream has sent all that there is, and it has deleted what is deleted here */
     bool full;             /* it says that its disk takes no more */
     int64_t broker_epoch;  /* of its registration */
     int64_t held_offset;   /* HELD_UNKNOWN: not heard in this session */

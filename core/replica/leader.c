@@ -15,7 +15,10 @@ struct match leader_judge_answer(const struct leader_log *log, const struct open
     if (empty && answer->last_epoch < 0) {
         /* All that it had was deleted, and what has no record contradicts none. It must not go back, even if we still
          * have what was deleted there: as long as it had not caught up, it would have less than it answers for, and
-         * as leader it would give offsets anew that were committed. */
+         * as leader it would give offsets anew that were committed. So what it has deleted is deleted here, too. */
+        if (log->distrusts_deletions && answer->log_start_offset > log->log_start_offset) {
+            return (struct match){ MATCH_RESET, -1, log->log_start_offset };
+        }
         const bool here = MUTANT(leader_resets_whoever_is_empty) ? answer->log_end_offset == log->log_start_offset
                                                                  : answer->log_end_offset <= log->log_end_offset;
         return (struct match){ here ? MATCH_FOUND : MATCH_RESET, -1, log->log_start_offset };

@@ -48,7 +48,8 @@ struct stream {
 struct leader_log {
     int64_t log_start_offset;
     int64_t log_end_offset;
-    bool bound_known; /* log_epoch_bound of the follower's last epoch */
+    bool distrusts_deletions; /* what it has deleted may have been other records */
+    bool bound_known;         /* log_epoch_bound of the follower's last epoch */
     int32_t bound_epoch;
     int64_t bound_offset;
 };

@@ -23,7 +23,25 @@ static slot_set slots_in_sync(const struct partition *partition)
     return set;
 }
 
-/* ---- the high watermark ---- */
+/* ---- the high watermark, and where the log begins ---- */
+
+/* Who led before may have been lost before all knew what it had deleted. What is gone where a successor may come from
+ * is gone everywhere: or it would be back, and lacking there. */
+void leading_learn_start(struct replicas *replicas, uint32_t log)
+{
+    const struct partition *partition = partition_at(replicas, log);
+    const struct log_offsets offsets = log_offsets(replicas->rooms.logs, log);
+    int64_t start = 0;
+    if (MUTANT(leader_forgets_what_was_deleted)) return;
+
+    for (uint8_t slot = 0; slot < partition->watermark.replica_count; slot++) {
+        if (partition->flows[slot] == 0) continue;
+        const struct flow *flow = &replicas->flows[partition->flows[slot] - 1];
+        if (flow->stream.state == STREAM_MATCHED) start = MAX(start, flow->held_start_offset);
+    }
+    start = MIN(start, offsets.high_watermark); /* the rest when that is known to be committed */
+    if (start > offsets.next_start_offset) (void)logs_advance_start(replicas->rooms.logs, log, start); /* or later */
+}
 
 static void watermark_rose(struct replicas *replicas, uint32_t log)
 {
@@ -31,6 +49,7 @@ static void watermark_rose(struct replicas *replicas, uint32_t log)
 
     logs_set_high_watermark(replicas->rooms.logs, log, partition->watermark.high_watermark);
     tell_watermark(replicas, log);
+    leading_learn_start(replicas, log);
     for (uint8_t slot = 0; slot < partition->watermark.replica_count; slot++) {
         if (partition->flows[slot] != 0) flow_tell(replicas, partition->flows[slot] - 1);
     }
@@ -194,6 +213,15 @@ void leading_end(struct replicas *replicas, uint32_t log)
 
 /* ---- the ISR ---- */
 
+/* All that there is was sent, and all that was deleted is. */
+static bool is_live(const struct replicas *replicas, const struct partition *partition, const struct flow *flow)
+{
+    if (flow->stream.state != STREAM_MATCHED) return false;
+    if (flow->held_start_offset < log_offsets(replicas->rooms.logs, flow->log).log_start_offset) return false;
+    return logs_bytes_between(replicas->rooms.logs, flow->log, flow->stream.next_offset,
+                              partition->watermark.log_end_offset) <= replicas->window_size;
+}
+
 static void facts_of(const struct replicas *replicas, const struct partition *partition, struct isr_facts *facts)
 {
     for (uint8_t slot = 0; slot < partition->watermark.replica_count; slot++) {
@@ -203,11 +231,8 @@ static void facts_of(const struct replicas *replicas, const struct partition *pa
         if (partition->flows[slot] == 0) continue;
         const struct flow *flow = &replicas->flows[partition->flows[slot] - 1];
         const struct node *node = &replicas->nodes[flow->node];
-        const bool matched = flow->stream.state == STREAM_MATCHED;
         facts[slot].eligible = node_is_eligible(node);
-        facts[slot].live =
-            matched && logs_bytes_between(replicas->rooms.logs, (uint32_t)flow->log, flow->stream.next_offset,
-                                          partition->watermark.log_end_offset) <= replicas->window_size;
+        facts[slot].live = is_live(replicas, partition, flow);
         facts[slot].full = node->disk_full;
         facts[slot].broker_epoch = flow->broker_epoch;
         facts[slot].caught_up_ns =
@@ -321,6 +346,7 @@ void leading_on_partition(struct replicas *replicas, uint32_t log, bool newer)
     const bool is_enough = slots_count(partition->isr.sets.current) >= partition->isr_min;
     count_anew(replicas, log);
     if (was_enough && !is_enough) tell_loss(replicas, log, LOST_MIN_ISR);
+    tell_watermark(replicas, log); /* who deletes waits for fewer, perhaps */
     leading_on_log(replicas, log);
     leading_decide(replicas, log);
 }
@@ -352,6 +378,16 @@ static void on_impossible_ack(struct replicas *replicas, uint32_t flow, const st
     flow_close(replicas, flow, false);
 }
 
+static void start_is_held(struct replicas *replicas, uint32_t number, int64_t log_start_offset)
+{
+    struct flow *flow = flow_at(replicas, number);
+
+    if (log_start_offset <= flow->held_start_offset) return;
+    flow->held_start_offset = log_start_offset;
+    leading_learn_start(replicas, flow->log);
+    tell_watermark(replicas, flow->log);
+}
+
 static void on_ack(struct replicas *replicas, uint32_t node, const struct ack_entry *entry, struct effects *effects)
 {
     const uint32_t number = flow_find(replicas, node, entry->leader_number, entry->leader_epoch, entry->session);
@@ -372,6 +408,7 @@ static void on_ack(struct replicas *replicas, uint32_t node, const struct ack_en
     case ACK_COMMITTED: break;
     }
     leader_stream_on_ack(&flow->stream, entry->held_offset);
+    start_is_held(replicas, number, entry->log_start_offset);
     if (verdict == ACK_COMMITTED) watermark_rose(replicas, flow->log);
     flow_queue(replicas, number); /* the window may have opened */
     if (!slots_have(partition->isr.sets.current, flow->slot)) leading_decide(replicas, flow->log);

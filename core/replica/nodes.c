@@ -221,9 +221,12 @@ static void sweep(struct replicas *replicas)
     for (uint32_t i = 0; i < MIN(end, (uint32_t)SWEPT_PER_BEAT); i++) {
         replicas->swept = replicas->swept + 1 < end ? replicas->swept + 1 : 0;
         if (!pool_is_taken(&replicas->flows_pool, replicas->swept)) continue;
-        const struct flow *flow = flow_at(replicas, replicas->swept);
+        struct flow *flow = flow_at(replicas, replicas->swept);
         if (flow->stream.state != STREAM_MATCHED) continue;
         const int64_t start = log_offsets(replicas->rooms.logs, flow->log).log_start_offset;
+        if (flow->held_start_offset > start) leading_learn_start(replicas, flow->log);
+        /* It may have had no memory for it when it was told. */
+        if (flow->held_start_offset < start) flow->sent_start_offset = -1;
         if (start != flow->sent_start_offset) flow_tell(replicas, replicas->swept);
     }
 }

@@ -73,6 +73,7 @@ static void adopt(struct partition *partition, const struct replica_partition *s
     partition->replica_count = said->replica_count;
     memcpy(partition->replicas, said->replicas, sizeof partition->replicas);
     partition->replica_isr = said->isr;
+    partition->replica_elr = said->elr;
     partition->follower.known_epoch = MAX(partition->follower.known_epoch, said->leader_epoch);
 }
 

@@ -87,6 +87,7 @@ struct replica_partition {
     uint8_t replica_count;
     int32_t replicas[REPLICAS_OF_PARTITION_MAX];
     uint32_t isr; /* a bit for each of these */
+    uint32_t elr; /* the same: who may be elected where nobody in sync is left */
 };
 void replicas_on_partition(struct replicas *replicas, uint32_t log, const struct replica_partition *partition);
 
@@ -127,7 +128,8 @@ void replicas_on_disk(struct replicas *replicas, const struct event *event); /* 
 
 /* ---- what became true ---- */
 
-/* The next partition whose high watermark rose, here or at its leader; LOG_NONE: none. */
+/* The next partition whose high watermark rose, here or at its leader; or whose followers have given up more of what
+ * was deleted. LOG_NONE: none. */
 uint32_t replicas_next_watermark(struct replicas *replicas);
 
 enum replica_loss_kind {
@@ -175,6 +177,10 @@ int32_t replicas_leader_epoch(const struct replicas *replicas, uint32_t log);
 /* Whether all that was ever committed is known to be: a new leader's high watermark may lag behind what its predecessor
  * has shown until it reaches the begin of the epoch. */
 bool replicas_watermark_is_known(const struct replicas *replicas, uint32_t log);
+
+/* Whether all whom a commit waits for have given up what lies below the offset, and enough are in sync: so that no
+ * leader after this one has it. Not asked of the log here. False where it is not led here. */
+bool replicas_start_is_held(const struct replicas *replicas, uint32_t log, int64_t log_start_offset);
 
 /* Up to where another node is known to hold the partition, which is led here; -1: it is not known. */
 int64_t replicas_held_offset(const struct replicas *replicas, uint32_t log, int32_t node_id);

@@ -94,6 +94,7 @@ struct partition {
     uint8_t replica_count;
     int32_t replicas[REPLICAS_OF_PARTITION_MAX];
     uint32_t replica_isr; /* a bit for each of these */
+    uint32_t replica_elr;
 
     /* As its leader. Slots are this epoch's numbers of replicas. */
     int64_t epoch_start;
@@ -131,6 +132,7 @@ struct flow {
     int32_t answered_epoch; /* its last answer: the next one is to be behind that */
     int64_t answered_offset;
     int64_t sent_high_watermark, sent_start_offset;
+    int64_t held_start_offset; /* where its log begins, as it said in this session */
 };
 
 struct node {
@@ -282,6 +284,9 @@ void leading_on_log(struct replicas *replicas, uint32_t log);
 
 /* Looks at whom to wish into the ISR or out of it. */
 void leading_decide(struct replicas *replicas, uint32_t log);
+
+/* A follower's log begins further on than ours did: what it knows to be deleted is. */
+void leading_learn_start(struct replicas *replicas, uint32_t log);
 
 /* Its timer is due. */
 void leading_on_time(struct replicas *replicas, uint32_t log);

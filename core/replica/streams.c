@@ -122,13 +122,33 @@ uint32_t flow_find(struct replicas *replicas, uint32_t node, uint32_t log, int32
     return NONE;
 }
 
-static struct leader_log leader_log_of(const struct replicas *replicas, uint32_t log, int32_t last_epoch)
+/* What it says of what was deleted may be of records that an unclean election gave up: unless all are counted on to
+ * hold what it holds. */
+static bool is_of_another_story(const struct replicas *replicas, const struct flow *flow)
 {
-    const struct log_offsets offsets = log_offsets(replicas->rooms.logs, log);
-    const struct epoch_bound bound = log_epoch_bound(replicas->rooms.logs, log, last_epoch);
+    const struct partition *partition = &replicas->partitions[flow->log];
+    bool counts = false;
 
-    return (struct leader_log){ offsets.log_start_offset, offsets.log_end_offset, bound.known, bound.leader_epoch,
-                                bound.end_offset };
+    for (uint8_t i = 0; i < partition->replica_count; i++) {
+        const bool is_it = partition->replicas[i] == partition->nodes[flow->slot];
+        counts |= is_it && ((partition->replica_isr | partition->replica_elr) >> i & 1) != 0;
+    }
+    return partition->last_unclean_epoch > 0 && !counts;
+}
+
+static struct leader_log leader_log_of(const struct replicas *replicas, const struct flow *flow, int32_t last_epoch)
+{
+    const struct log_offsets offsets = log_offsets(replicas->rooms.logs, flow->log);
+    const struct epoch_bound bound = log_epoch_bound(replicas->rooms.logs, flow->log, last_epoch);
+
+    return (struct leader_log){
+        .log_start_offset = offsets.log_start_offset,
+        .log_end_offset = offsets.log_end_offset,
+        .distrusts_deletions = is_of_another_story(replicas, flow),
+        .bound_known = bound.known,
+        .bound_epoch = bound.leader_epoch,
+        .bound_offset = bound.end_offset,
+    };
 }
 
 static void match_found(struct replicas *replicas, uint32_t number, const struct open_answer_frame *answer)
@@ -140,6 +160,8 @@ static void match_found(struct replicas *replicas, uint32_t number, const struct
     timers_clear(&replicas->flow_timers, number);
     flow->sent_high_watermark = -1;
     flow->sent_start_offset = -1;
+    flow->held_start_offset = answer->log_start_offset;
+    leading_learn_start(replicas, flow->log);
     flow->tells = true; /* even without records: he learns that he is matched, and says what is durable */
     flow_queue(replicas, number);
 }
@@ -165,7 +187,7 @@ void streams_on_answer(struct replicas *replicas, uint32_t node, const struct op
         flow_close(replicas, number, false);
         return;
     }
-    const struct leader_log log = leader_log_of(replicas, flow->log, answer->last_epoch);
+    const struct leader_log log = leader_log_of(replicas, flow, answer->last_epoch);
     const struct match match = leader_judge_answer(&log, answer);
     if (match.kind == MATCH_FOUND) {
         match_found(replicas, number, answer);

@@ -13,7 +13,7 @@ void watermark_init(struct watermark *watermark, const struct watermark *opening
 /* The replicas that a commit waits for, which is more than the ISR. While a change is in flight we do not know from
  * which of the two sets a successor will be elected (KIP-497). And a replica about to join would never arrive if the
  * mark ran ahead of it. Waiting is never wrong, only slower. */
-static slot_set waited(const struct watermark *watermark)
+slot_set watermark_waits_for(const struct watermark *watermark)
 {
     if (MUTANT(watermark_counts_committed_isr)) return watermark->isr.current;
     return watermark->isr.current | watermark->isr.proposed | watermark->isr.joining;
@@ -26,7 +26,7 @@ static int64_t committed_offset(const struct watermark *watermark)
 
     for (uint8_t slot = 0; slot < watermark->replica_count; slot++) {
         const int64_t held = watermark->held_offset[slot];
-        if (slots_have(waited(watermark), slot) && held < committed) committed = held;
+        if (slots_have(watermark_waits_for(watermark), slot) && held < committed) committed = held;
     }
     return committed;
 }

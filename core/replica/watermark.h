@@ -65,6 +65,9 @@ void watermark_on_append(struct watermark *watermark, int64_t log_end_offset);
 /* Records an ack and says what it taught us. Acks may come late, twice and out of order. */
 enum ack_verdict watermark_on_ack(struct watermark *watermark, const struct ack *ack);
 
+/* Whose acks it takes to commit: all that may be elected, and who is about to join. */
+slot_set watermark_waits_for(const struct watermark *watermark);
+
 /* The ISR or isr_min changed, or a change was asked for. True if the high watermark rose. */
 bool watermark_on_isr(struct watermark *watermark, const struct isr_sets *isr, uint8_t isr_min);
 
