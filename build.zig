@@ -96,10 +96,12 @@ pub fn build(b: *Build) void {
     const hunt: Strings = if (args.len > 0) args else &.{ "--seeds", "1..1000", "--jobs", p.cpus() };
     p.command("seeds", "A long hunt: seeds -- --seeds 1..100000 --jobs 8", sim, hunt);
     const mutants = p.with(.{ .optimize = p.v.optimize, .mutants = true }).program("sim", "chronik-sim-mutants", .sim);
-    p.commands("mutants", "The mutation bench: every known bug must be caught", mutants, &.{
+    p.install(mutants, "bin/chronik-sim-mutants");
+    const bench: []const Strings = if (args.len > 0) &.{args} else &.{
         &.{ "--mutants", "--jobs", p.cpus() },
         &.{ "--raft", "ours", "--mutants" },
-    });
+    };
+    p.commands("mutants", "The mutation bench: every known bug must be caught", mutants, bench);
     p.bench(b.step("bench", "Throughput, latency, memory; always ReleaseFast"), args);
     p.soak(b.step("soak", "Faults on a real cluster under load: soak -- MINUTES"), args);
     p.fuzz(b.step("fuzz", "Fuzz for -Dfuzz-time seconds each: fuzz -- TARGET [libFuzzer options]"), fuzz_time, args);
@@ -692,6 +694,9 @@ const Suite = struct {
         s.script("sim: each seed twice, step by step", 180, .together, &.{ "sh", "tests/suite/sim_check.sh" });
         s.run.addFileArg(bin);
         s.run.addArg("20");
+        s.script("sim: schedules of bugs that were", 180, .together, &.{ "sh", "tests/suite/schedules.sh" });
+        s.run.addFileArg(bin);
+        s.run.addFileArg(mutants.?);
         s.job("sim: mutants", 300, .alone);
         s.run.addFileArg(mutants.?);
         s.run.addArgs(&.{ "--mutants", "--jobs", s.p.cpus() });

@@ -323,6 +323,15 @@ static bool hit(struct run *run, uint32_t entry, uint32_t number)
     return met;
 }
 
+/* Somebody wants to know whether a failure would be found. */
+static void sing(struct run *run, enum fault_kind kind)
+{
+    if (kind != FAULT_POWER_LOSS && kind != FAULT_KILL) return;
+    if (++run->crashes != run->knobs.canary) return;
+    judge_violated(&run->judge, RULE_CANARY, "crash number %u, as it was asked for", run->crashes);
+    run->world.ended = true;
+}
+
 /* A second crash of a machine that is down, or a fault that has no object, is nothing. */
 static void carry_out(struct run *run, uint32_t entry)
 {
@@ -344,6 +353,7 @@ static void carry_out(struct run *run, uint32_t entry)
         }
     }
     run->report.met[fault->kind] += met;
+    if (met) sing(run, fault->kind);
     if (run->trace == NULL || !met) return;
     fault_format(fault, text, sizeof text);
     fprintf(run->trace, "[%12.6f] ! %s\n", (double)run->world.now_ns / 1e9, strchr(text, ' ') + 1);

@@ -24,8 +24,8 @@ void judge_free(struct judge *judge)
 
 const char *rule_name(enum rule rule)
 {
-    static const char *const names[RULE_COUNT] = { "none", "O1",  "O2",  "O3",  "O4",  "O5", "O6", "O7",
-                                                   "O8",   "O11", "O12", "O13", "O14", "F",  "L",  "N" };
+    static const char *const names[RULE_COUNT] = { "none", "O1",  "O2",  "O3",  "O4", "O5", "O6", "O7",    "O8",
+                                                   "O11",  "O12", "O13", "O14", "F",  "L",  "N",  "canary" };
     return names[rule];
 }
 

@@ -17,7 +17,8 @@
  *   O14  what the metadata group commits is durable on a majority of its voters (group.h)
  *   F    files of a node that stopped cleanly are what Kafka's own tools would take them for
  *   L    after the faults end, everything comes to rest
- *   N    the node stops by itself only for a reason that was given to it */
+ *   N    the node stops by itself only for a reason that was given to it
+ *   canary   nothing is wrong: the run was told to fail after so many crashes, to see that it is found, told and cut */
 #ifndef CHRONIK_SIM_JUDGE_H
 #define CHRONIK_SIM_JUDGE_H
 
@@ -41,6 +42,7 @@ enum rule {
     RULE_F,
     RULE_L,
     RULE_N,
+    RULE_CANARY,
     RULE_COUNT
 };
 

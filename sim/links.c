@@ -73,6 +73,15 @@ static uint32_t end_of(struct machine *machine, uint32_t link)
     return end;
 }
 
+uint32_t links_end(const struct world *world, uint32_t number, uint32_t link)
+{
+    const struct machine *machine = world->machines[number];
+    const uint32_t which = bank_of(&machine->config, link);
+    const uint32_t index = link - bank_begin(&machine->config, which);
+
+    return index < machine->banks[which].count ? machine->banks[which].list[index] : LINK_NONE;
+}
+
 static struct end *end_at(struct world *world, uint32_t end)
 {
     return &net_connection(&world->net, end / 2)->ends[end & 1];

@@ -27,6 +27,9 @@ bool links_event(struct world *world, const struct happening *happening, struct 
 /* RECEIVE, SEND, CLOSE_LINK, OPEN_LINK. */
 void links_order(struct world *world, uint32_t machine, const struct effect *effect);
 
+/* Which end of which connection a machine's node knows by that number, as connection * 2 + side; or LINK_NONE. */
+uint32_t links_end(const struct world *world, uint32_t machine, uint32_t link);
+
 /* The process is dead, or the whole machine has lost its power and `dark` tells nobody. */
 void links_kill(struct world *world, uint32_t machine, bool dark);
 

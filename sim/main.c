@@ -4,6 +4,7 @@
 #include "sim/options.h"
 #include "sim/raft_main.h"
 #include "sim/report.h"
+#include "sim/shrink.h"
 #include "sim/trial.h"
 
 #include <errno.h>
@@ -116,17 +117,65 @@ static int run_single(const struct options *options)
                                      .until = options->until,
                                      .stop_at = options->stop_at,
                                      .trace = options->trace,
+                                     .orders = options->orders,
+                                     .why = options->why,
                                      .schedule = options->save_schedule };
     static struct result result;
     const double began = seconds_now();
 
-    print_settings();
+    if (options->why == 0) print_settings();
     if (!trial_run(&request, &result)) return 2;
     if (result.outcome != OUTCOME_PASSED) print_failure(&result);
     if (result.cut) printf("stopped after event %" PRIu64 ", at %.6f s\n", result.events, (double)result.sim_ns / 1e9);
     if (options->report) report_print(&result.report, stdout);
     print_figures(&result, seconds_now() - began);
     return (int)result.outcome;
+}
+
+/* ---- cut down ---- */
+
+/* Told by a process of its own, since it may end in a crash. */
+static void print_story(const struct plan *of)
+{
+    static struct result result;
+    FILE *file = tmpfile();
+    const struct request request = { .plan = of, .story = file, .quiet = true };
+
+    if (file == NULL || !trial_make(&request, &result)) return;
+    rewind(file);
+    for (int byte; (byte = fgetc(file)) != EOF;) putchar(byte);
+    fclose(file);
+}
+
+static int run_shrink(const struct options *options)
+{
+    static struct shrink shrink;
+    const double began = seconds_now();
+    char path[64], about[STORY_SIZE + 200];
+
+    shrink = (struct shrink){ .jobs = (uint32_t)options->jobs,
+                              .effort = options->effort == 0 ? SHRINK_EFFORT : options->effort * 1000,
+                              .progress = !options->quiet && (options->progress || isatty(2)) };
+    if (!shrink_run(&shrink, &plan)) {
+        fprintf(stderr, "%s: seed %" PRIu64 "%s does not fail: there is nothing to cut down\n", program, plan.seed,
+                replay_words);
+        return 2;
+    }
+    snprintf(path, sizeof path, "shrunk-%" PRIu64, plan.seed);
+    const char *into = options->save_schedule != NULL ? options->save_schedule : path;
+    snprintf(about, sizeof about, "%s\n%u of %d other seeds fail alike", shrink.result.story, shrink.other_seeds,
+             SHRINK_OTHER_SEEDS);
+    if (!plan_write(&shrink.best, into, about)) {
+        fprintf(stderr, "%s: %s: %s\n", program, into, strerror(errno));
+        return 2;
+    }
+    print_story(&shrink.best);
+    printf("faults=%u of %u nodes=%d events=%" PRIu64 " runs=%u effort=%" PRIu64 " others=%u/%d seconds=%.1f\n",
+           shrink.best.schedule.count, shrink.faults_before, (int)shrink.best.settings.values[SETTING_nodes],
+           shrink.result.events, shrink.trials, shrink.effort_spent, shrink.other_seeds, SHRINK_OTHER_SEEDS,
+           seconds_now() - began);
+    printf("replay: %s --schedule %s\n", program, into);
+    return (int)shrink.result.outcome;
 }
 
 /* ---- twice the same? ---- */
@@ -343,5 +392,5 @@ int main(int argc, char **argv)
     }
     if (!choose_mutant(&options)) return 2;
     if (options.many || options.check) return (int)run_many(&options);
-    return run_single(&options);
+    return options.shrink ? run_shrink(&options) : run_single(&options);
 }

@@ -91,6 +91,7 @@ static void flow_put(struct net *net, struct flow *flow, const void *data, uint3
     }
     memcpy(flow->data + flow->end, data, size);
     flow->end += size;
+    flow->total += size;
 }
 
 static void flow_forget(struct net *net, struct flow *flow)

@@ -54,6 +54,7 @@ struct flow {
     bool ended;  /* the sender closed: behind the last byte comes the end */
     bool queued; /* an arrival is */
     uint64_t last_ns;
+    uint64_t total; /* bytes that were ever put, for whoever watches */
     struct prng prng;
 };
 

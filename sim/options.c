@@ -14,11 +14,17 @@ const char options_usage[] =
     "  --time-budget S      ends after S seconds\n"
     "  --progress           a line that tells how far it is, even where no terminal is\n"
     "  --check              runs each seed twice and compares event by event\n"
-    "  --trace FILE         one line per event and order ('-': standard output)\n"
+    "  --trace FILE         one line per event, with how every node stands ('-': standard output); or, by its end,\n"
+    "                       .json: for ui.perfetto.dev, .shiviz: for ShiViz\n"
+    "  --orders             a trace as text has a line for each order, too\n"
+    "  --why EVENT          what led to an event of --seed, and to that, and so on; 'last': to the last one\n"
     "  --until EVENT        ends after that event\n"
     "  --break EVENT        raises SIGTRAP before that event: gdb --args chronik-sim --seed N --break EVENT\n"
     "  --schedule FILE      the faults of a file, and whatever else it says, instead of what the seed would draw\n"
     "  --save-schedule FILE writes the run of --seed as such a file\n"
+    "  --shrink             cuts a run that fails down to what is needed for it, writes that as such a file\n"
+    "                       (--save-schedule, or shrunk-SEED), and tells what happens in it\n"
+    "  --effort N           of shrinking, in thousands of events (2000)\n"
     "  --report             how often each fault met each state that a node can be in\n"
     "  --mutant NAME        with a known bug (chronik-sim-mutants only)\n"
     "  --raft ENGINE        members of one Raft group instead of a node; --raft ours --help\n"
@@ -81,6 +87,8 @@ static bool *flag_of(struct options *options, const char *name)
     if (strcmp(name, "--mutants") == 0) return &options->mutants;
     if (strcmp(name, "--report") == 0) return &options->report;
     if (strcmp(name, "--progress") == 0) return &options->progress;
+    if (strcmp(name, "--shrink") == 0) return &options->shrink;
+    if (strcmp(name, "--orders") == 0) return &options->orders;
     return NULL;
 }
 
@@ -128,6 +136,8 @@ static uint64_t *amount_of(struct options *options, const char *name, uint64_t *
     if (strcmp(name, "--time-budget") == 0) return &options->seconds_max;
     if (strcmp(name, "--until") == 0) return &options->until;
     if (strcmp(name, "--break") == 0) return &options->stop_at;
+    if (strcmp(name, "--effort") == 0) return &options->effort;
+    if (strcmp(name, "--why") == 0) return &options->why;
     *most = JOBS_MAX;
     return strcmp(name, "--jobs") == 0 ? &options->jobs : NULL;
 }
@@ -144,6 +154,10 @@ static const char *set_value(struct options *options, const char *name, const ch
     if (strcmp(name, "--seed") == 0 || strcmp(name, "--seeds") == 0) return set_seeds(options, name, value);
     if (strcmp(name, "--profile") == 0) {
         return profile_of(value, &options->wishes.profile) ? "" : "swarm, lite, calm, scale or raft";
+    }
+    if (into == &options->why && strcmp(value, "last") == 0) {
+        options->why = UINT64_MAX;
+        return "";
     }
     if (into != NULL) {
         if (number(value, into) && *into > 0 && *into <= most) return "";
@@ -170,7 +184,9 @@ static const char *contradiction(const struct options *options)
     if (options->wishes.voters != 0 && options->wishes.voters % 2 == 0) return "--voters: an odd number is wanted";
     if (options->seed_given && options->many) return "--seed or --seeds, not both";
     if (!one && options->stop_at != 0) return "--break is for one run: --seed N";
+    if (!one && options->why != 0) return "--why is for one run: --seed N";
     if (!one && options->trace != NULL) return "--trace is for one run: --seed N";
+    if (!one && options->shrink) return "--shrink is for one run: --seed N";
     if (!one && options->save_schedule != NULL) return "--save-schedule is for one run: --seed N";
     return NULL;
 }

@@ -14,9 +14,12 @@ struct options {
     bool keep_going;
     uint64_t seconds_max;
     const char *trace, *schedule, *save_schedule, *mutant;
-    uint64_t until, stop_at; /* events of a run; 0: none */
+    uint64_t until, stop_at, why; /* events of a run; 0: none; why: UINT64_MAX is the last one */
+    bool orders;
     bool seed_given;
     bool mutants;
+    bool shrink;
+    uint64_t effort; /* of it, in thousands of events; 0: as usual */
     bool report;
     bool progress; /* even where nobody looks */
     bool quiet;

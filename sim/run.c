@@ -6,6 +6,7 @@
 #include "sim/audit.h"
 #include "sim/rest.h"
 #include "sim/settings.h"
+#include "sim/tape.h"
 #include "sim/trace.h"
 #include "status.h"
 
@@ -72,8 +73,15 @@ static void after_fact(struct run *run)
 void run_on_bytes(struct world *world, uint32_t client, uint32_t wire, const uint8_t *data, uint32_t size)
 {
     struct run *run = world->run;
+    if (run->tape != NULL) tape_on_client_bytes(run->tape, wire, size);
     client_on_bytes(run, run->clients[client], wire, data, size);
     after_fact(run);
+}
+
+void run_on_written(struct world *world, uint32_t wire, const void *data, uint32_t size)
+{
+    struct run *run = world->run;
+    if (run->tape != NULL) tape_on_client_wrote(run->tape, wire, data, size);
 }
 
 void run_on_hang_up(struct world *world, uint32_t client, uint32_t wire)
@@ -94,6 +102,7 @@ void run_on_step(struct world *world, uint32_t machine, const struct event *even
 {
     struct run *run = world->run;
     run->judge.now_ns = world->now_ns;
+    if (run->tape != NULL) tape_on_event(run->tape, machine, event);
     if (run->trace != NULL) trace_event(run->trace, world->now_ns, machine, event);
     if (world->events == run->stop_at && !run->is_shadow) {
         fprintf(stderr, "event %" PRIu64 ": node %u is about to be told, at %.9f s\n", world->events, machine + 1,
@@ -105,6 +114,7 @@ void run_on_step(struct world *world, uint32_t machine, const struct event *even
 void run_on_orders(struct world *world, uint32_t machine, const struct effects *effects)
 {
     struct run *run = world->run;
+    if (run->tape != NULL) tape_on_orders(run->tape, machine, effects);
     if (run->trace != NULL) trace_orders(run->trace, world->now_ns, machine, effects);
 }
 
@@ -148,6 +158,7 @@ void run_on_stepped(struct world *world, uint32_t number)
     group_on_step(&run->group, &run->judge, &look);
     if (machine->wanted) look_at_data(run, number);
     run->judge.index = run->group.applied_index;
+    if (run->tape != NULL) tape_on_stepped(run->tape, number);
     if (run->judge.broken == RULE_NONE) return;
     world->ended = true;
     if (run->trace != NULL && run->judge.broken == RULE_O6) trace_images(run);
@@ -450,6 +461,9 @@ enum outcome run_seed(struct run *run, uint64_t seed)
     const bool cut = run->until != 0 && run->world.events >= run->until;
     if (run->judge.broken == RULE_NONE && run->phase != PHASE_DONE && !cut) {
         judge_violated(&run->judge, RULE_L, "nothing happens any more");
+    }
+    if (run->tape != NULL) {
+        tape_on_end(run->tape, run->judge.broken == RULE_NONE ? "" : rule_name(run->judge.broken), run->judge.story);
     }
     if (run->judge.broken == RULE_NONE) return OUTCOME_PASSED;
     return run->judge.broken == RULE_L ? OUTCOME_LIVENESS : OUTCOME_CORRECTNESS;

@@ -57,6 +57,7 @@ struct knobs {
     uint32_t images;      /* every so many entries the images of all nodes are compared */
     bool retention;
     bool settings_change; /* from one start of a node to its next */
+    uint32_t canary;      /* it fails with the so-manieth crash, on purpose; 0: it does not */
     bool rolling;         /* nodes stop one after the other */
     uint64_t seed;
     struct fault_rates rates;
@@ -84,8 +85,9 @@ struct run {
     struct report report;
     bool disk_failed; /* a fault was injected that entitles a node to halt with HALT_DISK_FAILED */
     bool disk_was_full;
-    bool damaged;   /* bits were flipped */
-    bool is_shadow; /* see shadow.c */
+    bool damaged;     /* bits were flipped */
+    bool is_shadow;   /* see shadow.c */
+    uint32_t crashes; /* faults that were power losses or kills, and met somebody */
     uint64_t shadows;
     uint64_t seen_before;            /* shadow: when it was looked at last */
     const struct schedule *given;    /* instead of the drawn one */
@@ -93,6 +95,7 @@ struct run {
     uint64_t until;                  /* it ends after that event; 0: when it is over */
     uint64_t stop_at;                /* SIGTRAP before that event, for a debugger; 0: never */
     FILE *trace;
+    struct tape *tape; /* takes down what happens; or NULL */
 };
 
 struct client *run_add_client(struct run *run, enum client_kind kind);

@@ -44,6 +44,7 @@
     X(retention,                   knobs,  0, 1) \
     X(settings_change,             knobs,  0, 1) \
     X(rolling,                     knobs,  0, 1) \
+    X(canary,                      knobs,  0, 1000) \
     X(producers_max,               config, 1, 100000) \
     X(tail_unit_size,              config, 4096, 1 << 20) \
     X(tail_memory_size,            config, 1 << 20, 1 << 28) \

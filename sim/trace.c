@@ -52,8 +52,10 @@ void trace_event(FILE *file, uint64_t now_ns, uint32_t machine, const struct eve
     case EVENT_SYNCED:
     case EVENT_READ_DONE:
     case EVENT_FILE_DONE:
-        fprintf(file, "%s op=%u:%" PRIx64 " %s size=%u\n", answer_text(event->type), (unsigned)op_owner(event->disk.op),
-                event->disk.op & 0xffffffffffffff, result_text(event->disk.result), event->disk.size);
+        fprintf(file, "%s op=%u:%" PRIx64 " %s", answer_text(event->type), (unsigned)op_owner(event->disk.op),
+                event->disk.op & 0xffffffffffffff, result_text(event->disk.result));
+        if (event->disk.size > 0) fprintf(file, " size=%u", event->disk.size);
+        fputc('\n', file);
         break;
     }
 }

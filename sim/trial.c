@@ -1,6 +1,9 @@
 #include "sim/trial.h"
 
 #include "sim/mutants.h"
+#include "sim/story.h"
+#include "sim/trace_files.h"
+#include "sim/why.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -22,12 +25,41 @@ uint64_t trial_seed(void)
     return running_seed;
 }
 
-static FILE *open_trace(const char *path)
+/* ---- what somebody wants to know of it ---- */
+
+static const struct request *asked; /* of the run that is under way */
+
+static bool begin_telling(struct run *run, const struct request *request)
 {
-    if (path == NULL) return NULL;
-    FILE *file = strcmp(path, "-") == 0 ? stdout : fopen(path, "w");
-    if (file == NULL) fprintf(stderr, "chronik-sim: %s: %s\n", path, strerror(errno));
-    return file;
+    FILE *file = NULL;
+
+    if (request->trace == NULL && request->why == 0 && request->story == NULL) return true;
+    if (request->trace != NULL) file = strcmp(request->trace, "-") == 0 ? stdout : fopen(request->trace, "w");
+    if (request->trace != NULL && file == NULL) {
+        fprintf(stderr, "chronik-sim: %s: %s\n", request->trace, strerror(errno));
+        return false;
+    }
+    run->tape = tape_new(run);
+    run->trace = run->tape->lines;
+    run->tape->file = file;
+    if (file != NULL && trace_form(request->trace) == FORM_TEXT) run->tape->text = file;
+    run->tape->text_orders = request->orders;
+    return true;
+}
+
+static void end_telling(struct run *run, const struct request *request)
+{
+    struct tape *tape = run->tape;
+
+    if (tape == NULL) return;
+    if (tape->file != NULL) trace_write(tape, trace_form(request->trace), tape->file);
+    if (request->why != 0) why_print(tape, request->why == UINT64_MAX ? tape->event : request->why, stdout);
+    if (request->story != NULL) story_print(tape, request->story);
+    if (request->story != NULL) fflush(request->story);
+    if (tape->file != NULL && tape->file != stdout) fclose(tape->file);
+    tape_free(tape);
+    run->tape = NULL;
+    run->trace = NULL;
 }
 
 static void take_result(const struct run *run, struct result *result)
@@ -66,12 +98,12 @@ bool trial_run(const struct request *request, struct result *result)
 
     *result = (struct result){ .seed = plan->seed };
     running_seed = plan->seed;
-    run->trace = open_trace(request->trace);
-    if (run->trace == NULL && request->trace != NULL) {
+    if (!begin_telling(run, request)) {
         free(run);
         return false;
     }
     running = run;
+    asked = request;
     run->world.digests = request->digests;
     run->wishes = plan->wishes;
     run->settings = &plan->settings;
@@ -87,7 +119,7 @@ bool trial_run(const struct request *request, struct result *result)
         memcpy(result->story, run->judge.story, sizeof result->story);
     }
     const bool good = save_schedule(request, run, result);
-    if (run->trace != NULL && run->trace != stdout) fclose(run->trace);
+    end_telling(run, request);
     running = NULL;
     run_free(run);
     free(run);
@@ -109,6 +141,10 @@ static struct result *crash(const char *what)
     result = (struct result){ .outcome = OUTCOME_CRASH, .seed = running_seed, .failure = { .rule = "crash" } };
     snprintf(result.failure.place, sizeof result.failure.place, "%s", what);
     if (running != NULL) take_result(running, &result);
+    if (running != NULL && running->tape != NULL) {
+        tape_on_end(running->tape, "crash", what);
+        end_telling(running, asked);
+    }
     return &result;
 }
 
@@ -116,8 +152,11 @@ void trial_on_check(const char *file, int line, const char *what)
 {
     char place[PLACE_SIZE];
 
-    if (told < 0) return;
     snprintf(place, sizeof place, "%s: CHECK(%s)", file, what); /* lines move: the same check is the same place */
+    if (told < 0) {
+        crash(place);
+        return;
+    }
     struct result *result = crash(place);
     snprintf(result->story, sizeof result->story, "%s:%d: CHECK(%.400s)", file, line, what);
     tell(result);

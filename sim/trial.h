@@ -10,7 +10,10 @@ struct request {
     const struct plan *plan;
     uint64_t until;       /* ends after that event; 0: when it is over */
     uint64_t stop_at;     /* SIGTRAP before that event; 0: never */
-    const char *trace;    /* a file, "-": standard output, NULL: nobody wants to know */
+    const char *trace;    /* a file, "-": standard output, NULL: nobody wants to know; see trace_files.h */
+    bool orders;          /* of a text, with a line for each order */
+    uint64_t why;         /* what led to that event is printed; UINT64_MAX: to the last one; 0: nobody asks */
+    FILE *story;          /* where the story of the run goes; or NULL */
     const char *schedule; /* where the faults and the rest are written down; NULL: nowhere */
     FILE *digests;        /* of every event; or NULL */
     bool quiet;           /* a process of its own says nothing */

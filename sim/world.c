@@ -113,6 +113,7 @@ uint32_t world_connect(struct world *world, uint32_t client, uint32_t machine, e
 
 void world_write(struct world *world, uint32_t wire, const void *data, uint32_t size)
 {
+    run_on_written(world, wire, data, size);
     net_put(&world->net, wire, 0, data, size);
 }
 

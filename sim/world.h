@@ -122,7 +122,8 @@ const uint8_t *world_lend(struct machine *machine, const uint8_t *data, uint32_t
 
 /* ---- what the world tells; run.c has them. Bytes are lent until something is done with the wire ---- */
 void run_on_bytes(struct world *world, uint32_t client, uint32_t wire, const uint8_t *data, uint32_t size);
-void run_on_hang_up(struct world *world, uint32_t client, uint32_t wire); /* or it was refused */
+void run_on_written(struct world *world, uint32_t wire, const void *data, uint32_t size); /* by a client */
+void run_on_hang_up(struct world *world, uint32_t client, uint32_t wire);                 /* or it was refused */
 void run_on_client(struct world *world, uint32_t client);
 void run_on_fault(struct world *world, uint32_t entry);
 void run_on_fault_end(struct world *world, uint32_t entry, uint32_t machine, uint32_t detail);

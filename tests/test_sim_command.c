@@ -39,6 +39,10 @@ static void enter(void)
     put("foreign", "Dear reader,\n");
     put("bad", "chronik-sim schedule 3\n10 kill 1 for=ever\n");
     put("calm", "chronik-sim schedule 3\nseed 3\nset nodes=1 joiners=0 chaos_us=100000 records=20\n");
+    put("canary", "chronik-sim schedule 3\nseed 4\nset nodes=3 joiners=1 chaos_us=2000000 records=50 canary=2\n"
+                  "100000 stall 1 factor=20 for=30000\n150000 kill 2 for=50000\n200000 pause 3 for=40000\n"
+                  "400000 power-loss 1..3 loss=mixed for=90000\n500000 reset 1 one-of=2\n600000 kill leader for=70000\n"
+                  "800000 partition 2 ways=out for=300000\n900000 kill 3 for=10000\n");
     put("mutant", "chronik-sim schedule 3\nmutant broker_appends_again\nset nodes=1 joiners=0 chaos_us=100000\n");
 }
 
@@ -73,6 +77,10 @@ static const struct wrong_row {
     { "a foreign file", "--schedule foreign", "foreign: line 1: no schedule" },
     { "a fault that is none", "--schedule bad", "bad: line 2: not a fault: 10 kill 1 for=ever" },
     { "said twice, and differently", "--schedule calm --nodes 3", "calm: it says itself what the run is made of" },
+    { "what led to an event of many runs", "--seeds 1..2 --why 5", "--why is for one run: --seed N" },
+    { "an event that is none", "--why first", "--why first: a number of at least 1 is wanted" },
+    { "many runs to be cut down", "--seeds 1..2 --shrink", "--shrink is for one run: --seed N" },
+    { "nothing to be cut down", "--schedule calm --shrink", "does not fail: there is nothing to cut down" },
     { "no such engine", "--raft theirs", "" },
 };
 
@@ -105,6 +113,12 @@ static const struct right_row {
     { "how far it is", "--profile lite --seeds 1..3 --progress", 0, "3/3 seeds" },
     { "nothing, if it is no terminal", "--profile lite --seeds 1..3", 0, "seeds=3" },
     { "no more than there is time", "--profile lite --seeds 1..1000000 --time-budget 1", 0, "failed=0" },
+    { "what led to the last event", "--profile lite --seed 1 --until 200 --why last", 0, "because: " },
+    { "or to another", "--profile lite --seed 1 --until 200 --why 100", 0, "     100 " },
+    { "or to one that there is not", "--profile lite --seed 1 --until 200 --why 300", 0, "is not on the tape" },
+    { "a failure", "--schedule canary", 129, "breaks canary at" },
+    { "a line per event, and how each node stands", "--profile lite --seed 1 --until 200 --trace -", 0, "| n3 " },
+    { "and per order", "--profile lite --seed 1 --until 200 --trace - --orders", 0, "     > make directory" },
     { "twice the same", "--profile lite --seeds 1..2 --check", 0, "2 seeds ran twice alike" },
 };
 
@@ -128,4 +142,59 @@ TEST(a_saved_schedule_is_the_same_run)
     EXPECT_EQ("and read", 0, run("--schedule saved", second, sizeof second));
     const char *a = strstr(first, "digest="), *b = strstr(second, "digest=");
     EXPECT("the same", a != NULL && b != NULL && memcmp(a, b, 23) == 0);
+}
+
+static size_t read_file(const char *name, char *text, size_t size)
+{
+    FILE *file = fopen(name, "r");
+    const size_t got = file == NULL ? 0 : fread(text, 1, size - 1, file);
+    if (file != NULL) fclose(file);
+    text[got] = 0;
+    return got;
+}
+
+/* Who watches a run does not change it. */
+TEST(a_run_that_is_told_is_the_same_run)
+{
+    char first[8192], second[8192];
+
+    enter();
+    for (int seed = 1; seed <= 4; seed++) {
+        char arguments[200];
+        snprintf(arguments, sizeof arguments, "--seed %d --profile lite --replicas 3", seed);
+        EXPECT_EQ("alone", 0, run(arguments, first, sizeof first));
+        snprintf(arguments, sizeof arguments, "--seed %d --profile lite --replicas 3 --trace told --orders", seed);
+        EXPECT_EQ("told", 0, run(arguments, second, sizeof second));
+        const char *a = strstr(first, "digest="), *b = strstr(second, "digest=");
+        EXPECT("the same", a != NULL && b != NULL && memcmp(a, b, 23) == 0);
+    }
+}
+
+/* Of a failure that takes two crashes, two crashes are left, whoever helps; and it is the same failure. */
+TEST(what_fails_is_cut_down)
+{
+    char said[8192], first[8192], second[8192];
+
+    enter();
+    EXPECT_EQ("it fails", 129, run("--schedule canary --shrink --save-schedule small", said, sizeof said));
+    EXPECT("two faults are left", strstr(said, "faults=2 of 8 ") != NULL);
+    EXPECT("of one node", strstr(said, " nodes=1 ") != NULL);
+    EXPECT("the story ends with the judge", strstr(said, "the judge: canary: crash number 2") != NULL);
+    EXPECT("and has the faults", strstr(said, "fault: kill") != NULL);
+    EXPECT_EQ("with help", 129, run("--schedule canary --shrink --jobs 3 --save-schedule again", said, sizeof said));
+    EXPECT("there is something", read_file("small", first, sizeof first) > 100);
+    read_file("again", second, sizeof second);
+    EXPECT_TEXT("the same", first, second);
+    EXPECT_EQ("it still fails", 129, run("--schedule small", said, sizeof said));
+    EXPECT("in the same way", strstr(said, "breaks canary at") != NULL);
+}
+
+/* Effort is spent, and then it is over: what is there by then is written. */
+TEST(little_effort_cuts_little)
+{
+    char said[8192];
+
+    enter();
+    EXPECT_EQ("it fails", 129, run("--schedule canary --shrink --effort 8 --save-schedule some", said, sizeof said));
+    EXPECT_EQ("and still does", 129, run("--schedule some", said, sizeof said));
 }
