@@ -164,11 +164,19 @@ static void lose_replica(struct judge *judge, struct plane_partition *partition,
     if (place != 0 && (newest->min_isr <= 1 || others == 0)) forgive(judge, partition);
 }
 
-/* Somebody may be counted on whose disk is gone, as long as nobody has missed him. */
-static void lose_emptied(const struct plane *plane, struct judge *judge, struct plane_partition *partition)
+/* Somebody may be counted on whose disk is gone, as long as nobody has missed him: of a new partition, or since the
+ * entry that does so was under way when it went. Who was counted on before has been looked at when it went. */
+static void lose_emptied(const struct plane *plane, struct judge *judge, struct plane_partition *partition,
+                         const struct image_partition *before)
 {
+    const bool is_new = before->partition_epoch < 0;
+
     for (uint32_t i = 0; i < partition->newest.replica_count; i++) {
         const uint32_t number = (uint32_t)partition->newest.replicas[i] - 1;
+        const int32_t broker = partition->newest.replicas[i];
+        const bool counts = ((partition->newest.isr | partition->newest.elr) & (replica_set)(1u << i)) != 0;
+        if (!is_new && (!counts || ((before->isr | before->elr) & image_partition_place(before, broker)) != 0))
+            continue;
         if (number / 64 >= COUNT_OF(plane->emptied) || (plane->emptied[number / 64] & 1ull << number % 64) == 0)
             continue;
         make_replica(partition, number);
@@ -216,7 +224,7 @@ static void see_configuration(struct plane *plane, struct judge *judge, struct p
                               const struct image_partition *newest, uint64_t now_ns)
 {
     const struct image_partition *before = &partition->newest;
-    const bool is_new = before->partition_epoch < 0;
+    const struct image_partition old = *before;
 
     if (newest->partition_epoch <= before->partition_epoch) return;
     if (before->partition_epoch >= 0) {
@@ -234,7 +242,7 @@ static void see_configuration(struct plane *plane, struct judge *judge, struct p
                        partition->index, load_u32(partition->topic_id.bytes), newest->leader, newest->leader_epoch);
     }
     partition->newest = *newest;
-    if (is_new) lose_emptied(plane, judge, partition);
+    lose_emptied(plane, judge, partition, &old);
     if (plane->trace != NULL) tell(plane, partition, now_ns);
     for (uint32_t i = 0; i < partition->replica_count; i++) {
         struct plane_replica *replica = &partition->replicas[i];
