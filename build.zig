@@ -248,10 +248,24 @@ const Project = struct {
             .runtime, .sim => {
                 p.addSources(&all, @tagName(part), "main.c");
                 for (p.directories(@tagName(part))) |room| p.addSources(&all, p.join(@tagName(part), room), "");
+                if (part == .sim) p.append(&all, .{ .path = p.page(), .name = "timeline_page", .flags = &host_flags });
             },
             .helpers => for (p.others("tests", "test_")) |f| p.append(&all, p.source(f)),
         }
         return all.items;
+    }
+
+    /// sim/timeline.html as bytes: a page that the simulator puts a run into.
+    fn page(p: Project) LazyPath {
+        const b = p.b;
+        const root = b.build_root.handle;
+        const text = root.readFileAlloc(b.graph.io, "sim/timeline.html", b.allocator, .limited(1 << 20)) catch
+            @panic("sim/timeline.html");
+        var out: std.Io.Writer.Allocating = .init(b.allocator);
+        out.writer.writeAll("#include \"sim/timeline_page.h\"\nconst char timeline_page[] = {") catch @panic("OOM");
+        for (text) |byte| out.writer.print("{d},", .{byte}) catch @panic("OOM");
+        out.writer.writeAll("0};\n") catch @panic("OOM");
+        return b.addWriteFiles().add("timeline_page.c", out.written());
     }
 
     fn addSources(p: Project, all: *std.ArrayList(Source), dir: []const u8, except: []const u8) void {
@@ -694,6 +708,8 @@ const Suite = struct {
         s.script("sim: each seed twice, step by step", 180, .together, &.{ "sh", "tests/suite/sim_check.sh" });
         s.run.addFileArg(bin);
         s.run.addArg("20");
+        s.script("sim: what a run looks like", 120, .together, &.{ "sh", "tests/suite/timeline.sh" });
+        s.run.addFileArg(bin);
         s.script("sim: schedules of bugs that were", 180, .together, &.{ "sh", "tests/suite/schedules.sh" });
         s.run.addFileArg(bin);
         s.run.addFileArg(mutants.?);

@@ -147,6 +147,19 @@ static void print_story(const struct plan *of)
     fclose(file);
 }
 
+/* Of this process and those that helped. */
+static double cpu_seconds(void)
+{
+    struct rusage self, helpers;
+
+    getrusage(RUSAGE_SELF, &self);
+    getrusage(RUSAGE_CHILDREN, &helpers);
+    return (double)(self.ru_utime.tv_sec + self.ru_stime.tv_sec + helpers.ru_utime.tv_sec + helpers.ru_stime.tv_sec) +
+           (double)(self.ru_utime.tv_usec + self.ru_stime.tv_usec + helpers.ru_utime.tv_usec +
+                    helpers.ru_stime.tv_usec) /
+               1e6;
+}
+
 static int run_shrink(const struct options *options)
 {
     static struct shrink shrink;
@@ -170,10 +183,11 @@ static int run_shrink(const struct options *options)
         return 2;
     }
     print_story(&shrink.best);
-    printf("faults=%u of %u nodes=%d events=%" PRIu64 " runs=%u effort=%" PRIu64 " others=%u/%d seconds=%.1f\n",
+    printf("faults=%u of %u nodes=%d events=%" PRIu64 " runs=%u effort=%" PRIu64
+           " others=%u/%d seconds=%.1f cpu=%.1f\n",
            shrink.best.schedule.count, shrink.faults_before, (int)shrink.best.settings.values[SETTING_nodes],
            shrink.result.events, shrink.trials, shrink.effort_spent, shrink.other_seeds, SHRINK_OTHER_SEEDS,
-           seconds_now() - began);
+           seconds_now() - began, cpu_seconds());
     printf("replay: %s --schedule %s\n", program, into);
     return (int)shrink.result.outcome;
 }

@@ -15,7 +15,7 @@ const char options_usage[] =
     "  --progress           a line that tells how far it is, even where no terminal is\n"
     "  --check              runs each seed twice and compares event by event\n"
     "  --trace FILE         one line per event, with how every node stands ('-': standard output); or, by its end,\n"
-    "                       .json: for ui.perfetto.dev, .shiviz: for ShiViz\n"
+    "                       .html: a timeline for any browser, .json: for ui.perfetto.dev, .shiviz: for ShiViz\n"
     "  --orders             a trace as text has a line for each order, too\n"
     "  --why EVENT          what led to an event of --seed, and to that, and so on; 'last': to the last one\n"
     "  --until EVENT        ends after that event\n"

@@ -54,7 +54,8 @@ struct knobs {
     uint32_t clock_drift; /* 1024ths, at most */
     uint32_t checks;      /* every so many steps the node checks itself */
     uint32_t shadows;     /* of 1,000 acknowledgements, how many are checked against what a power loss would leave */
-    uint32_t images;      /* every so many entries the images of all nodes are compared */
+    uint64_t shadows_from_us; /* earlier ones are counted and not made: nobody wants to know */
+    uint32_t images;          /* every so many entries the images of all nodes are compared */
     bool retention;
     bool settings_change; /* from one start of a node to its next */
     uint32_t canary;      /* it fails with the so-manieth crash, on purpose; 0: it does not */
@@ -89,6 +90,7 @@ struct run {
     bool is_shadow;   /* see shadow.c */
     uint32_t crashes; /* faults that were power losses or kills, and met somebody */
     uint64_t shadows;
+    uint64_t shadows_made, shadow_events;
     uint64_t seen_before;            /* shadow: when it was looked at last */
     const struct schedule *given;    /* instead of the drawn one */
     const struct settings *settings; /* those instead of the drawn ones; or NULL */

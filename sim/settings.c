@@ -78,6 +78,7 @@ const char *settings_contradiction(const struct settings *settings, uint64_t see
     settings_apply(settings, &knobs, &common);
     if (knobs.topics * knobs.partitions > TARGETS_MAX) return "more partitions than a client can know";
     if (knobs.voters % 2 == 0) return "an even number of voters";
+    if (knobs.replicas > 0 && (knobs.min_isr == 0 || knobs.lag_ms == 0)) return "replicas without min_isr and lag_ms";
     if (knobs.peer_links < 2 * (knobs.nodes + knobs.joiners)) return "fewer peer links than nodes need";
     if (knobs.producers + knobs.idempotent_producers + knobs.consumers + knobs.administrators > JUDGED_PRODUCERS_MAX) {
         return "more clients than the judge can know";

@@ -40,6 +40,7 @@
     X(clock_drift,                 knobs,  0, 100) \
     X(checks,                      knobs,  0, 1000000) \
     X(shadows,                     knobs,  0, 1000) \
+    X(shadows_from_us,             knobs,  0, 3600000000) \
     X(images,                      knobs,  0, 1000000) \
     X(retention,                   knobs,  0, 1) \
     X(settings_change,             knobs,  0, 1) \

@@ -83,8 +83,11 @@ void shadow_check(struct run *run)
     for (uint32_t i = 0; i < run->world.machine_count; i++) {
         if (run->world.machines[i]->state == PROCESS_HALTED) return;
     }
+    const uint64_t number = ++run->shadows;
+    if (run->world.now_ns < run->knobs.shadows_from_us * 1000) return;
+    run->shadows_made++;
     struct run *shadow = calloc(1, sizeof *shadow);
-    const uint64_t seed = run->world.seed ^ ++run->shadows << 48; /* no start of a machine has it: see world_start */
+    const uint64_t seed = run->world.seed ^ number << 48; /* no start of a machine has it: see world_start */
     prng_init(&prng, seed, 0);
     world_init(&shadow->world, seed, run->knobs.network_latency_ns);
     shadow->world.run = shadow;
@@ -105,6 +108,7 @@ void shadow_check(struct run *run)
     shadow->seen_before = shadow->judge.seen;
     world_after(&shadow->world, SHADOW_PATIENCE_NS, HAPPENS_PHASE, MACHINE_NONE, 0, 0);
     world_run(&shadow->world);
+    run->shadow_events += shadow->world.events;
     if (shadow->judge.broken == RULE_NONE) judge_on_end(&shadow->judge);
     if (shadow->judge.broken != RULE_NONE) {
         judge_violated(&run->judge, shadow->judge.broken == RULE_L ? RULE_L : RULE_O12,

@@ -51,7 +51,8 @@ static const struct goal {
     { SETTING_rolling, 0, 1 },
 };
 
-static const enum setting quick[] = { SETTING_shadows, SETTING_checks, SETTING_images };
+/* Settings that cost time; and shadows long before the failure. */
+static const enum setting quick[] = { SETTING_shadows, SETTING_checks, SETTING_images, SETTING_shadows_from_us };
 
 enum { STEPS = 2, SEEDS = 3, DETAILS = 6 };
 
@@ -118,6 +119,18 @@ static enum candidate without_tail(struct plan *plan, const struct result *resul
     return schedule->count < before ? DIFFERS : SAME;
 }
 
+/* They were fine, and cost as much as all the rest. Where the failure comes earlier now, so do they. */
+static enum candidate without_old_shadows(struct plan *plan, const struct result *result)
+{
+    int64_t *from_us = &plan->settings.values[SETTING_shadows_from_us];
+    const int64_t to = (int64_t)(result->sim_ns / 1000 / 20 * 19);
+
+    if (plan->settings.values[SETTING_shadows] == 0) return SAME;
+    if (*from_us >= to && *from_us <= (int64_t)(result->sim_ns / 1000)) return SAME;
+    *from_us = to;
+    return DIFFERS;
+}
+
 static enum candidate plainer(struct plan *plan, uint32_t fault, uint32_t detail)
 {
     if (fault >= plan->schedule.count) return NONE;
@@ -149,6 +162,7 @@ static enum candidate make(const struct shrink *shrink, enum pass pass, uint32_t
     case PASS_TAIL: return which > 0 ? NONE : without_tail(plan, &shrink->result);
     case PASS_QUICK:
         if (which >= COUNT_OF(quick)) return NONE;
+        if (quick[which] == SETTING_shadows_from_us) return without_old_shadows(plan, &shrink->result);
         if (plan->settings.values[quick[which]] == 0) return SAME;
         plan->settings.values[quick[which]] = 0;
         return DIFFERS;
@@ -173,8 +187,8 @@ static bool same_failure(const struct failure *a, const struct failure *b)
 /* What a run has cost, whatever the machine: shadows are runs of their own, and each run has to begin. */
 static uint64_t effort_of(const struct result *result)
 {
-    enum { BEGIN = 1500, SHADOW = 1500 };
-    return result->events + BEGIN + result->shadows * SHADOW;
+    enum { BEGIN = 1500, SHADOW = 1000 };
+    return result->events + BEGIN + result->shadows * SHADOW + result->shadow_events;
 }
 
 /* A few candidates under way at once; the first that fails as it should counts, in their order. */
@@ -293,6 +307,7 @@ bool shrink_run(struct shrink *shrink, const struct plan *plan)
         smaller |= cut_faults(shrink);
         smaller |= run_pass(shrink, PASS_SETTINGS, 0);
         smaller |= run_pass(shrink, PASS_TAIL, 0);
+        run_pass(shrink, PASS_QUICK, 0);
         smaller |= run_pass(shrink, PASS_DETAILS, 0);
     }
     tell_progress(shrink, true);

@@ -12,6 +12,7 @@ static bool ends_with(const char *text, const char *end)
 
 enum trace_form trace_form(const char *path)
 {
+    if (ends_with(path, ".html")) return FORM_HTML;
     if (ends_with(path, ".json")) return FORM_CHROME;
     if (ends_with(path, ".shiviz")) return FORM_SHIVIZ;
     return FORM_TEXT;
@@ -172,6 +173,7 @@ void trace_write(const struct tape *tape, enum trace_form form, FILE *file)
 {
     switch (form) {
     case FORM_TEXT: break; /* it was written while the run went on */
+    case FORM_HTML: trace_write_html(tape, file); break;
     case FORM_CHROME: write_chrome(tape, file); break;
     case FORM_SHIVIZ: write_shiviz(tape, file); break;
     }

@@ -70,7 +70,8 @@ static void take_result(const struct run *run, struct result *result)
     result->reached = mutant_reached();
     result->acked = run->judge.acked;
     result->seen = run->judge.seen;
-    result->shadows = run->shadows;
+    result->shadows = run->shadows_made;
+    result->shadow_events = run->shadow_events;
     result->elections = run->plane.elections;
     result->isr_changes = run->plane.isr_changes;
     result->report = run->report;

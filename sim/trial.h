@@ -22,7 +22,7 @@ struct request {
 struct result {
     enum outcome outcome;
     bool cut; /* `until` came first */
-    uint64_t seed, digest, events, sim_ns, reached, acked, seen, shadows, elections, isr_changes;
+    uint64_t seed, digest, events, sim_ns, reached, acked, seen, shadows, shadow_events, elections, isr_changes;
     enum phase phase; /* where it ended */
     struct report report;
     struct failure failure;

@@ -84,6 +84,8 @@ static const struct file_row {
     { "twice", FIRST "set nodes=3 nodes=4\n", 0, 0, ": line 2: nodes=4: given twice" },
     { "an even number of voters", FIRST "set voters=2\n", 0, 0,
       ": no run can be made of it: an even number of voters" },
+    { "replicas that know no minimum", FIRST "set nodes=3 replicas=3\n", 0, 0,
+      ": no run can be made of it: replicas without min_isr and lag_ms" },
     { "more clients than are known", FIRST "set producers=32 idempotent_producers=32 consumers=32\n", 0, 0,
       ": no run can be made of it: more clients than the judge can know" },
     { "more partitions than are known", FIRST "set topics=8 partitions=9\n", 0, 0,

@@ -5,7 +5,7 @@ mutants=$1 file=$(mktemp)
 shift
 names=$*
 trap 'rm -f "$file"' EXIT
-echo "| mutant | rule | faults | left | nodes | events | runs | seconds | other seeds |"
+echo "| mutant | rule | faults | left | nodes | events | runs | CPU seconds | other seeds |"
 echo "|---|---|---:|---:|---:|---:|---:|---:|---:|"
 for name in $names; do
     case $name in *:*) words=$(echo "${name#*:}" | tr ',' ' ') name=${name%%:*} ;; *) words='' ;; esac
@@ -17,7 +17,7 @@ for name in $names; do
     figures=$("$mutants" --mutant "$name" $words --seed "$seed" --shrink --jobs 2 --save-schedule "$file" 2>/dev/null |
         sed -n 's/[a-z]*=//g; s/^\([0-9]*\) of \([0-9]*\) \([0-9]* [0-9]* [0-9]*\) [0-9]* \(.*\)/\2 \1 \3 \4/p')
     rule=$(sed -n 's/^breaks \([^ ]*\).*/\1/p' "$file")
-    # shellcheck disable=SC2086 # faults before and after, nodes, events, runs, other seeds, seconds
+    # shellcheck disable=SC2086 # faults before and after, nodes, events, runs, other seeds, seconds, those of CPUs
     set -- $figures
-    echo "| $name | $rule | $1 | $2 | $3 | $4 | $5 | $7 | $6 |"
+    echo "| $name | $rule | $1 | $2 | $3 | $4 | $5 | $8 | $6 |"
 done
