@@ -368,7 +368,9 @@ void plane_on_step(struct plane *plane, struct judge *judge, const struct plane_
         plane->scanned_index = applied_index;
         scan(plane, judge, look);
     }
-    if (logs_state(look->logs) != LOGS_OPEN) {
+    /* Who stops and leads yet may commit what he flushes, and nobody else may know of it before he is back. */
+    const enum logs_state state = logs_state(look->logs);
+    if (state != LOGS_OPEN && state != LOGS_STOPPING && state != LOGS_STOPPED) {
         machine->applied_index = UINT64_MAX;
         return;
     }

@@ -156,7 +156,7 @@ void run_on_stepped(struct world *world, uint32_t number)
                                      .images = run->knobs.images };
 
     group_on_step(&run->group, &run->judge, &look);
-    if (machine->wanted) look_at_data(run, number);
+    look_at_data(run, number);
     run->judge.index = run->group.applied_index;
     if (run->tape != NULL) tape_on_stepped(run->tape, number);
     if (run->judge.broken == RULE_NONE) return;

@@ -35,8 +35,8 @@ static const struct open_row {
 TEST(opens_are_judged)
 {
     FOR_EACH(open_row, row, open_rows) {
-        const struct follower follower = { FOLLOWER_ANSWERED, LEADER, EPOCH, SESSION, 1, false, false, EPOCH };
-        const struct follower_view view = { row->present, row->offline, OURS, HIS };
+        const struct follower follower = { FOLLOWER_ANSWERED, LEADER, EPOCH, SESSION, 1, false, false };
+        const struct follower_view view = { row->present, row->offline, EPOCH, OURS, HIS };
         const struct open_frame open = { .leader_epoch = row->leader_epoch,
                                          .leader_broker_epoch = row->leader_broker_epoch,
                                          .follower_broker_epoch = row->follower_broker_epoch,
@@ -99,34 +99,31 @@ TEST(cuts_are_judged)
 static const struct data_row {
     const char *why;
     enum follower_state state;
-    int32_t from_node, leader_epoch, known_epoch;
+    int32_t from_node, leader_epoch;
     uint64_t session;
     int64_t from;
     int32_t previous_epoch;
     int64_t log_start_offset; /* of a log that ends at 10, in epoch 3 */
     enum data_verdict verdict;
 } data_rows[] = {
-    { "the next records", FOLLOWER_MATCHED, LEADER, EPOCH, EPOCH, SESSION, 10, 3, 0, DATA_ACCEPTED },
-    { "the first ones after an answer", FOLLOWER_ANSWERED, LEADER, EPOCH, EPOCH, SESSION, 10, 3, 0, DATA_ACCEPTED },
-    { "a hole between messages", FOLLOWER_MATCHED, LEADER, EPOCH, EPOCH, SESSION, 11, 3, 0, DATA_NOT_NEXT },
-    { "the same again", FOLLOWER_MATCHED, LEADER, EPOCH, EPOCH, SESSION, 9, 3, 0, DATA_NOT_NEXT },
-    { "the record before is of another epoch", FOLLOWER_MATCHED, LEADER, EPOCH, EPOCH, SESSION, 10, 2, 0,
-      DATA_NOT_NEXT },
-    { "nothing said of the record before", FOLLOWER_MATCHED, LEADER, EPOCH, EPOCH, SESSION, 10, -1, 0, DATA_NOT_NEXT },
-    { "before the first record there is none", FOLLOWER_MATCHED, LEADER, EPOCH, EPOCH, SESSION, 10, -1, 10,
-      DATA_ACCEPTED },
-    { "while the log gives up its end", FOLLOWER_TRUNCATING, LEADER, EPOCH, EPOCH, SESSION, 10, 3, 0, DATA_CLOSED },
-    { "without a session", FOLLOWER_CLOSED, LEADER, EPOCH, EPOCH, SESSION, 10, 3, 0, DATA_CLOSED },
-    { "of a session before", FOLLOWER_MATCHED, LEADER, EPOCH, EPOCH, SESSION - 1, 10, 3, 0, DATA_CLOSED },
-    { "of another node", FOLLOWER_MATCHED, 9, EPOCH, EPOCH, SESSION, 10, 3, 0, DATA_CLOSED },
-    { "of another epoch than the session", FOLLOWER_MATCHED, LEADER, EPOCH + 1, EPOCH, SESSION, 10, 3, 0, DATA_CLOSED },
-    { "a newer leader is known", FOLLOWER_MATCHED, LEADER, EPOCH, EPOCH + 1, SESSION, 10, 3, 0, DATA_CLOSED },
+    { "the next records", FOLLOWER_MATCHED, LEADER, EPOCH, SESSION, 10, 3, 0, DATA_ACCEPTED },
+    { "the first ones after an answer", FOLLOWER_ANSWERED, LEADER, EPOCH, SESSION, 10, 3, 0, DATA_ACCEPTED },
+    { "a hole between messages", FOLLOWER_MATCHED, LEADER, EPOCH, SESSION, 11, 3, 0, DATA_NOT_NEXT },
+    { "the same again", FOLLOWER_MATCHED, LEADER, EPOCH, SESSION, 9, 3, 0, DATA_NOT_NEXT },
+    { "the record before is of another epoch", FOLLOWER_MATCHED, LEADER, EPOCH, SESSION, 10, 2, 0, DATA_NOT_NEXT },
+    { "nothing said of the record before", FOLLOWER_MATCHED, LEADER, EPOCH, SESSION, 10, -1, 0, DATA_NOT_NEXT },
+    { "before the first record there is none", FOLLOWER_MATCHED, LEADER, EPOCH, SESSION, 10, -1, 10, DATA_ACCEPTED },
+    { "while the log gives up its end", FOLLOWER_TRUNCATING, LEADER, EPOCH, SESSION, 10, 3, 0, DATA_CLOSED },
+    { "without a session", FOLLOWER_CLOSED, LEADER, EPOCH, SESSION, 10, 3, 0, DATA_CLOSED },
+    { "of a session before", FOLLOWER_MATCHED, LEADER, EPOCH, SESSION - 1, 10, 3, 0, DATA_CLOSED },
+    { "of another node", FOLLOWER_MATCHED, 9, EPOCH, SESSION, 10, 3, 0, DATA_CLOSED },
+    { "of another epoch than the session", FOLLOWER_MATCHED, LEADER, EPOCH + 1, SESSION, 10, 3, 0, DATA_CLOSED },
 };
 
 TEST(data_are_judged)
 {
     FOR_EACH(data_row, row, data_rows) {
-        const struct follower follower = { row->state, LEADER, EPOCH, SESSION, 1, false, false, row->known_epoch };
+        const struct follower follower = { row->state, LEADER, EPOCH, SESSION, 1, false, false };
         const struct follower_log log = { row->log_start_offset, 10, 5, 3 };
         const struct data_frame data = { .leader_epoch = row->leader_epoch,
                                          .session = row->session,

@@ -113,9 +113,15 @@ TEST(a_leader_that_was_deposed_commits_nothing_more)
     lab_fence(lab, 1);
     lab_run(lab, 50);
     EXPECT_EQ("another one leads", 1, replicas_leader_epoch(lab->nodes[2].replicas, lab_log(2, 0)));
-    EXPECT_EQ("who asked the old one to follow: it leads no more", -1,
+    EXPECT("who asked the old one to follow: it does not before its metadata says so",
+           counters_of(lab, 1)->refused[NACK_UNKNOWN] > 0);
+    EXPECT_EQ("nor is the other's word enough to lead no more", 0,
               replicas_leader_epoch(lab->nodes[1].replicas, lab_log(1, 0)));
-    EXPECT("but it does not follow before its metadata says so", counters_of(lab, 1)->refused[NACK_UNKNOWN] > 0);
+    const int64_t committed = offsets_of(lab, 1).high_watermark;
+    for (uint32_t i = 0; i < 100; i++) lab_produce(lab);
+    lab_run(lab, 50);
+    EXPECT("it appends", offsets_of(lab, 1).log_end_offset > committed);
+    EXPECT_EQ("and commits none of it", committed, offsets_of(lab, 1).high_watermark);
     lab->nodes[1].cut_off = false;
     produce(lab, 10);
     lab_run(lab, 1500);
@@ -160,6 +166,36 @@ static void inject(struct lab *lab, int32_t to, int32_t from, enum peer_channel 
     lab_begin_step(lab, to);
     EXPECT("it is taken", replicas_on_frame(lab->nodes[to].replicas, &frame, &lab->nodes[to].effects));
     lab_end_step(lab, to);
+}
+
+TEST(an_epoch_that_nobody_was_elected_in_fences_nobody)
+{
+    struct lab *lab = lab_of(3, 1);
+    uint8_t bytes[OPEN_SIZE];
+
+    produce(lab, 5);
+    lab_run(lab, 50);
+    for (int32_t id = 1; id <= 2; id++) {
+        open_write(bytes, &(struct open_frame){
+                              .topic_id = { .bytes = { 7, 0 } },
+                              .leader_epoch = INT32_MAX,
+                              .leader_broker_epoch = lab_newest(lab)->brokers[3].epoch,
+                              .follower_broker_epoch = lab_newest(lab)->brokers[id].epoch,
+                              .session = 99,
+                              .bound_epoch = -1,
+                              .bound_offset = -1,
+                          });
+        inject(lab, id, 3, PEER_DATA_IN, REPLICA_OPEN, bytes, sizeof bytes);
+    }
+    const uint64_t acked = lab->acked;
+    produce(lab, 10);
+    lab_run(lab, 50);
+    EXPECT("who leads goes on", lab->acked > acked);
+    EXPECT_EQ("who follows too", offsets_of(lab, 1).log_end_offset, offsets_of(lab, 2).high_watermark);
+    lab_fence(lab, 1);
+    lab_run(lab, 100);
+    EXPECT("and whoever is elected leads", replicas_leader_epoch(lab->nodes[2].replicas, lab_log(2, 0)) > 0);
+    lab_end(lab);
 }
 
 TEST(an_impossible_ack_ends_the_stream_and_no_more)

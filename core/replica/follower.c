@@ -6,7 +6,7 @@ enum open_verdict follower_judge_open(const struct follower *follower, const str
                                       const struct open_frame *open)
 {
     if (!view->present) return OPEN_UNKNOWN;
-    if (open->leader_epoch < follower->known_epoch && !MUTANT(follower_obeys_old_leaders)) return OPEN_OLD_EPOCH;
+    if (open->leader_epoch < view->leader_epoch && !MUTANT(follower_obeys_old_leaders)) return OPEN_OLD_EPOCH;
     /* A broker epoch is of one process: what was said to an earlier one of ours, on a disk that may be another one
      * by now, is not for us; nor is what an earlier process of the leader has to say. */
     if (open->follower_broker_epoch != view->broker_epoch) return OPEN_STRANGER;
@@ -49,7 +49,7 @@ enum data_verdict follower_judge_data(const struct follower *follower, const str
     const bool open = follower->state == FOLLOWER_ANSWERED || follower->state == FOLLOWER_MATCHED;
 
     if (!open || follower->leader != from || follower->session != data->session) return DATA_CLOSED;
-    if (follower->leader_epoch != data->leader_epoch || data->leader_epoch < follower->known_epoch) return DATA_CLOSED;
+    if (follower->leader_epoch != data->leader_epoch) return DATA_CLOSED;
     if (data->from != log->log_end_offset) return DATA_NOT_NEXT;
     const bool empty = log->log_start_offset == log->log_end_offset;
     if (data->previous_epoch != log->last_epoch && !empty && !MUTANT(follower_forgets_last_epoch)) return DATA_NOT_NEXT;

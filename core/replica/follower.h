@@ -23,7 +23,6 @@ struct follower {
     uint32_t leader_number; /* what the leader calls the partition */
     bool relaxed;           /* it is content with what is written */
     bool answer_due;        /* an OPEN_ANSWER is to be sent as soon as the log stands still */
-    int32_t known_epoch;    /* the newest leader epoch that anybody has named; -1: none */
 };
 
 /* What the log looks like at the moment. */
@@ -38,6 +37,7 @@ struct follower_log {
 struct follower_view {
     bool present;                /* the partition is here, by this topic id, and we are one of its replicas */
     bool offline;                /* it cannot be a replica before somebody looks at it */
+    int32_t leader_epoch;        /* as our metadata has it; what others say of newer ones is only waited for */
     int64_t broker_epoch;        /* ours */
     int64_t leader_broker_epoch; /* of who speaks, as far as we know; -1: not at all */
 };

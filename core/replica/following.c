@@ -59,7 +59,7 @@ static bool send_refusal(struct replicas *replicas, uint32_t node, uint32_t log)
                       .leader_epoch = follower->leader_epoch,
                       .session = follower->session,
                       .reason = (enum nack_reason)partition->refusal,
-                      .known_epoch = follower->known_epoch,
+                      .known_epoch = partition->leader_epoch,
                       .log_end_offset = log_of(replicas, log).log_end_offset,
                   });
 }
@@ -112,7 +112,6 @@ static void begin_session(struct replicas *replicas, uint32_t log, uint32_t node
         .session = open->session,
         .leader_number = open->leader_number,
         .relaxed = open->relaxed,
-        .known_epoch = MAX(follower->known_epoch, open->leader_epoch),
     };
     partition->link_life = replicas->nodes[node].in_life;
     partition->refused = 0;
@@ -154,19 +153,18 @@ static void cut(struct replicas *replicas, uint32_t log, const struct open_frame
     partition->follower.answer_due = true;
 }
 
-/* Somebody was elected after all that our metadata knows. Who led before leads no more: neither we nor another one. But
- * to follow before our metadata is as new would be wrong: it may yet tell us to delete this replica, which was taken
- * from us and given back in between, and by then it would count. */
+/* Somebody says that he was elected after all that our metadata knows. To follow him before our metadata is as new
+ * would be wrong: it may yet tell us to delete this replica, which was taken from us and given back in between, and by
+ * then it would count. Nor is his word enough to obey nobody else, for a number proves no election. Who was deposed
+ * commits nothing as it is: his successor refuses him. */
 static bool is_ahead(struct replicas *replicas, uint32_t log, const struct open_frame *open)
 {
-    struct partition *partition = partition_at(replicas, log);
-    struct follower *follower = &partition->follower;
+    const struct partition *partition = partition_at(replicas, log);
 
     if (open->leader_epoch <= partition->leader_epoch) return false;
-    follower->known_epoch = MAX(follower->known_epoch, open->leader_epoch);
+    if (!MUTANT(follower_is_ahead_of_its_metadata)) return true;
     if (partition_is_led(partition)) partition_resign(replicas, log);
-    if (follower->leader_epoch < open->leader_epoch) following_end(replicas, log);
-    return !MUTANT(follower_is_ahead_of_its_metadata);
+    return false;
 }
 
 /* Two that lead in one epoch, or one that leads where the metadata log says another one does. */
@@ -177,7 +175,7 @@ static bool contradicts(const struct partition *partition, int32_t from, const s
 
 static enum open_verdict judge(struct replicas *replicas, uint32_t node, uint32_t log, const struct open_frame *open)
 {
-    const struct follower nobody = { .known_epoch = -1 };
+    const struct follower nobody = { .leader_epoch = -1 };
     struct follower_view view = {
         .broker_epoch = replicas->broker_epoch,
         .leader_broker_epoch = replicas->nodes[node].broker_epoch,
@@ -187,6 +185,7 @@ static enum open_verdict judge(struct replicas *replicas, uint32_t node, uint32_
 
     view.present = true;
     view.offline = partition->offline;
+    view.leader_epoch = partition->leader_epoch;
     if (contradicts(partition, replicas->nodes[node].id, open)) return OPEN_OLD_EPOCH;
     const enum open_verdict verdict = follower_judge_open(&partition->follower, &view, replicas->nodes[node].id, open);
     return verdict == OPEN_ACCEPTED && is_ahead(replicas, log, open) ? OPEN_UNKNOWN : verdict;
@@ -223,7 +222,7 @@ void following_on_open(struct replicas *replicas, uint32_t node, const struct op
                    .leader_epoch = open->leader_epoch,
                    .session = open->session,
                    .reason = reason_of(verdict),
-                   .known_epoch = known ? partition_at(replicas, log)->follower.known_epoch : -1,
+                   .known_epoch = known ? partition_at(replicas, log)->leader_epoch : -1,
                    .log_end_offset = known ? log_of(replicas, log).log_end_offset : 0,
                });
         return;

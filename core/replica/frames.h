@@ -115,7 +115,7 @@ struct nack_frame {
     uint64_t session;
     int64_t broker_epoch;
     enum nack_reason reason;
-    int32_t known_epoch; /* the newest leader epoch that the follower knows */
+    int32_t known_epoch; /* the leader epoch in the follower's metadata, -1: none */
     int64_t log_end_offset;
 };
 

@@ -55,7 +55,7 @@ static void begin(struct replicas *replicas, uint32_t log, const struct replica_
         .leader = -1,
         .leader_epoch = -1,
         .partition_epoch = -1,
-        .follower.known_epoch = -1,
+        .follower.leader_epoch = -1,
     };
     (void)map_put(&replicas->by_id, map_key_id(&said->topic_id, (uint32_t)said->index), log);
     if (replicas->partitions_end <= log) replicas->partitions_end = log + 1;
@@ -74,10 +74,9 @@ static void adopt(struct partition *partition, const struct replica_partition *s
     memcpy(partition->replicas, said->replicas, sizeof partition->replicas);
     partition->replica_isr = said->isr;
     partition->replica_elr = said->elr;
-    partition->follower.known_epoch = MAX(partition->follower.known_epoch, said->leader_epoch);
 }
 
-/* To be led here: by the metadata log's word, as far as nobody has named a newer epoch. */
+/* To be led here. */
 static bool is_ours(const struct replicas *replicas, const struct partition *partition)
 {
     bool has_replica = false;
@@ -85,8 +84,7 @@ static bool is_ours(const struct replicas *replicas, const struct partition *par
     for (uint8_t i = 0; i < partition->replica_count; i++) {
         has_replica |= partition->replicas[i] == replicas->config.node_id;
     }
-    return has_replica && partition->leader == replicas->config.node_id &&
-           partition->leader_epoch >= partition->follower.known_epoch;
+    return has_replica && partition->leader == replicas->config.node_id;
 }
 
 static void follow(struct replicas *replicas, uint32_t log)
