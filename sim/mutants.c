@@ -52,6 +52,7 @@
     X(leader_answers_end_for_unknown_epoch, "an epoch that a leader lacks is taken for a match (KIP-279)", OPEN) \
     X(leader_counts_what_is_sent, "what was sent to a follower is taken for what it holds", DIES) \
     X(leader_forgets_what_was_deleted, "a new leader shows again what its followers have deleted", OPEN) \
+    X(leader_resets_who_was_long_gone, "a follower of an epoch that is remembered no more can use nothing", OPEN) \
     X(leader_resets_whoever_is_empty, "a follower whose records are all deleted goes back to what was", OPEN) \
     X(meta_releases_early, "the metadata journal is released before the snapshot is durable", DIES) \
     X(meta_same_epoch_after_restart, "a broker that restarts leads on in the same epoch -- control: it is the only " \

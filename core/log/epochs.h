@@ -4,7 +4,8 @@
  * leader begins an epoch or when its first batch is copied, and dropped when the log start offset has passed its end,
  * or when the log is cut off before it. An epoch in which nothing was appended gives way to the one after it. The
  * newest entry of every log always has room; older ones share a pool, and when that is used up, or a log has very many,
- * it forgets its oldest: then it does not know the epochs of its first records any more, and says so (epochs_floor).
+ * it forgets its oldest: then it does not know the epochs of its first records any more, and says so (epochs_floor):
+ * epoch_search.c finds them in the batches.
  *
  * Invariant, as in epochs_check(): (1) newer entries have larger epochs and larger start offsets. */
 #ifndef CHRONIK_LOG_EPOCHS_H

@@ -242,6 +242,17 @@ struct epoch_bound {
 };
 struct epoch_bound log_epoch_bound(const struct logs *logs, uint32_t log, int32_t leader_epoch);
 
+/* The same for a log of any number of epochs: those that are not remembered are found in its batches. READ_OK: the
+ * bound says all that there is to know. Else as with logs_read: ask again, with the same search, zeroed at first. */
+struct epoch_search {
+    bool begun;
+    int32_t asked_epoch;
+    int32_t epoch;     /* of the batch before `low` */
+    int64_t low, high; /* where its records end, and at the most */
+};
+enum read_verdict logs_find_epoch(struct logs *logs, uint32_t log, int32_t leader_epoch, uint64_t waiter,
+                                  struct epoch_search *search, struct epoch_bound *bound, struct effects *effects);
+
 /* ---- the step's end, the disk, time ---- */
 
 /* More may be appended before time passes: the logs_commit of this step leaves the round open for it, unless there is

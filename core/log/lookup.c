@@ -53,8 +53,8 @@ void lookup_forget(struct logs *logs, uint32_t number, int64_t offset)
     if (cursor != NULL) cursor->generation = 0;
 }
 
-static void put_cursor(struct logs *logs, const struct lookup *lookup, uint32_t position, uint32_t size,
-                       int64_t last_offset)
+/* Of a batch without a size, the segment is corrupt there. */
+static void put_cursor(struct logs *logs, const struct lookup *lookup, uint32_t position, const struct batch_head *head)
 {
     struct cursor *set = cursor_set(logs, lookup->log, lookup->asked);
 
@@ -68,8 +68,9 @@ static void put_cursor(struct logs *logs, const struct lookup *lookup, uint32_t 
         .segment = lookup->segment,
         .segment_base = logs->segments[lookup->segment].base_offset,
         .position = position,
-        .size = size,
-        .last_offset = last_offset,
+        .size = head->size,
+        .last_offset = head->last_offset,
+        .leader_epoch = head->leader_epoch,
         .previous_end = lookup->next_offset,
     };
 }
@@ -159,7 +160,7 @@ struct lookup *lookup_begin(struct logs *logs, uint32_t number, uint32_t segment
 /* The lookup cannot be answered: the file is not what was written. Whoever asks again is told so once. */
 static void fail(struct logs *logs, struct lookup *lookup)
 {
-    if (lookup->wants == LOOKUP_OFFSET) put_cursor(logs, lookup, 0, 0, 0);
+    if (lookup->wants == LOOKUP_OFFSET) put_cursor(logs, lookup, 0, &(struct batch_head){ 0 });
     if (lookup->wants == LOOKUP_TIMESTAMP) {
         lookup_put_time(
             logs, &(struct found_time){
@@ -376,7 +377,7 @@ static void found_batch(struct logs *logs, struct lookup *lookup, uint32_t posit
         read_batch(logs, lookup, position, head, effects);
         return;
     }
-    put_cursor(logs, lookup, position, head->size, head->last_offset);
+    put_cursor(logs, lookup, position, head);
     finish(logs, lookup);
 }
 

@@ -255,6 +255,7 @@ struct cursor {
     uint32_t position;    /* of the batch that contains it */
     uint32_t size;        /* of that batch; 0: the segment is corrupt there */
     int64_t last_offset;  /* of that batch */
+    int32_t leader_epoch; /* of that batch */
     int64_t previous_end; /* where the batch before it ends; the segment's base if there is none */
 };
 

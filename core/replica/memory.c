@@ -19,7 +19,7 @@ struct parts {
     void *partition_timers, *flow_timers, *tell_timers;
     void *sendings, *sendings_pool, *buffers;
     void *queues[3];
-    void *partition_hooks[2], *flow_hooks[4], *node_hooks[2];
+    void *partition_hooks[2], *flow_hooks[5], *node_hooks[2];
 };
 
 static uint32_t turn_size_of(const struct replicas_config *config)
@@ -97,6 +97,7 @@ static void init_lines(struct replicas *replicas, const struct parts *parts)
     chain_init(&replicas->senders, parts->node_hooks[0]);
     chain_init(&replicas->ackers, parts->node_hooks[1]);
     chain_init(&replicas->readers, parts->flow_hooks[0]);
+    chain_init(&replicas->judging, parts->flow_hooks[4]);
     replicas->hooks_of_node = parts->flow_hooks[1];
     replicas->hooks_of_turns = parts->flow_hooks[2];
     replicas->hooks_of_telling = parts->flow_hooks[3];

@@ -169,7 +169,8 @@ void replicas_on_ready(struct replicas *replicas, uint64_t waiter)
 {
     const uint64_t slot = waiter & ~REPLICAS_WAITER;
 
-    if (slot < replicas->read_count) replicas->reads[slot].ready = true;
+    if ((slot & SEARCH_WAITER) != 0) streams_on_ready(replicas, slot & ~SEARCH_WAITER);
+    else if (slot < replicas->read_count) replicas->reads[slot].ready = true;
 }
 
 /* ---- what came ---- */

@@ -301,6 +301,7 @@ void replicas_work(struct replicas *replicas, struct effects *effects)
     run_timers(replicas);
     following_work(replicas);
     nodes_work(replicas);
+    streams_work(replicas, effects);
     reading_work(replicas, effects);
     sending_work(replicas, effects);
     replicas->gathers = false;

@@ -51,6 +51,8 @@ enum {
     NOBODY = 0x7fffffff,      /* the waiter of a read that is asked for again anyway */
 };
 
+#define SEARCH_WAITER (UINT64_C(1) << 62) /* with REPLICAS_WAITER: of a flow that searches an epoch */
+
 #define NS_PER_MS UINT64_C(1000000)
 #define BEAT_NS (100 * NS_PER_MS)
 #define TELL_NS (5 * NS_PER_MS)  /* what is committed travels with the next records, or after so long by itself */
@@ -132,6 +134,9 @@ struct flow {
     int32_t answered_epoch; /* its last answer: the next one is to be behind that */
     int64_t answered_offset;
     int64_t sent_high_watermark, sent_start_offset;
+    bool searches;                   /* how its last answer is to be judged lies in batches of ours */
+    struct open_answer_frame answer; /* its last one */
+    struct epoch_search search;
     int64_t held_start_offset; /* where its log begins, as it said in this session */
 };
 
@@ -223,6 +228,7 @@ struct replicas {
     struct chain senders; /* nodes with turns */
     struct chain ackers;  /* nodes that we owe acks */
     struct chain readers; /* flows that wait for a segment */
+    struct chain judging; /* flows whose answers are to be judged */
     struct chain_hook *hooks_of_node, *hooks_of_turns, *hooks_of_telling, *hooks_of_acks;
 
     struct sending *sendings;
@@ -309,6 +315,12 @@ void flow_close(struct replicas *replicas, uint32_t number, bool lost);
 void flow_open(struct replicas *replicas, uint32_t number);
 
 void streams_on_answer(struct replicas *replicas, uint32_t node, const struct open_answer_frame *answer);
+
+/* Judges answers, or goes on with it. */
+void streams_work(struct replicas *replicas, struct effects *effects);
+
+/* A search of that flow may go on. */
+void streams_on_ready(struct replicas *replicas, uint64_t number);
 void streams_on_nack(struct replicas *replicas, uint32_t node, const struct nack_frame *nack);
 
 /* The stream of a node in a session of a partition; NONE: there is none, or not in that epoch or session. */

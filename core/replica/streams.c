@@ -32,6 +32,7 @@ void flow_end(struct replicas *replicas, uint32_t number)
     const uint32_t node = flow->node;
 
     reading_forget(replicas, number);
+    chain_remove(&replicas->judging, number);
     flow_unqueue(replicas, number);
     timers_clear(&replicas->flow_timers, number);
     partition_of(replicas, flow)->flows[flow->slot] = 0;
@@ -53,6 +54,8 @@ void flow_close(struct replicas *replicas, uint32_t number, bool lost)
     flow_unqueue(replicas, number);
     flow->behind = false;
     flow->tells = false;
+    flow->searches = false;
+    chain_remove(&replicas->judging, number);
     timers_set(&replicas->flow_timers, number, flow->stream.retry_ns);
     leading_on_lost(replicas, flow->log, flow->slot);
 }
@@ -89,6 +92,10 @@ void flow_open(struct replicas *replicas, uint32_t number)
     const struct node *node = &replicas->nodes[flow->node];
 
     if (flow->stream.state == STREAM_MATCHED || !node->out_up || node->broker_epoch < 0) return;
+    if (flow->searches) { /* whatever it waited for, it is asked again */
+        chain_add(&replicas->judging, number);
+        return;
+    }
     if (flow->stream.state != STREAM_CLOSED) { /* it was not answered */
         flow_close(replicas, number, false);
         return;
@@ -101,6 +108,7 @@ void flow_open(struct replicas *replicas, uint32_t number)
     replicas->next_session++;
     flow->broker_epoch = node->broker_epoch;
     flow->reset = false;
+    flow->search.begun = false;
     flow->answered_epoch = INT32_MAX;
     flow->answered_offset = INT64_MAX;
     leader_stream_on_asked(&flow->stream, session, replicas->mono_ns);
@@ -136,18 +144,18 @@ static bool is_of_another_story(const struct replicas *replicas, const struct fl
     return partition->last_unclean_epoch > 0 && !counts;
 }
 
-static struct leader_log leader_log_of(const struct replicas *replicas, const struct flow *flow, int32_t last_epoch)
+static struct leader_log leader_log_of(const struct replicas *replicas, const struct flow *flow,
+                                       const struct epoch_bound *bound)
 {
     const struct log_offsets offsets = log_offsets(replicas->rooms.logs, flow->log);
-    const struct epoch_bound bound = log_epoch_bound(replicas->rooms.logs, flow->log, last_epoch);
 
     return (struct leader_log){
         .log_start_offset = offsets.log_start_offset,
         .log_end_offset = offsets.log_end_offset,
         .distrusts_deletions = is_of_another_story(replicas, flow),
-        .bound_known = bound.known,
-        .bound_epoch = bound.leader_epoch,
-        .bound_offset = bound.end_offset,
+        .bound_known = bound->known,
+        .bound_epoch = bound->leader_epoch,
+        .bound_offset = bound->end_offset,
     };
 }
 
@@ -182,12 +190,21 @@ void streams_on_answer(struct replicas *replicas, uint32_t node, const struct op
         return;
     }
     struct flow *flow = flow_at(replicas, number);
-    if (flow->stream.state == STREAM_MATCHED || !is_progress(flow, answer)) {
+    if (flow->stream.state == STREAM_MATCHED || flow->searches || !is_progress(flow, answer)) {
         replicas->counters.impossible_answers++;
         flow_close(replicas, number, false);
         return;
     }
-    const struct leader_log log = leader_log_of(replicas, flow, answer->last_epoch);
+    flow->answer = *answer;
+    flow->searches = true;
+    chain_add(&replicas->judging, number);
+}
+
+static void judge(struct replicas *replicas, uint32_t number, const struct epoch_bound *bound)
+{
+    struct flow *flow = flow_at(replicas, number);
+    const struct open_answer_frame *answer = &flow->answer;
+    const struct leader_log log = leader_log_of(replicas, flow, bound);
     const struct match match = leader_judge_answer(&log, answer);
     if (match.kind == MATCH_FOUND) {
         match_found(replicas, number, answer);
@@ -204,6 +221,54 @@ void streams_on_answer(struct replicas *replicas, uint32_t node, const struct op
     }
     leader_stream_on_compared(&flow->stream, replicas->mono_ns);
     timers_set(&replicas->flow_timers, number, flow->stream.retry_ns);
+}
+
+/* Where records of the follower's last epoch end here. Of an epoch from long ago only the log itself can tell. */
+static void search(struct replicas *replicas, uint32_t number, struct effects *effects)
+{
+    struct flow *flow = flow_at(replicas, number);
+    struct epoch_bound bound;
+
+    flow->searches = false;
+    const enum read_verdict verdict =
+        logs_find_epoch(replicas->rooms.logs, flow->log, flow->answer.last_epoch,
+                        REPLICAS_WAITER | SEARCH_WAITER | number, &flow->search, &bound, effects);
+    if (MUTANT(leader_resets_who_was_long_gone)) {
+        bound = log_epoch_bound(replicas->rooms.logs, flow->log, flow->answer.last_epoch);
+        judge(replicas, number, &bound);
+        return;
+    }
+    switch (verdict) {
+    case READ_OK: judge(replicas, number, &bound); return;
+    case READ_WAITS:
+    case READ_BUSY:
+        flow->searches = true;
+        timers_set(&replicas->flow_timers, number, replicas->mono_ns + STREAM_ANSWER_NS);
+        return;
+    case READ_OUT_OF_RANGE:
+    case READ_CORRUPT: break;
+    }
+    replicas->counters.unreadable++;
+    flow_close(replicas, number, false);
+}
+
+void streams_on_ready(struct replicas *replicas, uint64_t number)
+{
+    if (number >= replicas->config.streams_max || !pool_is_taken(&replicas->flows_pool, (uint32_t)number)) return;
+    if (replicas->flows[number].searches) chain_add(&replicas->judging, (uint32_t)number);
+}
+
+void streams_work(struct replicas *replicas, struct effects *effects)
+{
+    uint32_t count = replicas->judging.count;
+
+    while (count-- > 0) {
+        if (effects_space(effects) <= EFFECTS_KEPT) {
+            replicas->due = true;
+            return;
+        }
+        search(replicas, chain_take(&replicas->judging), effects);
+    }
 }
 
 void streams_on_nack(struct replicas *replicas, uint32_t node, const struct nack_frame *nack)
