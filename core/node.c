@@ -12,7 +12,9 @@
 #include "base/check.h"
 #include "routes.h"
 
-enum { CHECK_EVERY_STEPS = 4096 }; /* a full check walks everything; after each step it would decide the speed */
+enum { CHECK_EVERY_STEPS = 4096 }; /* a full check walks everything; after each step it would decide the speed, */
+
+#define CHECK_EVERY_NS UINT64_C(1000000000) /* and on a busy node even so often: it takes a millisecond or more */
 
 #define LEAVE_NS (5000 * UINT64_C(1000000)) /* a stop waits so long for others to take over */
 
@@ -248,7 +250,10 @@ void node_step(struct node *node, const struct event *event, struct effects *eff
     if (node->peers != NULL) route_out(node, effects);
     if (halt_if_broken(node, effects)) return;
     node->work_left |= waits_for_next_step(node);
-    if (++node->steps % CHECK_EVERY_STEPS == 0) node_check(node);
+    if (++node->steps < CHECK_EVERY_STEPS || node->mono_ns - node->checked_ns < CHECK_EVERY_NS) return;
+    node->steps = 0;
+    node->checked_ns = node->mono_ns;
+    node_check(node);
 }
 
 uint64_t node_deadline_ns(const struct node *node)

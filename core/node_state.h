@@ -30,7 +30,8 @@ struct node {
     enum phase phase;
     uint64_t mono_ns;
     int64_t wall_ms;
-    uint64_t steps;
+    uint64_t steps; /* since everything was checked, */
+    uint64_t checked_ns;
     uint64_t retention_due_ns;
     uint64_t leave_by_ns; /* PHASE_LEAVING: whoever has not taken over by then never will */
     bool work_left;       /* more changed than one step may carry on */

@@ -343,6 +343,11 @@ uint64_t metadata_log_first_index(const struct metadata_log *log)
     return log->first_index;
 }
 
+uint64_t metadata_log_term(const struct metadata_log *log)
+{
+    return log->heard_term;
+}
+
 uint64_t metadata_log_generation(const struct metadata_log *log)
 {
     if (!log->open || log->heard_leader != log->config.node_id) return 0;

@@ -148,25 +148,24 @@ static bool is_block(const struct buddy *buddy, uint32_t node, unsigned order)
     return order == 0 || (buddy->lack[2 * node] == 0 && buddy->lack[2 * node + 1] == 0);
 }
 
+/* Bytes taken below a node. What is free as a whole is not looked into, nor is what lies in a block: a range of which
+ * little is taken is checked at once, however large. */
+static uint64_t check_below(const struct buddy *buddy, uint32_t node, unsigned order)
+{
+    const uint64_t offset = (uint64_t)(node - (1U << (buddy->height - order))) << (order + buddy->block_shift);
+
+    CHECK(buddy->lack[node] <= order + 1);
+    if (buddy->lack[node] == 0) return 0;
+    if (is_block(buddy, node, order)) {
+        return offset < buddy->config.range_size ? (uint64_t)1 << (order + buddy->block_shift) : 0;
+    }
+    const unsigned left = free_of(buddy, 2 * node, order - 1), right = free_of(buddy, 2 * node + 1, order - 1);
+    CHECK(left != order || right != order);                              /* (1) */
+    CHECK(free_of(buddy, node, order) == (left > right ? left : right)); /* (2) */
+    return check_below(buddy, 2 * node, order - 1) + check_below(buddy, 2 * node + 1, order - 1);
+}
+
 void buddy_check(const struct buddy *buddy)
 {
-    uint64_t taken = 0;
-
-    for (unsigned order = 0; order <= buddy->height; order++) {
-        const uint32_t begin = (uint32_t)1 << (buddy->height - order);
-        for (uint32_t node = begin; node < 2 * begin; node++) {
-            const uint64_t offset = (uint64_t)(node - begin) << (order + buddy->block_shift);
-            CHECK(buddy->lack[node] <= order + 1);
-            if (is_block(buddy, node, order)) {
-                if (offset < buddy->config.range_size) taken += (uint64_t)1 << (order + buddy->block_shift);
-                continue;
-            }
-            if (order == 0) continue;
-            const unsigned left = free_of(buddy, 2 * node, order - 1), right = free_of(buddy, 2 * node + 1, order - 1);
-            const unsigned whole = left == order && right == order;
-            CHECK(!whole || buddy->lack[node] == 0);                                      /* (1) */
-            CHECK(whole || free_of(buddy, node, order) == (left > right ? left : right)); /* (2) */
-        }
-    }
-    CHECK(taken == buddy->taken_size); /* (3) */
+    CHECK(check_below(buddy, 1, buddy->height) == buddy->taken_size); /* (3) */
 }

@@ -175,12 +175,14 @@ struct uuid controller_incarnation(const struct controller *controller)
 uint64_t controller_deadline_ns(const struct controller *controller, bool applies)
 {
     if (controller->config.recovers) return metadata_log_deadline_ns(controller->log, applies);
-    const uint64_t members_ns = MIN(joining_deadline_ns(controller), controller->membership.look_ns);
-    const uint64_t speaking_ns =
-        MIN(MIN(wishing_deadline_ns(controller), heartbeats_deadline_ns(controller)), members_ns);
-    const uint64_t working_ns = MIN(speaking_ns, upkeep_deadline_ns(controller));
+    const uint64_t deadlines_ns[] = { joining_deadline_ns(controller), controller->membership.look_ns,
+                                      wishing_deadline_ns(controller), heartbeats_deadline_ns(controller),
+                                      upkeep_deadline_ns(controller) };
+    const uint64_t log_ns = metadata_log_deadline_ns(controller->log, applies);
+    uint64_t working_ns = UINT64_MAX;
 
-    return MIN(metadata_log_deadline_ns(controller->log, applies), MAX(working_ns, controller->mono_ns));
+    for (uint32_t i = 0; i < COUNT_OF(deadlines_ns); i++) working_ns = MIN(working_ns, deadlines_ns[i]);
+    return MIN(log_ns, MAX(working_ns, controller->mono_ns));
 }
 
 /* ---- what holds ---- */

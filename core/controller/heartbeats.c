@@ -129,7 +129,8 @@ uint64_t heartbeats_deadline_ns(const struct controller *controller)
                        pulse->leader_id != controller->config.node_id;
 
     if (pulse->mail_sent < pulse->mail_count) return controller->mono_ns;
-    return MIN(beats ? pulse->due_ns : UINT64_MAX, sessions_deadline_ns(&controller->sessions));
+    const uint64_t sessions_ns = sessions_deadline_ns(&controller->sessions);
+    return beats ? MIN(pulse->due_ns, sessions_ns) : sessions_ns;
 }
 
 /* ---- what is heard ---- */

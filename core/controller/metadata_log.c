@@ -462,6 +462,11 @@ bool metadata_log_leads(const struct metadata_log *log)
     return image_view(log->image).applied_term == raft_term(log->raft);
 }
 
+uint64_t metadata_log_term(const struct metadata_log *log)
+{
+    return raft_term(log->raft);
+}
+
 uint64_t metadata_log_generation(const struct metadata_log *log)
 {
     return metadata_log_leads(log) ? raft_term(log->raft) : 0;

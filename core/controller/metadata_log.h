@@ -179,6 +179,9 @@ bool metadata_log_leads(const struct metadata_log *log);
 /* The term in which we lead like that; 0: we do not. What was proposed in another one may never come. */
 uint64_t metadata_log_generation(const struct metadata_log *log);
 
+/* The newest term that was heard of. */
+uint64_t metadata_log_term(const struct metadata_log *log);
+
 /* Who leads, as far as we know; 0: nobody. */
 uint64_t metadata_log_leader(const struct metadata_log *log);
 

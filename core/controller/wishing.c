@@ -24,7 +24,7 @@ void wishing_follow_leader(struct controller *controller)
     membership_follow(&controller->membership, controller->log, generation, controller->mono_ns);
     /* A leader that has not applied yet what was there before it cannot decide: nobody leads so far. */
     if (node_id == controller->config.node_id && generation == 0) node_id = -1;
-    wishes_on_leader(&controller->wishes, controller->mono_ns, node_id, metadata_log_view(controller->log).term);
+    wishes_on_leader(&controller->wishes, controller->mono_ns, node_id, metadata_log_term(controller->log));
 }
 
 static void note_leadership(struct controller *controller, struct effects *effects)
@@ -374,7 +374,9 @@ uint64_t wishing_deadline_ns(const struct controller *controller)
 
     if (isr_wishes_are_due(controller->isr_wishes, &controller->wishes)) return controller->mono_ns;
     if (due || controller->outbox.sent < controller->outbox.count) return controller->mono_ns;
-    return MAX(MIN(wishes_deadline_ns(&controller->wishes), again_ns), controller->mono_ns);
+    const uint64_t wishes_ns = wishes_deadline_ns(&controller->wishes);
+    const uint64_t next_ns = MIN(wishes_ns, again_ns);
+    return MAX(next_ns, controller->mono_ns);
 }
 
 void wishing_check(const struct controller *controller)

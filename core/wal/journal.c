@@ -336,7 +336,9 @@ void journal_commit(struct journal *journal, struct effects *effects)
     journal->file_position += size;
     journal->sending = true;
     journal->open = 1 - journal->open;
-    *open_round(journal) = (struct journal_round){ .sequence = round->sequence + 1 };
+    struct journal_round *next = open_round(journal); /* its pieces are set as they come: they are many */
+    next->sequence = round->sequence + 1;
+    next->size = next->entry_count = next->piece_count = 0;
     write_round(journal, effects);
     journal_check(journal);
 }
