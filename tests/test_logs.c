@@ -589,6 +589,40 @@ TEST(logs_begin_anew_beside_files_that_were_to_go)
     }
 }
 
+/* Nobody waits for the record of an epoch's begin: so it goes with the first batch of that epoch, or soon by itself. */
+TEST(an_epoch_begins_with_the_round_of_its_first_batch)
+{
+    uint8_t memory[BATCH_MAX];
+    struct record_batch batch;
+    struct append_answer answer;
+
+    begin("epochs");
+    world_rest(&world);
+    const uint64_t with_batch = logs_begin_epoch(world.logs, 0, 4);
+    world_commit(&world);
+    EXPECT_EQ("it waits", 0, world.disk.order_count);
+    EXPECT("not for ever", logs_deadline_ns(world.logs) <= world.mono_ns + 20 * NS_PER_MS);
+    const struct bytes bytes = world_build(&world, memory, -1, 0, -1, 4);
+    WORLD_CHECK(record_batch_read(bytes, &batch) == RECORD_BATCH_WHOLE);
+    WORLD_CHECK(logs_append(world.logs, 0, &batch, 4, -1, world.wall_ms, &answer) == APPEND_OK);
+    world_keep(&world, 0, &batch, &answer, 4);
+    world_commit(&world);
+    EXPECT_EQ("one write and one sync for both", 2, world.disk.order_count);
+    world_rest(&world);
+    EXPECT("both are durable", logs_is_durable(world.logs, with_batch));
+    EXPECT_EQ("with one round", with_batch, journal_last_sequence(world.logs->journal));
+
+    const uint64_t alone = logs_begin_epoch(world.logs, 0, 5);
+    world_commit(&world);
+    EXPECT_EQ("it waits again", 0, world.disk.order_count);
+    world_pass(&world, 20 * NS_PER_MS);
+    world_commit(&world);
+    EXPECT_EQ("and goes alone", 2, world.disk.order_count);
+    world_rest(&world);
+    EXPECT("it is durable", logs_is_durable(world.logs, alone));
+    world_free(&world);
+}
+
 TEST(logs_refuse_what_is_larger_than_a_segment)
 {
     uint8_t memory[BATCH_MAX];

@@ -38,6 +38,7 @@ uint8_t *append_take(struct logs *logs, const struct log *log, enum entry_kind k
         if (room) {
             uint8_t *payload = journal_append(logs->journal, (uint16_t)kind, PAYLOAD_HEAD_SIZE + size, chunk);
             if (payload != NULL) {
+                if (kind != ENTRY_EPOCH) logs->awaited_sequence = journal_open_sequence(logs->journal);
                 payload_head_write(payload, logs, log);
                 return payload + PAYLOAD_HEAD_SIZE;
             }

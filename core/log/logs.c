@@ -339,6 +339,16 @@ void logs_gather(struct logs *logs)
     logs->gathers = true;
 }
 
+/* Whether the open round has nothing but beginnings of epochs, which need only be durable before what is appended in
+ * them: who creates a topic would pay for a second sync, and a node that becomes the leader of many partitions too. */
+static bool round_may_wait(struct logs *logs, uint32_t size)
+{
+    if (logs->awaited_sequence == journal_open_sequence(logs->journal) || logs->state != LOGS_OPEN) return false;
+    if (size == 0) return false;
+    if (logs->round_due_ns == 0) logs->round_due_ns = logs->mono_ns + UNAWAITED_ROUND_NS;
+    return logs->mono_ns < logs->round_due_ns;
+}
+
 /* A round of one batch would keep those that come in right behind it waiting for its whole sync. */
 static void commit_round(struct logs *logs, struct effects *effects)
 {
@@ -347,6 +357,8 @@ static void commit_round(struct logs *logs, struct effects *effects)
     const uint32_t size = journal_ready_size(logs->journal);
 
     logs->gathers = false;
+    if (round_may_wait(logs, size)) return;
+    logs->round_due_ns = 0;
     if (gathers && size > 0 && size < much) logs->due = true;
     else journal_commit(logs->journal, effects);
 }
@@ -401,6 +413,7 @@ uint64_t logs_deadline_ns(const struct logs *logs)
     deadline = MIN(flush_deadline_ns(logs), checkpoint_deadline_ns(logs));
     deadline = MIN(deadline, remove_deadline_ns(logs));
     if (logs->journal_full) deadline = MIN(deadline, logs->journal_retry_ns);
+    if (logs->round_due_ns != 0) deadline = MIN(deadline, logs->round_due_ns);
     return deadline;
 }
 

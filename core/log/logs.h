@@ -136,7 +136,8 @@ enum append_verdict logs_append(struct logs *logs, uint32_t log, const struct re
 bool logs_has_room(const struct logs *logs);
 
 /* This node leads the log from now on, in this epoch, which begins where the log ends. The record of that is durable
- * with the sequence that is returned, before any append behind it is. 0: nothing was changed, there is no memory; try
+ * with the sequence that is returned, before any append behind it is; but it may be left to the next round that
+ * somebody waits for, for a while. 0: nothing was changed, there is no memory; try
  * again when logs_has_room. The epoch is at least as new as all that the log has. */
 uint64_t logs_begin_epoch(struct logs *logs, uint32_t log, int32_t leader_epoch);
 

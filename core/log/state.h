@@ -66,7 +66,8 @@ enum {
 #define NS_PER_MS 1000000ULL
 #define NS_PER_SECOND 1000000000ULL
 #define FLUSH_AGE_NS (NS_PER_SECOND / 2) /* a batch is flushed within twice this time */
-#define DISK_RETRY_NS NS_PER_SECOND      /* a full disk is tried again so often */
+#define UNAWAITED_ROUND_NS (20 * NS_PER_MS)
+#define DISK_RETRY_NS NS_PER_SECOND /* a full disk is tried again so often */
 #define FOUND_TIME_AGE_NS NS_PER_SECOND
 #define CHECKPOINT_AGE_NS (60 * NS_PER_SECOND) /* bounds what a start has to replay */
 
@@ -483,8 +484,10 @@ struct logs {
     struct effect_halt halt;
     uint64_t mono_ns;
     int64_t wall_ms;
-    bool due;     /* something was left over: the next step is wanted at once */
-    bool gathers; /* the open round waits for the end of this turn */
+    bool due;                  /* something was left over: the next step is wanted at once */
+    bool gathers;              /* the open round waits for the end of this turn */
+    uint64_t awaited_sequence; /* the last round with an entry that somebody waits for; see logs_begin_epoch */
+    uint64_t round_due_ns;     /* an open round that nobody waits for leaves by then; 0: there is none */
 
     uint32_t batch_size_max; /* more does not fit into a journal round, or into memory */
 
