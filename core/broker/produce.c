@@ -56,32 +56,45 @@ struct producing {
 
 /* What a topic wants of its records. */
 struct terms {
+    uint32_t topic;
     struct record_rules rules;
     enum waits_queue queue;
 };
 
 /* ---- one partition ---- */
 
-/* In a relaxed topic what is appended counts as if it were durable. */
-static enum waits_queue queue_of(const struct producing *producing, uint32_t topic)
+static struct topic_terms terms_of_topic(const struct image *image, uint32_t topic)
 {
-    if (producing->request.acks == ACKS_ALL) return QUEUE_COMMITTED;
-    return topic_config_int(producing->call->image, topic, CONFIG_WRITE_CACHING) != 0 ? QUEUE_COUNT : QUEUE_DURABLE;
-}
-
-static struct record_rules rules_of(const struct call *call, uint32_t topic)
-{
-    const struct image *image = call->image;
-
-    return (struct record_rules){
+    const struct record_rules rules = {
         .message_size_max = (uint32_t)topic_config_int(image, topic, CONFIG_MAX_MESSAGE_BYTES),
         .log_append_time = topic_config_int(image, topic, CONFIG_MESSAGE_TIMESTAMP_TYPE) == TIMESTAMP_LOG_APPEND_TIME,
         .key_required = (topic_config_int(image, topic, CONFIG_CLEANUP_POLICY) & CLEANUP_COMPACT) != 0,
-        .now_ms = call->wall_ms,
         .timestamp_before_max_ms = topic_config_int(image, topic, CONFIG_MESSAGE_TIMESTAMP_BEFORE_MAX_MS),
         .timestamp_after_max_ms = topic_config_int(image, topic, CONFIG_MESSAGE_TIMESTAMP_AFTER_MAX_MS),
-        .produce_version = call->version,
     };
+    const bool write_caching = topic_config_int(image, topic, CONFIG_WRITE_CACHING) != 0;
+
+    return (struct topic_terms){ topic, rules, write_caching };
+}
+
+/* SLOT_NONE: there is no such topic. Requests that come together are mostly for one: its terms are looked up once. */
+static struct terms terms_of(const struct producing *producing, struct bytes name)
+{
+    const struct call *call = producing->call;
+    struct topic_terms *known = &call->broker->terms;
+
+    if (known->topic == SLOT_NONE || !bytes_equal(name, image_topic_name(call->image, known->topic))) {
+        const uint32_t topic = image_topic_by_name(call->image, name);
+        if (topic == SLOT_NONE) return (struct terms){ .topic = SLOT_NONE, .queue = QUEUE_COUNT };
+        *known = terms_of_topic(call->image, topic);
+    }
+    struct terms terms = { known->topic, known->rules, QUEUE_DURABLE };
+    terms.rules.now_ms = call->wall_ms;
+    terms.rules.produce_version = call->version;
+    /* In a relaxed topic what is appended counts as if it were durable. */
+    if (producing->request.acks == ACKS_ALL) terms.queue = QUEUE_COMMITTED;
+    else if (known->write_caching) terms.queue = QUEUE_COUNT;
+    return terms;
 }
 
 static int16_t error_of_append(enum append_verdict verdict)
@@ -138,10 +151,11 @@ static enum error error_of_permission(const struct producing *producing, uint32_
 }
 
 /* APPEND_NO_MEMORY leaves everything as it was. */
-static enum append_verdict produce_one(const struct producing *producing, uint32_t topic, const struct terms *terms,
+static enum append_verdict produce_one(const struct producing *producing, const struct terms *terms,
                                        const struct produce_request_partition *partition, struct outcome *outcome)
 {
     struct call *call = producing->call;
+    const uint32_t topic = terms->topic;
     const struct place place = partition_place(call, topic, partition->index, EPOCH_NOT_GIVEN);
     struct record_batch batch;
 
@@ -187,13 +201,11 @@ static bool produce_all(struct producing *producing)
             number += from->partitions_count;
             continue;
         }
-        const uint32_t topic = image_topic_by_name(producing->call->image, from->name);
-        struct terms terms = { .queue = QUEUE_COUNT };
-        if (topic != SLOT_NONE) terms = (struct terms){ rules_of(producing->call, topic), queue_of(producing, topic) };
+        const struct terms terms = terms_of(producing, from->name);
         for (uint32_t j = 0; j < from->partitions_count; j++, number++) {
             struct outcome *outcome = &progress->outcomes[number];
             if (number < progress->done_count && !MUTANT(broker_appends_again)) continue;
-            const enum append_verdict verdict = produce_one(producing, topic, &terms, &from->partitions[j], outcome);
+            const enum append_verdict verdict = produce_one(producing, &terms, &from->partitions[j], outcome);
             if (verdict == APPEND_NO_MEMORY) return false;
             progress->done_count++;
         }

@@ -34,6 +34,7 @@
 #include "base/timers.h"
 #include "broker/api.h"
 #include "broker/broker.h"
+#include "broker/produce.h"
 #include "broker/waits.h"
 #include "codec/compression.h"
 #include "log/logs.h"
@@ -215,6 +216,7 @@ struct broker {
     uint64_t pinned_size;
 
     struct waits waits;
+    struct topic_terms terms; /* of the topic that was produced to last, in what the room was told last */
 
     struct arena arena; /* of the present call */
     struct compression_memory unpack;
