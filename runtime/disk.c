@@ -32,11 +32,10 @@ struct jobs {
 struct lane {
     struct disk *disk;
     uv_thread_t thread;
-    uv_mutex_t mutex;
-    uv_cond_t wake;
-    struct jobs queue; /* under the mutex, as the two below */
-    bool idle;
-    bool ended;
+    _Atomic(struct work *) queue; /* pushed by the loop, newest first */
+    atomic_bool idle;             /* the thread sleeps, or is about to: whoever takes this back wakes it */
+    atomic_bool ended;
+    uv_sem_t wake;
     struct jobs ordered;  /* the loop's: not yet shown to the thread */
     uint32_t outstanding; /* the loop's: ordered, and not yet seen as done */
 };
@@ -72,23 +71,44 @@ static struct work *take(struct jobs *jobs)
 
 /* ---- the lanes' side ---- */
 
-/* Shows a chain of finished work, first..last linked oldest to newest, to the loop. */
-static void show_done(struct disk *disk, struct jobs *finished)
+/* Puts a chain, linked oldest to newest, on a stack that another thread takes as a whole; leaves the chain empty. True
+ * if the stack was empty. */
+static bool push_all(_Atomic(struct work *) *stack, struct jobs *chain)
 {
-    /* The stack is newest first, so the chain goes in turned round. */
-    struct work *reversed = NULL, *const bottom = finished->first;
-    for (struct work *work; (work = take(finished)) != NULL;) {
+    struct work *reversed = NULL, *const bottom = chain->first;
+
+    for (struct work *work; (work = take(chain)) != NULL;) {
         work->next = reversed;
         reversed = work;
     }
-    if (reversed == NULL) return;
-    struct work *top = atomic_load_explicit(&disk->done, memory_order_relaxed);
+    struct work *top = atomic_load_explicit(stack, memory_order_relaxed);
     do {
         bottom->next = top;
-    } while (!atomic_compare_exchange_weak_explicit(&disk->done, &top, reversed, memory_order_release,
-                                                    memory_order_relaxed));
+    } while (!atomic_compare_exchange_weak(stack, &top, reversed));
+    return top == NULL;
+}
+
+/* All that is on such a stack, oldest first. */
+static struct jobs take_all(_Atomic(struct work *) *stack)
+{
+    struct work *newest = atomic_exchange(stack, NULL), *oldest = NULL;
+    struct jobs jobs = { NULL, newest };
+
+    while (newest != NULL) {
+        struct work *next = newest->next;
+        newest->next = oldest;
+        oldest = newest;
+        newest = next;
+    }
+    jobs.first = oldest;
+    return jobs;
+}
+
+/* Shows what is finished to the loop. */
+static void show_done(struct disk *disk, struct jobs *finished)
+{
     /* Only who found it empty wakes the loop: the loop takes all there is, whenever it looks. */
-    if (top == NULL) uv_async_send(&disk->async);
+    if (finished->first != NULL && push_all(&disk->done, finished)) uv_async_send(&disk->async);
 }
 
 /* A write can wait to be told until the sync behind it is done: nobody acts on it before. */
@@ -101,23 +121,35 @@ static bool is_told_with_next(const struct work *work)
     return strcmp(work_path(work), work_path(next)) == 0;
 }
 
+/* The next orders; none: there will be no more. A semaphore costs one system call to wake and one to sleep; a condition
+ * under a mutex costs one more, and what is between them costs nothing that shows. */
+static struct jobs wait_for_jobs(struct lane *lane)
+{
+    for (;;) {
+        const bool ended = atomic_load(&lane->ended);
+        struct jobs jobs = take_all(&lane->queue);
+        if (jobs.first != NULL || ended) return jobs;
+        atomic_store(&lane->idle, true);
+        /* What was pushed, or ended, before the loop could see that we are idle. */
+        if ((atomic_load(&lane->queue) != NULL || atomic_load(&lane->ended)) && atomic_exchange(&lane->idle, false))
+            continue;
+        uv_sem_wait(&lane->wake);
+    }
+}
+
+static void wake_lane(struct lane *lane)
+{
+    if (atomic_exchange(&lane->idle, false)) uv_sem_post(&lane->wake);
+}
+
 static void run_lane(void *argument)
 {
     struct lane *lane = argument;
     struct jobs finished = { NULL, NULL };
 
     for (;;) {
-        uv_mutex_lock(&lane->mutex);
-        while (lane->queue.first == NULL && !lane->ended) {
-            lane->idle = true;
-            uv_cond_wait(&lane->wake, &lane->mutex);
-        }
-        lane->idle = false;
-        struct jobs jobs = lane->queue;
-        lane->queue = (struct jobs){ NULL, NULL };
-        uv_mutex_unlock(&lane->mutex);
+        struct jobs jobs = wait_for_jobs(lane);
         if (jobs.first == NULL) return;
-
         for (struct work *work; (work = jobs.first) != NULL;) {
             work_do(work, lane->disk->files);
             const bool waits = is_told_with_next(work);
@@ -142,8 +174,7 @@ static int start_lanes(struct disk *disk)
     for (uint32_t i = 0; i < LANE_COUNT; i++) {
         struct lane *lane = &disk->lanes[i];
         lane->disk = disk;
-        int status = uv_mutex_init(&lane->mutex);
-        if (status == 0) status = uv_cond_init(&lane->wake);
+        int status = uv_sem_init(&lane->wake, 0);
         if (status == 0) status = uv_thread_create_ex(&lane->thread, &options, run_lane, lane);
         if (status != 0) return status;
     }
@@ -280,35 +311,15 @@ void disk_flush(struct disk *disk)
     for (uint32_t i = 0; i < LANE_COUNT; i++) {
         struct lane *lane = &disk->lanes[i];
         if (lane->ordered.first == NULL) continue;
-        uv_mutex_lock(&lane->mutex);
-        if (lane->queue.last != NULL) lane->queue.last->next = lane->ordered.first;
-        else lane->queue.first = lane->ordered.first;
-        lane->queue.last = lane->ordered.last;
-        const bool was_idle = lane->idle;
-        lane->idle = false; /* one signal is enough */
-        uv_mutex_unlock(&lane->mutex);
-        if (was_idle) uv_cond_signal(&lane->wake);
-        lane->ordered = (struct jobs){ NULL, NULL };
+        push_all(&lane->queue, &lane->ordered);
+        wake_lane(lane);
     }
 }
 
 /* Takes what the lanes have finished, in the order in which they did. */
 static void collect(struct disk *disk)
 {
-    struct work *reversed = atomic_exchange_explicit(&disk->done, NULL, memory_order_acquire);
-    struct work *oldest = NULL;
-
-    while (reversed != NULL) {
-        struct work *next = reversed->next;
-        reversed->next = oldest;
-        oldest = reversed;
-        reversed = next;
-    }
-    while (oldest != NULL) {
-        struct work *next = oldest->next;
-        append(&disk->ready, oldest);
-        oldest = next;
-    }
+    if (atomic_load_explicit(&disk->done, memory_order_relaxed) != NULL) disk->ready = take_all(&disk->done);
 }
 
 bool disk_is_ready(const struct disk *disk)
@@ -420,13 +431,10 @@ void disk_free(struct disk *disk)
     disk_flush(disk);
     for (uint32_t i = 0; i < LANE_COUNT; i++) {
         struct lane *lane = &disk->lanes[i];
-        uv_mutex_lock(&lane->mutex);
-        lane->ended = true;
-        uv_cond_signal(&lane->wake);
-        uv_mutex_unlock(&lane->mutex);
+        atomic_store(&lane->ended, true);
+        wake_lane(lane);
         uv_thread_join(&lane->thread);
-        uv_cond_destroy(&lane->wake);
-        uv_mutex_destroy(&lane->mutex);
+        uv_sem_destroy(&lane->wake);
     }
     for (struct disk_done done; disk_next(disk, &done);) {
         if (done.file != NULL) files_put(disk->files, done.file);
