@@ -1,5 +1,6 @@
 /* main.c -- the command: one seed and its story, or many seeds and those that fail. */
 #include "base/check.h"
+#include "sim/hunt.h"
 #include "sim/mutants.h"
 #include "sim/options.h"
 #include "sim/raft_main.h"
@@ -253,12 +254,13 @@ static void print_progress(const struct options *options, struct hunt *hunt, uin
     const double now = seconds_now(), seconds = now - hunt->began;
 
     if (options->quiet || (!options->progress && !isatty(2))) return;
-    if (!end && now - hunt->told < 0.2) return;
+    const bool terminal = isatty(2) != 0;
+    if (!end && now - hunt->told < (terminal ? 0.2 : 10.0)) return; /* a log needs fewer */
     hunt->told = now;
     fprintf(stderr,
-            "\r%" PRIu64 "/%" PRIu64 " seeds, %.1f/s, %.0f events/s, %.0f simulated s, %" PRIu64 " failed, %.0f s%s",
-            hunt->done, total, (double)hunt->done / seconds, (double)hunt->events / seconds, (double)hunt->sim_ns / 1e9,
-            hunt->failed, seconds, end ? "\n" : " ");
+            "%s%" PRIu64 "/%" PRIu64 " seeds, %.1f/s, %.0f events/s, %.0f simulated s, %" PRIu64 " failed, %.0f s%s",
+            terminal ? "\r" : "", hunt->done, total, (double)hunt->done / seconds, (double)hunt->events / seconds,
+            (double)hunt->sim_ns / 1e9, hunt->failed, seconds, end || !terminal ? "\n" : " ");
 }
 
 /* Runs the seeds; a failure ends it unless it is to go on. Those before the first that failed have all been run. */
@@ -394,6 +396,7 @@ int main(int argc, char **argv)
         fputs(options_usage, argc == 1 ? stderr : stdout);
         return argc == 1 ? 2 : 0;
     }
+    if (hunt_is_asked(argc, argv)) return hunt_main(argc, argv);
     if (raft_main_is_asked(argc, argv)) return raft_main(argc, argv);
     if (!options_parse(argc, argv, &options, problem)) {
         fprintf(stderr, "%s: %s\n", program, problem);

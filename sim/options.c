@@ -27,6 +27,7 @@ const char options_usage[] =
     "  --effort N           of shrinking, in thousands of events (2000)\n"
     "  --report             how often each fault met each state that a node can be in\n"
     "  --mutant NAME        with a known bug (chronik-sim-mutants only)\n"
+    "  hunt                 as the first word: runs of every kind for hours, and a page of results; hunt --help\n"
     "  --raft ENGINE        members of one Raft group instead of a node; --raft ours --help\n"
     "  --mutants            every known bug, and the seeds it takes to find it (chronik-sim-mutants only)\n"
     "\n"
