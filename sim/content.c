@@ -99,13 +99,21 @@ static void mark_dirty(struct content *content, uint32_t number, uint32_t from, 
     }
 }
 
+/* A page of which nothing was ever written but zeros takes no memory: journals prepare whole files of them. */
+static bool stays_empty(const struct page *page, const uint8_t *data, uint32_t size)
+{
+    return page == NULL && (data == NULL || memcmp(data, zeros.bytes, size) == 0);
+}
+
 /* Writes `data`, or zeros if it is NULL. */
 static void put(struct content *content, uint64_t position, const uint8_t *data, uint64_t size)
 {
     while (size > 0) {
         const uint32_t number = (uint32_t)(position / CONTENT_PAGE_SIZE), at = position % CONTENT_PAGE_SIZE;
         const uint32_t part = (uint32_t)MIN(size, (uint64_t)(CONTENT_PAGE_SIZE - at));
-        memcpy(page_own(&content->now[number]) + at, data == NULL ? zeros.bytes : data, part);
+        if (!stays_empty(content->now[number], data, part)) {
+            memcpy(page_own(&content->now[number]) + at, data == NULL ? zeros.bytes : data, part);
+        }
         mark_dirty(content, number, at, at + part);
         if (data != NULL) data += part;
         position += part;
