@@ -416,6 +416,46 @@ TEST(two_of_one_name_are_told_apart)
     lab_free(lab);
 }
 
+/* Asked for while a list is on its way, they are added by the next one, all at once; who does not ask again is not. */
+TEST(many_who_come_at_once_share_a_list)
+{
+    struct lab_config config = calm(3);
+    config.voters_target = 3;
+    struct lab *lab = lab_new(&config);
+    const struct join join = { false, BYTES_LITERAL("new:9093") };
+
+    EXPECT("three vote", becomes(lab, 3, 3));
+    struct lab_node *leader = lab_leader(lab);
+    const struct {
+        int32_t node_id;
+        uint64_t after_ms;
+        enum join_verdict verdict;
+        const char *why;
+    } rows[] = {
+        { 4, 0, JOIN_TAKEN, "nothing is under way" },
+        { 5, 0, JOIN_LATER, "the list with 4 is" },
+        { 6, 0, JOIN_LATER, "likewise" },
+        { 5, 0, JOIN_LATER, "who asks twice is noted once" },
+        { 7, 500, JOIN_TAKEN, "with 5 and 6" },
+        { 8, 0, JOIN_LATER, "the list with 7 is under way" },
+        { 5, 5000, JOIN_TAKEN, "it is there; and 8 has not asked for long" },
+    };
+    for (uint32_t i = 0; i < COUNT_OF(rows); i++) {
+        lab_run(lab, lab->now_ns + rows[i].after_ms * LAB_MS);
+        const uint64_t member = (uint64_t)rows[i].node_id << MEMBER_SUFFIX_BITS | 1;
+        const enum join_verdict verdict =
+            membership_on_join(&leader->membership, leader->log, member, &join, lab->now_ns);
+        EXPECT_EQ(rows[i].why, (int)rows[i].verdict, (int)verdict);
+        lab_after(lab, leader);
+    }
+    lab_run(lab, lab->now_ns + 500 * LAB_MS);
+    for (int32_t node_id = 4; node_id <= 8; node_id++) {
+        EXPECT_EQ("8 alone is not there", node_id != 8, membership_of_node(leader->log, node_id) != 0);
+    }
+    EXPECT_EQ("7 came with 5 and 6", 7, (int)raft_configuration(leader->log->raft)->count);
+    lab_free(lab);
+}
+
 /* Removed while it was away: it learns that from whoever leads, and stops. */
 TEST(who_was_removed_while_away_finds_out)
 {

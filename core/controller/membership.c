@@ -246,6 +246,7 @@ void membership_follow(struct membership *membership, const struct metadata_log 
     if (led_term != membership->led_term) {
         membership->led_term = led_term;
         membership->began_ns = now_ns;
+        memset(membership->newcomers, 0, sizeof membership->newcomers);
         membership->list_index = 0;
     }
     if (led_term == 0) membership->look_ns = UINT64_MAX;
@@ -261,7 +262,50 @@ static bool change(struct metadata_log *log, const struct raft_change *changes, 
     return metadata_log_change(log, changes, count) == RAFT_ACCEPTED;
 }
 
-/* A new directory: alone, or in the place of an older one of the same node. */
+/* A place for it: its own from before, a free one, or that of somebody who did not ask again. */
+static void note_newcomer(struct membership *membership, uint64_t member, const struct join *join, uint64_t now_ns)
+{
+    struct newcomer *place = NULL;
+
+    for (uint32_t i = 0; i < NEWCOMERS_MAX; i++) {
+        struct newcomer *newcomer = &membership->newcomers[i];
+        const bool is_own = newcomer->member == member;
+        if (is_own || newcomer->member == 0 || now_ns - newcomer->asked_ns > MEMBERSHIP_ASKED_NS) place = newcomer;
+        if (is_own) break;
+    }
+    if (place == NULL) return;
+    *place = (struct newcomer){ .member = member, .asked_ns = now_ns, .address_size = (uint8_t)join->address.size };
+    memcpy(place->address, join->address.data, join->address.size);
+}
+
+static bool names_node(const struct raft_change *changes, uint32_t count, int32_t node_id)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (member_node(changes[i].id) == node_id) return true;
+    }
+    return false;
+}
+
+/* Those that asked lately, and whose nodes nobody knows; none is noted any more. */
+static uint32_t take_newcomers(struct membership *membership, const struct metadata_log *log, uint64_t now_ns,
+                               struct raft_change changes[RAFT_CHANGES_MAX], uint32_t count)
+{
+    for (uint32_t i = 0; i < NEWCOMERS_MAX; i++) {
+        struct newcomer *newcomer = &membership->newcomers[i];
+        const uint64_t member = newcomer->member;
+        newcomer->member = 0;
+        if (member == 0 || now_ns - newcomer->asked_ns > MEMBERSHIP_ASKED_NS || count == RAFT_CHANGES_MAX) continue;
+        if (names_node(changes, count, member_node(member)) || membership_of_node(log, member_node(member)) != 0) {
+            continue;
+        }
+        changes[count++] = (struct raft_change){ .kind = RAFT_ADD,
+                                                 .id = member,
+                                                 .address = { newcomer->address, newcomer->address_size } };
+    }
+    return count;
+}
+
+/* A new directory: with others that are new, or in the place of an older one of the same node. */
 static enum join_verdict add_member(struct membership *membership, struct metadata_log *log, uint64_t member,
                                     const struct join *join, uint64_t now_ns)
 {
@@ -276,6 +320,10 @@ static enum join_verdict add_member(struct membership *membership, struct metada
         count = membership_deal(list, view_count, membership->own_member, older, membership->voters_target, changes);
     }
     changes[count++] = (struct raft_change){ .kind = RAFT_ADD, .id = member, .address = join->address };
+    if (older == 0) {
+        const uint32_t all = take_newcomers(membership, log, now_ns, changes, count);
+        if (all > count && change(log, changes, all)) return JOIN_TAKEN;
+    }
     switch (metadata_log_change(log, changes, count)) {
     case RAFT_ACCEPTED: return JOIN_TAKEN;
     case RAFT_TOO_LARGE: return JOIN_FULL;
@@ -290,7 +338,10 @@ enum join_verdict membership_on_join(struct membership *membership, struct metad
     const struct raft_member *known = raft_configuration_find(members, member);
 
     CHECK(membership->led_term != 0);
-    if (!is_settled(log)) return JOIN_LATER;
+    if (!is_settled(log)) {
+        if (known == NULL && !join->was_member) note_newcomer(membership, member, join, now_ns);
+        return JOIN_LATER;
+    }
     if (known == NULL && join->was_member) return JOIN_REMOVED;
     if (known == NULL) return add_member(membership, log, member, join, now_ns);
     if (bytes_equal(raft_configuration_address(members, known), join->address)) return JOIN_TAKEN;

@@ -8,7 +8,9 @@
  *             voters tolerate nothing, so of two nodes one learns. Nodes that have just come learn, until they are
  *             close enough to count. A voter that is lost for long gives its vote to a learner that is there.
  *   Joining.  A node that nobody knows becomes a learner. One that comes with an empty directory has forgotten its
- *             votes: it is another member, and takes the place of the old one once that is not heard any more.
+ *             votes: it is another member, and takes the place of the old one once that is not heard any more. Who
+ *             asks while a change is under way is noted, and added with others by the next one: where many nodes start
+ *             at once, each list names all of them, and a list for each would be a log that grows with the square.
  *   Leaving.  A node goes when it has nothing left that others need; in the same step votes are dealt out anew. A
  *             leader that is to go hands over first. */
 #ifndef CHRONIK_CONTROLLER_MEMBERSHIP_H
@@ -23,7 +25,17 @@
 #define MEMBERSHIP_ANSWERS_NS (600 * UINT64_C(1000000)) /* some heartbeats: who answered since then is there */
 #define MEMBERSHIP_GONE_NS                                                                                             \
     (2000 * UINT64_C(1000000)) /* another directory may take the place of who is silent so long */
+#define MEMBERSHIP_ASKED_NS (1000 * UINT64_C(1000000)) /* who asked to join is there for so long */
 #define MEMBERSHIP_LOST_NS (30000 * UINT64_C(1000000)) /* a voter that is silent for so long may be replaced */
+
+/* Somebody who asked to join while a change was under way. It asks again, and again. */
+struct newcomer {
+    uint64_t member; /* 0: none */
+    uint64_t asked_ns;
+    uint8_t address_size;
+    uint8_t address[JOIN_ADDRESS_SIZE_MAX];
+};
+enum { NEWCOMERS_MAX = RAFT_CHANGES_MAX - 1 }; /* and the one who asks when they are added */
 
 struct membership {
     uint64_t own_member;
@@ -32,6 +44,7 @@ struct membership {
     uint64_t list_index; /* of the list that was looked at last */
     uint64_t led_term;
     uint64_t began_ns; /* when we began to lead: since then we listen */
+    struct newcomer newcomers[NEWCOMERS_MAX];
 };
 
 /* For how long a member has not answered. */
