@@ -256,7 +256,11 @@ void peers_seek_end(struct peers *peers)
 /* All that was wanted before. */
 void dialing_open(struct peers *peers)
 {
+    const uint32_t used = peers->node_pool.fresh_first * DIALERS_PER_NODE;
+    const uint32_t seeds = peers->config.nodes_max * DIALERS_PER_NODE;
+
     for (uint32_t number = 0; number < peers->dialer_count; number++) {
+        if (number == used) number = seeds; /* the rest was never used: who knows few nodes has touched few */
         struct dialer *dialer = &peers->dialers[number];
         if (!dialer->wanted) continue;
         dial_at(peers, dialer, peers->mono_ns + patience_ns(peers, number, dialer->node_id));
