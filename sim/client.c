@@ -217,6 +217,10 @@ void client_on_wake(struct run *run, struct client *client)
 {
     if (client->wake_ns != run->world.now_ns) return;
     client->wake_ns = 0;
+    if (run->phase == PHASE_GROW) {
+        client_wake(run, client, SILENCE_NS_MAX);
+        return;
+    }
     lose_patience(run, client);
     if (client->wake_ns != 0) return; /* it has just hung up, and comes again */
     if (client->kind == CLIENT_OPERATOR) {
@@ -242,7 +246,10 @@ static struct target *target_of(struct client *client, const struct uuid *topic_
 /* Which machine a broker says that it is: they are called n1, n2 and so on. */
 static uint32_t machine_of(const struct run *run, const struct metadata_response *metadata, int32_t broker)
 {
-    for (uint32_t i = 0; i < metadata->brokers_count; i++) {
+    const uint32_t guess = (uint32_t)broker - 1; /* they are told in order, and mostly all are there */
+    const uint32_t first = guess < metadata->brokers_count && metadata->brokers[guess].node_id == broker ? guess : 0;
+
+    for (uint32_t i = first; i < metadata->brokers_count; i++) {
         const struct bytes host = metadata->brokers[i].host;
         char text[16] = { 0 };
         if (metadata->brokers[i].node_id != broker || host.size >= sizeof text || host.size < 2) continue;

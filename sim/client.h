@@ -141,6 +141,10 @@ void topic_name(uint32_t topic, char name[32]);
 /* replicated.c: topics whose partitions have several replicas. `brokers` are known to be there. */
 void make_topic(struct run *run, struct client *client, uint32_t topic, uint32_t brokers);
 void on_topic_made(struct run *run, struct response *response);
+void bulk_name(uint32_t topic, char name[32]);
+
+/* One that nobody writes to; there are `first` partitions in those before it. */
+void make_bulk(struct run *run, uint32_t topic, uint32_t first, uint32_t partitions);
 void elect_leaders(struct run *run, struct client *client, struct session *session);
 /* The setting of this name becomes this number. */
 void alter_topic(struct run *run, struct session *session, uint32_t topic, const char *name, int32_t number,

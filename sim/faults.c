@@ -30,7 +30,8 @@ static uint32_t machine_in_role(const struct run *run, const struct fault *fault
     if (fault->machines.role == ROLE_LEADER) return leader < world->machine_count ? leader : 0;
     for (uint32_t i = 0; i < world->machine_count; i++) {
         const uint32_t machine = (from + i) % world->machine_count;
-        if (machine != leader && is_object(run, fault, machine)) return machine;
+        if (machine == leader || !is_object(run, fault, machine)) continue;
+        if (fault->machines.role == ROLE_OTHER || rest_votes(run, machine)) return machine;
     }
     return MACHINE_NONE;
 }

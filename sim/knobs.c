@@ -1,6 +1,6 @@
 /* knobs.c -- what kind of run does this seed make? Everything is drawn, most limits are tiny, and each fault is off in
  * most runs (swarm testing): a wrap, a roll, a full queue happens every few events instead of once a year. */
-#include "sim/run.h"
+#include "sim/scale.h"
 
 #include <string.h>
 
@@ -49,11 +49,16 @@ void knobs_config(const struct knobs *knobs, const struct config *common, uint32
     if (knobs->nodes + knobs->joiners == 1) return;
     config->cluster_enabled = true;
     config->peer_links_max = knobs->peer_links;
-    if (knobs->peer_links > 256) config->meta_journal_file_size = 2 << 20; /* a member list has to fit into an entry */
+    if (knobs->profile == PROFILE_SCALE) scale_config(knobs, config);
+    else if (knobs->peer_links > 256)
+        config->meta_journal_file_size = 2 << 20; /* a member list has to fit into an entry */
     config->voters_target = knobs->voters;
     set_address(&config->node_address, number, 9093);
     set_address(&config->wal_address, number, 9291);
-    snprintf(config->rack, sizeof config->rack, "zone-%u", number % knobs->zones);
+    const bool in_line =
+        knobs->profile == PROFILE_SCALE; /* one zone behind the other: they are stopped in that order */
+    const uint32_t zone = in_line ? (uint32_t)((uint64_t)number * knobs->zones / knobs->nodes) : number % knobs->zones;
+    snprintf(config->rack, sizeof config->rack, "zone-%u", zone);
 }
 
 void knobs_seed(struct config *config, uint32_t number)
@@ -235,6 +240,7 @@ void knobs_draw(struct knobs *knobs, struct config *config, uint64_t seed, const
     const uint32_t places = knobs->idempotent_producers * knobs->topics * MAX(knobs->partitions, 6U);
     if (wishes->clients + wishes->topics + wishes->partitions > 0) config->producers_max = MAX(256U, places);
     draw_replicas(knobs, &prng, wishes->replicas);
+    if (knobs->profile == PROFILE_SCALE) scale_knobs(knobs, wishes);
     config->num_partitions = (int32_t)knobs->partitions;
     config->replication_factor = 1; /* who wants more asks for it */
     draw_segments(knobs, config, &prng);
@@ -248,6 +254,11 @@ void knobs_draw(struct knobs *knobs, struct config *config, uint64_t seed, const
 void knobs_draw_faults(const struct knobs *knobs, struct schedule *schedule, uint64_t seed)
 {
     enum { BEGIN_US = 50 * 1000 }; /* before, there is nothing to break yet */
+
+    if (knobs->profile == PROFILE_SCALE) {
+        scale_schedule(knobs, schedule);
+        return;
+    }
     schedule_draw(schedule, seed, &knobs->rates, knobs->nodes + knobs->joiners, knobs->nodes, BEGIN_US,
                   knobs->chaos_us);
 }

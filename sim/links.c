@@ -257,6 +257,7 @@ static bool arrive(struct world *world, const struct happening *happening, struc
     }
     net_take(&world->net, number, side, size);
     end->receiving = false;
+    world->machines[end->place]->quiet = connection->listener == LISTENER_NODE;
     event->type = EVENT_RECEIVED;
     event->received = (struct event_received){ .link = end->link, .size = size, .data = data };
     return true;
@@ -318,6 +319,7 @@ static bool sent(struct world *world, const struct happening *happening, struct 
     world_mix(world, (uint64_t)size << 32 ^ crc);
     net_put(&world->net, number, side, bytes, size);
     if (connection->listener == LISTENER_KAFKA) world->machines[end->place]->has_answered = true;
+    world->machines[end->place]->quiet = true;
     event->type = EVENT_SENT;
     event->sent.link = end->link;
     return true;

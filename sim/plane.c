@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PARTITION_NONE = UINT32_MAX };
+enum { PARTITION_NONE = UINT32_MAX, PLACE_FREE = UINT32_MAX };
 
 void plane_init(struct plane *plane)
 {
@@ -23,7 +23,35 @@ void plane_free(struct plane *plane)
         free(plane->machines[i].partitions);
     }
     free(plane->partitions);
+    free(plane->places);
     free(plane->machines);
+}
+
+/* ---- the table of partitions ---- */
+
+static uint32_t *place_of(const struct plane *plane, const struct uuid *topic_id, int32_t index)
+{
+    const uint64_t hash =
+        (load_u64(topic_id->bytes) ^ load_u64(topic_id->bytes + 8) ^ (uint64_t)index << 32 ^ (uint64_t)index) *
+        0x9e3779b97f4a7c15;
+    uint32_t at = (uint32_t)(hash >> 32) & (plane->place_max - 1);
+
+    for (; plane->places[at] != PLACE_FREE; at = (at + 1) & (plane->place_max - 1)) {
+        const struct plane_partition *partition = plane->partitions[plane->places[at]];
+        if (partition->index == index && uuid_equal(&partition->topic_id, topic_id)) break;
+    }
+    return &plane->places[at];
+}
+
+static void place_all(struct plane *plane, uint32_t max)
+{
+    free(plane->places);
+    plane->places = malloc(max * sizeof *plane->places);
+    memset(plane->places, 0xff, max * sizeof *plane->places);
+    plane->place_max = max;
+    for (uint32_t i = 0; i < plane->partition_count; i++) {
+        *place_of(plane, &plane->partitions[i]->topic_id, plane->partitions[i]->index) = i;
+    }
 }
 
 void plane_copy(const struct plane *plane, struct plane *copy)
@@ -42,15 +70,12 @@ void plane_copy(const struct plane *plane, struct plane *copy)
             copy->partitions[i]->replicas[j].there = copy->partitions[i]->replicas[j].leads = false;
         }
     }
+    if (plane->place_max > 0) place_all(copy, plane->place_max);
 }
 
 static uint32_t partition_of(const struct plane *plane, const struct uuid *topic_id, int32_t index)
 {
-    for (uint32_t i = plane->partition_count; i > 0; i--) { /* the newest is asked for most */
-        const struct plane_partition *partition = plane->partitions[i - 1];
-        if (partition->index == index && uuid_equal(&partition->topic_id, topic_id)) return i - 1;
-    }
-    return PARTITION_NONE;
+    return plane->place_max == 0 ? PARTITION_NONE : *place_of(plane, topic_id, index);
 }
 
 static uint32_t add_partition(struct plane *plane, const struct uuid *topic_id, int32_t index)
@@ -64,7 +89,10 @@ static uint32_t add_partition(struct plane *plane, const struct uuid *topic_id, 
     partition->topic_id = *topic_id;
     partition->index = index;
     partition->newest.partition_epoch = -1;
-    return plane->partition_count++;
+    const uint32_t number = plane->partition_count++;
+    if (2 * plane->partition_count > plane->place_max) place_all(plane, MAX(64U, 2 * plane->place_max));
+    else *place_of(plane, topic_id, index) = number;
+    return number;
 }
 
 static const struct plane_replica *replica_on(const struct plane_partition *partition, uint32_t machine)
@@ -252,6 +280,13 @@ static void see_configuration(struct plane *plane, struct judge *judge, struct p
     check_members(judge, partition);
 }
 
+/* Other nodes have a log of it from now on, or one has none any more. */
+static bool has_moved(const struct image_partition *before, const struct image_partition *newest)
+{
+    if (before->partition_epoch < 0 || before->replica_count != newest->replica_count) return true;
+    return memcmp(before->replicas, newest->replicas, before->replica_count * sizeof before->replicas[0]) != 0;
+}
+
 /* The first one that has applied an entry shows what all partitions are like after it. */
 static void scan(struct plane *plane, struct judge *judge, const struct plane_look *look)
 {
@@ -265,12 +300,16 @@ static void scan(struct plane *plane, struct judge *judge, const struct plane_lo
             const struct image_partition *newest = image_partition(image, slot);
             uint32_t at = partition_of(plane, id, newest->index);
             if (at == PARTITION_NONE) at = add_partition(plane, id, newest->index);
+            if (has_moved(&plane->partitions[at]->newest, newest)) plane->moved_index = plane->scanned_index;
             plane->partitions[at]->scan = plane->scans;
             see_configuration(plane, judge, plane->partitions[at], newest, look->now_ns);
         }
     }
     for (uint32_t i = 0; i < plane->partition_count; i++) {
-        if (plane->partitions[i]->scan != plane->scans) plane->partitions[i]->gone = true;
+        struct plane_partition *partition = plane->partitions[i];
+        if (partition->scan == plane->scans || partition->gone) continue;
+        partition->gone = true;
+        plane->moved_index = plane->scanned_index;
     }
 }
 
@@ -287,16 +326,21 @@ static struct plane_machine *machine_of(struct plane *plane, uint32_t number)
     return &plane->machines[number];
 }
 
-/* Which logs there are to look at; that changes with the image only. */
+/* Which logs there are to look at; that changes when partitions come, go or move. */
 static void list_logs(struct plane *plane, struct plane_machine *machine, const struct plane_look *look)
 {
     const struct image *image = look->image;
 
     machine->count = 0;
+    machine->lacks = false;
     for (uint32_t topic = image_first_topic(image); topic != SLOT_NONE; topic = image_next_topic(image, topic)) {
         for (uint32_t slot = image_topic(image, topic)->first_partition; slot != SLOT_NONE;
              slot = image_partition(image, slot)->next_partition) {
-            if (!logs_has(look->logs, slot)) continue;
+            if (!image_partition_has_replica(image_partition(image, slot), (int32_t)look->number + 1)) continue;
+            if (!logs_has(look->logs, slot)) {
+                machine->lacks = true;
+                continue;
+            }
             const uint32_t at =
                 partition_of(plane, &image_topic(image, topic)->id, image_partition(image, slot)->index);
             if (at == PARTITION_NONE) continue;
@@ -371,15 +415,20 @@ void plane_on_step(struct plane *plane, struct judge *judge, const struct plane_
     /* Who stops and leads yet may commit what he flushes, and nobody else may know of it before he is back. */
     const enum logs_state state = logs_state(look->logs);
     if (state != LOGS_OPEN && state != LOGS_STOPPING && state != LOGS_STOPPED) {
-        machine->applied_index = UINT64_MAX;
+        machine->listed_index = UINT64_MAX;
         return;
     }
     if (look->number / 64 < COUNT_OF(plane->emptied)) plane->emptied[look->number / 64] &= ~(1ull << look->number % 64);
-    if (machine->applied_index != applied_index || machine->life != look->life) {
-        machine->applied_index = applied_index;
+    const bool is_listed =
+        machine->life == look->life && machine->listed_index != UINT64_MAX &&
+        (machine->listed_index == applied_index || (machine->listed_index >= plane->moved_index && !machine->lacks));
+    if (!is_listed) {
+        machine->listed_index = applied_index;
         machine->life = look->life;
         list_logs(plane, machine, look);
     }
+    if (is_listed && look->quiet && machine->seen_index == applied_index) return;
+    machine->seen_index = applied_index;
     machine->waits = false;
     for (uint32_t i = 0; i < machine->count; i++) {
         if (!logs_has(look->logs, machine->slots[i])) continue;

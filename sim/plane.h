@@ -8,8 +8,8 @@
  *   O12  what is acknowledged with acks=all lies below a leader's high watermark
  *   O2   at a clean stop: what a node calls committed is the same on its disk as on all others, byte by byte
  *
- * It looks at a node after each of its steps, by questions that log/logs.h and meta/image.h answer: O(partitions of
- * that node), and O(all partitions) once for each metadata entry. It keeps a few numbers per replica, never a
+ * It looks at a node after each of its steps, by questions that log/logs.h and meta/image.h answer: O(replicas on
+ * that node), and O(all partitions) once for each metadata entry and when partitions come, go or move. It keeps a few numbers per replica, never a
  * record. */
 #ifndef CHRONIK_SIM_PLANE_H
 #define CHRONIK_SIM_PLANE_H
@@ -34,7 +34,10 @@ struct plane_replica {
     int64_t log_start_offset, durable_offset, log_end_offset, high_watermark;
 };
 
-enum { PLANE_REPLICAS_MAX = REPLICAS_MAX + 4 }; /* some have left and are still told apart */
+enum {
+    PLANE_REPLICAS_MAX = REPLICAS_MAX + 4, /* some have left and are still told apart */
+    PLANE_MACHINES_MAX = 20032,
+};
 
 struct plane_partition {
     struct uuid topic_id;
@@ -56,7 +59,9 @@ struct plane_machine {
     uint32_t *slots; /* of its image: those partitions that it has a replica of; and which one of ours each is */
     uint32_t *partitions;
     uint32_t count, max;
-    uint64_t applied_index; /* when these were listed */
+    uint64_t seen_index;   /* when it was looked at last */
+    uint64_t listed_index; /* when these were listed; UINT64_MAX: they were not */
+    bool lacks;            /* one was not there yet */
     uint32_t life;
     bool waits;          /* it leads something of which not all is committed */
     uint64_t elected_ns; /* when it began to lead something that somebody else had led */
@@ -66,10 +71,14 @@ struct plane_machine {
 struct plane {
     struct plane_partition **partitions;
     uint32_t partition_count, partition_max;
+    uint32_t *places; /* a hash table: which partition is where, PLACE_FREE: none */
+    uint32_t place_max;
     struct plane_machine *machines;
     uint32_t machine_max;
-    uint64_t emptied[4]; /* bits of machines: the disk was lost, and no node was up on the new one yet */
+    uint64_t emptied[PLANE_MACHINES_MAX / 64]; /* bits of machines: the disk was lost, and no node was up on the new
+                                                  one yet */
     uint64_t scanned_index;
+    uint64_t moved_index; /* when a partition was made, removed or placed elsewhere last */
     uint64_t scans;
     uint64_t isr_changed_ns; /* when a configuration came up last in which an ISR was another than before */
     uint64_t isr_changes, elections, compared;
@@ -80,6 +89,7 @@ struct plane_look {
     uint32_t number;
     uint32_t life;
     uint64_t now_ns;
+    bool quiet; /* nothing has happened that a log could have changed by, unless new metadata is applied */
     const struct image *image;
     const struct logs *logs;
 };

@@ -3,6 +3,7 @@
 
 #include "codec/errors.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static const uint64_t patience_ns = 1500ull * 1000 * 1000; /* so long for all nodes that partitions are to be on */
@@ -58,6 +59,61 @@ void make_topic(struct run *run, struct client *client, uint32_t number, uint32_
     request.timeout_ms = 5000;
     create_topics_request_write(session_begin(session, API_CREATE_TOPICS, 7), 7, &request);
     session_end(session, &run->world, COOKIE_TOPIC_MADE, true);
+}
+
+void bulk_name(uint32_t topic, char name[32])
+{
+    snprintf(name, 32, "bulk-%u", topic);
+}
+
+/* Nodes form groups of as many as a partition has replicas, one in each zone as far as possible, and each partition has
+ * all of a group: so a node shares partitions with few others, and few losses of several nodes at once are losses of a
+ * partition (copysets). */
+static void place_bulk(const struct run *run, uint32_t first, struct create_topics_request_assignment *assignments,
+                       int32_t *ids, uint32_t partitions)
+{
+    const uint32_t replicas = run->knobs.replicas, nodes = run->knobs.nodes, groups = nodes / replicas;
+
+    for (uint32_t i = 0; i < partitions; i++, ids += replicas) {
+        const uint32_t group = (first + i) % groups, turn = (first + i) / groups;
+        assignments[i] = create_topics_request_assignment_default;
+        assignments[i].partition_index = (int32_t)i;
+        assignments[i].broker_ids = ids;
+        assignments[i].broker_ids_count = replicas;
+        for (uint32_t k = 0; k < replicas; k++) ids[k] = 1 + (int32_t)(group + (turn + k) % replicas * groups);
+    }
+}
+
+void make_bulk(struct run *run, uint32_t number, uint32_t first, uint32_t partitions)
+{
+    struct create_topics_request_assignment *assignments;
+    struct create_topics_request request = create_topics_request_default;
+    struct create_topics_request_topic topic = create_topics_request_topic_default;
+    struct client *client = NULL;
+    char name[32];
+
+    for (uint32_t i = 0; i < run->client_count && client == NULL; i++) {
+        if (run->clients[i]->kind == CLIENT_ADMINISTRATOR) client = run->clients[i];
+    }
+    if (client == NULL || client_pending(client) > 0) return;
+    struct session *session = client_any_session(run, client);
+    if (session == NULL) return;
+    bulk_name(number, name);
+    topic.name = text(name);
+    assignments = calloc(partitions, sizeof *assignments);
+    int32_t *ids = calloc((size_t)partitions * run->knobs.replicas, sizeof *ids);
+    place_bulk(run, first, assignments, ids, partitions);
+    topic.num_partitions = -1;
+    topic.replication_factor = -1;
+    topic.assignments = assignments;
+    topic.assignments_count = partitions;
+    request.topics = &topic;
+    request.topics_count = 1;
+    request.timeout_ms = 30000;
+    create_topics_request_write(session_begin(session, API_CREATE_TOPICS, 7), 7, &request);
+    session_end(session, &run->world, COOKIE_TOPIC_MADE, true);
+    free(assignments);
+    free(ids);
 }
 
 void on_topic_made(struct run *run, struct response *response)

@@ -135,6 +135,18 @@ bool rest_is_member(const struct run *run, uint32_t number)
     return leader == NULL || members_of(leader, number, 0, &has_id) > 0;
 }
 
+bool rest_votes(const struct run *run, uint32_t number)
+{
+    const struct machine *leader = leading_machine(&run->world);
+    const struct raft_configuration *list = leader == NULL ? NULL : raft_configuration(node_raft(leader->node));
+
+    for (uint32_t i = 0; list != NULL && i < list->count; i++) {
+        const struct raft_member *member = &list->members[i];
+        if (member_node(member->id) == (int32_t)number + 1 && (member->flags & RAFT_VOTER) != 0) return true;
+    }
+    return false;
+}
+
 bool rest_is_whole(const struct run *run, uint32_t number)
 {
     const struct machine *machine = run->world.machines[number], *leader = leading_machine(&run->world);

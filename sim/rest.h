@@ -13,6 +13,9 @@ bool rest_is_reached(const struct run *run);
 /* A machine whose node is to be emptied and removed, as the cluster sees it; MACHINE_NONE: there is none. */
 uint32_t rest_leaving(const struct run *run);
 
+/* Whether the node of a machine votes, as far as the leader knows. */
+bool rest_votes(const struct run *run, uint32_t machine);
+
 /* Whether the node of a machine is in the list of members that is in force, under any identity. */
 bool rest_is_member(const struct run *run, uint32_t machine);
 

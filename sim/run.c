@@ -5,6 +5,7 @@
 #include "raft/raft.h"
 #include "sim/audit.h"
 #include "sim/rest.h"
+#include "sim/scale.h"
 #include "sim/settings.h"
 #include "sim/tape.h"
 #include "sim/trace.h"
@@ -15,8 +16,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PHASE_POLL_NS = 10 * 1000 * 1000, SEEDS = 3 };
+enum { PHASE_POLL_NS = 10 * 1000 * 1000, PHASE_POLL_OF_MANY_NS = 100 * 1000 * 1000, MANY = 100, SEEDS = 3 };
 static const uint64_t rest_ns_max = 120ull * 1000 * 1000 * 1000; /* after the faults, all comes to rest within this */
+static const uint64_t growth_ns_max = 900ull * 1000 * 1000 * 1000;
 
 struct client *run_add_client(struct run *run, enum client_kind kind)
 {
@@ -137,6 +139,7 @@ static void look_at_data(struct run *run, uint32_t number)
     const struct plane_look look = { .number = number,
                                      .life = machine->starts,
                                      .now_ns = run->world.now_ns,
+                                     .quiet = machine->quiet,
                                      .image = node_image(machine->node),
                                      .logs = node_logs(machine->node) };
 
@@ -287,13 +290,14 @@ static void stop_nodes(struct run *run)
 
 static void enter(struct run *run, enum phase phase)
 {
-    static const char *const names[] = { "chaos", "heal", "verify", "stop", "verify again", "done" };
+    static const char *const names[] = { "grow", "chaos", "heal", "verify", "stop", "verify again", "done" };
 
     run->phase = phase;
     run->phase_began_ns = run->world.now_ns;
     if (run->trace != NULL) fprintf(run->trace, "[%12.6f] == %s\n", (double)run->world.now_ns / 1e9, names[phase]);
     run->world.settled = run->world.machine_count == 1 || phase == PHASE_VERIFY || phase == PHASE_REVERIFY;
     switch (phase) {
+    case PHASE_GROW: break;
     case PHASE_CHAOS: faults_begin(run); break;
     case PHASE_HEAL: faults_end(run); break;
     case PHASE_VERIFY: begin_reading(run); break;
@@ -308,7 +312,8 @@ static void enter(struct run *run, enum phase phase)
 
 static void stuck(struct run *run)
 {
-    static const char *const names[] = { "chaos", "healing", "verifying", "stopping", "verifying again", "done" };
+    static const char *const names[] = { "growing",  "chaos",           "healing", "verifying",
+                                         "stopping", "verifying again", "done" };
     char text[400];
 
     rest_format(run, text, sizeof text);
@@ -347,6 +352,9 @@ static bool is_stopped(const struct run *run)
 static void advance(struct run *run)
 {
     switch (run->phase) {
+    case PHASE_GROW:
+        if (scale_has_grown(run)) enter(run, PHASE_CHAOS);
+        break;
     case PHASE_CHAOS:
         if (run->world.now_ns - run->phase_began_ns >= run->knobs.chaos_us * 1000) enter(run, PHASE_HEAL);
         break;
@@ -379,7 +387,7 @@ static void look_at_members(struct run *run)
         struct machine *machine = world->machines[i];
         if (machine->wiped && rest_is_whole(run, i)) machine->wiped = false;
     }
-    if (run->operator== NULL || run->phase == PHASE_CHAOS) return;
+    if (run->operator== NULL || run->phase <= PHASE_CHAOS) return;
     const uint32_t leaving = rest_leaving(run);
     if (leaving != MACHINE_NONE) operator_settle(run, run->operator, leaving);
 }
@@ -395,8 +403,11 @@ void run_on_phase(struct world *world)
     look_at_members(run);
     advance(run);
     const bool rests = run->phase != PHASE_CHAOS && run->phase != PHASE_DONE;
-    if (rests && world->now_ns - run->phase_began_ns > rest_ns_max) stuck(run);
-    world_after(world, PHASE_POLL_NS, HAPPENS_PHASE, MACHINE_NONE, 0, 0);
+    const uint64_t most_ns = run->phase == PHASE_GROW ? growth_ns_max : rest_ns_max;
+    if (rests && world->now_ns - run->phase_began_ns > most_ns) stuck(run);
+    /* To look at all of them takes time that grows with their number. */
+    const uint64_t pause_ns = world->machine_count > MANY ? PHASE_POLL_OF_MANY_NS : PHASE_POLL_NS;
+    world_after(world, pause_ns, HAPPENS_PHASE, MACHINE_NONE, 0, 0);
 }
 
 /* ---- the run ---- */
@@ -455,7 +466,7 @@ enum outcome run_seed(struct run *run, uint64_t seed)
     run->plane.trace = run->trace;
     add_machines(run, &common);
     add_clients(run);
-    enter(run, PHASE_CHAOS);
+    enter(run, run->knobs.bulk_partitions > 0 ? PHASE_GROW : PHASE_CHAOS);
     world_after(&run->world, PHASE_POLL_NS, HAPPENS_PHASE, MACHINE_NONE, 0, 0);
     world_run(&run->world);
     const bool cut = run->until != 0 && run->world.events >= run->until;

@@ -1,5 +1,6 @@
 /* run.h -- one run: what the seed makes of it, its machines, its clients, its faults, its phases, its verdict.
  *
+ *   GROW      where there are very many nodes: all of it is made first (scale.h)
  *   CHAOS     clients work while the schedule's faults happen
  *   HEAL      faults end, machines are up, the cluster comes to rest; whoever produced finishes what it began
  *   VERIFY    everything is read from the start
@@ -17,7 +18,7 @@
 
 enum { NODES_MAX = 20000 };
 
-enum phase { PHASE_CHAOS, PHASE_HEAL, PHASE_VERIFY, PHASE_STOP, PHASE_REVERIFY, PHASE_DONE };
+enum phase { PHASE_GROW, PHASE_CHAOS, PHASE_HEAL, PHASE_VERIFY, PHASE_STOP, PHASE_REVERIFY, PHASE_DONE };
 
 enum profile { PROFILE_SWARM, PROFILE_LITE, PROFILE_CALM, PROFILE_SCALE, PROFILE_COUNT };
 
@@ -36,6 +37,7 @@ struct knobs {
     uint32_t peer_links; /* that a node may have, in each direction */
     uint32_t producers, idempotent_producers, consumers, administrators;
     uint32_t topics, partitions; /* of each topic at first */
+    uint32_t bulk_partitions;    /* that nobody writes to, before all else begins */
     uint32_t replicas;           /* of each partition, where there are as many nodes; 0: as topics come by themselves */
     uint32_t min_isr;
     uint32_t lag_ms;       /* replica.lag.time.max.ms */

@@ -35,6 +35,8 @@ static const char *const aims[AIM_COUNT] = {
 #undef X
 };
 
+static const char *const roles[ROLE_COUNT] = { "", "leader", "others", "voter" };
+
 const char *fault_name(enum fault_kind kind)
 {
     return kinds[kind].name;
@@ -118,7 +120,7 @@ static void say_value(struct line *line, enum argument argument, int32_t value)
 
 static void say_machines(struct line *line, const struct machine_set *set)
 {
-    if (set->role != ROLE_ANY) say(line, " %s", set->role == ROLE_LEADER ? "leader" : "others");
+    if (set->role != ROLE_ANY) say(line, " %s", roles[set->role]);
     for (uint32_t i = 0; i < set->range_count && set->role == ROLE_ANY; i++) {
         say(line, "%c%u", i == 0 ? ' ' : ',', set->ranges[i].first + 1);
         if (set->ranges[i].last > set->ranges[i].first) say(line, "..%u", set->ranges[i].last + 1);
@@ -148,8 +150,9 @@ static bool parse_number(const char *text, uint64_t *value)
 static bool parse_machines(char *text, struct machine_set *set)
 {
     *set = (struct machine_set){ 0 };
-    if (strcmp(text, "leader") == 0) set->role = ROLE_LEADER;
-    if (strcmp(text, "others") == 0) set->role = ROLE_OTHER;
+    for (enum machine_role role = ROLE_LEADER; role < ROLE_COUNT; role++) {
+        if (strcmp(text, roles[role]) == 0) set->role = role;
+    }
     if (set->role != ROLE_ANY) return true;
     for (char *save = NULL, *part = strtok_r(text, ",", &save); part != NULL; part = strtok_r(NULL, ",", &save)) {
         uint64_t first, last;

@@ -8,7 +8,7 @@
  *     1300000 power-loss leader loss=mixed aim=rename for=50000
  *
  * Machines are numbered from 1, as their nodes are. "leader" is whoever leads the metadata group when the time comes,
- * "others" is somebody who does not. An aimed fault waits, from its time on, for a moment when it hurts. */
+ * "others" is somebody who does not, "voter" is one of them who votes. An aimed fault waits, from its time on, for a moment when it hurts. */
 #ifndef CHRONIK_SIM_SCHEDULE_H
 #define CHRONIK_SIM_SCHEDULE_H
 
@@ -99,7 +99,7 @@ enum aim {
 
 enum { SCHEDULE_MAX = 1024, SET_RANGES_MAX = 8 };
 
-enum machine_role { ROLE_ANY, ROLE_LEADER, ROLE_OTHER };
+enum machine_role { ROLE_ANY, ROLE_LEADER, ROLE_OTHER, ROLE_VOTER, ROLE_COUNT };
 
 /* Machines, from 0 on: those in one of the ranges [first, last], or one of that role. */
 struct machine_set {

@@ -9,7 +9,7 @@
 #include "sim/judge.h"
 #include "sim/world.h"
 
-enum { SESSION_PENDING_MAX = 64, SESSION_FRAME_MAX = 1 << 20, SESSION_ARENA_SIZE = 1 << 20 };
+enum { SESSION_PENDING_MAX = 64, SESSION_FRAME_MAX = 1 << 20, SESSION_ARENA_SIZE = 8 << 20 };
 
 struct pending {
     int16_t api_key, version;

@@ -18,6 +18,7 @@
     X(administrators,              knobs,  0, 8) \
     X(topics,                      knobs,  1, TOPICS_MAX) \
     X(partitions,                  knobs,  1, TARGETS_MAX) \
+    X(bulk_partitions,             knobs,  0, 1000000) \
     X(replicas,                    knobs,  0, 7) \
     X(min_isr,                     knobs,  0, 7) \
     X(lag_ms,                      knobs,  0, 1000000) \

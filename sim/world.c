@@ -303,6 +303,7 @@ struct node *host_wait(struct host *host, struct event *event)
         world->now_ns = world->net.now_ns = happening.time_ns;
         if (postpone(world, &happening)) continue;
         *event = (struct event){ 0 };
+        if (happening.node != MACHINE_NONE) world->machines[happening.node]->quiet = false;
         if (!make_event(world, &happening, event)) continue;
         begin_step(world, happening.node, event);
         return world->machines[happening.node]->node;

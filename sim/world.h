@@ -57,6 +57,7 @@ struct machine {
     bool sync_failed;          /* the present event says so */
     bool has_answered;         /* in this life: it had recovered, and served somebody */
     uint64_t refused_at_start; /* how much a full disk had refused before this life */
+    bool quiet;                /* the present event: a send is done, or a control link has brought something */
     uint8_t *lent;             /* what the event being stepped lends; poisoned afterwards */
     uint32_t lent_size;
     uint64_t steps, steps_at_start;
