@@ -416,7 +416,9 @@ void run_start(struct run *run, uint32_t number)
 {
     struct world *world = &run->world;
     struct config *config = &world->machines[number]->config;
-    const uint32_t from = number + world->machines[number]->starts;
+    /* Of few, others each time. Where there are very many, an operator names the same to all: a chain of newcomers that
+     * know each other alone would come in one by one. */
+    const uint32_t from = world->machine_count > MANY ? 0 : number + world->machines[number]->starts;
     const bool founds = number == 0 && !world->machines[number]->wiped;
 
     config->seed_count = 0;
