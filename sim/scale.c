@@ -8,10 +8,10 @@
 
 enum {
     PARTITIONS_PER_NODE = 10,
-    BULK_PARTITIONS_MAX = 1250, /* of one topic: what one entry of the metadata log has room for */
-    SHARES = 20,                /* of all nodes, which are stopped together */
+    BULK_PARTITIONS_MAX = 1000, /* of one topic: what one entry of the metadata log has room for */
+    ZONES = 10,                 /* all nodes of one are stopped together */
     SECOND_US = 1000 * 1000,
-    SHARE_US = 2 * SECOND_US, /* from one share to the next */
+    ZONE_US = 2 * SECOND_US, /* from one to the next */
 };
 
 /* ---- what there is ---- */
@@ -32,7 +32,7 @@ void scale_knobs(struct knobs *knobs, const struct wishes *wishes)
     knobs->batch_records_max = 10;
     knobs->value_size_max = 300;
     knobs->retention = knobs->settings_change = knobs->rolling = false;
-    knobs->zones = MIN(10U, knobs->nodes);
+    knobs->zones = MIN((uint32_t)ZONES, knobs->nodes);
     knobs->zone_factor = 3;
     knobs->network_latency_ns = 100 * 1000;
     knobs->write_latency_ns = 20 * 1000;
@@ -46,7 +46,7 @@ void scale_knobs(struct knobs *knobs, const struct wishes *wishes)
     knobs->patience_ns = 3ull * 1000 * 1000 * 1000;
     knobs->producer_pause_ns = 20 * 1000 * 1000;
     knobs->administration_ns = 100 * 1000 * 1000;
-    knobs->chaos_us = (SHARES * SHARE_US) + 8ull * SECOND_US;
+    knobs->chaos_us = (ZONES * ZONE_US) + 6ull * SECOND_US;
     knobs->bulk_partitions = PARTITIONS_PER_NODE * knobs->nodes;
 }
 
@@ -56,8 +56,8 @@ void scale_config(const struct knobs *knobs, struct config *config)
 
     config->partitions_max = MAX(config->partitions_max, partitions);
     config->segments_max = MAX(config->segments_max, config->partitions_max);
-    config->meta_journal_file_size = 512 * 1024; /* a list of all members, and half of it a topic of many partitions */
-    config->meta_snapshot_entries = 1024;
+    config->meta_journal_file_size = 256 * 1024; /* a list of all members, and half of it a topic of many partitions */
+    config->meta_snapshot_entries = 256;
     config->journal_file_size = 64 * 1024;
     config->journal_files_max = 6;
 }
@@ -111,15 +111,14 @@ static struct fault *add(struct schedule *schedule, uint64_t time_us, enum fault
 
 void scale_schedule(const struct knobs *knobs, struct schedule *schedule)
 {
-    const uint32_t shares = MIN((uint32_t)SHARES, knobs->nodes);
     uint64_t time_us = SECOND_US;
 
     schedule->count = 0;
-    for (uint32_t share = 0; share < shares; share++, time_us += SHARE_US) {
+    for (uint32_t zone = 0; zone < knobs->zones; zone++, time_us += ZONE_US) {
         struct fault *fault = add(schedule, time_us, FAULT_STOP, ROLE_ANY);
         fault->machines.range_count = 1;
-        fault->machines.ranges[0].first = (uint32_t)((uint64_t)share * knobs->nodes / shares);
-        fault->machines.ranges[0].last = (uint32_t)((uint64_t)(share + 1) * knobs->nodes / shares) - 1;
+        fault->machines.ranges[0].first = (uint32_t)((uint64_t)zone * knobs->nodes / knobs->zones);
+        fault->machines.ranges[0].last = (uint32_t)((uint64_t)(zone + 1) * knobs->nodes / knobs->zones) - 1;
     }
     add(schedule, time_us, FAULT_POWER_LOSS, ROLE_LEADER)->duration_us = 3 * SECOND_US;
     add(schedule, time_us + SECOND_US + SECOND_US / 2, FAULT_WIPE, ROLE_VOTER)->duration_us = SECOND_US;

@@ -2,7 +2,7 @@
  *
  *   GROW    all nodes join one that founds; when they are at rest, topics are made until there are ten partitions for
  *           each node; they come to rest, too
- *   CHAOS   all nodes are stopped and started again, one share of them after the other, while clients work; then the
+ *   CHAOS   all nodes are stopped and started again, one zone after the other, while clients work; then the
  *           leader of the metadata group loses power, and another voter its disk
  *
  * Then it goes on as any run (run.h). */
