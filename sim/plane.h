@@ -9,8 +9,8 @@
  *   O2   at a clean stop: what a node calls committed is the same on its disk as on all others, byte by byte
  *
  * It looks at a node after each of its steps, by questions that log/logs.h and meta/image.h answer: O(replicas on
- * that node), and O(all partitions) once for each metadata entry and when partitions come, go or move. It keeps a few numbers per replica, never a
- * record. */
+ * that node), and O(all partitions) once for each metadata entry and when partitions come, go or move. It keeps a few
+ * numbers per replica, never a record. */
 #ifndef CHRONIK_SIM_PLANE_H
 #define CHRONIK_SIM_PLANE_H
 

@@ -8,7 +8,8 @@
  *     1300000 power-loss leader loss=mixed aim=rename for=50000
  *
  * Machines are numbered from 1, as their nodes are. "leader" is whoever leads the metadata group when the time comes,
- * "others" is somebody who does not, "voter" is one of them who votes. An aimed fault waits, from its time on, for a moment when it hurts. */
+ * "others" is somebody who does not, "voter" is one of them who votes. An aimed fault waits, from its time on, for a
+ * moment when it hurts. */
 #ifndef CHRONIK_SIM_SCHEDULE_H
 #define CHRONIK_SIM_SCHEDULE_H
 
