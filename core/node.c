@@ -123,7 +123,7 @@ static void advance(struct node *node, struct effects *effects)
         logs_recover(node->logs, effects);
     }
     if (node->phase == PHASE_LOGS && logs_state(node->logs) == LOGS_OPEN) {
-        controller_set_ready(node->controller, false);
+        controller_set_ready(node->controller, logs_crashed(node->logs));
         replicas_open(node->replicas, own_epoch(node));
         node->phase = PHASE_RETURNING;
     }

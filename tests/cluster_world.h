@@ -197,12 +197,14 @@ static inline void cluster_remove(struct cluster *cluster, int32_t id)
     cluster_apply(cluster, &proposal);
 }
 
-static inline bool cluster_do_to_broker(struct cluster *cluster, const char *verb, int32_t id, bool unclean)
+static inline bool cluster_do_to_broker(struct cluster *cluster, const char *verb, int32_t id, const char *how)
 {
     struct metadata_broker_change_record change = metadata_broker_change_record_default;
+    const bool unclean = strcmp(how, "unclean") == 0;
 
     change.broker_id = id;
     change.unclean = unclean;
+    change.crashed = strcmp(how, "crashed") == 0;
     if (strcmp(verb, "broker") == 0) cluster_register(cluster, id, false, false);
     else if (strcmp(verb, "register") == 0) cluster_register(cluster, id, true, unclean);
     else if (strcmp(verb, "restart") == 0) cluster_register(cluster, id, false, unclean);
@@ -223,7 +225,7 @@ static inline void cluster_do(struct cluster *cluster, const char *deed)
     int id = 0;
 
     sscanf(deed, "%31s %d %31s", verb, &id, word);
-    if (cluster_do_to_broker(cluster, verb, id, strcmp(word, "unclean") == 0)) return;
+    if (cluster_do_to_broker(cluster, verb, id, word)) return;
     if (strcmp(verb, "create") == 0) cluster_create(cluster, strchr(deed, ' ') + 1);
     else if (strcmp(verb, "replicas") == 0) cluster_reassign(cluster, deed);
     else if (strchr(verb, '=') != NULL) {

@@ -156,6 +156,7 @@ static void history_change_broker(struct image *image, struct prng *prng, struct
     if (what == 2) change.fenced = (int8_t)prng_below(prng, 2);
     else change.in_controlled_shutdown = (int8_t)prng_below(prng, 2);
     change.unclean = prng_chance(prng, 1, 8);
+    change.crashed = prng_chance(prng, 1, 8);
     if (what == 1) proposal_add_broker_removal(proposal, &(struct metadata_broker_removal_record){ id, epoch });
     else proposal_add_broker_change(proposal, &change);
 }

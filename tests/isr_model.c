@@ -389,10 +389,15 @@ static void start(struct model *model, uint32_t n)
 static void say(struct model *model, enum session_decision_kind kind, uint32_t n, bool unclean)
 {
     const struct image_broker *broker = broker_of(model, CONTROLLER, n);
-    const struct session_decision decision = { kind, (int32_t)n, broker->epoch, unclean };
+    const struct session_decision decision = { kind, (int32_t)n, broker->epoch, false };
     uint8_t memory[ENTRY_SIZE_MAX];
     struct proposal records = proposal_in(memory, sizeof memory);
+    struct metadata_broker_change_record lost = metadata_broker_change_record_default;
 
+    lost.broker_id = (int32_t)n;
+    lost.epoch = broker->epoch;
+    lost.unclean = true;
+    if (unclean) proposal_add_broker_change(&records, &lost);
     decide_session(&decision, &records);
     append_entry(model, &records);
 }

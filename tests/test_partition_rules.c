@@ -75,6 +75,33 @@ TEST(who_lost_something_is_not_relied_on)
     PLAY(unclean_rows);
 }
 
+/* Of a topic with relaxed durability a crash takes what was only in memory; of all others it takes nothing. */
+static const struct deed_row crash_rows[] = {
+    { "one", "broker 1", "nothing" },
+    { "two", "broker 2", "nothing" },
+    { "three", "broker 3", "nothing" },
+    { "a partition", "create 1,2,3", "leader=1 epoch=0/0 isr=1,2,3 replicas=1,2,3" },
+    { "one lost", "fence 3", "leader=1 epoch=0/1 isr=1,2 replicas=1,2,3" },
+    { "two lost", "fence 2", "leader=1 epoch=0/2 isr=1 elr=2 replicas=1,2,3" },
+    { "the last one crashed", "register 1", "leader=-1 epoch=1/3 isr= elr=1,2 replicas=1,2,3 last_leader=1" },
+    { "it holds what it promised, and leads as before", "unfence 1 crashed",
+      "leader=1 epoch=2/4 isr=1 elr=2 replicas=1,2,3" },
+    { "from now on memory counts", "write.caching=true", "leader=1 epoch=2/4 isr=1 elr=2 replicas=1,2,3" },
+    { "it crashes again", "register 1", "leader=-1 epoch=3/5 isr= elr=1,2 replicas=1,2,3 last_leader=1" },
+    { "and is not eligible any more: the other one may have more", "unfence 1 crashed",
+      "leader=-1 epoch=3/6 isr= elr=2 replicas=1,2,3 last_leader=1" },
+    { "that one crashed, too", "register 2", "leader=-1 epoch=3/6 isr= elr=2 replicas=1,2,3 last_leader=1" },
+    { "the last leader has as much as anybody; records may be lost, and that is told", "unfence 2 crashed",
+      "leader=1 epoch=4/7 isr=1 replicas=1,2,3 unclean=4 recovering" },
+    { "one that ended as it should", "register 2", "leader=1 epoch=4/7 isr=1 replicas=1,2,3 unclean=4 recovering" },
+    { "is back", "unfence 2", "leader=1 epoch=4/7 isr=1 replicas=1,2,3 unclean=4 recovering" },
+};
+
+TEST(a_crash_takes_what_was_only_in_memory)
+{
+    PLAY(crash_rows);
+}
+
 /* The last one comes back with an empty disk, or an old copy: another replica may have more than it. */
 static const struct deed_row other_disk_rows[] = {
     { "one", "broker 1", "nothing" },

@@ -50,7 +50,7 @@ static const char *decide(struct play *play)
         play->count = count; /* what was decided before, and not yet true, is forgotten */
         const struct session_decision *decision = &next;
         size += (size_t)snprintf(play->said + size, sizeof play->said - size, "%s%s %d%s", size > 0 ? ", " : "",
-                                 kinds[decision->kind], decision->broker_id, decision->unclean ? " unclean" : "");
+                                 kinds[decision->kind], decision->broker_id, decision->crashed ? " crashed" : "");
         CHECK(count < 8);
     }
     sessions_check(&play->sessions, play->cluster.image);
@@ -64,7 +64,7 @@ static void come_true(struct play *play)
         const struct session_decision *decision = &play->decisions[i];
         struct metadata_broker_change_record record = metadata_broker_change_record_default;
         record.broker_id = decision->broker_id;
-        record.unclean = decision->unclean;
+        record.crashed = decision->crashed;
         if (decision->kind == SESSION_SHUT_DOWN) record.in_controlled_shutdown = 1;
         else record.fenced = decision->kind == SESSION_FENCE;
         cluster_change_broker(&play->cluster, record);
@@ -83,7 +83,7 @@ static void beat(struct play *play, int32_t id, const char *words)
                                        slot == SLOT_NONE ? 1 : image_broker(play->cluster.image, slot)->epoch,
                                    .applied_index = play->cluster.index,
                                    .ready = strstr(words, "ready") != NULL,
-                                   .unclean = strstr(words, "unclean") != NULL,
+                                   .crashed = strstr(words, "crashed") != NULL,
                                    .wants_shutdown = strstr(words, "going") != NULL };
     if (strstr(words, "behind") != NULL) heartbeat.applied_index--;
     if (strstr(words, "older") != NULL) heartbeat.broker_epoch--;
@@ -164,7 +164,7 @@ static const struct row start_rows[] = {
     { "a life that this leader does not know, either", 320, "beat 3 newer ready ?unknown", "" },
     { "nor a broker that is not registered", 330, "beat 7 ready ?unknown", "" },
     { "what the last life said is forgotten", 340, "beat 3", "" },
-    { "this one lost something", 350, "beat 3 ready unclean", "unfence 3 unclean" },
+    { "this one lost something", 350, "beat 3 ready crashed", "unfence 3 crashed" },
     { "which came true", 360, "true", "" },
     { "the leader's own, too, starts fenced", 400, "register 1", "" },
     { "and is unfenced by what it says to itself", 410, "beat 1 ready", "unfence 1" },

@@ -70,8 +70,8 @@ struct effect_halt controller_halt(const struct controller *controller);
 /* First in every step. */
 void controller_on_time(struct controller *controller, uint64_t mono_ns);
 
-/* The logs are recovered. `unclean`: they do not hold all that they had promised to hold. Once. */
-void controller_set_ready(struct controller *controller, bool unclean);
+/* The logs are recovered. `crashed`: without what was not durable when the last life of this node ended. Once. */
+void controller_set_ready(struct controller *controller, bool crashed);
 
 /* This node wants to stop: others are to lead what it leads. When they do, or nobody is there who could, it may go. */
 void controller_ask_to_go(struct controller *controller);

@@ -107,7 +107,7 @@ struct mail {
 /* What this node says of itself all the time. */
 struct pulse {
     bool ready; /* its logs are recovered */
-    bool unclean;
+    bool crashed;
     bool wants_shutdown;
     bool may_go; /* the leader says so */
     uint64_t due_ns;

@@ -8,7 +8,7 @@ void decide_session(const struct session_decision *decision, struct proposal *re
 
     record.broker_id = decision->broker_id;
     record.epoch = decision->broker_epoch;
-    record.unclean = decision->unclean;
+    record.crashed = decision->crashed;
     switch (decision->kind) {
     case SESSION_FENCE: record.fenced = 1; break;
     case SESSION_UNFENCE: record.fenced = 0; break;

@@ -3,13 +3,13 @@
 #include "base/check.h"
 
 enum { VERSION = 1 };
-enum { FLAG_READY = 1, FLAG_UNCLEAN = 2, FLAG_WANTS_SHUTDOWN = 4, FLAGS = 7 };
+enum { FLAG_READY = 1, FLAG_CRASHED = 2, FLAG_WANTS_SHUTDOWN = 4, FLAGS = 7 };
 enum { FLAG_MAY_GO = 1 };
 
 void heartbeat_write(const struct heartbeat *heartbeat, uint8_t *bytes)
 {
     bytes[0] = VERSION;
-    bytes[1] = (uint8_t)((heartbeat->ready ? FLAG_READY : 0) | (heartbeat->unclean ? FLAG_UNCLEAN : 0) |
+    bytes[1] = (uint8_t)((heartbeat->ready ? FLAG_READY : 0) | (heartbeat->crashed ? FLAG_CRASHED : 0) |
                          (heartbeat->wants_shutdown ? FLAG_WANTS_SHUTDOWN : 0));
     store_u16(bytes + 2, 0);
     store_u32(bytes + 4, (uint32_t)heartbeat->broker_id);
@@ -26,7 +26,7 @@ bool heartbeat_read(struct bytes bytes, struct heartbeat *heartbeat)
         .broker_epoch = (int64_t)load_u64(bytes.data + 8),
         .applied_index = load_u64(bytes.data + 16),
         .ready = (bytes.data[1] & FLAG_READY) != 0,
-        .unclean = (bytes.data[1] & FLAG_UNCLEAN) != 0,
+        .crashed = (bytes.data[1] & FLAG_CRASHED) != 0,
         .wants_shutdown = (bytes.data[1] & FLAG_WANTS_SHUTDOWN) != 0,
     };
     return heartbeat->broker_id >= 0 && heartbeat->broker_epoch >= 0;

@@ -13,7 +13,7 @@ struct heartbeat {
     int64_t broker_epoch;
     uint64_t applied_index; /* of the metadata log */
     bool ready;             /* its registration is applied and durable here, and its logs are recovered */
-    bool unclean;           /* ... and do not hold all that they promised to hold */
+    bool crashed;           /* ... and lost what was not durable: its last life did not end as it should */
     bool wants_shutdown;
 };
 

@@ -44,7 +44,7 @@ static struct heartbeat heartbeat_of(const struct controller *controller, const 
         .broker_epoch = broker->epoch,
         .applied_index = controller_applied_index(controller),
         .ready = controller->pulse.ready,
-        .unclean = controller->pulse.unclean,
+        .crashed = controller->pulse.crashed,
         .wants_shutdown = controller->pulse.wants_shutdown,
     };
 }
@@ -165,11 +165,11 @@ bool heartbeats_next_frame(struct controller *controller, struct controller_fram
 
 /* ---- for the roof ---- */
 
-void controller_set_ready(struct controller *controller, bool unclean)
+void controller_set_ready(struct controller *controller, bool crashed)
 {
     CHECK(!controller->pulse.ready);
     controller->pulse.ready = true;
-    controller->pulse.unclean = unclean;
+    controller->pulse.crashed = crashed;
     controller->pulse.due_ns = controller->mono_ns;
 }
 

@@ -95,7 +95,7 @@ struct heartbeat_answer sessions_on_heartbeat(struct sessions *sessions, const s
                       session->wants_shutdown != heartbeat->wants_shutdown || image_broker(image, slot)->fenced;
     session->heard = true;
     session->ready = heartbeat->ready;
-    session->unclean = heartbeat->unclean;
+    session->crashed = heartbeat->crashed;
     session->wants_shutdown = heartbeat->wants_shutdown;
     session->applied_index = MAX(session->applied_index, heartbeat->applied_index);
     if (session->deadline_ns != UINT64_MAX) session->deadline_ns = sessions->looked_ns + SESSION_NS;
@@ -140,7 +140,7 @@ static bool judge(const struct sessions *sessions, const struct image_broker *br
     }
     if (broker->fenced) {
         decision->kind = SESSION_UNFENCE;
-        decision->unclean = session->unclean;
+        decision->crashed = session->crashed;
         return may_return(sessions, session);
     }
     if (session->deadline_ns <= now_ns) {

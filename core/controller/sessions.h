@@ -33,7 +33,7 @@ struct session {
     uint64_t applied_index;
     bool heard; /* under this leader */
     bool ready;
-    bool unclean;
+    bool crashed;
     bool wants_shutdown;
 };
 
@@ -79,7 +79,7 @@ struct session_decision {
     enum session_decision_kind kind;
     int32_t broker_id;
     int64_t broker_epoch;
-    bool unclean; /* to be unfenced, but not to be relied on */
+    bool crashed; /* to be unfenced, but not to be relied on for what was not durable */
 };
 
 /* The next thing to be decided; false: nothing for now. */

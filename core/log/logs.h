@@ -81,6 +81,10 @@ struct effect_halt logs_halt(const struct logs *logs);
  * not open. A crash at any point of it changes nothing: it begins anew with the same result. */
 void logs_recover(struct logs *logs, struct effects *effects);
 
+/* Of what was recovered: there was something, and its last life did not end by logs_stop. What was not durable then is
+ * not there. */
+bool logs_crashed(const struct logs *logs);
+
 /* Flushes, syncs, writes a checkpoint that says "clean". */
 void logs_stop(struct logs *logs, struct effects *effects);
 

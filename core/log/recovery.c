@@ -224,6 +224,16 @@ static void open_log(struct logs *logs, uint32_t number)
     if (log->learning) learn_begin(logs, number);
 }
 
+static bool was_clean(const struct recovery *recovery)
+{
+    return recovery->clean && recovery->rounds == 0;
+}
+
+bool logs_crashed(const struct logs *logs)
+{
+    return logs->recovery.found && !was_clean(&logs->recovery);
+}
+
 static void open_logs(struct logs *logs, struct effects *effects)
 {
     struct recovery *recovery = &logs->recovery;
@@ -237,8 +247,7 @@ static void open_logs(struct logs *logs, struct effects *effects)
         if (logs->logs[number].open) open_log(logs, number);
     }
     logs->due = true;
-    NOTE(effects, RECOVERED, (int64_t)recovery->rounds, (int64_t)recovery->batches,
-         recovery->clean && recovery->rounds == 0);
+    NOTE(effects, RECOVERED, (int64_t)recovery->rounds, (int64_t)recovery->batches, was_clean(recovery));
     logs_check(logs);
 }
 

@@ -244,6 +244,7 @@ int64_t broker_config_int(const struct image *image, enum config_id id);
  * anybody may lead when nobody is left who has everything. */
 int64_t topic_min_isr(const struct image *image, uint32_t topic);
 bool topic_elects_uncleanly(const struct image *image, uint32_t topic);
+bool topic_is_relaxed(const struct image *image, uint32_t topic); /* what is in memory is acknowledged */
 
 /* A topic's settings as its logs want them. */
 struct log_rules topic_log_rules(const struct image *image, uint32_t topic);

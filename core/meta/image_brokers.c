@@ -124,8 +124,10 @@ enum apply_verdict image_apply_broker_change(struct image *image, const struct m
                                              struct image_change *change)
 {
     const uint32_t slot = broker_of_epoch(image, record->broker_id, record->epoch);
-    const struct partition_fact fact = { .broker = record->broker_id, .unclean = record->unclean };
-    bool settles = record->unclean, changed = false;
+    const struct partition_fact fact = { .broker = record->broker_id,
+                                         .unclean = record->unclean,
+                                         .crashed = record->crashed };
+    bool settles = record->unclean || record->crashed, changed = false;
     if (slot == SLOT_NONE) return APPLY_SKIPPED;
 
     struct image_broker *broker = &image->brokers[slot];

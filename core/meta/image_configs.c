@@ -123,6 +123,11 @@ bool topic_elects_uncleanly(const struct image *image, uint32_t topic)
     return cluster_wide(image, topic, CONFIG_UNCLEAN_LEADER_ELECTION_ENABLE) != 0;
 }
 
+bool topic_is_relaxed(const struct image *image, uint32_t topic)
+{
+    return topic_config_int(image, topic, CONFIG_WRITE_CACHING) != 0;
+}
+
 struct log_rules topic_log_rules(const struct image *image, uint32_t topic)
 {
     return (struct log_rules){

@@ -72,7 +72,9 @@ static void leave(struct settling *settling)
 
     if (!MUTANT(meta_fenced_stay_in_isr)) partition->isr &= alive_of(settling->image, partition);
     if (fact->restarted && !MUTANT(meta_restarted_stay_in_isr)) partition->isr &= (replica_set)~settling->subject;
-    if (fact->unclean && !MUTANT(meta_unclean_stay_eligible)) {
+    const bool forgot =
+        fact->crashed && topic_is_relaxed(settling->image, partition->topic) && !MUTANT(meta_crashed_remember);
+    if ((fact->unclean && !MUTANT(meta_unclean_stay_eligible)) || forgot) {
         partition->isr &= (replica_set)~settling->subject;
         settling->trusted &= (replica_set)~settling->subject;
         /* Its disk is an empty one, or an old copy: others may have more. To choose is an administrator's. Who is only

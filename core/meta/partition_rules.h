@@ -34,9 +34,10 @@ enum election {
 /* What happened, beyond what the image says by now. */
 struct partition_fact {
     enum election election;
-    int32_t broker; /* whom the next two are about; -1: nobody */
+    int32_t broker; /* whom the next three are about; -1: nobody */
     bool restarted; /* it began a new life */
     bool unclean;   /* it does not hold what it promised to hold */
+    bool crashed;   /* the same of topics with relaxed durability: what was only in memory is lost */
 };
 
 /* Makes of `after` (`before`, but for what somebody wants: replicas, sets by the places in them, leader, recovering)
