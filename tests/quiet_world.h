@@ -32,3 +32,8 @@ void run_on_sync_ignored(struct world *seen, uint32_t machine)
 {
     (void)seen, (void)machine;
 }
+
+void run_on_written(struct world *seen, uint32_t wire, const void *data, uint32_t size)
+{
+    (void)seen, (void)wire, (void)data, (void)size;
+}
