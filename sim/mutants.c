@@ -62,6 +62,7 @@
     X(new_session_keeps_old_ack, "what a replica held before its stream began anew still counts", OPEN) \
     X(peer_link_stays_with_old_process, "a link of a process that is gone keeps out one of the next process", OPEN) \
     X(old_promises_count, "acks of a relaxed topic still count when it is relaxed no more", OPEN) \
+    X(peer_nameless_links_stay, "nodes of two clusters stay linked if neither had one when they met", OPEN) \
     X(peer_newest_link_stays, "two calls that cross end each other", OPEN) \
     X(peer_replaced_link_is_not_told, "a link that a newer one replaced is not told to be down", OPEN) \
     X(peer_silence_is_nothing, "a link on which nothing comes any more stays for ever", DIES) \

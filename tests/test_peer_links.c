@@ -409,11 +409,16 @@ TEST(a_cluster_is_joined_later)
     EXPECT_EQ("whoever is of none", 2, peers_counters(room(world, 1))->links_up);
     const uint32_t downs = world->nodes[1].downs;
     peers_set_cluster(room(world, 1), &own);
-    world_run(world, 100);
+    world_run(world, 1000);
     EXPECT("stays with whoever is of none", world_is_up(world, 1, 2, PEER_CONTROL));
-    EXPECT_EQ("one link is over", 1, world->nodes[1].downs - downs);
+    EXPECT_EQ("having told it of which it is itself", 2, world->nodes[1].downs - downs);
     EXPECT("and leaves the others", !world_is_up(world, 1, 3, PEER_CONTROL));
     EXPECT_EQ("because", PEER_WRONG_CLUSTER, world->nodes[1].last_down.reason);
+    peers_set_cluster(room(world, 2), &other);
+    world_run(world, 1000);
+    EXPECT("so who then founds a cluster of its own leaves it", !world_is_up(world, 2, 1, PEER_CONTROL));
+    EXPECT_EQ("because", PEER_WRONG_CLUSTER, world->nodes[2].last_down.reason);
+    EXPECT("and is not let in again", !world_is_up(world, 1, 2, PEER_CONTROL));
     world_free(world);
 }
 

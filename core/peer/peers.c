@@ -171,8 +171,10 @@ void peers_set_cluster(struct peers *peers, const struct uuid *cluster_id)
         for (uint32_t channel = 0; node->id != 0 && channel < PEER_CHANNEL_COUNT; channel++) {
             if (node->links[channel] == NONE) continue;
             struct link *link = &peers->links[node->links[channel]];
-            if (uuid_is_zero(&link->said.cluster_id)) continue;
-            if (!uuid_equal(&link->said.cluster_id, cluster_id)) link_end(peers, link, PEER_WRONG_CLUSTER);
+            const bool said = !uuid_is_zero(&link->said.cluster_id);
+            if (said && uuid_equal(&link->said.cluster_id, cluster_id)) continue;
+            if (!said && MUTANT(peer_nameless_links_stay)) continue;
+            link_end(peers, link, said ? PEER_WRONG_CLUSTER : PEER_DISMISSED);
         }
     }
 }

@@ -82,7 +82,8 @@ void peers_init(struct peers *peers, const struct peers_config *config);
 /* From now on links are answered and dialed. Once. */
 void peers_open(struct peers *peers, const struct peer_identity *identity);
 
-/* We belong to a cluster now. Links to nodes of another one go down; others stay. */
+/* We belong to a cluster now. Links to nodes of another one go down. So do those to nodes that had not said of which
+ * one they are, nor had we: where they are wanted they are made anew, and both say it. Others stay. */
 void peers_set_cluster(struct peers *peers, const struct uuid *cluster_id);
 
 /* ---- wishes ---- */
