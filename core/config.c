@@ -23,6 +23,10 @@ void config_init(struct config *config)
         .partitions_max = 20000,
         .segments_max = 200000,
         .producers_max = 100000,
+        .groups_max = 10000,
+        .group_members_max = 50000,
+        .group_offsets_max = 1000000,
+        .group_memory_size = 256ull * MIB,
         .request_size_max = 100 * MIB,
         .request_memory_size = 1024ull * MIB,
         .tail_unit_size = 256 * KIB,
@@ -85,6 +89,12 @@ const char *config_contradiction(const struct config *config)
     if (config->node_id < 1) return "node_id must be 1 or more";
     if (config->links_max < 1 || config->topics_max < 1 || config->partitions_max < 1 || config->producers_max < 1) {
         return "no limit may be 0";
+    }
+    if (config->groups_max < 1 || config->group_members_max < 1 || config->group_offsets_max < 1) {
+        return "no limit of groups may be 0";
+    }
+    if (!is_power_of_two(config->group_memory_size) || config->group_memory_size < 64 * KIB) {
+        return "group_memory must be a power of two, of 64KiB or more";
     }
     if (config->segments_max < config->partitions_max) return "segments_max must not be below partitions_max";
     if (unit_size < 4 * KIB || !is_power_of_two(unit_size)) return "tail_unit must be a power of two, of 4KiB or more";

@@ -195,6 +195,7 @@ static void on_disk(struct node *node, const struct event *event, struct effects
     case OP_META_JOURNAL:
     case OP_META: controller_on_disk(node->controller, event, effects); break;
     case OP_REPLICAS: replicas_on_disk(node->replicas, event); break;
+    case OP_GROUPS: groups_on_disk(node->groups, event); break;
     }
 }
 
@@ -231,13 +232,17 @@ void node_step(struct node *node, const struct event *event, struct effects *eff
     if (node->peers != NULL) peers_on_time(node->peers, node->mono_ns);
     controller_on_time(node->controller, node->mono_ns);
     replicas_on_time(node->replicas, node->mono_ns, node->wall_ms);
+    groups_on_time(node->groups, node->mono_ns, node->wall_ms);
     broker_on_time(node->broker, node->mono_ns, node->wall_ms);
     on_event(node, event, effects);
     if (node->peers != NULL && node->phase != PHASE_HALTED) route_in(node, effects);
     if (node->phase == PHASE_HALTED || halt_if_broken(node, effects)) return;
     advance(node, effects);
     if (node->phase == PHASE_HALTED) return;
+    if (node_replicates(node)) groups_work(node->groups, effects);
+    route_groups(node);
     broker_work(node->broker, effects);
+    route_groups(node);
     if (event_is_of_link(event)) {
         logs_gather(node->logs);
         replicas_gather(node->replicas);
@@ -263,7 +268,10 @@ uint64_t node_deadline_ns(const struct node *node)
     if (node->peers != NULL) deadline_ns = MIN(deadline_ns, peers_deadline_ns(node->peers));
     if (node->phase == PHASE_LEAVING) deadline_ns = MIN(deadline_ns, node->leave_by_ns);
     if (node->phase >= PHASE_LOGS) deadline_ns = MIN(deadline_ns, logs_deadline_ns(node->logs));
-    if (node_replicates(node)) deadline_ns = MIN(deadline_ns, replicas_deadline_ns(node->replicas));
+    if (node_replicates(node)) {
+        deadline_ns = MIN(deadline_ns, replicas_deadline_ns(node->replicas));
+        deadline_ns = MIN(deadline_ns, groups_deadline_ns(node->groups));
+    }
     if (node->phase >= PHASE_METADATA) {
         deadline_ns = MIN(deadline_ns, controller_deadline_ns(node->controller, node->phase != PHASE_LOGS));
     }
@@ -278,6 +286,7 @@ void node_check(const struct node *node)
     if (node->phase >= PHASE_METADATA) controller_check(node->controller);
     if (node->phase >= PHASE_LOGS) logs_check(node->logs);
     replicas_check(node->replicas);
+    groups_check(node->groups);
     if (node->phase == PHASE_SERVING) {
         CHECK(controller_state(node->controller) == CONTROLLER_OPEN); /* (2) */
         CHECK(logs_state(node->logs) == LOGS_OPEN);                   /* (2) */

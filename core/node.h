@@ -53,6 +53,10 @@ struct config {
     uint32_t partitions_max; /* on this node */
     uint32_t segments_max;
     uint32_t producers_max;       /* idempotent producers remembered, over all partitions */
+    uint32_t groups_max;          /* consumer groups that this node coordinates */
+    uint32_t group_members_max;   /* of all of them, as are the next two */
+    uint32_t group_offsets_max;   /* partitions that they have committed offsets for, and commits under way */
+    uint64_t group_memory_size;   /* names, subscriptions, assignments: a power of two */
     uint32_t request_size_max;    /* socket.request.max.bytes */
     uint64_t request_memory_size; /* frames being received and responses being sent, over all links */
     uint32_t tail_unit_size;      /* unit of the memory that holds what was appended lately */

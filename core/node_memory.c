@@ -19,6 +19,7 @@ struct room_configs {
     struct controller_config controller;
     struct logs_config logs;
     struct replicas_config replicas;
+    struct groups_config groups;
     struct broker_config broker;
 };
 
@@ -109,6 +110,21 @@ static struct peers_config peers_of(const struct config *config, const struct ro
     };
 }
 
+static struct groups_config groups_of(const struct config *config)
+{
+    return (struct groups_config){
+        .node_id = config->node_id,
+        .groups_max = config->groups_max,
+        .members_max = config->group_members_max,
+        .offsets_max = config->group_offsets_max,
+        .memory_size = config->group_memory_size,
+        .topics_max = 2 * config->topics_max, /* and those that are gone, until their offsets are */
+        .logs_max = config->partitions_max,
+        .waiters_max = config->links_max,
+        .message_size_max = config->message_size_max,
+    };
+}
+
 static void derive(const struct config *config, const char *address, struct room_configs *rooms)
 {
     struct prng prng;
@@ -152,7 +168,7 @@ static void derive(const struct config *config, const char *address, struct room
             .journal_files_max = config->journal_files_max,
             .hash_seed = prng_next(&prng),
             .producer_id_expiration_ms = config->producer_id_expiration_ms,
-            .waiters_max = config->links_max + REPLICA_WAITERS_MAX,
+            .waiters_max = config->links_max + REPLICA_WAITERS_MAX + 1, /* groups read one log at a time */
         },
         .replicas = {
             .node_id = config->node_id,
@@ -175,6 +191,9 @@ static void derive(const struct config *config, const char *address, struct room
         },
     };
     set_statics(config, &rooms->controller.image);
+    rooms->groups = groups_of(config);
+    rooms->groups.seed[0] = prng_next(&prng);
+    rooms->groups.seed[1] = prng_next(&prng);
     rooms->peers = peers_of(config, rooms);
     rooms->peers.seed[0] = prng_next(&prng);
     rooms->peers.seed[1] = prng_next(&prng);
@@ -198,10 +217,11 @@ size_t node_size(const struct config *config)
     const size_t controller = controller_size(&rooms.controller);
     const size_t logs = logs_size(&rooms.logs);
     const size_t replicas = replicas_size(&rooms.replicas);
+    const size_t groups = groups_size(&rooms.groups);
     const size_t broker = broker_size(&rooms.broker);
-    if (controller == 0 || logs == 0 || broker == 0 || (has_peers && peers == 0)) return 0;
+    if (controller == 0 || logs == 0 || groups == 0 || broker == 0 || (has_peers && peers == 0)) return 0;
     return aligned(sizeof(struct node)) + aligned(peers) + aligned(controller) + aligned(logs) + aligned(replicas) +
-           aligned(broker);
+           aligned(groups) + aligned(broker);
 }
 
 void node_init(struct node *node, const struct config *config)
@@ -223,13 +243,17 @@ void node_init(struct node *node, const struct config *config)
     memory += aligned(logs_size(&rooms.logs));
     node->replicas = (struct replicas *)(void *)memory;
     memory += aligned(replicas_size(&rooms.replicas));
+    node->groups = (struct groups *)(void *)memory;
+    memory += aligned(groups_size(&rooms.groups));
     node->broker = (struct broker *)(void *)memory;
 
     controller_init(node->controller, &rooms.controller);
     logs_init(node->logs, &rooms.logs);
     const struct replicas_rooms beside = { node->logs, node->peers };
     replicas_init(node->replicas, &rooms.replicas, &beside);
+    const struct groups_rooms read = { node->logs, node->replicas, controller_image(node->controller) };
+    groups_init(node->groups, &rooms.groups, &read);
     const struct broker_rooms below = { node->logs, node->controller, controller_image(node->controller),
-                                        node->replicas };
+                                        node->replicas, node->groups };
     broker_init(node->broker, &rooms.broker, &below);
 }

@@ -4,6 +4,7 @@
 
 #include "broker/broker.h"
 #include "controller/controller.h"
+#include "group/groups.h"
 #include "log/logs.h"
 #include "node.h"
 #include "peer/peers.h"
@@ -46,6 +47,7 @@ struct node {
     struct controller *controller;
     struct logs *logs;
     struct replicas *replicas;
+    struct groups *groups;
     struct broker *broker;
 };
 

@@ -32,6 +32,7 @@ static void tell_partition(struct node *node, uint32_t slot)
     if (node->phase >= PHASE_FLUSHING) return; /* the logs stand still */
     for (uint32_t i = 0; i < partition->replica_count; i++) said.replicas[i] = partition->replicas[i];
     replicas_on_partition(node->replicas, slot, &said);
+    groups_on_partition(node->groups, slot);
 }
 
 /* Another node that may follow us, or that we may follow: from now on it may call. */
@@ -123,6 +124,7 @@ void route_open_logs(struct node *node)
 static void lose_replica(struct node *node, uint32_t slot)
 {
     broker_on_log_lost(node->broker, slot);
+    groups_on_removed(node->groups, slot);
     replicas_on_partition_removed(node->replicas, slot);
 }
 
@@ -148,8 +150,10 @@ static void on_change(struct node *node, const struct image_change *change)
     switch (change->kind) {
     case CHANGE_NOTHING:
     case CHANGE_TOPIC_CREATED: /* its partitions follow */
-    case CHANGE_TOPIC_REMOVED: /* as before */
     case CHANGE_OWN_WISH: break;
+    case CHANGE_TOPIC_REMOVED: /* its partitions follow */
+        groups_on_topic_removed(node->groups, image_topic_name(controller_image(node->controller), change->topic));
+        break;
     case CHANGE_BROKER: tell_broker(node, change->broker); break;
     case CHANGE_BROKER_REMOVED: replicas_on_broker_removed(node->replicas, change->broker_id); break;
     case CHANGE_PARTITION_CREATED: open_log(node, change->topic, change->partition); break;
@@ -170,8 +174,14 @@ void route_losses(struct node *node)
 
     while (replicas_next_loss(node->replicas, &loss)) {
         switch (loss.kind) {
-        case LOSS_LEADERSHIP: broker_on_leadership_lost(node->broker, loss.log); break;
-        case LOSS_MIN_ISR: broker_on_min_isr_lost(node->broker, loss.log); break;
+        case LOSS_LEADERSHIP:
+            broker_on_leadership_lost(node->broker, loss.log);
+            groups_on_lost(node->groups, loss.log);
+            break;
+        case LOSS_MIN_ISR:
+            broker_on_min_isr_lost(node->broker, loss.log);
+            groups_on_min_isr_lost(node->groups, loss.log);
+            break;
         }
     }
 }

@@ -51,6 +51,9 @@ bool node_replicates(const struct node *node);
 /* What became durable or committed, and which reads may be asked again. */
 void route_logs(struct node *node, struct effects *effects);
 
+/* Whose request to its group may be answered. */
+void route_groups(struct node *node);
+
 /* What was appended in this step, to those who follow; and what that meant. Behind all that appends. */
 void route_appended(struct node *node, struct effects *effects);
 

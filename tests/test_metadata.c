@@ -368,24 +368,72 @@ TEST(topics_come_page_by_page)
     world_free(world);
 }
 
-TEST(groups_have_no_coordinator_yet)
+/* What is asked in each version; the error where the topic is there, and its leader is known. */
+static const struct key_row {
+    const char *why;
+    int8_t type;
+    const char *key;
+    int16_t error;
+} key_rows[] = {
+    { "a group", 0, "group", ERROR_NONE },
+    { "a group without a name", 0, "", ERROR_INVALID_GROUP_ID },
+    { "transactions have no coordinator", 1, "tx", ERROR_COORDINATOR_NOT_AVAILABLE },
+    { "groups that share are not known", 2, "share", ERROR_INVALID_REQUEST },
+};
+
+static struct find_coordinator_response find_coordinator(struct world *world, int16_t version, int8_t type,
+                                                         const char *name)
+{
+    const struct bytes key = text_of(name);
+    const struct find_coordinator_request request = {
+        .key = key, .key_type = type, .coordinator_keys = &key, .coordinator_keys_count = 1
+    };
+    struct find_coordinator_response got;
+
+    WORLD_ASK(world, 0, API_FIND_COORDINATOR, find_coordinator, version, 1, &request);
+    WORLD_GET("answered", world, 0, API_FIND_COORDINATOR, find_coordinator, version, 1, &got);
+    return got;
+}
+
+TEST(groups_have_a_coordinator)
 {
     struct world *world = world_serving();
 
-    for (int16_t version = 0; version <= 5; version++) {
-        for (int8_t type = 0; type <= 2; type++) {
-            const struct bytes key = text_of("group");
-            const struct find_coordinator_request request = {
-                .key = key, .key_type = type, .coordinator_keys = &key, .coordinator_keys_count = 1
-            };
-            struct find_coordinator_response got;
-            WORLD_ASK(world, 0, API_FIND_COORDINATOR, find_coordinator, version, 1, &request);
-            WORLD_GET("answered", world, 0, API_FIND_COORDINATOR, find_coordinator, version, 1, &got);
-            const int16_t error = version >= 1 && type == 2 ? ERROR_INVALID_REQUEST : ERROR_COORDINATOR_NOT_AVAILABLE;
-            EXPECT_EQ("by version", error, version <= 3 ? got.error_code : got.coordinators[0].error_code);
-            EXPECT_EQ("nowhere", -1, version <= 3 ? got.node_id : got.coordinators[0].node_id);
+    world_topic(world, "__consumer_offsets", 3, 1);
+    FOR_EACH(key_row, row, key_rows) {
+        for (int16_t version = row->type > 0; version <= 6; version++) {
+            const struct find_coordinator_response got = find_coordinator(world, version, row->type, row->key);
+            const bool old = version <= 3;
+            EXPECT_EQ(row->why, row->error, old ? got.error_code : got.coordinators[0].error_code);
+            EXPECT_EQ("who leads", row->error == ERROR_NONE ? 1 : -1, old ? got.node_id : got.coordinators[0].node_id);
+            EXPECT_EQ("where clients reach him", row->error == ERROR_NONE ? 9092 : -1,
+                      old ? got.port : got.coordinators[0].port);
         }
     }
+    world_free(world);
+}
+
+TEST(the_topic_of_groups_is_made_when_it_is_asked_for)
+{
+    struct world *world = world_serving();
+    const struct bytes key = text_of("group");
+    const struct find_coordinator_request request = { .coordinator_keys = &key, .coordinator_keys_count = 1 };
+    struct find_coordinator_response got;
+
+    WORLD_ASK(world, 0, API_FIND_COORDINATOR, find_coordinator, 4, 1, &request);
+    EXPECT_EQ("wished for", 1, world->controller.asked_count);
+    EXPECT("by its name", strcmp(world->controller.asked[0], "__consumer_offsets") == 0);
+    world_topic(world, "__consumer_offsets", 3, 1);
+    world_granted(world, 1);
+    WORLD_GET("answered then", world, 0, API_FIND_COORDINATOR, find_coordinator, 4, 1, &got);
+    EXPECT_EQ("found", ERROR_NONE, got.coordinators[0].error_code);
+    world_free(world);
+
+    world = world_serving();
+    WORLD_ASK(world, 0, API_FIND_COORDINATOR, find_coordinator, 4, 1, &request);
+    world_pass(world, 5000);
+    WORLD_GET("not for ever", world, 0, API_FIND_COORDINATOR, find_coordinator, 4, 1, &got);
+    EXPECT_EQ("try again", ERROR_COORDINATOR_NOT_AVAILABLE, got.coordinators[0].error_code);
     world_free(world);
 }
 

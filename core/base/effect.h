@@ -265,6 +265,7 @@ enum op_owner {
     OP_META, /* controller/: metadata snapshots */
     OP_LOGS,
     OP_REPLICAS, /* replica/: segments that are read for followers */
+    OP_GROUPS,   /* group/: segments of __consumer_offsets */
 };
 
 static inline uint64_t op_make(enum op_owner owner, uint64_t rest)

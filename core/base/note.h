@@ -21,6 +21,7 @@ enum note_level { NOTE_DEBUG, NOTE_INFO, NOTE_WARNING, NOTE_ERROR };
     NOTES_LOG(X)                                                                                                       \
     NOTES_REPLICA(X)                                                                                                   \
     NOTES_META(X)                                                                                                      \
+    NOTES_GROUP(X)                                                                                                     \
     NOTES_BROKER(X)
 
 #define NOTES_WAL(X)                                                                                                   \
@@ -99,6 +100,11 @@ enum note_level { NOTE_DEBUG, NOTE_INFO, NOTE_WARNING, NOTE_ERROR };
       "since")                                                                                                         \
     X(LEADER_UNCLEAN, NOTE_WARNING,                                                                                    \
       "partition %d of %s is led by node %d from leader epoch %d on, uncleanly: committed records may be lost")
+
+#define NOTES_GROUP(X)                                                                                                 \
+    X(GROUPS_UNREADABLE, NOTE_ERROR,                                                                                   \
+      "partition %d of __consumer_offsets cannot be read at offset %d, or has more than this node has room for: its "  \
+      "groups are not served")
 
 #define NOTES_BROKER(X)                                                                                                \
     X(VERSION_REFUSED, NOTE_WARNING, "connection %d closed: api key %d version %d is not served")                      \

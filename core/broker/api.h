@@ -29,6 +29,7 @@ struct logs;
 struct controller;
 struct image;
 struct replicas;
+struct groups;
 
 enum call_verdict {
     CALL_ANSWERED,  /* the answer is written */
@@ -50,6 +51,7 @@ enum wait_for {
     WAIT_APPEND,    /* logs_has_room */
     WAIT_ANSWER,    /* memory for answers */
     WAIT_FETCH,     /* Fetch's: its logs have `value` bytes for it */
+    WAIT_GROUP,     /* groups_next_ready named call->waiter */
 };
 
 struct wait {
@@ -86,6 +88,7 @@ struct call {
     struct controller *controller;
     const struct image *image;
     const struct replicas *replicas;
+    struct groups *groups;
     struct broker *broker; /* for files of this room */
     uint64_t mono_ns;
     int64_t wall_ms;

@@ -39,17 +39,16 @@ enum call_verdict api_handle(struct call *call)
     case API_CREATE_ACLS: return create_acls_handle(call);
     case API_DELETE_ACLS: return delete_acls_handle(call);
 
-    /* Not advertised: request_header_read refuses them. */
-    case API_OFFSET_COMMIT:
-    case API_OFFSET_FETCH:
-    case API_JOIN_GROUP:
-    case API_HEARTBEAT:
-    case API_LEAVE_GROUP:
-    case API_SYNC_GROUP:
-    case API_DESCRIBE_GROUPS:
-    case API_LIST_GROUPS:
-    case API_DELETE_GROUPS:
-    case API_OFFSET_DELETE: break;
+    case API_JOIN_GROUP: return join_group_handle(call);
+    case API_SYNC_GROUP: return sync_group_handle(call);
+    case API_HEARTBEAT: return heartbeat_handle(call);
+    case API_LEAVE_GROUP: return leave_group_handle(call);
+    case API_OFFSET_COMMIT: return offset_commit_handle(call);
+    case API_OFFSET_FETCH: return offset_fetch_handle(call);
+    case API_OFFSET_DELETE: return offset_delete_handle(call);
+    case API_DESCRIBE_GROUPS: return describe_groups_handle(call);
+    case API_LIST_GROUPS: return list_groups_handle(call);
+    case API_DELETE_GROUPS: return delete_groups_handle(call);
     }
     CHECK(false);
     return CALL_CLOSE;

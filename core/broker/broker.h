@@ -25,6 +25,7 @@ struct logs;
 struct controller;
 struct image;
 struct replicas;
+struct groups;
 struct wish;
 
 struct broker_config {
@@ -43,6 +44,7 @@ struct broker_rooms {
     struct controller *controller;
     const struct image *image;
     const struct replicas *replicas; /* is only asked */
+    struct groups *groups;
 };
 
 struct broker;
@@ -87,6 +89,9 @@ void broker_on_min_isr_lost(struct broker *broker, uint32_t log);
 
 /* A read may be asked again (logs_next_ready). */
 void broker_on_ready(struct broker *broker, uint64_t waiter);
+
+/* What a request waits for in its group has come (groups_next_ready). */
+void broker_on_group(struct broker *broker, uint64_t waiter);
 
 /* A wish of this node is done (controller_next_done): who waits for it may go on. */
 void broker_on_wish(struct broker *broker, uint64_t wish);

@@ -4,6 +4,7 @@
 #include "broker/state.h"
 #include "codec/api.h"
 #include "controller/controller.h"
+#include "group/groups.h"
 
 enum { HEADER_SIZE_MAX = 16 }; /* frame head and response header */
 
@@ -41,8 +42,10 @@ uint64_t call_deadline_ns(const struct call *call, int32_t timeout_ms)
 
 uint64_t request_waiter(const struct broker *broker, const struct link *link)
 {
-    /* The first generation is 1; the highest bit is for the waiters of replicas. */
-    return (uint64_t)(link->generation & INT32_MAX) << 32 | link_number(broker, link);
+    enum { GENERATION_BITS = 30 }; /* the highest two bits are for the waiters of replicas and of groups */
+
+    /* The first generation is 1. */
+    return (uint64_t)(link->generation & ((1u << GENERATION_BITS) - 1)) << 32 | link_number(broker, link);
 }
 
 static enum link_list list_of(enum wait_for what)
@@ -56,7 +59,8 @@ static enum link_list list_of(enum wait_for what)
     case WAIT_ANSWER: return LIST_ANSWER;
     case WAIT_TIME:
     case WAIT_READ:
-    case WAIT_FETCH: break;
+    case WAIT_FETCH:
+    case WAIT_GROUP: break;
     }
     return LIST_NONE;
 }
@@ -83,6 +87,7 @@ static void suspend(struct broker *broker, struct link *link, const struct call 
     link->wait = call->wait;
     link->request_ns = call->begun_ns;
     if (call->wait.what == WAIT_FETCH) broker->fetches_waiting++;
+    if (call->wait.what == WAIT_GROUP) link->in_group = true;
     if (is_true_already(broker, &call->wait)) link_wake(broker, link);
     else if (list != LIST_NONE) link_list_add(broker, link, list);
 }
@@ -102,6 +107,8 @@ void request_drop(struct broker *broker, struct link *link)
     resume(broker, link);
     answers_forget(broker, link);
     wish_forget(broker, link);
+    if (link->in_group) groups_forget(broker->rooms.groups, request_waiter(broker, link));
+    link->in_group = false;
     broker->links_suspended--;
     link->suspended = false;
     link->held = false;
@@ -220,6 +227,7 @@ static bool request_call(struct broker *broker, struct link *link, const struct 
         .controller = broker->rooms.controller,
         .image = broker->rooms.image,
         .replicas = broker->rooms.replicas,
+        .groups = broker->rooms.groups,
         .broker = broker,
         .mono_ns = broker->mono_ns,
         .wall_ms = broker->wall_ms,

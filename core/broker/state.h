@@ -101,6 +101,7 @@ struct link {
     bool held;      /* ... and has an answer already, the last one */
     bool awake;     /* ... and may be handled again */
     bool timed_out; /* ... because its deadline has passed */
+    bool in_group;  /* ... and groups know of it */
     bool close_ordered;
     bool brimful; /* the last receive brought all that it was to: more waits */
     bool is_operator;

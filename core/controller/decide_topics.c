@@ -323,6 +323,9 @@ enum error decide_topic_removal(struct decision *decision, uint32_t topic)
     if (broker_config_int(decision->image, CONFIG_DELETE_TOPIC_ENABLE) == 0) {
         return say(decision, ERROR_TOPIC_DELETION_DISABLED, "Topic deletion is disabled.");
     }
+    if (image_topic(decision->image, topic)->internal) {
+        return say(decision, ERROR_INVALID_TOPIC_EXCEPTION, "An internal topic is not deleted.");
+    }
     const struct metadata_topic_removal_record record = { .topic_id = image_topic(decision->image, topic)->id };
     proposal_add_topic_removal(decision->records, &record);
     if (proposal_ok(decision->records)) return ERROR_NONE;

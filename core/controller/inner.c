@@ -198,16 +198,42 @@ uint64_t controller_auto_create_topics(struct controller *controller, const stru
     return wishes_open(&controller->wishes, WISH_AUTO_CREATE, 0, writer_written(&body), deadline_ns, false);
 }
 
+/* What groups want of their topic. */
+struct internal_topic {
+    int32_t partition_count;
+    char segment_size[CONFIG_TEXT_SIZE_MAX];
+    struct create_topics_request_config configs[3];
+};
+
+static void make_internal(const struct image *image, struct internal_topic *topic)
+{
+    struct text segment_size = text_in(topic->segment_size, sizeof topic->segment_size);
+
+    text_add_int(&segment_size, broker_config_int(image, CONFIG_OFFSETS_TOPIC_SEGMENT_BYTES));
+    topic->partition_count = (int32_t)broker_config_int(image, CONFIG_OFFSETS_TOPIC_NUM_PARTITIONS);
+    topic->configs[0] =
+        (struct create_topics_request_config){ BYTES_LITERAL("cleanup.policy"), BYTES_LITERAL("compact") };
+    topic->configs[1] =
+        (struct create_topics_request_config){ BYTES_LITERAL("compression.type"), BYTES_LITERAL("producer") };
+    topic->configs[2] =
+        (struct create_topics_request_config){ BYTES_LITERAL("segment.bytes"), text_bytes(&segment_size) };
+}
+
 /* What may not be made is left out: the origin sees in the image which are there. */
 static enum inner_verdict decide_auto_create(struct controller *controller, struct inner *inner)
 {
     while (reader_left(&inner->body) > 0) {
         const struct bytes name = reader_string(&inner->body, true, false);
-        const struct create_topics_request_topic topic = { .name = name,
-                                                           .num_partitions = -1,
-                                                           .replication_factor = -1 };
+        struct create_topics_request_topic topic = { .name = name, .num_partitions = -1, .replication_factor = -1 };
+        struct internal_topic internal;
         struct topic_made made;
         if (!reader_ok(&inner->body)) return INNER_MALFORMED;
+        if (bytes_equal(name, BYTES_LITERAL("__consumer_offsets"))) {
+            make_internal(controller->image, &internal);
+            topic.num_partitions = internal.partition_count;
+            topic.configs = internal.configs;
+            topic.configs_count = COUNT_OF(internal.configs);
+        }
         controller_create_topic(controller, &topic, false, &made, &inner->decided);
         if (inner->decided.wait_index != 0) return INNER_WAITS;
     }

@@ -1,0 +1,227 @@
+/* expiry.c -- what is too old, and groups that go.
+ *
+ * A search walks over all groups, a bounded number of things in each step. Offsets of a group without members go when
+ * they are older than offsets.retention.minutes, counted from when it became empty; of a group with members, those of
+ * topics that none of them reads any more; and those of topics that are gone. A group of which nothing is left goes, too.
+ *
+ * A group that goes is dead first: its offsets are deleted in the log batch by batch, then it is, and then it is
+ * forgotten. */
+#include "base/check.h"
+#include "group/state.h"
+#include "meta/image.h"
+
+/* ---- deletion of a group ---- */
+
+void group_kill(struct groups *groups, uint32_t number, uint64_t deleter)
+{
+    struct group *group = &groups->groups[number];
+
+    CHECK(group->state == GROUP_EMPTY && group->member_count == 0);
+    group_set_state(groups, number, GROUP_DEAD);
+    group->deleter = deleter;
+    chain_remove(&groups->wanting, number);
+    group->write_wanted = false;
+    while (group->member_first != NONE) member_free(groups, group->member_first); /* promises */
+    group_reap(groups, number);
+}
+
+void group_reap(struct groups *groups, uint32_t number)
+{
+    const struct group *group = &groups->groups[number];
+
+    if (group->state != GROUP_DEAD || group->pending_count > 0) return;
+    chain_add(&groups->dying, number);
+    groups->due = true;
+}
+
+/* It cannot be deleted now: what was, is, and the rest stays. */
+static void abandon(struct groups *groups, uint32_t number, enum error error)
+{
+    struct group *group = &groups->groups[number];
+
+    wait_end(groups, group->deleter, error);
+    group->deleter = NOBODY;
+    group_set_state(groups, number, GROUP_EMPTY);
+}
+
+static void bury(struct groups *groups, uint32_t number)
+{
+    wait_end(groups, groups->groups[number].deleter, ERROR_NONE);
+    group_discard(groups, number);
+}
+
+/* The next batch of its offsets, or at last the group itself. */
+static enum append_outcome delete_more(struct groups *groups, uint32_t number, enum error *error)
+{
+    const struct group *group = &groups->groups[number];
+    uint32_t count = 0;
+
+    if (group->offset_first == NONE) return write_removal(groups, number, error);
+    commit_begin(groups, number);
+    for (uint32_t at = group->offset_first; at != NONE && count < TOMBSTONES_MAX; at = groups->offsets[at].next) {
+        if (commit_add_deletion(groups, at) != ERROR_NONE) break;
+        count++;
+    }
+    *error = ERROR_COORDINATOR_NOT_AVAILABLE;
+    if (groups->committing.count == 0) { /* no room even for one */
+        groups->committing.open = false;
+        return APPEND_REFUSED;
+    }
+    switch (groups_end_commit(groups, NOBODY, error)) {
+    case GROUP_WAITS: return APPENDED;
+    case GROUP_NO_ROOM: return APPEND_LATER;
+    case GROUP_ANSWERED: break;
+    }
+    return APPEND_REFUSED;
+}
+
+static void reap(struct groups *groups)
+{
+    uint32_t count = groups->dying.count;
+
+    if (count > 0 && !logs_has_room(groups->rooms.logs)) return;
+    while (count-- > 0) {
+        const uint32_t number = chain_take(&groups->dying);
+        const struct group *group = &groups->groups[number];
+        enum error error = ERROR_NONE;
+        if (group->offset_first == NONE && !group->recorded) {
+            bury(groups, number);
+            continue;
+        }
+        switch (delete_more(groups, number, &error)) {
+        case APPENDED: break;
+        case APPEND_LATER: chain_add(&groups->dying, number); break;
+        case APPEND_REFUSED: abandon(groups, number, error); break;
+        }
+    }
+}
+
+enum group_verdict groups_delete(struct groups *groups, struct bytes group_id, uint64_t waiter, enum error *error)
+{
+    const uint32_t number = group_find(groups, group_id);
+
+    *error = groups_place(groups, group_id);
+    if (*error == ERROR_NONE && (number == NONE || groups->groups[number].state == GROUP_DEAD)) {
+        *error = ERROR_GROUP_ID_NOT_FOUND;
+    } else if (*error == ERROR_NONE && groups->groups[number].state != GROUP_EMPTY) {
+        *error = ERROR_NON_EMPTY_GROUP;
+    }
+    if (*error != ERROR_NONE) return GROUP_ANSWERED;
+    wait_begin(groups, waiter, WAIT_COMMIT)->group = number;
+    group_kill(groups, number, waiter);
+    return GROUP_WAITS;
+}
+
+/* ---- what is too old ---- */
+
+static bool is_read(const struct groups *groups, uint32_t number, struct bytes topic)
+{
+    const struct bytes protocol = kept_bytes(groups, &groups->groups[number].protocol);
+
+    for (uint32_t at = groups->groups[number].member_first; at != NONE; at = groups->members[at].next) {
+        if (groups->members[at].promised) continue;
+        if (subscription_has_topic(member_subscription(groups, at, protocol), topic)) return true;
+    }
+    return false;
+}
+
+static bool is_too_old(const struct groups *groups, uint32_t number, const struct offset *offset, int64_t retention_ms)
+{
+    const struct group *group = &groups->groups[number];
+    const struct bytes topic = kept_bytes(groups, &groups->topics[offset->topic].name);
+    const bool consumes = texts_equal(&groups->texts, &group->protocol_type, BYTES_LITERAL("consumer"));
+
+    if (groups->topics[offset->topic].removed || image_topic_by_name(groups->rooms.image, topic) == SLOT_NONE)
+        return true;
+    if (offset->expire_ms != NO_EXPIRY) return group->state == GROUP_EMPTY && offset->expire_ms <= groups->wall_ms;
+    if (group->state == GROUP_EMPTY) {
+        const int64_t since_ms =
+            group->protocol_type.size > 0 ? MAX(group->state_ms, offset->commit_ms) : offset->commit_ms;
+        return since_ms + retention_ms <= groups->wall_ms;
+    }
+    if (group->state != GROUP_STABLE || !consumes || offset->commit_ms + retention_ms > groups->wall_ms) return false;
+    return !is_read(groups, number, topic);
+}
+
+/* An offset for a topic of the same name that is there now says more than a deletion: that would be taken for its own. */
+static bool is_outlived(const struct groups *groups, const struct offset *offset)
+{
+    if (!groups->topics[offset->topic].removed) return false;
+    const uint32_t now = topic_find(groups, kept_bytes(groups, &groups->topics[offset->topic].name));
+    return now != NONE && offset_find(groups, offset->group, now, offset->partition) != NONE;
+}
+
+/* How many offsets were looked at. */
+static uint32_t look_at(struct groups *groups, uint32_t number)
+{
+    const int64_t retention_ms = setting(groups, CONFIG_OFFSETS_RETENTION_MINUTES) * 60000;
+    uint32_t count = 1, next;
+    enum error error;
+
+    commit_begin(groups, number);
+    for (uint32_t at = groups->groups[number].offset_first; at != NONE; at = next, count++) {
+        const struct offset *offset = &groups->offsets[at];
+        next = offset->next;
+        if (!is_too_old(groups, number, offset, retention_ms)) continue;
+        if (is_outlived(groups, offset)) {
+            offset_remove(groups, at);
+            continue;
+        }
+        if (groups->committing.count < TOMBSTONES_MAX && commit_add_deletion(groups, at) == ERROR_NONE) continue;
+        groups->look_again = true;
+        break;
+    }
+    if (groups->committing.count == 0) {
+        groups->committing.open = false;
+    } else if (groups_end_commit(groups, NOBODY, &error) != GROUP_WAITS) {
+        groups->look_again = true;
+    } else {
+        groups->look_again |= groups->groups[number].state == GROUP_EMPTY; /* perhaps nothing is left of it */
+    }
+    return count;
+}
+
+static void look(struct groups *groups)
+{
+    uint32_t left = LOOKS_PER_STEP_MAX;
+
+    while (groups->look_group < groups->group_pool.fresh_first && left > 0) {
+        const uint32_t number = groups->look_group++;
+        left--;
+        if (!pool_is_taken(&groups->group_pool, number)) continue;
+        const struct group *group = &groups->groups[number];
+        if (!place_is_open(groups, group->place)) continue;
+        if (group->pending_count > 0) { /* what is on its way says more than a deletion behind it would */
+            groups->look_again = true;
+            continue;
+        }
+        if (group->state != GROUP_EMPTY && group->state != GROUP_STABLE) continue;
+        left -= MIN(look_at(groups, number), left);
+        const bool idle = group->pending_count == 0 && group->promised_count == 0 && !group->write_wanted;
+        if (group->state == GROUP_EMPTY && group->offset_first == NONE && idle) group_kill(groups, number, NOBODY);
+    }
+    groups->due |= groups->look_group < groups->group_pool.fresh_first;
+}
+
+static bool is_looking(const struct groups *groups)
+{
+    return groups->look_group < groups->group_pool.fresh_first;
+}
+
+void expiry_work(struct groups *groups)
+{
+    enum { AGAIN_MS = 10000 };
+    const uint64_t interval_ms = (uint64_t)setting(groups, CONFIG_OFFSETS_RETENTION_CHECK_INTERVAL_MS);
+
+    if (groups->dying.count > 0) reap(groups);
+    if (groups->look_due_ns == 0) groups->look_due_ns = groups->mono_ns + interval_ms * NS_PER_MS;
+    if (!is_looking(groups)) {
+        if (groups->mono_ns < groups->look_due_ns) return;
+        groups->look_group = 0;
+        groups->look_again = false;
+    }
+    look(groups);
+    if (is_looking(groups)) return;
+    groups->look_group = NONE;
+    groups->look_due_ns = groups->mono_ns + (groups->look_again ? AGAIN_MS : interval_ms) * NS_PER_MS;
+}
