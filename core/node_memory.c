@@ -110,7 +110,7 @@ static struct peers_config peers_of(const struct config *config, const struct ro
     };
 }
 
-static struct groups_config groups_of(const struct config *config)
+static struct groups_config groups_of(const struct config *config, struct prng *prng)
 {
     return (struct groups_config){
         .node_id = config->node_id,
@@ -122,6 +122,7 @@ static struct groups_config groups_of(const struct config *config)
         .logs_max = config->partitions_max,
         .waiters_max = config->links_max,
         .message_size_max = config->message_size_max,
+        .seed = { prng_next(prng), prng_next(prng) },
     };
 }
 
@@ -191,9 +192,7 @@ static void derive(const struct config *config, const char *address, struct room
         },
     };
     set_statics(config, &rooms->controller.image);
-    rooms->groups = groups_of(config);
-    rooms->groups.seed[0] = prng_next(&prng);
-    rooms->groups.seed[1] = prng_next(&prng);
+    rooms->groups = groups_of(config, &prng);
     rooms->peers = peers_of(config, rooms);
     rooms->peers.seed[0] = prng_next(&prng);
     rooms->peers.seed[1] = prng_next(&prng);

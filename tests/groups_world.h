@@ -1,8 +1,8 @@
 /* groups_world.h -- coordinators of groups over logs that a test holds in its hand, with the image of a small cluster.
  *
  * A waiter is a number from 1 on: who asks. What is appended is committed at once, unless `slow` is set; then a test
- * says when (world_commit). world_run does what a node does at a step's end until nothing is left; time moves only where
- * world_pass moves it. */
+ * says when (world_commit). world_run does what a node does at a step's end until nothing is left; time moves only
+ * where world_pass moves it. */
 #ifndef CHRONIK_TESTS_GROUPS_WORLD_H
 #define CHRONIK_TESTS_GROUPS_WORLD_H
 
@@ -404,6 +404,36 @@ static inline const char *world_state(const struct world *world, const char *gro
     const uint32_t found = groups_find(world->groups, text_of(group));
 
     return found == GROUP_NONE ? "none" : groups_view(world->groups, found).state;
+}
+
+/* Two members at rest. */
+struct pair {
+    struct heard one, two;
+    int32_t generation;
+};
+
+static inline struct pair pair_at_rest(struct world *world, const struct asked *asked_one,
+                                       const struct asked *asked_two)
+{
+    struct pair pair = { .one = world_enter(world, 1, asked_one) };
+    struct asked again = *asked_one;
+    const char *names[2];
+
+    EXPECT("the second waits for the first", world_join(world, 2, asked_two).waits);
+    again.member = pair.one.member;
+    pair.one = world_enter(world, 1, &again);
+    pair.two = world_joined(world, 2, 3);
+    pair.generation = pair.one.generation;
+    EXPECT_EQ("one generation", pair.generation, pair.two.generation);
+    EXPECT_EQ("the leader knows both", 2, pair.one.members);
+    EXPECT_EQ("the other one none", 0, pair.two.members);
+    names[0] = pair.one.member;
+    names[1] = pair.two.member;
+    EXPECT("a follower waits for the leader", world_sync(world, 2, pair.two.member, pair.generation, NULL, 0).waits);
+    EXPECT("the leader has its share",
+           strcmp(world_sync(world, 1, pair.one.member, pair.generation, names, 2).assignment, "0") == 0);
+    EXPECT("and the follower", strcmp(world_synced(world, 2).assignment, "1") == 0);
+    return pair;
 }
 
 /* ---- offsets ---- */

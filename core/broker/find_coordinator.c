@@ -1,6 +1,6 @@
 /* find_coordinator.c -- which broker coordinates a group? The leader of its partition of __consumer_offsets. That topic
- * comes into being when it is first asked for; then the answer waits until it is there. Transactions have no coordinator
- * yet: clients are told to ask again. */
+ * comes into being when it is first asked for; then the answer waits until it is there. Transactions have no
+ * coordinator yet: clients are told to ask again. */
 #include "broker/apis.h"
 
 #include "broker/partitions.h"

@@ -2,7 +2,7 @@
  *
  * A search walks over all groups, a bounded number of things in each step. Offsets of a group without members go when
  * they are older than offsets.retention.minutes, counted from when it became empty; of a group with members, those of
- * topics that none of them reads any more; and those of topics that are gone. A group of which nothing is left goes, too.
+ * topics that none of them reads any more; and those of topics that are gone. So does a group of which nothing is left.
  *
  * A group that goes is dead first: its offsets are deleted in the log batch by batch, then it is, and then it is
  * forgotten. */
@@ -143,7 +143,7 @@ static bool is_too_old(const struct groups *groups, uint32_t number, const struc
     return !is_read(groups, number, topic);
 }
 
-/* An offset for a topic of the same name that is there now says more than a deletion: that would be taken for its own. */
+/* There is an offset for another topic of that name: a deletion in the log would be taken for that one's. */
 static bool is_outlived(const struct groups *groups, const struct offset *offset)
 {
     if (!groups->topics[offset->topic].removed) return false;

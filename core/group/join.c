@@ -1,7 +1,7 @@
 /* join.c -- JoinGroup: who comes, and who comes back.
  *
- *   no id        a new member. From version 4 on it is given an id first and has to come back with it (KIP-394), so that
- *                a client whose answer is lost leaves nothing behind but a promise.
+ *   no id        a new member. From version 4 on it is given an id first and has to come back with it (KIP-394), so
+ *                that a client whose answer is lost leaves nothing behind but a promise.
  *   an instance  a static member (KIP-345): whoever comes with its name takes its place, and where nothing of what it
  *                supports has changed, the group goes on undisturbed.
  *   an id        a member that joins again: because it was told to, or because it wants another assignment. */

@@ -1,7 +1,6 @@
 /* loading.c -- reads the logs of partitions that were gained, one after the other, in bounded pieces.
  *
- * What lies in memory is replayed from there, what lies in a file is read into a buffer first. A batch is replayed in as
- * many steps as its records need. */
+ * What is read goes into a buffer, because a batch is replayed in as many steps as its records need. */
 #include "base/check.h"
 #include "group/state.h"
 

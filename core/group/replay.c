@@ -120,7 +120,7 @@ enum replay_verdict replay_record(struct groups *groups, uint32_t place, const s
     const uint32_t group =
         key.kind == RECORD_OTHER || key.kind == RECORD_BROKEN ? NONE : group_find(groups, key.group_id);
 
-    /* A topic with more partitions than it had once: such a group is coordinated elsewhere, and this is what is left. */
+    /* A topic with more partitions than it had once: such a group is coordinated elsewhere, and this is left of it. */
     if (group != NONE && groups->groups[group].place != place) return REPLAY_DONE;
     switch (key.kind) {
     case RECORD_OFFSET: return replay_offset(groups, place, &key, record->value);

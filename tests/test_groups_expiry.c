@@ -1,0 +1,115 @@
+/* What goes: groups that are deleted, offsets that are too old, and topics with theirs; and what is not taken. */
+#include "groups_world.h"
+
+/* ---- what goes ---- */
+
+static enum error delete_group(struct world *world, const char *group)
+{
+    enum error error;
+
+    if (groups_delete(world->groups, text_of(group), 1, &error) == GROUP_WAITS) {
+        world_run(world);
+        error = world_outcome(world, 1);
+    }
+    return error;
+}
+
+TEST(groups_are_deleted)
+{
+    struct world *world = world_new();
+    const struct pair pair = pair_at_rest(world, &(struct asked){ 0 }, &(struct asked){ 0 });
+
+    for (int64_t i = 0; i < 8; i++) {
+        world_commits(world, &(struct commit){ "g", pair.one.member, 2, "t", (int32_t)i, i });
+    }
+    EXPECT_EQ("not while somebody is in it", ERROR_NON_EMPTY_GROUP, delete_group(world, "g"));
+    world_leave(world, pair.one.member, NULL);
+    world_leave(world, pair.two.member, NULL);
+    EXPECT_EQ("then it goes", ERROR_NONE, delete_group(world, "g"));
+    EXPECT_EQ("and was", ERROR_GROUP_ID_NOT_FOUND, delete_group(world, "g"));
+    EXPECT_EQ("with its offsets", 0, groups_usage(world->groups).offsets);
+    world_restart(world);
+    world_run(world);
+    EXPECT("for good", strcmp(world_state(world, "g"), "none") == 0);
+    EXPECT_EQ("nothing of it came back", 0, groups_usage(world->groups).offsets);
+    world_free(world);
+}
+
+TEST(what_is_too_old_goes)
+{
+    struct world *world = world_new();
+    const struct heard one = world_enter(world, 1, &(struct asked){ .session_ms = 6000 });
+
+    world_config(world, "offsets.retention.minutes", "60");
+    world_sync(world, 1, one.member, 1, (const char *[]){ one.member }, 1);
+    world_commits(world, &(struct commit){ "g", one.member, 1, "t", 0, 5 });
+    world_commits(world, &(struct commit){ "simple", "", -1, "t", 0, 6 });
+    for (int i = 0; i < 45 * 60 / 5; i++) {
+        world_pass(world, 5000);
+        world_beat(world, one.member, 1);
+    }
+    world_leave(world, one.member, NULL);
+    world_pass(world, 30 * 60 * 1000);
+    EXPECT_EQ("a group's time begins when it is empty", 5, world_offset(world, "g", "t", 0));
+    EXPECT_EQ("where nobody ever was, with the commit", -1, world_offset(world, "simple", "t", 0));
+    world_pass(world, 45 * 60 * 1000);
+    EXPECT_EQ("then it is over, too", -1, world_offset(world, "g", "t", 0));
+    EXPECT_EQ("and the group goes", 0, groups_usage(world->groups).groups);
+    world_restart(world);
+    world_run(world);
+    EXPECT_EQ("in the log as well", 0, groups_usage(world->groups).groups);
+    world_free(world);
+}
+
+TEST(offsets_of_a_topic_go_with_it)
+{
+    struct world *world = world_new();
+
+    world_commits(world, &(struct commit){ "g", "", -1, "t", 0, 5 });
+    world_commits(world, &(struct commit){ "g", "", -1, "t", 1, 6 });
+    world_commits(world, &(struct commit){ "g", "", -1, "u", 0, 7 });
+    world->slow = true;
+    groups_on_topic_removed(world->groups, BYTES_LITERAL("t"));
+    EXPECT_EQ("at once", -1, world_offset(world, "g", "t", 0));
+    world_send_commit(world, 1, &(struct commit){ "g", "", -1, "t", 0, 1 }); /* another topic of that name */
+    world->slow = false;
+    world_pass(world, 20001);
+    EXPECT_EQ("the other one keeps what was committed for it", 1, world_offset(world, "g", "t", 0));
+    EXPECT_EQ("the rest is gone", -1, world_offset(world, "g", "t", 1));
+    EXPECT_EQ("and nothing else", 7, world_offset(world, "g", "u", 0));
+    world_restart(world);
+    world_run(world);
+    EXPECT_EQ("for the next coordinator, too", 1, world_offset(world, "g", "t", 0));
+    EXPECT_EQ("gone is gone", -1, world_offset(world, "g", "t", 1));
+    world_free(world);
+}
+
+TEST(limits_are_told)
+{
+    struct world *world = world_new();
+    uint32_t joined = 0, committed = 0;
+    char name[16];
+
+    for (int i = 0; i < 200; i++) {
+        sprintf(name, "g%d", i);
+        const struct heard heard = world_join(world, 1, &(struct asked){ .group = name, .version = 4 });
+        joined += heard.error == ERROR_MEMBER_ID_REQUIRED;
+        EXPECT("else try elsewhere, or later",
+               heard.error == ERROR_MEMBER_ID_REQUIRED || heard.error == ERROR_COORDINATOR_NOT_AVAILABLE);
+    }
+    EXPECT_EQ("as many groups as there may be", 64, joined);
+    world_pass(world, 10001);
+    EXPECT_EQ("they were promises only", 0, groups_usage(world->groups).groups);
+    world->slow = true;
+    for (uint64_t i = 0; i < 200; i++) {
+        const uint64_t waiter = 1 + i % 60;
+        groups_forget(world->groups, waiter);
+        committed +=
+            world_send_commit(world, waiter, &(struct commit){ "g", "", -1, "t", 0, (int64_t)i }) == ERROR_NONE;
+    }
+    EXPECT_EQ("so many may be under way, or are told to wait", 200, committed);
+    world_commit(world);
+    world_run(world);
+    EXPECT("all of them were committed in their order", world_offset(world, "g", "t", 0) >= 190);
+    world_free(world);
+}
