@@ -19,6 +19,10 @@ static void draw_config(struct config *config, struct prng *prng)
     config->partitions_max = 128;
     config->segments_max = 4096;
     config->producers_max = (uint32_t)between(prng, 80, 256); /* four producers in each of eighteen partitions fit */
+    config->groups_max = 64;
+    config->group_members_max = 256;
+    config->group_offsets_max = 2048;
+    config->group_memory_size = 1 << 20;
     config->request_size_max = 1 << 20;
     config->request_memory_size = 8 << 20;
     config->tail_unit_size = 4096u << prng_below(prng, 4);

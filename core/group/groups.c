@@ -221,6 +221,4 @@ void groups_check(const struct groups *groups)
         CHECK(groups->members[wait->member].waiter == wait->waiter); /* (3) */
     }
     timers_check(&groups->timers);
-    pool_check(&groups->offset_pool);
-    buddy_check(&groups->texts.buddy);
 }
