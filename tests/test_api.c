@@ -19,7 +19,7 @@ static const struct header_row {
     { "one of tomorrow's headers", HEADER("\0\x12", "\0\x63", "\x70"), HEADER_UNSERVED_VERSION, NULL, 0 },
     { "a negative version", HEADER("\0\x12", "\xff\xff", "\0\2me"), HEADER_UNSERVED_VERSION, "me", 0 },
     { "of a broker that is not ours", HEADER("\0\7", "\0\0", ""), HEADER_UNKNOWN_API, NULL, 0 },
-    { "not advertised", HEADER("\0\x2f", "\0\0", "\0\2me"), HEADER_UNADVERTISED, "me", 0 },
+    { "not advertised", HEADER("\0\x78", "\0\0", "\0\2me\0"), HEADER_UNADVERTISED, "me", 0 },
     { "a negative key", HEADER("\xff\xff", "\0\0", ""), HEADER_UNKNOWN_API, NULL, 0 },
     { "a key beyond all", HEADER("\x7f\xff", "\0\0", ""), HEADER_UNKNOWN_API, NULL, 0 },
     { "cut in the number", "\0\0\0\3\0\0\0", 7, HEADER_MALFORMED, NULL, 0 },

@@ -88,7 +88,7 @@ static const struct refused_row {
     { "an api of nobody", "\0\0\0\x0a\x7f\0\0\0\0\0\0\1\xff\xff", 14, NOTE_VERSION_REFUSED },
     { "a version of tomorrow", "\0\0\0\x0a\0\3\0\x63\0\0\0\1\xff\xff", 14, NOTE_VERSION_REFUSED },
     { "an old Produce, which is only advertised", "\0\0\0\x0a\0\0\0\2\0\0\0\1\xff\xff", 14, NOTE_VERSION_REFUSED },
-    { "an api that is not advertised", "\0\0\0\x0a\0\x0b\0\0\0\0\0\1\xff\xff", 14, NOTE_VERSION_REFUSED },
+    { "an api that is not advertised", "\0\0\0\x0b\0\x78\0\0\0\0\0\1\xff\xff\0", 15, NOTE_VERSION_REFUSED },
     { "a header that ends early", "\0\0\0\x8\0\3\0\0\0\0\0\1", 12, NOTE_REQUEST_MALFORMED },
     { "a body that ends early", "\0\0\0\x0c\0\3\0\0\0\0\0\1\xff\xff\0\0", 16, NOTE_REQUEST_MALFORMED },
     { "an array that claims more than there is", "\0\0\0\x0e\0\3\0\1\0\0\0\1\xff\xff\x7f\xff\xff\xff", 18,
