@@ -28,6 +28,7 @@ struct world {
     bool slow;
     bool ready[WAITERS_MAX];
     uint32_t notes;
+    uint64_t lives;
     bool moved; /* the disk answered */
     void *blocks[2];
 };
@@ -171,7 +172,7 @@ static inline void world_make_groups(struct world *world)
         .logs_max = FAKE_LOGS_MAX,
         .waiters_max = WAITERS_MAX,
         .message_size_max = 1 << 20,
-        .seed = { 1, 2 },
+        .seed = { 1, ++world->lives }, /* each process its own */
     };
     const struct groups_rooms rooms = { world->logs, &world->replicas, world->image };
 

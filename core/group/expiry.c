@@ -211,9 +211,10 @@ static bool is_looking(const struct groups *groups)
 void expiry_work(struct groups *groups)
 {
     enum { AGAIN_MS = 10000 };
-    const uint64_t interval_ms = (uint64_t)setting(groups, CONFIG_OFFSETS_RETENTION_CHECK_INTERVAL_MS);
 
     if (groups->dying.count > 0) reap(groups);
+    if (groups->mono_ns < groups->look_due_ns && !is_looking(groups)) return;
+    const uint64_t interval_ms = (uint64_t)setting(groups, CONFIG_OFFSETS_RETENTION_CHECK_INTERVAL_MS);
     if (groups->look_due_ns == 0) groups->look_due_ns = groups->mono_ns + interval_ms * NS_PER_MS;
     if (!is_looking(groups)) {
         if (groups->mono_ns < groups->look_due_ns) return;

@@ -52,9 +52,9 @@ struct wait *wait_of(struct groups *groups, uint64_t waiter)
 
 struct wait *wait_begin(struct groups *groups, uint64_t waiter, enum wait_kind kind)
 {
-    CHECK(wait_of(groups, waiter) == NULL);
     struct wait *wait = &groups->waits[(uint32_t)waiter];
-    CHECK(wait->kind == WAIT_FREE); /* the link's earlier life was forgotten */
+
+    if (wait->kind != WAIT_FREE) groups_forget(groups, wait->waiter); /* nobody takes that answer any more */
     *wait = (struct wait){ .waiter = waiter, .kind = (uint8_t)kind, .group = NONE, .member = NONE };
     return wait;
 }

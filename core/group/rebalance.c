@@ -178,6 +178,7 @@ void rebalance_on_time(struct groups *groups, uint32_t number)
 {
     struct group *group = &groups->groups[number];
 
+    if (groups->places[group->place].state != PLACE_OPEN) return; /* it is being dropped */
     if (group->state == GROUP_COMPLETING || group->state == GROUP_STABLE) {
         drop_unsynced(groups, number);
     } else if (group->state == GROUP_PREPARING && group->initial && group->grew &&

@@ -58,6 +58,7 @@ enum append_outcome write_append(struct groups *groups, uint32_t number, struct 
     if (batch.size > (uint64_t)topic_config_int(groups->rooms.image, topic, CONFIG_MAX_MESSAGE_BYTES)) {
         return refuse(error, ERROR_INVALID_COMMIT_OFFSET_SIZE);
     }
+    if (!place_is_open(groups, group->place)) return refuse(error, ERROR_NOT_COORDINATOR); /* it is being dropped */
     if (!writes_have_room(groups)) return APPEND_LATER;
     const enum append_outcome outcome = append(groups, group->place, batch, &end_offset, error);
     if (outcome != APPENDED) return outcome;

@@ -16,6 +16,7 @@ import bad_input
 import bad_start
 import clusters
 import failover
+import groups
 import kcat
 import kills
 import moves
@@ -177,6 +178,7 @@ def java_tools():
 
 SUITES = [  # those that take longest first
     Suite("clusters", clusters.run),
+    Suite("groups", groups.run),
     Suite("replication", replication.run),
     Suite("kills", kills.run),
     Suite("moves", moves.run),

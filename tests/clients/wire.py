@@ -6,6 +6,7 @@ import zlib
 
 HOST = "127.0.0.1"
 PRODUCE, FETCH, LIST_OFFSETS, METADATA, API_VERSIONS, CREATE_TOPICS, DELETE_TOPICS = 0, 1, 2, 3, 18, 19, 20
+OFFSET_FETCH, FIND_COORDINATOR = 9, 10
 CORRUPT, UNKNOWN_TOPIC, TOO_LARGE, INVALID_RECORD, INVALID_TIMESTAMP, UNSUPPORTED_VERSION = 2, 3, 10, 87, 32, 35
 INVALID_ACKS, UNSUPPORTED_CODEC = 21, 76
 
@@ -102,6 +103,15 @@ def fetch(topic, offset, wait_ms=0, min_bytes=1, max_bytes=1 << 20, partition_ma
     return request(FETCH, 4, body)
 
 
+def find_coordinator(group):
+    return request(FIND_COORDINATOR, 0, string(group))
+
+
+def offset_fetch(group, topic, partitions):
+    asked = string(topic) + array([struct.pack(">i", partition) for partition in partitions])
+    return request(OFFSET_FETCH, 1, string(group) + array([asked]))
+
+
 def api_versions(version=0):
     return request(API_VERSIONS, version, b"")
 
@@ -192,6 +202,29 @@ def fetch_result(answer):
 def create_result(answer):
     (name,) = struct.unpack_from(">h", answer, 4)
     return struct.unpack_from(">h", answer, 4 + 2 + name)[0]
+
+
+def coordinator_result(answer):
+    """The node; None where there is none yet."""
+    error, node_id = struct.unpack_from(">hi", answer, 0)
+    return None if error else node_id
+
+
+def offset_fetch_result(answer):
+    """The committed offset of each partition, -1 where none is; None where the coordinator does not say."""
+    (name,) = struct.unpack_from(">h", answer, 4)
+    at = 4 + 2 + name
+    (count,) = struct.unpack_from(">i", answer, at)
+    at, offsets = at + 4, {}
+    for _ in range(count):
+        partition, offset, size = struct.unpack_from(">iqh", answer, at)
+        at += 14 + max(size, 0)
+        (error,) = struct.unpack_from(">h", answer, at)
+        at += 2
+        if error:
+            return None
+        offsets[partition] = offset
+    return offsets
 
 
 def delete_result(answer):
