@@ -8,8 +8,11 @@ enum {
     TAIL_UNITS_MAX = 65000, /* numbered with 16 bits */
     PEER_LINKS_MIN = 8,     /* a cluster of three: control and data, both ways, and one that is being replaced */
     PEER_LINKS_MAX = 65536,
-    VOTERS_TARGET_MAX = 7, /* as many as the consensus engine takes; more would only be slower */
+    GROUP_TIMERS_MAX = 1 << 26, /* each group and each member has one */
+    VOTERS_TARGET_MAX = 7,      /* as many as the consensus engine takes; more would only be slower */
 };
+
+#define GROUP_MEMORY_MAX (UINT64_C(64) << 30) /* its blocks are numbered with 30 bits */
 
 void config_init(struct config *config)
 {
@@ -93,8 +96,12 @@ const char *config_contradiction(const struct config *config)
     if (config->groups_max < 1 || config->group_members_max < 1 || config->group_offsets_max < 1) {
         return "no limit of groups may be 0";
     }
-    if (!is_power_of_two(config->group_memory_size) || config->group_memory_size < 64 * KIB) {
-        return "group_memory must be a power of two, of 64KiB or more";
+    if ((uint64_t)config->groups_max + config->group_members_max > GROUP_TIMERS_MAX) {
+        return "groups_max and group_members_max must not be above 67108864 together";
+    }
+    if (!is_power_of_two(config->group_memory_size) || config->group_memory_size < 64 * KIB ||
+        config->group_memory_size > GROUP_MEMORY_MAX) {
+        return "group_memory must be a power of two, of 64KiB or more, and 64GiB or less";
     }
     if (config->segments_max < config->partitions_max) return "segments_max must not be below partitions_max";
     if (unit_size < 4 * KIB || !is_power_of_two(unit_size)) return "tail_unit must be a power of two, of 4KiB or more";

@@ -1,7 +1,7 @@
 /* memory.c -- what this room gets. All of it is reserved; what is touched grows with what clients do. */
 #include "group/state.h"
 
-enum { CACHE_LINE = 64, MEMORY_SIZE_MIN = 64 << 10 };
+enum { CACHE_LINE = 64, MEMORY_SIZE_MIN = 64 << 10, BATCH_SIZE_MIN = 64 << 10 };
 
 /* Walks over the block: with no memory it only measures. */
 struct carver {
@@ -58,7 +58,7 @@ static struct parts carve_all(struct carver *carver, struct groups *groups, cons
     parts.dying = carve(carver, sizeof(struct chain_hook) * (uint64_t)config->groups_max);
     groups->waits = carve(carver, sizeof(struct wait) * (uint64_t)config->waiters_max);
     parts.ready = carve(carver, sizeof(struct chain_hook) * (uint64_t)config->waiters_max);
-    groups->batch_size = config->message_size_max;
+    groups->batch_size = MAX(config->message_size_max, (uint32_t)BATCH_SIZE_MIN);
     groups->batch = carve(carver, groups->batch_size);
     groups->value = carve(carver, groups->batch_size);
     groups->reading.buffer_size = MAX(config->message_size_max, (uint32_t)BATCHES_READ_MAX);
@@ -77,8 +77,7 @@ static bool is_possible(const struct groups_config *config)
     const bool timed = (uint64_t)config->groups_max + config->members_max <= TIMERS_SLOTS_MAX;
     const bool power = (config->memory_size & (config->memory_size - 1)) == 0;
 
-    return some && timed && power && config->memory_size >= MEMORY_SIZE_MIN &&
-           config->message_size_max > RECORD_REST_SIZE;
+    return some && timed && power && config->memory_size >= MEMORY_SIZE_MIN;
 }
 
 size_t groups_size(const struct groups_config *config)
