@@ -219,6 +219,42 @@ def out_of_range():
     consumer.close()
 
 
+def groups():
+    """Two members share a topic; who comes after them goes on where they ended."""
+    name = create("groups", 4)
+    settings = {"bootstrap_servers": BROKER, "group_id": name, "auto_offset_reset": "earliest",
+                "enable_auto_commit": False, "session_timeout_ms": 10000, "heartbeat_interval_ms": 500}
+    produce(name, [{"value": str(i).encode(), "partition": i % 4} for i in range(80)])
+    members = [KafkaConsumer(name, **settings) for _ in range(2)]
+    found, end = [], time.monotonic() + 2 * SECONDS
+    while len(found) < 80 or not all(len(member.assignment()) == 2 for member in members):
+        for member in members:
+            batches = member.poll(200)
+            found += [int(message.value) for messages in batches.values() for message in messages]
+            if batches:
+                try:
+                    member.commit()
+                except KafkaError:
+                    pass  # a rebalance came in between: they are read again
+        require(time.monotonic() < end, f"{len(set(found))} of 80 messages, {[m.assignment() for m in members]}")
+    same(sorted(set(found)), list(range(80)))
+    for member in members:
+        member.commit()
+        member.close()
+    produce(name, [{"value": b"80", "partition": 3}])
+    again = KafkaConsumer(name, **settings)
+    later, end = [], time.monotonic() + 2 * SECONDS
+    while not later:
+        later += [int(message.value) for messages in again.poll(500).values() for message in messages]
+        require(time.monotonic() < end, "the last message comes")
+    same(later, [80])
+    again.close()
+    client = admin()
+    require(name in [group[0] if isinstance(group, tuple) else group["group_id"] for group in
+                     client.list_consumer_groups()], "it is listed")
+    client.close()
+
+
 if __name__ == "__main__":
     run([compression, keys_headers_and_nulls, acks, idempotent, large_messages, offsets, many_partitions, long_poll,
-         administration, configs, delete_records, out_of_range])
+         administration, configs, delete_records, out_of_range, groups])

@@ -1,4 +1,4 @@
-// kafkajs: produces and administers; it consumes through groups only, so what it wrote is judged by its offsets.
+// kafkajs: produces, administers, and consumes, which it does through groups only.
 import assert from 'node:assert/strict'
 import kafkajs from 'kafkajs'
 import snappy from 'kafkajs-snappy'
@@ -124,5 +124,34 @@ await run({
     const error = await failure(() => produce(name, [{ value: Buffer.alloc(1100000, 'x') }]))
     assert.equal(error.type, 'MESSAGE_TOO_LARGE')
     assert.equal(await end(name), 1)
+  },
+
+  async groups() {
+    const name = await create('groups', 3)
+    const read = async count => {
+      const consumer = kafka.consumer({ groupId: name, sessionTimeout: 10000, heartbeatInterval: 500 })
+      const found = []
+      await consumer.connect()
+      await consumer.subscribe({ topics: [name], fromBeginning: true })
+      await new Promise((done, fail) => {
+        consumer.on(consumer.events.CRASH, ({ payload }) => fail(payload.error))
+        consumer.run({ eachMessage: async ({ message }) => {
+          found.push(message.key.toString())
+          if (found.length === count) done()
+        } }).catch(fail)
+      })
+      await consumer.disconnect() // which commits
+      return found.sort()
+    }
+    await produce(name, values(60))
+    assert.deepEqual(await read(60), values(60).map(each => each.key).sort())
+    await produce(name, [{ key: 'last', value: 'one' }])
+    assert.deepEqual(await read(1), ['last'])
+    const { groups } = await admin.describeGroups([name])
+    assert.equal(groups[0].state, 'Empty')
+    const [{ partitions }] = await admin.fetchOffsets({ groupId: name, topics: [name] })
+    assert.equal(partitions.reduce((sum, each) => sum + Number(each.offset), 0), 61)
+    await admin.deleteGroups([name])
+    assert.ok(!(await admin.listGroups()).groups.some(each => each.groupId === name))
   },
 })
