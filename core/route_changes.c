@@ -199,7 +199,6 @@ static void route_isr_wishes(struct node *node)
             .index = wish.index,
             .leader_epoch = wish.leader_epoch,
             .partition_epoch = wish.partition_epoch,
-            .recovering = wish.recovering,
             .isr_count = wish.isr_count,
         };
         for (uint32_t i = 0; i < wish.isr_count; i++) {

@@ -6,6 +6,7 @@
 #include "codec/record_batch_builder.h"
 #include "disk_model.h"
 #include "log/state.h"
+#include "small_logs.h"
 
 enum { WORLD_LOGS = 6, WORLD_BATCHES = 60000, WORLD_PRODUCERS = 3, BATCH_MAX = 6000, WORLD_READS = 16 };
 
@@ -92,29 +93,11 @@ static const char *world_why = "";
 
 static void world_config(struct world *world)
 {
-    world->config = (struct logs_config){
-        .logs_max = WORLD_LOGS,
-        .segments_max = 4096,
-        .producers_max = 64,
-        .journal_id = 77,
-        .tail_unit_size = 16 * 1024,
-        .tail_memory_size = 256 * 1024,
-        .journal_file_size = 64 * 1024,
-        .journal_files_max = 4,
-        .hash_seed = 5,
-        .producer_id_expiration_ms = 1000 * 1000 * 1000,
-        .waiters_max = 64,
-    };
-    world->rules = (struct log_rules){
-        .retention_ms = -1,
-        .retention_size = -1,
-        .segment_size = 20000,
-        .segment_ms = 1000 * 1000,
-        .index_interval_size = 700,
-        .segment_index_size = 4096,
-        .file_delete_delay_ms = 50,
-        .deletes = true,
-    };
+    world->config = small_logs_config();
+    world->config.logs_max = WORLD_LOGS;
+    world->config.segments_max = 4096;
+    world->config.producers_max = 64;
+    world->rules = small_log_rules();
 }
 
 static void world_init(struct world *world, uint64_t seed)

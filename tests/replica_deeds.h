@@ -3,6 +3,7 @@
 #define CHRONIK_TESTS_REPLICA_DEEDS_H
 
 #include "replica_judge.h"
+#include "small_logs.h"
 
 /* ---- what the metadata log says ---- */
 
@@ -11,16 +12,7 @@ static inline void lab_say_partition(struct lab *lab, int32_t id, uint32_t parti
     struct lab_node *node = &lab->nodes[id];
     const struct uuid topic_id = { .bytes = { 7, (uint8_t)partition } };
     const uint32_t log = lab_log(id, partition);
-    const struct log_rules rules = {
-        .retention_ms = -1,
-        .retention_size = -1,
-        .segment_size = 20000,
-        .segment_ms = 1000 * 1000,
-        .index_interval_size = 700,
-        .segment_index_size = 4096,
-        .file_delete_delay_ms = 50,
-        .deletes = true,
-    };
+    const struct log_rules rules = small_log_rules();
     struct replica_partition said = {
         .topic_id = topic_id,
         .leader = config->leader,
@@ -179,23 +171,6 @@ static inline void lab_answer_disk(struct lab *lab, int32_t id)
 
 /* ---- lives ---- */
 
-static inline void lab_config_logs(struct logs_config *config)
-{
-    *config = (struct logs_config){
-        .logs_max = LAB_LOGS,
-        .segments_max = 512,
-        .producers_max = 8,
-        .journal_id = 77,
-        .tail_unit_size = 16 * 1024,
-        .tail_memory_size = 256 * 1024,
-        .journal_file_size = 64 * 1024,
-        .journal_files_max = 4,
-        .hash_seed = 5,
-        .producer_id_expiration_ms = 1000 * 1000 * 1000,
-        .waiters_max = 64 + REPLICA_WAITERS_MAX,
-    };
-}
-
 static inline void *lab_memory(void **memory, size_t size)
 {
     free(*memory);
@@ -207,7 +182,7 @@ static inline void *lab_memory(void **memory, size_t size)
 static inline void lab_start(struct lab *lab, int32_t id)
 {
     struct lab_node *node = &lab->nodes[id];
-    struct logs_config logs_config;
+    struct logs_config logs_config = small_logs_config();
     const struct replicas_config config = {
         .node_id = id,
         .partitions_max = LAB_LOGS,
@@ -218,7 +193,8 @@ static inline void lab_start(struct lab *lab, int32_t id)
         .hash_seed = 3,
     };
 
-    lab_config_logs(&logs_config);
+    logs_config.logs_max = LAB_LOGS;
+    logs_config.waiters_max += REPLICA_WAITERS_MAX;
     node->logs = lab_memory(&node->logs_memory, logs_size(&logs_config));
     logs_init(node->logs, &logs_config);
     node->replicas = lab_memory(&node->replicas_memory, replicas_size(&config));

@@ -46,6 +46,16 @@ static inline uint64_t load_u64(const uint8_t *from)
     return __builtin_bswap64(value);
 }
 
+static inline int32_t load_i32(const uint8_t *from)
+{
+    return (int32_t)load_u32(from);
+}
+
+static inline int64_t load_i64(const uint8_t *from)
+{
+    return (int64_t)load_u64(from);
+}
+
 static inline void store_u16(uint8_t *to, uint16_t value)
 {
     to[0] = (uint8_t)(value >> 8);

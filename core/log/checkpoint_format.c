@@ -99,32 +99,22 @@ uint32_t checkpoint_record_write(uint8_t *to, const struct checkpoint_record *re
 
 /* ---- reading ---- */
 
-static int64_t get_i64(const uint8_t *from)
-{
-    return (int64_t)load_u64(from);
-}
-
-static int32_t get_i32(const uint8_t *from)
-{
-    return (int32_t)load_u32(from);
-}
-
 static bool get_head(const uint8_t *from, struct checkpoint_record *record)
 {
     *record = (struct checkpoint_record){ .kind = CHECKPOINT_HEAD };
     record->head.clean = (load_u16(from + 6) & CHECKPOINT_FLAG_CLEAN) != 0;
     record->head.sequence = load_u64(from + 8);
-    record->head.wall_ms = get_i64(from + 16);
+    record->head.wall_ms = load_i64(from + 16);
     return load_u32(from) == CHECKPOINT_MAGIC && load_u16(from + 4) == CHECKPOINT_VERSION;
 }
 
 static bool get_log(const uint8_t *from, struct checkpoint_record *record)
 {
     memcpy(record->log.topic_id.bytes, from, sizeof(struct uuid));
-    record->log.partition = get_i32(from + 16);
-    record->log.log_start_offset = get_i64(from + 20);
-    record->log.begin_offset = get_i64(from + 28);
-    record->log.high_watermark = get_i64(from + 36);
+    record->log.partition = load_i32(from + 16);
+    record->log.log_start_offset = load_i64(from + 20);
+    record->log.begin_offset = load_i64(from + 28);
+    record->log.high_watermark = load_i64(from + 36);
     record->log.era = load_u32(from + 44);
     record->log.producers_unknown = from[48] == 1;
     return record->log.partition >= 0 && record->log.log_start_offset >= 0 && record->log.begin_offset >= 0 &&
@@ -134,16 +124,16 @@ static bool get_log(const uint8_t *from, struct checkpoint_record *record)
 static bool get_segment(const uint8_t *from, struct checkpoint_record *record)
 {
     struct segment_mark *mark = &record->segment.mark;
-    const int64_t base_offset = get_i64(from);
+    const int64_t base_offset = load_i64(from);
 
     record->segment.base_offset = base_offset;
-    record->segment.first_timestamp = get_i64(from + 40);
-    record->segment.created_ms = get_i64(from + 48);
+    record->segment.first_timestamp = load_i64(from + 40);
+    record->segment.created_ms = load_i64(from + 48);
     *mark = (struct segment_mark){
-        .end_offset = get_i64(from + 8),
-        .largest_timestamp = get_i64(from + 16),
-        .largest_timestamp_offset = get_i64(from + 24),
-        .indexed_timestamp = get_i64(from + 32),
+        .end_offset = load_i64(from + 8),
+        .largest_timestamp = load_i64(from + 16),
+        .largest_timestamp_offset = load_i64(from + 24),
+        .indexed_timestamp = load_i64(from + 32),
         .size = load_u32(from + 56),
         .index_size = load_u32(from + 60),
         .time_index_size = load_u32(from + 64),
@@ -158,10 +148,10 @@ static bool get_segment(const uint8_t *from, struct checkpoint_record *record)
 static bool get_batch(const uint8_t *from, struct checkpoint_record *record)
 {
     record->batch = (struct producer_batch){
-        .base_offset = get_i64(from),
-        .timestamp = get_i64(from + 8),
-        .first_sequence = get_i32(from + 16),
-        .last_sequence = get_i32(from + 20),
+        .base_offset = load_i64(from),
+        .timestamp = load_i64(from + 8),
+        .first_sequence = load_i32(from + 16),
+        .last_sequence = load_i32(from + 20),
         .epoch = (int16_t)load_u16(from + 24),
     };
     return record->batch.base_offset >= 0 && record->batch.first_sequence >= 0 && record->batch.last_sequence >= 0;
@@ -198,15 +188,15 @@ uint32_t checkpoint_record_read(struct bytes bytes, bool first, struct checkpoin
     case CHECKPOINT_LOG: valid = get_log(from, record); break;
     case CHECKPOINT_SEGMENT: valid = get_segment(from, record); break;
     case CHECKPOINT_EPOCH:
-        record->epoch.epoch = get_i32(from);
-        record->epoch.start_offset = get_i64(from + 4);
+        record->epoch.epoch = load_i32(from);
+        record->epoch.start_offset = load_i64(from + 4);
         valid = record->epoch.epoch >= 0 && record->epoch.start_offset >= 0;
         break;
     case CHECKPOINT_PRODUCER:
         memcpy(record->producer.topic_id.bytes, from, sizeof(struct uuid));
-        record->producer.partition = get_i32(from + 16);
-        record->producer.id = get_i64(from + 20);
-        record->producer.used_ms = get_i64(from + 28);
+        record->producer.partition = load_i32(from + 16);
+        record->producer.id = load_i64(from + 20);
+        record->producer.used_ms = load_i64(from + 28);
         record->producer.older_lost = from[36] == 1;
         valid = record->producer.partition >= 0 && record->producer.id >= 0 && from[36] <= 1;
         break;

@@ -119,7 +119,6 @@ static void gather(struct logs *logs, struct flush *flush, struct log *log)
         at = entry->next;
     }
     log->entries.unordered = at;
-    flush->end_entry = at;
     flush->index_piece = (struct piece){ .data = flush->index, .size = entries.index_size };
     flush->time_index_piece = (struct piece){ .data = flush->time_index, .size = entries.time_index_size };
 }

@@ -31,9 +31,6 @@ bool lookup_take_time(struct logs *logs, uint32_t log, int64_t asked, struct fou
 /* Remembers an answer for lookup_take_time. */
 void lookup_put_time(struct logs *logs, const struct found_time *found);
 
-/* Rebuilds a segment's indexes from its batches; false: no slot is free. */
-bool lookup_rebuild(struct logs *logs, uint32_t segment, struct effects *effects);
-
 void lookup_on_disk(struct logs *logs, uint32_t slot, uint32_t part, const struct event_disk *disk,
                     struct effects *effects);
 

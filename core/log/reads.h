@@ -16,7 +16,4 @@ void reads_wake(struct logs *logs, uint64_t waiter);
 /* A lookup slot is free: one that waits for it may ask again. */
 void reads_wake_one(struct logs *logs);
 
-/* The log is deleted: who reads its segments now is waited for by `doomed`. */
-void reads_forget_log(struct logs *logs, uint32_t log);
-
 #endif

@@ -213,7 +213,6 @@ struct flush {
     uint32_t segment;
     uint32_t closed; /* a segment that ends with this flush, or SEGMENT_NONE */
     uint32_t first_entry;
-    uint32_t end_entry; /* first behind it in the log */
     uint32_t entry_count;
     uint32_t size;
     uint32_t parts_waited; /* bits */
@@ -512,7 +511,6 @@ struct logs {
     struct entries entries;
     struct epochs epochs;
     struct producers producers;
-    bool expiring;
 
     struct segment *segments;
     struct pool segments_pool;

@@ -89,31 +89,21 @@ void beat_answer_write(uint8_t *to, const struct beat_answer_frame *answer)
 
 /* ---- reading ---- */
 
-static int32_t get_i32(const uint8_t *from)
-{
-    return (int32_t)load_u32(from);
-}
-
-static int64_t get_i64(const uint8_t *from)
-{
-    return (int64_t)load_u64(from);
-}
-
 bool open_read(struct bytes bytes, struct open_frame *open)
 {
     const uint8_t *from = bytes.data;
     if (bytes.size != OPEN_SIZE) return false;
 
     *open = (struct open_frame){
-        .partition = get_i32(from + 16),
-        .leader_epoch = get_i32(from + 20),
-        .leader_broker_epoch = get_i64(from + 24),
-        .follower_broker_epoch = get_i64(from + 32),
+        .partition = load_i32(from + 16),
+        .leader_epoch = load_i32(from + 20),
+        .leader_broker_epoch = load_i64(from + 24),
+        .follower_broker_epoch = load_i64(from + 32),
         .session = load_u64(from + 40),
         .leader_number = load_u32(from + 48),
         .relaxed = from[53] == 1,
-        .bound_epoch = get_i32(from + 56),
-        .bound_offset = get_i64(from + 60),
+        .bound_epoch = load_i32(from + 56),
+        .bound_offset = load_i64(from + 60),
     };
     memcpy(open->topic_id.bytes, from, sizeof open->topic_id.bytes);
     if (from[52] > OPEN_RESET || from[53] > 1 || load_u16(from + 54) != 0) return false;
@@ -136,13 +126,13 @@ bool open_answer_read(struct bytes bytes, struct open_answer_frame *answer)
 
     *answer = (struct open_answer_frame){
         .leader_number = load_u32(from),
-        .leader_epoch = get_i32(from + 4),
+        .leader_epoch = load_i32(from + 4),
         .session = load_u64(from + 8),
-        .broker_epoch = get_i64(from + 16),
+        .broker_epoch = load_i64(from + 16),
         .follower_number = load_u32(from + 24),
-        .last_epoch = get_i32(from + 28),
-        .log_start_offset = get_i64(from + 32),
-        .log_end_offset = get_i64(from + 40),
+        .last_epoch = load_i32(from + 28),
+        .log_start_offset = load_i64(from + 32),
+        .log_end_offset = load_i64(from + 40),
     };
     return answer->last_epoch >= -1 && answer->log_start_offset >= 0 &&
            answer->log_start_offset <= answer->log_end_offset;
@@ -155,13 +145,13 @@ bool data_read(struct bytes bytes, struct data_frame *data)
 
     *data = (struct data_frame){
         .follower_number = load_u32(from),
-        .leader_epoch = get_i32(from + 4),
+        .leader_epoch = load_i32(from + 4),
         .session = load_u64(from + 8),
-        .from = get_i64(from + 16),
-        .to = get_i64(from + 24),
-        .previous_epoch = get_i32(from + 32),
-        .high_watermark = get_i64(from + 40),
-        .log_start_offset = get_i64(from + 48),
+        .from = load_i64(from + 16),
+        .to = load_i64(from + 24),
+        .previous_epoch = load_i32(from + 32),
+        .high_watermark = load_i64(from + 40),
+        .log_start_offset = load_i64(from + 48),
         .batches = { from + DATA_HEAD_SIZE, bytes.size - DATA_HEAD_SIZE },
     };
     if (load_u32(from + 36) != 0 || data->leader_epoch < 0 || data->previous_epoch < -1) return false;
@@ -173,7 +163,7 @@ bool ack_read(struct bytes bytes, struct ack_frame *ack)
 {
     if (bytes.size < ACK_HEAD_SIZE) return false;
     *ack = (struct ack_frame){
-        .broker_epoch = get_i64(bytes.data),
+        .broker_epoch = load_i64(bytes.data),
         .count = load_u32(bytes.data + 8),
         .entries = { bytes.data + ACK_HEAD_SIZE, bytes.size - ACK_HEAD_SIZE },
     };
@@ -186,8 +176,8 @@ bool ack_read_entry(const struct ack_frame *ack, uint32_t number, struct ack_ent
     CHECK(number < ack->count);
     const uint8_t *from = ack->entries.data + (size_t)number * ACK_ENTRY_SIZE;
 
-    *entry = (struct ack_entry){ load_u32(from), get_i32(from + 4), load_u64(from + 8), get_i64(from + 16),
-                                 get_i64(from + 24) };
+    *entry = (struct ack_entry){ load_u32(from), load_i32(from + 4), load_u64(from + 8), load_i64(from + 16),
+                                 load_i64(from + 24) };
     return entry->log_start_offset >= 0 && entry->log_start_offset <= entry->held_offset;
 }
 
@@ -198,11 +188,11 @@ bool nack_read(struct bytes bytes, struct nack_frame *nack)
 
     *nack = (struct nack_frame){
         .leader_number = load_u32(from),
-        .leader_epoch = get_i32(from + 4),
+        .leader_epoch = load_i32(from + 4),
         .session = load_u64(from + 8),
-        .broker_epoch = get_i64(from + 16),
-        .known_epoch = get_i32(from + 28),
-        .log_end_offset = get_i64(from + 32),
+        .broker_epoch = load_i64(from + 16),
+        .known_epoch = load_i32(from + 28),
+        .log_end_offset = load_i64(from + 32),
     };
     if (from[24] >= NACK_REASON_COUNT || from[25] != 0 || load_u16(from + 26) != 0) return false;
     nack->reason = (enum nack_reason)from[24];
@@ -212,14 +202,14 @@ bool nack_read(struct bytes bytes, struct nack_frame *nack)
 bool beat_read(struct bytes bytes, struct beat_frame *beat)
 {
     if (bytes.size != BEAT_SIZE) return false;
-    *beat = (struct beat_frame){ load_u64(bytes.data), get_i64(bytes.data + 8) };
+    *beat = (struct beat_frame){ load_u64(bytes.data), load_i64(bytes.data + 8) };
     return true;
 }
 
 bool beat_answer_read(struct bytes bytes, struct beat_answer_frame *answer)
 {
     if (bytes.size != BEAT_ANSWER_SIZE) return false;
-    *answer = (struct beat_answer_frame){ load_u64(bytes.data), get_i64(bytes.data + 8), bytes.data[16] == 1 };
+    *answer = (struct beat_answer_frame){ load_u64(bytes.data), load_i64(bytes.data + 8), bytes.data[16] == 1 };
     return bytes.data[16] <= 1 && bytes.data[17] == 0 && load_u16(bytes.data + 18) == 0 &&
            load_u32(bytes.data + 20) == 0;
 }

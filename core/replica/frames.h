@@ -103,7 +103,6 @@ enum nack_reason {
     NACK_CLOSED,    /* the session is not the present one */
     NACK_NOT_NEXT,  /* it does not follow what is here */
     NACK_INVALID,   /* batches that no log may take */
-    NACK_BUSY,      /* no memory; or a truncation is under way */
     NACK_FULL,      /* the disk is full */
     NACK_OFFLINE,   /* to match it would have to give up what is committed, or what it cannot read */
     NACK_REASON_COUNT,

@@ -53,8 +53,6 @@ void leader_stream_on_asked(struct stream *stream, uint64_t session, uint64_t mo
     stream->state = STREAM_ASKED;
     stream->session = session;
     stream->retry_ns = mono_ns + STREAM_ANSWER_NS;
-    stream->told_high_watermark = -1;
-    stream->told_start_offset = -1;
     stream->sample_ns = 0;
 }
 

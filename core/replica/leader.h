@@ -35,8 +35,6 @@ struct stream {
     int64_t next_offset;      /* what is sent next */
     int64_t held_offset;      /* it has acknowledged what is below; -1: nothing in this session */
     int32_t sent_epoch;       /* leader epoch of the record before next_offset, -1: none */
-    int64_t told_high_watermark;
-    int64_t told_start_offset;
     uint8_t failures;
     uint64_t retry_ns;     /* CLOSED: when to ask; ASKED, COMPARED: when to ask again */
     uint64_t caught_up_ns; /* it had everything there was at this time */

@@ -151,7 +151,6 @@ struct replica_wish {
     int32_t index;
     int32_t leader_epoch;
     int32_t partition_epoch;
-    bool recovering;
     uint8_t isr_count;
     int32_t isr[REPLICAS_OF_PARTITION_MAX];
     int64_t broker_epochs[REPLICAS_OF_PARTITION_MAX]; /* of these: KIP-903 */

@@ -44,6 +44,7 @@ enum {
     TURNS_PER_STEP = 256,      /* messages that one step gives to one link */
     READS_PER_NODE = 2,        /* so that one that stands still does not keep them all */
     READS_PER_STEP = 32,
+    SEARCHES_MAX = 32, /* that wait for the disk at the same time; with the reads, REPLICA_WAITERS_MAX */
     TIMERS_PER_STEP = 256,
     STARTS_PER_STEP = 1024,
     ACK_FRAMES_PER_STEP = 16, /* to one node */
@@ -135,6 +136,7 @@ struct flow {
     int64_t answered_offset;
     int64_t sent_high_watermark, sent_start_offset;
     bool searches;                   /* how its last answer is to be judged lies in batches of ours */
+    bool waits;                      /* and the disk was asked */
     struct open_answer_frame answer; /* its last one */
     struct epoch_search search;
     int64_t held_start_offset; /* where its log begins, as it said in this session */
@@ -229,6 +231,7 @@ struct replicas {
     struct chain ackers;  /* nodes that we owe acks */
     struct chain readers; /* flows that wait for a segment */
     struct chain judging; /* flows whose answers are to be judged */
+    uint32_t waiting;     /* of them, who wait for the disk */
     struct chain_hook *hooks_of_node, *hooks_of_turns, *hooks_of_telling, *hooks_of_acks;
 
     struct sending *sendings;

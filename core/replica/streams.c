@@ -8,6 +8,21 @@ static struct partition *partition_of(struct replicas *replicas, const struct fl
 
 /* ---- begin and end ---- */
 
+static void stop_waiting(struct replicas *replicas, struct flow *flow)
+{
+    replicas->waiting -= flow->waits;
+    flow->waits = false;
+}
+
+static void stop_searching(struct replicas *replicas, uint32_t number)
+{
+    struct flow *flow = flow_at(replicas, number);
+
+    stop_waiting(replicas, flow);
+    flow->searches = false;
+    chain_remove(&replicas->judging, number);
+}
+
 uint32_t flow_begin(struct replicas *replicas, uint32_t log, uint8_t slot, uint32_t node)
 {
     const uint32_t number = pool_take(&replicas->flows_pool);
@@ -32,7 +47,7 @@ void flow_end(struct replicas *replicas, uint32_t number)
     const uint32_t node = flow->node;
 
     reading_forget(replicas, number);
-    chain_remove(&replicas->judging, number);
+    stop_searching(replicas, number);
     flow_unqueue(replicas, number);
     timers_clear(&replicas->flow_timers, number);
     partition_of(replicas, flow)->flows[flow->slot] = 0;
@@ -54,8 +69,7 @@ void flow_close(struct replicas *replicas, uint32_t number, bool lost)
     flow_unqueue(replicas, number);
     flow->behind = false;
     flow->tells = false;
-    flow->searches = false;
-    chain_remove(&replicas->judging, number);
+    stop_searching(replicas, number);
     timers_set(&replicas->flow_timers, number, flow->stream.retry_ns);
     leading_on_lost(replicas, flow->log, flow->slot);
 }
@@ -229,6 +243,11 @@ static void search(struct replicas *replicas, uint32_t number, struct effects *e
     struct flow *flow = flow_at(replicas, number);
     struct epoch_bound bound;
 
+    stop_waiting(replicas, flow);
+    if (replicas->waiting == SEARCHES_MAX) {
+        timers_set(&replicas->flow_timers, number, replicas->mono_ns + AGAIN_NS);
+        return;
+    }
     flow->searches = false;
     const enum read_verdict verdict =
         logs_find_epoch(replicas->rooms.logs, flow->log, flow->answer.last_epoch,
@@ -242,7 +261,8 @@ static void search(struct replicas *replicas, uint32_t number, struct effects *e
     case READ_OK: judge(replicas, number, &bound); return;
     case READ_WAITS:
     case READ_BUSY:
-        flow->searches = true;
+        flow->searches = flow->waits = true;
+        replicas->waiting++;
         timers_set(&replicas->flow_timers, number, replicas->mono_ns + STREAM_ANSWER_NS);
         return;
     case READ_OUT_OF_RANGE:

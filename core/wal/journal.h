@@ -42,7 +42,6 @@ enum {
     JOURNAL_ENTRY_HEAD_SIZE = 8,
     JOURNAL_FILES_MAX = 64,
     JOURNAL_ROUND_PIECES_MAX = 64,
-    JOURNAL_DIRECTORY_SIZE_MAX = PATH_SIZE_MAX - 24,
 };
 
 struct journal_config {
