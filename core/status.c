@@ -81,6 +81,7 @@ static void log_status(const struct node *node, struct node_status *status)
     status->journal_used = usage.journal_used_size;
     status->journal_max = (uint64_t)node->config.journal_file_size * node->config.journal_files_max;
     status->disk_full = usage.disk_full;
+    status->producers_forgotten = usage.producers_forgotten;
     status->commit_rounds = usage.rounds;
 }
 

@@ -56,9 +56,10 @@ struct node_status {
     uint64_t tail_memory_max;
     uint64_t journal_used;
     uint64_t journal_max;
-    uint64_t logs_size; /* bytes of all logs of this node, segments and tail */
-    bool disk_full;     /* produces are refused until there is space */
-    int64_t meta_index; /* applied */
+    uint64_t logs_size;           /* bytes of all logs of this node, segments and tail */
+    uint64_t producers_forgotten; /* idempotent ones, before their time: there was no room */
+    bool disk_full;               /* produces are refused until there is space */
+    int64_t meta_index;           /* applied */
     int64_t meta_term;
     uint64_t meta_commit_index;
     uint64_t meta_entries;        /* in the log above the newest snapshot */

@@ -182,6 +182,8 @@ static void add_node(struct page *page, const struct node_status *status)
         { "chronik_journal_bytes", "gauge", "Journal on disk that is still needed.", status->journal_used },
         { "chronik_journal_limit_bytes", "gauge", "What the journal may grow to.", status->journal_max },
         { "chronik_logs_bytes", "gauge", "Bytes of all logs.", status->logs_size },
+        { "chronik_producers_forgotten_total", "counter",
+          "Idempotent producers that were forgotten before their time for want of room.", status->producers_forgotten },
         { "chronik_disk_full", "gauge", "1 while produces are refused for want of space.", status->disk_full },
         { "chronik_meta_index", "gauge", "Metadata index applied.", (uint64_t)status->meta_index },
         { "chronik_meta_term", "gauge", "Metadata term.", (uint64_t)status->meta_term },

@@ -359,6 +359,23 @@ TEST(producers_expire_and_are_bounded)
     producers_check(&producers);
 }
 
+/* What a leader has accepted, its followers cannot refuse. */
+TEST(producers_that_were_silent_for_longest_give_way_to_copies)
+{
+    const struct producer_stamp stamp = { 3, 0, 0, 1 };
+    struct producer_batch batch;
+
+    producers_begin(2);
+    record(1, 0, 0, 1, 0, 100);
+    record(2, 0, 0, 1, 1, 200);
+    record(1, 0, 1, 1, 2, 300);
+    EXPECT("somebody had to go", !producers_record(&producers, 1, &stamp, 3, -1, 400));
+    producers_check(&producers);
+    EXPECT_EQ("not who wrote last", PRODUCER_DUPLICATE, judge(3, 0, 0, 1, 400, &batch));
+    EXPECT_EQ("nor who wrote before", PRODUCER_DUPLICATE, judge(1, 0, 1, 1, 400, &batch));
+    EXPECT_EQ("he is not known any more", PRODUCER_TABLE_FULL, judge(2, 0, 0, 1, 400, &batch));
+}
+
 TEST(producers_restored_twice_are_the_same)
 {
     const struct producer_batch batch = { 50, -1, 5, 9, 2 };

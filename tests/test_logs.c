@@ -623,6 +623,44 @@ TEST(an_epoch_begins_with_the_round_of_its_first_batch)
     world_free(&world);
 }
 
+static bool was_told_of_forgetting(void)
+{
+    bool told = false;
+
+    logs_commit(world.logs, world.mono_ns, world.wall_ms, &world.effects);
+    for (uint32_t i = 0; i < world.effects.count; i++) {
+        const struct effect *effect = &world.effects.list[i];
+        told |= effect->type == EFFECT_NOTE && effect->note.id == NOTE_PRODUCERS_FORGOTTEN;
+    }
+    disk_take_orders(&world.disk, &world.effects);
+    world.effects.count = 0;
+    return told;
+}
+
+TEST(logs_tell_when_they_forget_producers)
+{
+    begin("one producer more than there is room for");
+    world.kept[0].replicated = true;
+    logs_set_replicated(world.logs, 0, true);
+    for (uint32_t i = 0; i <= world.config.producers_max; i++) {
+        uint8_t memory[BATCH_MAX];
+        struct record_batch batch;
+        struct append_answer answer = { world_end(&world.kept[0]), world_end(&world.kept[0]), -1 };
+        const struct bytes bytes = world_build(&world, memory, 100 + i, 0, 0, 1);
+        WORLD_CHECK(record_batch_read(bytes, &batch) == RECORD_BATCH_WHOLE);
+        record_batch_stamp(memory, &batch, answer.base_offset, 0, -1);
+        const struct log_copy copy = { answer.base_offset, answer.base_offset + 1, 0, bytes };
+        EXPECT("nobody has to go yet", !was_told_of_forgetting());
+        EXPECT_EQ("a copy is taken", COPY_OK, logs_append_copy(world.logs, 0, &copy, world.wall_ms));
+        world_keep(&world, 0, &batch, &answer, 0);
+    }
+    EXPECT_EQ("one had to go", 1, logs_usage(world.logs).producers_forgotten);
+    EXPECT("and it is said", was_told_of_forgetting());
+    EXPECT("once", !was_told_of_forgetting());
+    world_rest(&world);
+    world_free(&world);
+}
+
 TEST(logs_refuse_what_is_larger_than_a_segment)
 {
     uint8_t memory[BATCH_MAX];

@@ -46,7 +46,10 @@ enum note_level { NOTE_DEBUG, NOTE_INFO, NOTE_WARNING, NOTE_ERROR };
     X(SEGMENT_ROLLED, NOTE_DEBUG, "log %d rolls a new segment at offset %d")                                           \
     X(SEGMENT_DELETED, NOTE_INFO, "log %d drops its segment at offset %d, log start offset is %d")                     \
     X(LOG_DISK_FULL, NOTE_ERROR, "no space to write segments: produces are refused until there is")                    \
-    X(LOG_DISK_RELIEVED, NOTE_INFO, "segments have space again")
+    X(LOG_DISK_RELIEVED, NOTE_INFO, "segments have space again")                                                       \
+    X(PRODUCERS_FORGOTTEN, NOTE_WARNING,                                                                               \
+      "%d idempotent producers were forgotten before their time: there is room for %d, and others write to replicas "  \
+      "here")
 
 #define NOTES_REPLICA(X)                                                                                               \
     X(REPLICA_OFFLINE, NOTE_ERROR,                                                                                     \

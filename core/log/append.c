@@ -90,8 +90,9 @@ void append_learn(struct logs *logs, uint32_t number, const struct record_batch 
     if (!record_batch_has_producer(batch) || batch->base_sequence < 0) return;
     /* A table that is smaller than another node's, or than it was, has to forget; then any sequence is accepted, as
      * from a new producer. Of our own appends none is made without room for it. */
-    MAYBE(!producers_record(&logs->producers, number, &stamp, batch->base_offset,
-                            append_time ? batch->max_timestamp : -1, wall_ms));
+    const bool kept_all = producers_record(&logs->producers, number, &stamp, batch->base_offset,
+                                           append_time ? batch->max_timestamp : -1, wall_ms);
+    logs->producers_forgotten += !kept_all;
 }
 
 void append_end_moved(struct logs *logs, uint32_t number)

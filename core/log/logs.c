@@ -363,6 +363,16 @@ static void commit_round(struct logs *logs, struct effects *effects)
     else journal_commit(logs->journal, effects);
 }
 
+static void tell_forgotten(struct logs *logs, struct effects *effects)
+{
+    const uint64_t forgotten = logs->producers_forgotten - logs->producers_told;
+
+    if (forgotten == 0 || logs->mono_ns < logs->producers_told_ns) return;
+    NOTE(effects, PRODUCERS_FORGOTTEN, (int64_t)forgotten, logs->config.producers_max);
+    logs->producers_told = logs->producers_forgotten;
+    logs->producers_told_ns = logs->mono_ns + PRODUCERS_TOLD_NS;
+}
+
 void logs_commit(struct logs *logs, uint64_t mono_ns, int64_t wall_ms, struct effects *effects)
 {
     logs->mono_ns = mono_ns;
@@ -390,6 +400,7 @@ void logs_commit(struct logs *logs, uint64_t mono_ns, int64_t wall_ms, struct ef
         retention_work(logs);
         remove_work(logs, effects);
         logs->due |= producers_expire(&logs->producers, wall_ms, 16);
+        tell_forgotten(logs, effects);
     }
     stop_work(logs);
     /* Behind one that is under way, another one begins when that one is done. */
@@ -464,6 +475,7 @@ struct logs_usage logs_usage(const struct logs *logs)
         .round_bytes = logs->round_bytes,
         .flushes = logs->flushes_done,
         .checkpoints = logs->checkpoint.count,
+        .producers_forgotten = logs->producers_forgotten,
         .disk_full = logs->journal_full || logs->segments_full,
     };
 }

@@ -288,6 +288,7 @@ struct logs_usage {
     uint64_t round_bytes;
     uint64_t flushes;
     uint64_t checkpoints;
+    uint64_t producers_forgotten; /* before they expired: the table was full of live ones, and a copy came */
     bool disk_full;
 };
 struct logs_usage logs_usage(const struct logs *logs);

@@ -194,7 +194,11 @@ bool producers_record(struct producers *producers, uint32_t log, const struct pr
     const struct producer_batch batch = { base_offset, timestamp, stamp->first_sequence, producer_last_sequence(stamp),
                                           stamp->epoch };
     if (add_batch(producers, log, stamp->id, wall_ms, &batch)) return true;
-    return make_room(producers, wall_ms) && add_batch(producers, log, stamp->id, wall_ms, &batch);
+    const bool expired = make_room(producers, wall_ms);
+    if (!expired) forget(producers, producers->oldest);
+    const bool added = add_batch(producers, log, stamp->id, wall_ms, &batch);
+    CHECK(added);
+    return expired;
 }
 
 bool producers_restore(struct producers *producers, uint32_t log, int64_t id, int64_t used_ms, bool older_lost,

@@ -88,11 +88,12 @@ enum producer_verdict {
 enum producer_verdict producers_judge(struct producers *producers, uint32_t log, const struct producer_stamp *stamp,
                                       int64_t wall_ms, struct producer_batch *batch);
 
-/* It was appended. False, only in a recovery with less room than there was: the table is full. */
+/* It was appended. False: the table was full of live ones, and the one that was silent for longest was forgotten for
+ * it: where a leader's batches are copied or replayed, none can be refused, and who wrote last is who may repeat it. */
 bool producers_record(struct producers *producers, uint32_t log, const struct producer_stamp *stamp,
                       int64_t base_offset, int64_t timestamp, int64_t wall_ms);
 
-/* A batch from a checkpoint, oldest first; `older_lost` as it was. */
+/* A batch from a checkpoint, oldest first; `older_lost` as it was. False: the table is full. */
 bool producers_restore(struct producers *producers, uint32_t log, int64_t id, int64_t used_ms, bool older_lost,
                        const struct producer_batch *batch);
 

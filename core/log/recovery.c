@@ -104,8 +104,9 @@ static bool take_batch(struct logs *logs, const struct checkpoint_record *record
 
     if (recovery->log == LOG_NONE) return true;
     /* False only where the table is smaller than it was. */
-    MAYBE(!producers_restore(&logs->producers, recovery->log, recovery->producer_id, recovery->producer_used_ms,
-                             recovery->producer_older_lost, &record->batch));
+    const bool kept = producers_restore(&logs->producers, recovery->log, recovery->producer_id,
+                                        recovery->producer_used_ms, recovery->producer_older_lost, &record->batch);
+    logs->producers_forgotten += !kept;
     return true;
 }
 

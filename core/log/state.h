@@ -69,6 +69,7 @@ enum {
 #define UNAWAITED_ROUND_NS (20 * NS_PER_MS)
 #define DISK_RETRY_NS NS_PER_SECOND /* a full disk is tried again so often */
 #define FOUND_TIME_AGE_NS NS_PER_SECOND
+#define PRODUCERS_TOLD_NS (60 * NS_PER_SECOND) /* between two notes */
 #define CHECKPOINT_AGE_NS (60 * NS_PER_SECOND) /* bounds what a start has to replay */
 
 /* Kinds of journal entries. Payloads begin with topic id (16), partition (i32), the log's era (u32). */
@@ -511,6 +512,9 @@ struct logs {
     struct entries entries;
     struct epochs epochs;
     struct producers producers;
+    uint64_t producers_forgotten; /* before their time, for want of room */
+    uint64_t producers_told;      /* of them, when a note was made last */
+    uint64_t producers_told_ns;
 
     struct segment *segments;
     struct pool segments_pool;
