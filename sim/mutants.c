@@ -27,6 +27,7 @@
     X(checkpoint_has_producers_of_tomorrow, "a checkpoint holds producer state from beyond its offsets", DIES) \
     X(checkpoint_lacks_producers, "a checkpoint does not hold producer state", DIES) \
     X(checkpoint_not_synced, "a checkpoint is renamed without a sync (KAFKA-16541)", DIES) \
+    X(copy_is_larger_than_a_round, "a run of copied batches waits for a round that could hold it", OPEN) \
     X(copy_is_not_checked, "a follower takes batches whose checksum is wrong", OPEN) \
     X(deletion_is_told_to_nobody, "DeleteRecords is answered before other replicas know of it", OPEN) \
     X(directories_not_synced, "names of new segments are not synced (KAFKA-3968)", DIES) \
@@ -49,6 +50,7 @@
     X(journal_released_before_checkpoint, "the journal's space is given back before the checkpoint is durable", DIES) \
     X(journal_trusts_frames, "a frame's checksum is not looked at on opening (KAFKA-14104)", DIES) \
     X(journal_trusts_page_cache, "what is read on opening is taken for durable", DIES) \
+    X(last_one_forgets_nobody, "a broker that has left stays known when only one node is left", OPEN) \
     X(leader_answers_end_for_unknown_epoch, "an epoch that a leader lacks is taken for a match (KIP-279)", OPEN) \
     X(leader_counts_what_is_sent, "what was sent to a follower is taken for what it holds", DIES) \
     X(leader_forgets_what_was_deleted, "a new leader shows again what its followers have deleted", OPEN) \
@@ -71,6 +73,7 @@
     X(read_passes_high_watermark, "a range of a segment passes the high watermark -- control: it is the only " \
       "replica, so what is in a segment is durable and committed", ABSENT) \
     X(recovery_does_not_cut, "what lies behind the checkpoint in a segment is left there", DIES) \
+    X(removal_without_a_slot_is_due, "files that wait for a slot ask for time", OPEN) \
     X(replay_forgets_producers, "producer state is not rebuilt from the journal", DIES) \
     X(reborn_log_keeps_dying_files, "files that were to go are unlinked when a new life has their names", OPEN) \
     X(segment_sync_failure_ignored, "a segment's failed sync is taken for a good one", DIES) \

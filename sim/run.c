@@ -310,6 +310,17 @@ static void enter(struct run *run, enum phase phase)
     }
 }
 
+/* Nothing rests for many reasons: the phase and the first of them, without its numbers. */
+static void name_unrest(char *place, size_t size, const char *phase, const char *why)
+{
+    size_t used = (size_t)snprintf(place, size, "no rest while %s: ", phase);
+
+    for (; *why != 0 && *why != ';' && used + 1 < size; why++) {
+        if (*why < '0' || *why > '9') place[used++] = *why;
+    }
+    place[used] = 0;
+}
+
 static void stuck(struct run *run)
 {
     static const char *const names[] = { "growing",  "chaos",           "healing", "verifying",
@@ -318,6 +329,7 @@ static void stuck(struct run *run)
 
     rest_format(run, text, sizeof text);
     judge_violated(&run->judge, RULE_L, "nothing came to rest while %s: %s", names[run->phase], text);
+    if (run->judge.broken == RULE_L) name_unrest(run->judge.place, sizeof run->judge.place, names[run->phase], text);
     run->world.ended = true;
 }
 

@@ -148,9 +148,37 @@ static int by_weight(const void *a, const void *b)
     return x > y ? -1 : x < y; /* the later one tells more */
 }
 
+/* Whether two lines say the same but for their numbers. */
+static bool same_words(const char *a, const char *b)
+{
+    for (;; a++, b++) {
+        a += strspn(a, "0123456789");
+        b += strspn(b, "0123456789");
+        if (*a != *b) return false;
+        if (*a == 0) return true;
+    }
+}
+
+/* Of words that come again and again the last two are enough. */
+static void drop_repetitions(struct lines *lines)
+{
+    enum { TOLD = 2 };
+
+    for (uint32_t i = lines->count; i-- > 0;) {
+        struct line *line = &lines->list[i];
+        uint32_t later = 0;
+        if (line->weight >= WEIGHT_ISR) continue;
+        for (uint32_t j = i + 1; j < lines->count && later < TOLD; j++) {
+            later += lines->list[j].weight > 0 && same_words(line->text, lines->list[j].text);
+        }
+        if (later == TOLD) line->weight = 0;
+    }
+}
+
 /* Leaves the weight of those that are told. */
 static void choose(struct lines *lines)
 {
+    drop_repetitions(lines);
     struct line **sorted = calloc(lines->count + 1, sizeof *sorted);
 
     for (uint32_t i = 0; i < lines->count; i++) sorted[i] = &lines->list[i];

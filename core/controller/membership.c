@@ -447,7 +447,9 @@ bool membership_work(struct membership *membership, struct metadata_log *log, bo
     struct member_view list[VIEWS_MAX];
 
     if (membership->led_term == 0 || membership->look_ns > now_ns) return false;
-    membership->look_ns = alone && list_of(log)->count == 1 ? UINT64_MAX : now_ns + MEMBERSHIP_AGAIN_NS;
+    membership->look_ns = (alone || MUTANT(last_one_forgets_nobody)) && list_of(log)->count == 1
+                              ? UINT64_MAX
+                              : now_ns + MEMBERSHIP_AGAIN_NS;
     if (!is_settled(log) || is_listening(membership, now_ns)) return true;
     const uint32_t view_count = views(membership, log, 0, now_ns, list);
     const uint32_t count =

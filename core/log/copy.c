@@ -1,5 +1,6 @@
 /* copy.c -- how do a leader's batches get into a follower's log? As they are, after they were judged: what a peer sends
  * is believed no more than what a client sends, and one bad batch must not stay. */
+#include "base/check.h"
 #include "log/append.h"
 
 enum {
@@ -52,7 +53,8 @@ static enum copy_verdict judge(const struct logs *logs, const struct log *log, c
 /* An entry has to fit into an empty round, or it would wait for memory for ever. */
 static struct run next_run(const struct logs *logs, struct bytes left)
 {
-    const uint32_t size_max = (uint32_t)MIN((uint64_t)COPY_SIZE_MAX, (uint64_t)logs->batch_size_max - COPY_HEAD_SIZE);
+    const uint64_t fits = MUTANT(copy_is_larger_than_a_round) ? COPY_SIZE_MAX : logs->batch_size_max - COPY_HEAD_SIZE;
+    const uint32_t size_max = (uint32_t)MIN((uint64_t)COPY_SIZE_MAX, fits);
     struct run run = { .bytes = { left.data, 0 } };
 
     while (left.size > 0 && run.batches < COPY_BATCHES_MAX) {
