@@ -40,8 +40,9 @@ static bool may_flush(const struct log *log)
 void flush_if_much(struct logs *logs, uint32_t number)
 {
     const struct log *log = &logs->logs[number];
+    const uint64_t wanted = MIN((uint64_t)FLUSH_SIZE_WANTED, tail_memory_size(logs->tail) / FLUSH_SHARE_WANTED);
 
-    if (log->flush == SLOT_FREE && log->durable_position - log->written_position >= FLUSH_SIZE_WANTED) {
+    if (log->flush == SLOT_FREE && log->durable_position - log->written_position >= wanted) {
         queue(logs, number);
     }
 }

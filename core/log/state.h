@@ -43,10 +43,11 @@ enum {
     DOOMED_NONE = UINT32_MAX,
     TOPIC_NAME_MAX = 249,
 
-    FLUSHES_MAX = 16,               /* writes behind under way: enough to keep a pool of disk threads busy */
-    FLUSH_PIECES_MAX = 1000,        /* of one write; IOV_MAX is 1024 */
-    FLUSH_SIZE_MAX = 1 << 20,       /* of one write, unless one batch is larger */
-    FLUSH_SIZE_WANTED = 256 * 1024, /* a log with so much pending is flushed at once */
+    FLUSHES_MAX = 16,            /* writes behind under way: enough to keep a pool of disk threads busy */
+    FLUSH_PIECES_MAX = 1000,     /* of one write; IOV_MAX is 1024 */
+    FLUSH_SIZE_MAX = 1 << 20,    /* of one write, unless one batch is larger */
+    FLUSH_SIZE_WANTED = 1 << 20, /* a log with so much pending is flushed at once, */
+    FLUSH_SHARE_WANTED = 8,      /* or with such a part of the memory */
     SYNCS_MAX = 8,
     LOOKUPS_MAX = 32,
     LOOKUP_BUFFER_SIZE = 64 * 1024,
