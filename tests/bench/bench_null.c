@@ -6,7 +6,8 @@
  *     inline    ... and synced by the loop, with one sync
  *     thread    ... by a thread, while the loop goes on
  *     growing   as inline, to a file that grows
- *     keeping   as thread, and a second thread appends all of it to a file that grows, without a sync
+ *     keeping   as thread, and a second thread appends all of it to a file that grows, past the page cache and not
+ *               synced: so that the disk has it while it is measured, and not when dirty pages are old
  *
  * One thread on epoll, one journal file of 256 MiB that is written in advance and overwritten again and again. No
  * topics, no offsets, no reads: what is faster than this is a measuring error, and what is slower pays for being a
@@ -30,10 +31,15 @@
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #define RING_SIZE (64u << 20)
 #define JOURNAL_SIZE ((off_t)256 << 20)
+#define KEPT_MAX ((uint64_t)4 << 30)
+#ifndef RWF_DONTCACHE
+#define RWF_DONTCACHE 0x80 /* Linux 6.14 */
+#endif
 
 enum {
     LINKS_MAX = 512,
@@ -42,6 +48,7 @@ enum {
     ANSWER_SIZE_MAX = 256,
     PENDING_MAX = 1 << 20,
     OUT_SIZE = 1 << 20,
+    KEPT_AT_ONCE = 256 << 10,
     EVENT_INPUT = LINKS_MAX, /* stdin */
     EVENT_LISTEN,
     EVENT_SYNCED,
@@ -128,17 +135,28 @@ static void journal_sync(void)
     if (sync_delay_us > 0) usleep(sync_delay_us);
 }
 
+static ssize_t keep(const struct iovec *bytes, off_t position)
+{
+    const ssize_t wrote = pwritev2(kept_file, bytes, 1, position, RWF_DONTCACHE);
+
+    if (wrote >= 0 || errno != EOPNOTSUPP) return wrote;
+    return pwritev(kept_file, bytes, 1, position);
+}
+
 static void *keep_thread(void *unused)
 {
-    uint64_t value;
+    uint64_t value, forgotten = 0;
 
     (void)unused;
     while (read(keep_fd, &value, sizeof value) == sizeof value) {
-        for (uint64_t end = job_done; kept < end;) {
+        for (uint64_t end = job_done; end - kept >= KEPT_AT_ONCE;) {
             const size_t at = kept % RING_SIZE;
             const size_t size = end - kept < RING_SIZE - at ? end - kept : RING_SIZE - at;
-            must(pwrite(kept_file, ring + at, size, (off_t)kept) == (ssize_t)size, "write");
+            must(keep(&(struct iovec){ ring + at, size }, (off_t)(kept - forgotten)) == (ssize_t)size, "write");
             kept += size;
+            if (kept - forgotten < KEPT_MAX) continue;
+            must(ftruncate(kept_file, 0) == 0, "truncate"); /* as retention would; who runs long fills no disk */
+            forgotten = kept;
         }
     }
     return NULL;
