@@ -314,6 +314,7 @@ static const struct damage_row {
     { "a damaged first round was durable, since others follow", 100, 1, false },
     { "a damaged middle round too", 4 * 4096 + 50, 8, false },
     { "even if only its head is gone", 4 * 4096, 4, false },
+    { "or its size, which then is beyond all limits", 4 * 4096 + 4, 1, false },
 };
 
 TEST(damage_to_what_was_durable_is_not_taken_for_a_torn_end)
@@ -329,6 +330,7 @@ TEST(damage_to_what_was_durable_is_not_taken_for_a_torn_end)
         memset(file->now + row->position, 0xff, row->size);
         if (last) continue;
         EXPECT_EQ(row->why, row->opens, reopen(row->why, 1, 1));
+        if (!row->opens) EXPECT_EQ(row->why, HALT_CORRUPT, journal_opening_halt(journal).reason);
     }
 }
 

@@ -81,7 +81,9 @@ bool frame_head_read(const uint8_t *bytes, struct frame_head *head)
     };
     if (load_u32(bytes) != FRAME_MAGIC || head->sequence == 0) return false;
     if (head->size % JOURNAL_BLOCK_SIZE != 0 || head->size < JOURNAL_FRAME_HEAD_SIZE) return false;
-    return head->entries_size <= head->size - JOURNAL_FRAME_HEAD_SIZE && head->entry_count > 0;
+    /* Padded to whole blocks, and no further: a size that is damaged must not pass for one of larger limits. */
+    const uint64_t padding = (uint64_t)head->size - JOURNAL_FRAME_HEAD_SIZE - head->entries_size;
+    return padding < JOURNAL_BLOCK_SIZE && head->entry_count > 0;
 }
 
 void frame_head_write(uint8_t *bytes, const struct frame_head *head)
