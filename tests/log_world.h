@@ -388,7 +388,7 @@ static void world_judge_log(struct world *world, uint32_t log)
     if (kept->replicated) WORLD_CHECK(offsets.high_watermark <= MAX(kept->high_watermark, offsets.log_start_offset));
     else WORLD_CHECK(offsets.high_watermark == offsets.durable_offset);
     /* What was not durable may be there or not, but nothing else. */
-    while (kept->count > 0 && kept->batches[kept->count - 1].base_offset >= offsets.log_end_offset) {
+    while (kept->count > 0 && kept->batches[kept->count - 1].last_offset >= offsets.log_end_offset) {
         free(kept->batches[--kept->count].bytes);
     }
     WORLD_CHECK(world_end(kept) == offsets.log_end_offset);

@@ -233,7 +233,7 @@ uint64_t logs_advance_start(struct logs *logs, uint32_t number, int64_t log_star
     if (MUTANT(start_shown_early)) log->log_start_offset = log_start_offset;
     log->start_sequence = journal_open_sequence(logs->journal);
     logs->checkpoint.activity = true;
-    remove_when_durable(logs, number);
+    remove_start_moves(logs, number);
     return log->start_sequence;
 }
 

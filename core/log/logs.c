@@ -74,6 +74,7 @@ bool logs_open(struct logs *logs, uint32_t number, const struct uuid *topic_id, 
         .next_durable = LOG_NONE,
         .next_trim = LOG_NONE,
         .next_end = LOG_NONE,
+        .next_moving = LOG_NONE,
         .next_truncate = LOG_NONE,
         .next_learn = LOG_NONE,
     };
@@ -126,6 +127,9 @@ static void unlink_log(struct logs *logs, uint32_t number)
     }
     if (log->trim_queued) {
         unlink_queued(logs, number, &logs->trim_first, &logs->trim_last, offsetof(struct log, next_trim));
+    }
+    if (log->moves) {
+        unlink_queued(logs, number, &logs->moving.first, &logs->moving.last, offsetof(struct log, next_moving));
     }
     if (log->end_queued) {
         unlink_queued(logs, number, &logs->end_first, &logs->end_last, offsetof(struct log, next_end));

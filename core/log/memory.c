@@ -181,8 +181,7 @@ void logs_init(struct logs *logs, const struct logs_config *config)
         .trim_last = LOG_NONE,
         .end_first = LOG_NONE,
         .end_last = LOG_NONE,
-        .truncate_first = LOG_NONE,
-        .truncate_last = LOG_NONE,
+        .moving = { LOG_NONE, LOG_NONE },
         .cut_first = SEGMENT_NONE,
         .cut_last = SEGMENT_NONE,
         .learn_first = LOG_NONE,
@@ -192,6 +191,7 @@ void logs_init(struct logs *logs, const struct logs_config *config)
         .retain_log = LOG_NONE,
         .recovery.chunk = CHUNK_NONE,
     };
+    for (uint32_t i = 0; i < TRUNCATION_LINES; i++) logs->truncations[i] = (struct log_line){ LOG_NONE, LOG_NONE };
     init_arrays(logs, &parts);
     const uint64_t entry_max = MIN(tail_entry_size_max(&tail), (uint64_t)journal.round_size_max);
     CHECK(entry_max > 2 * HEADS_SIZE);

@@ -43,9 +43,41 @@ static void start_at(struct logs *logs, uint32_t number)
     append_durable_moved(logs, number);
 }
 
+static void line_add(struct logs *logs, uint32_t number)
+{
+    logs->logs[number].next_moving = LOG_NONE;
+    if (logs->moving.last == LOG_NONE) logs->moving.first = number;
+    else logs->logs[logs->moving.last].next_moving = number;
+    logs->moving.last = number;
+}
+
+void remove_start_moves(struct logs *logs, uint32_t number)
+{
+    struct log *log = &logs->logs[number];
+
+    if (!log->moves) line_add(logs, number);
+    log->moves = true;
+    remove_when_durable(logs, number);
+}
+
+/* The round that moves the log's start next. */
+static uint64_t next_move(const struct log *log)
+{
+    return log->sent_start_offset > log->log_start_offset ? log->sent_sequence : log->start_sequence;
+}
+
+/* They are in the order of these rounds; one that moves again goes to the end. */
 void remove_starts_are_durable(struct logs *logs)
 {
-    for (uint32_t at = logs->trim_first; at != LOG_NONE; at = logs->logs[at].next_trim) start_at(logs, at);
+    for (uint32_t at; (at = logs->moving.first) != LOG_NONE;) {
+        struct log *log = &logs->logs[at];
+        if (!start_is_durable(logs, log) && !logs_is_durable(logs, next_move(log))) return;
+        start_at(logs, at);
+        logs->moving.first = log->next_moving;
+        if (logs->moving.first == LOG_NONE) logs->moving.last = LOG_NONE;
+        log->moves = !start_is_durable(logs, log);
+        if (log->moves) line_add(logs, at);
+    }
 }
 
 static void add_dying(struct logs *logs, uint32_t number)

@@ -12,6 +12,9 @@
 /* The log start offset moved up: what lies below it is dropped when that is durable. */
 void remove_when_durable(struct logs *logs, uint32_t log);
 
+/* The same; with a round that is not durable yet. */
+void remove_start_moves(struct logs *logs, uint32_t log);
+
 /* Nothing holds the log's segments back any more (a flush, a checkpoint): those below its start go now. */
 void remove_what_waited(struct logs *logs, uint32_t log);
 

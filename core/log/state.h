@@ -99,6 +99,13 @@ enum truncation {
     TRUNCATION_SAID,   /* done in memory: awaits its round */
     TRUNCATION_TOLD,   /* durable, or failed: logs_next_truncated has not named it yet */
 };
+enum { TRUNCATION_LINES = TRUNCATION_TOLD + 1 };
+
+/* Logs that wait for the same, in the order in which it comes to them. */
+struct log_line {
+    uint32_t first;
+    uint32_t last;
+};
 
 struct log {
     bool open;
@@ -109,6 +116,7 @@ struct log {
     bool durable_queued;
     bool trim_queued;
     bool end_queued;
+    bool moves;             /* in the line of those whose start does */
     bool frozen;            /* the checkpoint is in the middle of its segments: no roll, no removal */
     bool replicated;        /* its high watermark is told, not known from its own disk */
     bool sole_when_durable; /* not any more, as soon as all below it is durable here */
@@ -149,6 +157,7 @@ struct log {
     uint32_t next_durable;
     uint32_t next_trim;
     uint32_t next_end;
+    uint32_t next_moving;
     int64_t hidden_offset; /* of the segment that this offset lies in, the youngest record was deleted */
 
     int64_t truncate_offset;
@@ -545,8 +554,8 @@ struct logs {
     uint32_t trim_last;
     uint32_t end_first; /* logs whose end moved, of those that are replicated */
     uint32_t end_last;
-    uint32_t truncate_first; /* logs that are being cut */
-    uint32_t truncate_last;
+    struct log_line truncations[TRUNCATION_LINES]; /* logs that are being cut, by how far that has come */
+    struct log_line moving;                        /* logs whose start moves with a round that is not durable */
     struct cut cuts[CUTS_MAX];
     uint32_t cut_first; /* segments */
     uint32_t cut_last;

@@ -8,6 +8,8 @@
 #include "log/remove.h"
 #include "log/segments.h"
 
+enum { TRIES_PER_STEP = 256 };
+
 /* Where a log ends from now on. */
 struct seam {
     int64_t end_offset;    /* of the last batch that stays, or the log's start */
@@ -285,16 +287,34 @@ static bool say(struct logs *logs, uint32_t number, struct effects *effects)
     return true;
 }
 
+/* ---- lines: a log is in the one of its state ---- */
+
+static void line_add(struct logs *logs, uint32_t number, enum truncation state)
+{
+    struct log_line *line = &logs->truncations[state];
+
+    logs->logs[number].truncation = (uint8_t)state;
+    logs->logs[number].next_truncate = LOG_NONE;
+    if (line->last == LOG_NONE) line->first = number;
+    else logs->logs[line->last].next_truncate = number;
+    line->last = number;
+}
+
+static uint32_t line_take(struct logs *logs, enum truncation state)
+{
+    struct log_line *line = &logs->truncations[state];
+    const uint32_t number = line->first;
+
+    if (number == LOG_NONE) return LOG_NONE;
+    line->first = logs->logs[number].next_truncate;
+    if (line->first == LOG_NONE) line->last = LOG_NONE;
+    return number;
+}
+
 static void want(struct logs *logs, uint32_t number)
 {
-    struct log *log = &logs->logs[number];
-
-    log->truncation = TRUNCATION_WANTED;
-    log->truncation_fails = false;
-    log->next_truncate = LOG_NONE;
-    if (logs->truncate_last == LOG_NONE) logs->truncate_first = number;
-    else logs->logs[logs->truncate_last].next_truncate = number;
-    logs->truncate_last = number;
+    logs->logs[number].truncation_fails = false;
+    line_add(logs, number, TRUNCATION_WANTED);
     logs->due = true;
 }
 
@@ -320,61 +340,56 @@ void logs_reset(struct logs *logs, uint32_t number, int64_t log_start_offset)
     want(logs, number);
 }
 
+/* Each of a bounded number is tried once. */
 void truncate_work(struct logs *logs, struct effects *effects)
 {
-    for (uint32_t at = logs->truncate_first; at != LOG_NONE; at = logs->logs[at].next_truncate) {
-        struct log *log = &logs->logs[at];
-        if (log->truncation != TRUNCATION_WANTED || logs->state != LOGS_OPEN) continue;
-        if (say(logs, at, effects)) log->truncation = TRUNCATION_SAID;
+    const uint32_t last = logs->truncations[TRUNCATION_WANTED].last;
+    uint32_t number = LOG_NONE;
+
+    if (logs->state != LOGS_OPEN) return;
+    for (uint32_t tries = TRIES_PER_STEP; tries > 0 && number != last; tries--) {
+        number = line_take(logs, TRUNCATION_WANTED);
+        if (!say(logs, number, effects)) line_add(logs, number, TRUNCATION_WANTED);
+        else line_add(logs, number, logs->logs[number].truncate_sequence == 0 ? TRUNCATION_TOLD : TRUNCATION_SAID);
     }
-    truncations_are_durable(logs);
+    logs->due |= number != last;
 }
 
 void truncations_are_durable(struct logs *logs)
 {
-    for (uint32_t at = logs->truncate_first; at != LOG_NONE; at = logs->logs[at].next_truncate) {
-        struct log *log = &logs->logs[at];
-        if (log->truncation != TRUNCATION_SAID) continue;
-        if (logs_is_durable(logs, log->truncate_sequence)) log->truncation = TRUNCATION_TOLD;
+    for (uint32_t at; (at = logs->truncations[TRUNCATION_SAID].first) != LOG_NONE;) {
+        if (!logs_is_durable(logs, logs->logs[at].truncate_sequence)) return;
+        line_add(logs, line_take(logs, TRUNCATION_SAID), TRUNCATION_TOLD);
     }
 }
 
 void truncate_forget_log(struct logs *logs, uint32_t number)
 {
-    uint32_t previous = LOG_NONE;
+    const enum truncation state = (enum truncation)logs->logs[number].truncation;
+    if (state == TRUNCATION_NONE) return;
 
-    for (uint32_t at = logs->truncate_first; at != LOG_NONE; at = logs->logs[at].next_truncate) {
-        if (at != number) {
-            previous = at;
-            continue;
-        }
-        const uint32_t next = logs->logs[at].next_truncate;
-        if (previous == LOG_NONE) logs->truncate_first = next;
-        else logs->logs[previous].next_truncate = next;
-        if (logs->truncate_last == at) logs->truncate_last = previous;
-        logs->logs[at].truncation = TRUNCATION_NONE;
-        return;
+    /* Rare, so a walk will do. */
+    const uint32_t last = logs->truncations[state].last;
+    for (uint32_t at = LOG_NONE; at != last;) {
+        at = line_take(logs, state);
+        if (at != number) line_add(logs, at, state);
     }
+    logs->logs[number].truncation = TRUNCATION_NONE;
 }
 
 bool truncations_allow_checkpoint(const struct logs *logs, bool urgent)
 {
-    for (uint32_t at = logs->truncate_first; at != LOG_NONE; at = logs->logs[at].next_truncate) {
-        const uint8_t truncation = logs->logs[at].truncation;
-        if (truncation == TRUNCATION_SAID) return false;
-        if (truncation == TRUNCATION_WANTED && logs->state == LOGS_OPEN && !urgent) return false;
-    }
-    return true;
+    if (logs->truncations[TRUNCATION_SAID].first != LOG_NONE) return false;
+    return logs->truncations[TRUNCATION_WANTED].first == LOG_NONE || logs->state != LOGS_OPEN || urgent;
 }
 
 struct log_truncated logs_next_truncated(struct logs *logs)
 {
-    for (uint32_t at = logs->truncate_first; at != LOG_NONE; at = logs->logs[at].next_truncate) {
-        if (logs->logs[at].truncation != TRUNCATION_TOLD) continue;
-        truncate_forget_log(logs, at);
-        return (struct log_truncated){ at, logs->logs[at].truncation_fails };
-    }
-    return (struct log_truncated){ LOG_NONE, false };
+    const uint32_t number = line_take(logs, TRUNCATION_TOLD);
+
+    if (number == LOG_NONE) return (struct log_truncated){ LOG_NONE, false };
+    logs->logs[number].truncation = TRUNCATION_NONE;
+    return (struct log_truncated){ number, logs->logs[number].truncation_fails };
 }
 
 /* ---- hearing it again ---- */
