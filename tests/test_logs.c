@@ -1,6 +1,6 @@
 /* The whole of log/ over a disk that loses what was not synced: nothing acknowledged is ever lost, nothing is invented,
  * and a crash during recovery changes nothing. */
-#include "log_files.h"
+#include "log_calm.h"
 
 #ifdef CHRONIK_MUTANTS
 /* LOG_MUTANT=name switches a known bug on. */
@@ -13,22 +13,12 @@ bool mutant_active(const char *name)
 #endif
 
 /* Memory and journal so small that appends have to wait. */
-static void world_config_tight(struct world *world)
+static void world_config_tight(void)
 {
-    world->config.tail_memory_size = 128 * 1024;
-    world->config.journal_file_size = 32 * 1024;
-    world->config.journal_files_max = 3;
+    world.config.tail_memory_size = 128 * 1024;
+    world.config.journal_file_size = 32 * 1024;
+    world.config.journal_files_max = 3;
 }
-
-static void world_delete_log(struct world *world, uint32_t log)
-{
-    logs_delete(world->logs, log);
-    world->kept[log].open = false;
-    world->life[log]++;
-    world->deleted++;
-}
-
-static struct world world;
 
 /* A bit of an index turns over: on a disk that is not ours to trust. Nobody may be told anything wrong for it. */
 static void flip_index_bit(void)
@@ -65,7 +55,7 @@ static void live(uint64_t steps)
         else if (what == 60 && world.faults && world_chance(&world, 1, world.disk.full ? 5 : 60)) fill_disk();
         else if (what == 58 && world_chance(&world, 1, 60)) {
             const uint32_t log = (uint32_t)world_below(&world, WORLD_LOGS);
-            if (world.kept[log].open) world_delete_log(&world, log);
+            if (world.kept[log].open) world_delete_log(log);
             else world_create_log(&world, log);
         } else if (i % 700 < 550 || what % 8 == 0) { /* at times the disk is slow */
             world_answer(&world);
@@ -85,7 +75,7 @@ static void chaos(uint64_t seed, uint32_t lives)
     world_why = why;
     world_init(&world, seed);
     world.replicates = true;
-    if (world_chance(&world, 1, 3)) world_config_tight(&world);
+    if (world_chance(&world, 1, 3)) world_config_tight();
     world.rules.retention_size = world_chance(&world, 1, 2) ? 150000 : -1;
     world.rules.retention_ms = world_chance(&world, 1, 2) ? 20000 : -1;
     world_boot(&world);
@@ -162,45 +152,6 @@ TEST(logs_survive_anything)
 }
 
 /* ---- one thing at a time ---- */
-
-/* A world with one log and some segments in it, at rest. */
-static void begin(const char *why)
-{
-    world_why = why;
-    world_init(&world, 1);
-    world_boot(&world);
-    WORLD_CHECK(world_recover(&world, UINT64_MAX));
-    world_create_log(&world, 0);
-}
-
-static void append_some(uint32_t count)
-{
-    while (world.appends < count) {
-        world_append_as(&world, 0, -1);
-        world_commit(&world);
-        for (int i = 0; i < 3; i++) world_answer(&world);
-        world_settle(&world);
-        WORLD_CHECK(!world.halted);
-    }
-    world_rest(&world);
-}
-
-static void restart(void)
-{
-    disk_crash(&world.disk, false);
-    world_boot(&world);
-    world_recover(&world, UINT64_MAX);
-}
-
-static const char *path_of_first(enum segment_file file)
-{
-    static char path[PATH_SIZE_MAX];
-    const struct log *log = &world.logs->logs[0];
-    const struct log_place place = log_place(world.logs, log);
-
-    path_of_segment(path, &place, world.logs->segments[log->first_segment].base_offset, file);
-    return path;
-}
 
 static void lose(const char *path)
 {
@@ -372,28 +323,6 @@ TEST(logs_go_on_when_a_full_disk_has_room_again)
     world_free(&world);
 }
 
-TEST(logs_delete_is_final)
-{
-    begin("a deleted log");
-    append_some(500);
-    char directory[PATH_SIZE_MAX], topic[PATH_SIZE_MAX];
-    disk_parent(path_of_first(SEGMENT_LOG), directory);
-    EXPECT("it has a directory", disk_inode_of(&world.disk, directory) != 0);
-    world_delete_log(&world, 0);
-    world_commit(&world);
-    world_rest(&world);
-    EXPECT_EQ("which goes with all that is in it", 0, disk_inode_of(&world.disk, directory));
-    disk_parent(directory, topic);
-    EXPECT_EQ("and its topic's, since that was the last partition", 0, disk_inode_of(&world.disk, topic));
-    world_create_log(&world, 0);
-    EXPECT_EQ("a new one begins at zero", 0, log_offsets(world.logs, 0).log_end_offset);
-    world.appends = 0;
-    append_some(50);
-    restart();
-    world_judge(&world);
-    world_free(&world);
-}
-
 TEST(logs_start_never_passes_the_high_watermark)
 {
     begin("records that are not durable yet");
@@ -531,96 +460,6 @@ TEST(logs_end_with_whole_batches_after_a_truncation)
             world_free(&world);
         }
     }
-}
-
-/* A file that goes later has the name of one that comes sooner. */
-static const struct rebirth_row {
-    const char *why;
-    uint64_t delay_ms, due_ms; /* of files below the log's start; and when it begins anew */
-} rebirth_rows[] = {
-    { "they wait for their time", 60000, 0 },
-    { "their time has come", 60000, 60000 },
-    { "they are being unlinked", 0, 0 },
-};
-
-TEST(logs_begin_anew_beside_files_that_were_to_go)
-{
-    FOR_EACH(rebirth_row, row, rebirth_rows) {
-        begin(row->why);
-        world.kept[0].replicated = true;
-        world.rules.segment_size = 4000;
-        world.rules.file_delete_delay_ms = (int64_t)row->delay_ms;
-        logs_set_rules(world.logs, 0, &world.rules);
-        logs_set_replicated(world.logs, 0, true);
-        append_some(300);
-        world_rest(&world);
-        const int64_t end_offset = log_offsets(world.logs, 0).log_end_offset;
-        logs_set_high_watermark(world.logs, 0, end_offset);
-        world.kept[0].high_watermark = world.kept[0].start_asked = end_offset;
-        WORLD_CHECK(logs_advance_start(world.logs, 0, end_offset) != 0);
-        while (world.logs->logs[0].first_segment != SEGMENT_NONE) {
-            world_commit(&world);
-            world_settle(&world);
-            if (world.logs->logs[0].first_segment != SEGMENT_NONE) WORLD_CHECK(world_answer(&world));
-        }
-        world_pass(&world, row->due_ms * NS_PER_MS);
-        logs_reset(world.logs, 0, 0);
-        world.kept[0].cutting = world.kept[0].cut_all = true;
-        world.kept[0].cut_offset = 0;
-        while (world.kept[0].cutting) {
-            world_commit(&world);
-            world_settle(&world);
-            if (world.kept[0].cutting) WORLD_CHECK(world_answer(&world));
-        }
-        append_some((uint32_t)world.appends + 50);
-        world_rest(&world);
-        append_some((uint32_t)world.appends + 50);
-        world_pass(&world, 61 * NS_PER_SECOND);
-        world_commit(&world);
-        world_rest(&world);
-        world_judge_files(&world);
-        world_judge_bytes(&world, 0);
-        append_some((uint32_t)world.appends + 50);
-        world_rest(&world);
-        world_judge_files(&world);
-        restart();
-        world_judge(&world);
-        world_free(&world);
-    }
-}
-
-/* Nobody waits for the record of an epoch's begin: so it goes with the first batch of that epoch, or soon by itself. */
-TEST(an_epoch_begins_with_the_round_of_its_first_batch)
-{
-    uint8_t memory[BATCH_MAX];
-    struct record_batch batch;
-    struct append_answer answer;
-
-    begin("epochs");
-    world_rest(&world);
-    const uint64_t with_batch = logs_begin_epoch(world.logs, 0, 4);
-    world_commit(&world);
-    EXPECT_EQ("it waits", 0, world.disk.order_count);
-    EXPECT("not for ever", logs_deadline_ns(world.logs) <= world.mono_ns + 20 * NS_PER_MS);
-    const struct bytes bytes = world_build(&world, memory, -1, 0, -1, 4);
-    WORLD_CHECK(record_batch_read(bytes, &batch) == RECORD_BATCH_WHOLE);
-    WORLD_CHECK(logs_append(world.logs, 0, &batch, 4, -1, world.wall_ms, &answer) == APPEND_OK);
-    world_keep(&world, 0, &batch, &answer, 4);
-    world_commit(&world);
-    EXPECT_EQ("one write and one sync for both", 2, world.disk.order_count);
-    world_rest(&world);
-    EXPECT("both are durable", logs_is_durable(world.logs, with_batch));
-    EXPECT_EQ("with one round", with_batch, journal_last_sequence(world.logs->journal));
-
-    const uint64_t alone = logs_begin_epoch(world.logs, 0, 5);
-    world_commit(&world);
-    EXPECT_EQ("it waits again", 0, world.disk.order_count);
-    world_pass(&world, 20 * NS_PER_MS);
-    world_commit(&world);
-    EXPECT_EQ("and goes alone", 2, world.disk.order_count);
-    world_rest(&world);
-    EXPECT("it is durable", logs_is_durable(world.logs, alone));
-    world_free(&world);
 }
 
 static bool was_told_of_forgetting(void)

@@ -253,6 +253,7 @@ static bool begin(struct logs *logs, uint32_t number, struct effects *effects)
     flush->mark = logs->segments[flush->segment].written;
     gather(logs, flush, log);
     CHECK(flush->entry_count > 0);
+    log->fresh = false;
     log->flush = slot;
     logs->flushes_used++;
     set_paths(logs, flush, log);

@@ -75,6 +75,8 @@ bool logs_open(struct logs *logs, uint32_t number, const struct uuid *topic_id, 
         .next_trim = LOG_NONE,
         .next_end = LOG_NONE,
         .next_moving = LOG_NONE,
+        .next_unclear = LOG_NONE,
+        .fresh = logs->state == LOGS_OPEN,
         .next_truncate = LOG_NONE,
         .next_learn = LOG_NONE,
     };
@@ -82,6 +84,7 @@ bool logs_open(struct logs *logs, uint32_t number, const struct uuid *topic_id, 
     entry_list_init(&log->entries);
     epoch_list_init(&log->epochs);
     if (logs->logs_end <= number) logs->logs_end = number + 1;
+    remove_before_it_is_opened(logs, number);
     return true;
 }
 
@@ -127,6 +130,9 @@ static void unlink_log(struct logs *logs, uint32_t number)
     }
     if (log->trim_queued) {
         unlink_queued(logs, number, &logs->trim_first, &logs->trim_last, offsetof(struct log, next_trim));
+    }
+    if (log->unclear) {
+        unlink_queued(logs, number, &logs->unclear.first, &logs->unclear.last, offsetof(struct log, next_unclear));
     }
     if (log->moves) {
         unlink_queued(logs, number, &logs->moving.first, &logs->moving.last, offsetof(struct log, next_moving));

@@ -182,6 +182,7 @@ void logs_init(struct logs *logs, const struct logs_config *config)
         .end_first = LOG_NONE,
         .end_last = LOG_NONE,
         .moving = { LOG_NONE, LOG_NONE },
+        .unclear = { LOG_NONE, LOG_NONE },
         .cut_first = SEGMENT_NONE,
         .cut_last = SEGMENT_NONE,
         .learn_first = LOG_NONE,

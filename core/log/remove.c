@@ -113,10 +113,55 @@ void remove_what_waited(struct logs *logs, uint32_t number)
     if (may_die(logs, &logs->logs[number])) remove_when_durable(logs, number);
 }
 
+/* ---- what an earlier life of a log left ---- */
+
+/* Nothing of the log is flushed before its directory was cleared. */
+static void clear_first(struct logs *logs, uint32_t number)
+{
+    struct log *log = &logs->logs[number];
+
+    log->fresh = false;
+    log->unclear = true;
+    log->cuts++;
+    log->next_unclear = LOG_NONE;
+    if (logs->unclear.last == LOG_NONE) logs->unclear.first = number;
+    else logs->logs[logs->unclear.last].next_unclear = number;
+    logs->unclear.last = number;
+    logs->due = true;
+}
+
+static bool lies_in(const char *path, const char *root)
+{
+    while (*root != 0 && *path == *root) path++, root++;
+    return *root == 0 && (*path == 0 || *path == '/');
+}
+
+/* Whether something is being deleted there. */
+static bool is_being_removed(const struct logs *logs, const char *path)
+{
+    for (uint32_t slot = 0; slot < REMOVES_MAX; slot++) {
+        const struct remove *remove = &logs->removes[slot];
+        const bool tree = remove->state >= REMOVE_LISTING && remove->state <= REMOVE_LEAVING;
+        if (tree && lies_in(path, remove->root)) return true;
+    }
+    return false;
+}
+
+void remove_before_it_is_opened(struct logs *logs, uint32_t number)
+{
+    const struct log *log = &logs->logs[number];
+    const struct log_place place = log_place(logs, log);
+    char path[PATH_SIZE_MAX];
+
+    path_of_partition(path, &place);
+    if (log->fresh && is_being_removed(logs, path)) clear_first(logs, number);
+}
+
 void remove_before_it_begins(struct logs *logs, uint32_t number)
 {
     struct log *log = &logs->logs[number];
     uint32_t at = logs->dying_first;
+    if (log->fresh && logs->state == LOGS_OPEN) clear_first(logs, number);
     if (MUTANT(reborn_log_keeps_dying_files)) return;
 
     logs->dying_first = SEGMENT_NONE;
@@ -321,6 +366,25 @@ static void sweep(const struct logs *logs, struct remove *remove, struct effects
     order_list(logs, remove, WAL_DIRECTORY, remove->swept_name, effects);
 }
 
+static void sweep_topic(const struct logs *logs, struct remove *remove, struct effects *effects)
+{
+    uint32_t size = 0;
+
+    while (remove->swept_name[size] != 0) size++;
+    remove->state = REMOVE_SWEEPING_TOPIC;
+    const bool fits =
+        path_of_name(remove->directory, WAL_DIRECTORY, (struct bytes){ (const uint8_t *)remove->swept_name, size });
+    CHECK(fits); /* it was there */
+    order_list(logs, remove, remove->directory, remove->swept_partition, effects);
+}
+
+static void directory_is_clear(struct logs *logs, struct remove *remove)
+{
+    remove->state = REMOVE_FREE;
+    if (log_is(logs, remove->log, remove->generation)) cut_is_done(logs, remove->log);
+    logs->due = true;
+}
+
 static void topic_is_left(struct logs *logs, struct remove *remove)
 {
     const uint32_t topic = logs->doomed[remove->doomed].topic;
@@ -347,6 +411,8 @@ static void tree_is_gone(struct logs *logs, struct remove *remove, struct effect
     }
     case REMOVE_DOOMED_TOPIC: topic_is_left(logs, remove); return;
     case REMOVE_UNKNOWN_TOPIC: sweep(logs, remove, effects); return;
+    case REMOVE_UNKNOWN_PARTITION: sweep_topic(logs, remove, effects); return;
+    case REMOVE_FORMER_LIFE: directory_is_clear(logs, remove); return;
     case REMOVE_DYING: break;
     }
     CHECK(false);
@@ -370,7 +436,58 @@ static void on_left(struct logs *logs, struct remove *remove, enum disk_result r
     list_directory(logs, remove, effects);
 }
 
-/* ---- topics that nobody knows ---- */
+/* ---- topics that nobody knows, and partitions that are not here any more ---- */
+
+/* False: no name of a partition's directory. */
+static bool partition_read(struct bytes name, uint32_t *partition)
+{
+    uint32_t number = 0;
+
+    if (name.size == 0 || name.size > 9) return false;
+    for (uint32_t i = 0; i < name.size; i++) {
+        if (name.data[i] < '0' || name.data[i] > '9') return false;
+        number = number * 10 + (uint32_t)(name.data[i] - '0');
+    }
+    *partition = number;
+    return true;
+}
+
+/* Its files go when nobody reads them any more. */
+static bool is_doomed(const struct logs *logs, const struct uuid *topic_id, uint32_t partition)
+{
+    for (uint32_t at = logs->doomed_first; at != DOOMED_NONE; at = logs->doomed[at].next) {
+        const struct doomed *doomed = &logs->doomed[at];
+        if ((uint32_t)doomed->partition == partition && uuid_equal(&logs->topics[doomed->topic].id, topic_id))
+            return true;
+    }
+    return false;
+}
+
+/* The replica was taken away while this node was down. The image that the logs were opened by is newer than all that
+ * it knew then (its registration is in it), so what is not open is not its. */
+static void on_topic_swept(struct logs *logs, struct remove *remove, struct effects *effects)
+{
+    struct listed_file listed;
+    struct uuid topic_id;
+    uint32_t size = 0, partition, found;
+
+    while (remove->swept_name[size] != 0) size++;
+    const bool known = topic_directory_read((struct bytes){ (const uint8_t *)remove->swept_name, size }, &topic_id);
+    CHECK(known);
+    while (listed_file_read(&remove->list, &listed)) {
+        if (listed.name.size >= PATH_SIZE_MAX) continue;
+        memcpy(remove->swept_partition, listed.name.data, listed.name.size);
+        remove->swept_partition[listed.name.size] = 0;
+        if (!listed.is_directory || !partition_read(listed.name, &partition)) continue;
+        if (map_get(&logs->names, map_key_id(&topic_id, partition), &found)) continue;
+        if (!path_of_name(remove->root, remove->directory, listed.name)) continue;
+        if (is_doomed(logs, &topic_id, partition) || is_being_removed(logs, remove->root)) continue;
+        begin_tree(logs, remove, REMOVE_UNKNOWN_PARTITION, effects);
+        return;
+    }
+    if (remove->more) sweep_topic(logs, remove, effects);
+    else sweep(logs, remove, effects);
+}
 
 static void on_swept(struct logs *logs, struct remove *remove, struct effects *effects)
 {
@@ -383,7 +500,11 @@ static void on_swept(struct logs *logs, struct remove *remove, struct effects *e
         memcpy(remove->swept_name, listed.name.data, listed.name.size);
         remove->swept_name[listed.name.size] = 0;
         if (!listed.is_directory || !topic_directory_read(listed.name, &topic_id)) continue;
-        if (map_get(&logs->names, map_key_id(&topic_id, UINT32_MAX), &topic)) continue;
+        if (map_get(&logs->names, map_key_id(&topic_id, UINT32_MAX), &topic)) {
+            remove->swept_partition[0] = 0;
+            sweep_topic(logs, remove, effects);
+            return;
+        }
         if (!path_of_name(remove->root, WAL_DIRECTORY, listed.name)) continue;
         begin_tree(logs, remove, REMOVE_UNKNOWN_TOPIC, effects);
         return;
@@ -426,6 +547,27 @@ static bool begin_doomed(struct logs *logs, struct remove *remove, struct effect
         return true;
     }
     return false;
+}
+
+/* One at a time, and not while something else is deleted there. */
+static bool begin_former(struct logs *logs, struct remove *remove, struct effects *effects)
+{
+    const uint32_t number = logs->unclear.first;
+    if (number == LOG_NONE) return false;
+    struct log *log = &logs->logs[number];
+    const struct log_place place = log_place(logs, log);
+    char path[PATH_SIZE_MAX];
+
+    path_of_partition(path, &place);
+    if (is_being_removed(logs, path)) return false;
+    logs->unclear.first = log->next_unclear;
+    if (logs->unclear.first == LOG_NONE) logs->unclear.last = LOG_NONE;
+    log->unclear = false;
+    copy_path(remove->root, path);
+    remove->log = number;
+    remove->generation = log->generation;
+    begin_tree(logs, remove, REMOVE_FORMER_LIFE, effects);
+    return true;
 }
 
 /* The files of a segment that is pinned stay, and with them the directory. True if it is. */
@@ -483,7 +625,8 @@ void remove_work(struct logs *logs, struct effects *effects)
             logs->due = true;
             return;
         }
-        if (begin_doomed(logs, remove, effects) || begin_segment(logs, remove, effects)) continue;
+        if (begin_former(logs, remove, effects) || begin_doomed(logs, remove, effects)) continue;
+        if (begin_segment(logs, remove, effects)) continue;
         if (!logs->sweep_wanted || logs->state != LOGS_OPEN || !may_sweep(logs)) return;
         logs->sweep_wanted = false;
         remove->swept_name[0] = 0;
@@ -495,7 +638,8 @@ void remove_on_disk(struct logs *logs, uint32_t slot, const struct event_disk *d
 {
     CHECK(slot < REMOVES_MAX);
     struct remove *remove = &logs->removes[slot];
-    const bool listed = remove->state == REMOVE_LISTING || remove->state == REMOVE_SWEEPING;
+    const bool listed =
+        remove->state == REMOVE_LISTING || remove->state == REMOVE_SWEEPING || remove->state == REMOVE_SWEEPING_TOPIC;
 
     if (listed) {
         remove->list = (struct bytes){ remove->buffer, disk->result == DISK_DONE ? disk->size : 0 };
@@ -507,6 +651,7 @@ void remove_on_disk(struct logs *logs, uint32_t slot, const struct event_disk *d
     case REMOVE_UNLINKING: walk(logs, remove, effects); return;
     case REMOVE_LEAVING: on_left(logs, remove, disk->result, effects); return;
     case REMOVE_SWEEPING: on_swept(logs, remove, effects); return;
+    case REMOVE_SWEEPING_TOPIC: on_topic_swept(logs, remove, effects); return;
     case REMOVE_FREE: break;
     }
     CHECK(false);

@@ -18,6 +18,9 @@ void remove_start_moves(struct logs *logs, uint32_t log);
 /* Nothing holds the log's segments back any more (a flush, a checkpoint): those below its start go now. */
 void remove_what_waited(struct logs *logs, uint32_t log);
 
+/* A log that was not there at the start is opened: what is being deleted of its directory goes first. */
+void remove_before_it_is_opened(struct logs *logs, uint32_t log);
+
 /* The log begins anew, and may write files with the names of those that are dying: these go first, at once (cut.h). */
 void remove_before_it_begins(struct logs *logs, uint32_t log);
 

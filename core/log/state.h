@@ -117,6 +117,8 @@ struct log {
     bool trim_queued;
     bool end_queued;
     bool moves;             /* in the line of those whose start does */
+    bool fresh;             /* it was not there at the start, and nothing of it was flushed */
+    bool unclear;           /* in the line of those whose directories have to be cleared first */
     bool frozen;            /* the checkpoint is in the middle of its segments: no roll, no removal */
     bool replicated;        /* its high watermark is told, not known from its own disk */
     bool sole_when_durable; /* not any more, as soon as all below it is durable here */
@@ -158,6 +160,7 @@ struct log {
     uint32_t next_trim;
     uint32_t next_end;
     uint32_t next_moving;
+    uint32_t next_unclear;
     int64_t hidden_offset; /* of the segment that this offset lies in, the youngest record was deleted */
 
     int64_t truncate_offset;
@@ -445,13 +448,21 @@ struct doomed {
 
 enum remove_state {
     REMOVE_FREE,
-    REMOVE_SEGMENT,   /* its three files */
-    REMOVE_LISTING,   /* a tree: the directory at hand */
-    REMOVE_UNLINKING, /* ... a file in it */
-    REMOVE_LEAVING,   /* ... itself, when it is empty */
-    REMOVE_SWEEPING,  /* listing wal/ */
+    REMOVE_SEGMENT,        /* its three files */
+    REMOVE_LISTING,        /* a tree: the directory at hand */
+    REMOVE_UNLINKING,      /* ... a file in it */
+    REMOVE_LEAVING,        /* ... itself, when it is empty */
+    REMOVE_SWEEPING,       /* listing wal/ */
+    REMOVE_SWEEPING_TOPIC, /* listing the directory of a topic that is known */
 };
-enum remove_job { REMOVE_DYING, REMOVE_DOOMED_PARTITION, REMOVE_DOOMED_TOPIC, REMOVE_UNKNOWN_TOPIC };
+enum remove_job {
+    REMOVE_DYING,
+    REMOVE_DOOMED_PARTITION,
+    REMOVE_DOOMED_TOPIC,
+    REMOVE_UNKNOWN_TOPIC,
+    REMOVE_UNKNOWN_PARTITION, /* of a topic that is known */
+    REMOVE_FORMER_LIFE,       /* what a log that begins anew finds in its directory */
+};
 
 struct remove {
     enum remove_state state;
@@ -466,8 +477,11 @@ struct remove {
     char directory[PATH_SIZE_MAX]; /* at hand: the root or below it */
     char path[PATH_SIZE_MAX];
     char last_name[PATH_SIZE_MAX];
-    char swept_name[PATH_SIZE_MAX]; /* the last one in wal/ that was looked at */
-    uint8_t *buffer;                /* RECOVERY_BUFFER_SIZE */
+    char swept_name[PATH_SIZE_MAX];      /* the last one in wal/ that was looked at */
+    char swept_partition[PATH_SIZE_MAX]; /* the last one in its directory */
+    uint32_t log;                        /* REMOVE_FORMER_LIFE */
+    uint32_t generation;
+    uint8_t *buffer; /* RECOVERY_BUFFER_SIZE */
 };
 
 /* The files of a segment that was cut off, or cut short. */
@@ -556,6 +570,7 @@ struct logs {
     uint32_t end_last;
     struct log_line truncations[TRUNCATION_LINES]; /* logs that are being cut, by how far that has come */
     struct log_line moving;                        /* logs whose start moves with a round that is not durable */
+    struct log_line unclear;
     struct cut cuts[CUTS_MAX];
     uint32_t cut_first; /* segments */
     uint32_t cut_last;
