@@ -117,7 +117,7 @@ static void advance(struct node *node, struct effects *effects)
         node_halt(node, &stopped, effects);
         return;
     }
-    if (node->phase == PHASE_REGISTERING && is_registered(node)) {
+    if (node->phase == PHASE_REGISTERING && is_registered(node) && !node->config.recovers) {
         route_open_logs(node);
         node->phase = PHASE_LOGS;
         logs_recover(node->logs, effects);

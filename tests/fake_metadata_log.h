@@ -216,7 +216,7 @@ bool metadata_log_owes_recovery(const struct metadata_log *log)
     return false;
 }
 
-void metadata_log_on_recovered(struct metadata_log *log)
+void metadata_log_on_recovered(struct metadata_log *log, uint64_t index)
 {
     (void)log;
 }

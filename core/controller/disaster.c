@@ -7,9 +7,15 @@
 #include "base/check.h"
 #include "controller/controller_state.h"
 
+static bool is_another_cluster(const struct controller *controller)
+{
+    return controller->recovery != 0 && controller_applied_index(controller) >= controller->recovery &&
+           !controller_is_applying(controller);
+}
+
 void disaster_work(struct controller *controller)
 {
-    if (controller_is_recovered(controller)) metadata_log_on_recovered(controller->log);
+    if (is_another_cluster(controller)) metadata_log_on_recovered(controller->log, controller->recovery);
     if (controller->recovery != 0 || !controller->loaded || !metadata_log_leads(controller->log)) return;
     if (image_is_draining(controller->image)) return;
     controller_begin(controller);
@@ -21,8 +27,9 @@ void disaster_work(struct controller *controller)
 
 bool controller_is_recovered(const struct controller *controller)
 {
-    return controller->recovery != 0 && controller_applied_index(controller) >= controller->recovery &&
-           !controller_is_applying(controller);
+    return is_another_cluster(controller) &&
+           (metadata_log_view(controller->log).snapshot_index >= controller->recovery ||
+            MUTANT(recovery_is_told_from_its_beginning));
 }
 
 void controller_promote(struct controller *controller, bool force, struct controller_answer *answer)

@@ -246,9 +246,10 @@ bool metadata_log_owes_recovery(const struct metadata_log *log)
     return log->opening == OPENING_DONE && log->owed_from != 0;
 }
 
-void metadata_log_on_recovered(struct metadata_log *log)
+void metadata_log_on_recovered(struct metadata_log *log, uint64_t index)
 {
     log->owed_from = 0;
+    log->snapshot_from = index;
 }
 
 void metadata_log_on_removed(struct metadata_log *log)

@@ -115,7 +115,10 @@ void metadata_log_on_removed(struct metadata_log *log);
 /* This node went on alone, and its cluster is not another one yet (disaster.c): power was lost in between, perhaps. It
  * leads, and the entry that makes it another one comes first. */
 bool metadata_log_owes_recovery(const struct metadata_log *log);
-void metadata_log_on_recovered(struct metadata_log *log); /* that entry is applied */
+
+/* That entry is applied. A snapshot has to have it before others hear of this log: who joins with the log from before it
+ * would take itself for a node of the cluster as it was, and be turned away. */
+void metadata_log_on_recovered(struct metadata_log *log, uint64_t index);
 
 /* The broker epoch of this node's last registration that its own disk knew of when it was opened; -1: it knew of none,
  * or has no logs of messages. Whoever was unfenced since did that on another disk, or on what this one has lost. */

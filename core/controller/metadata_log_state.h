@@ -252,6 +252,7 @@ struct metadata_log {
     struct piece piece;
     char path[META_PATH_SIZE];  /* of the order under way */
     uint64_t judged_index;      /* the last one at which it was judged whether a snapshot is wanted */
+    uint64_t snapshot_from;     /* one that has this index is wanted at once */
     uint64_t snapshot_retry_ns; /* the disk was full: not before */
     uint64_t renewed_sequence;  /* what was durable when a snapshot became so last */
 

@@ -71,6 +71,7 @@ static bool is_wanted(struct metadata_log *log)
     if (log->snapshot != SNAPSHOT_IDLE || log->applying.active || image_is_draining(log->image)) return false;
     if (log->snapshot_retry_ns > log->mono_ns) return false;
     if (applied <= log->snapshot_index) return is_wanted_again(log);
+    if (log->snapshot_index < log->snapshot_from && applied >= log->snapshot_from) return true;
     if (applied == log->judged_index && !log->proposer_waits && log->snapshot_retry_ns == 0) return false;
     log->judged_index = applied;
     log->snapshot_retry_ns = 0;
