@@ -96,7 +96,37 @@
     X(wish_marks_outlive_their_term, "a leader remembers what it proposed in another term", OPEN) \
     X(wish_of_another_term, "a leader decides what was asked of another one", DIES) \
     X(wish_overtakes_its_elder, "wishes of one node are decided in another order than it asked", OPEN) \
-    X(wish_underway_is_forgotten, "a wish that is under way is decided again when it is asked again", OPEN)
+    X(wish_underway_is_forgotten, "a wish that is under way is decided again when it is asked again", OPEN) \
+    X(M67, "a snapshot that is installed gives back the journal it needs (redpanda 3709f810)", OPEN) \
+    X(M68, "what an installed snapshot replaces goes before it is durable (RedisLabs d23f390)", OPEN) \
+    X(controller_forgets_its_cluster, "a node that starts forgets which cluster it is of", OPEN) \
+    X(isr_guards_refuse_in_silence, "an ISR change that comes to nothing is not answered", OPEN) \
+    X(isr_takes_stale_broker_epoch, "the ISR takes one that has started anew meanwhile (KIP-903)", OPEN) \
+    X(learning_skips_batches, "what producers did in a truncated log is not learned from all of it", OPEN) \
+    X(meta_changes_ignore_epochs, "a change of a partition counts, whatever it was decided on", OPEN) \
+    X(meta_elects_anybody, "who is not in sync is elected", OPEN) \
+    X(meta_elr_outlives_min_isr, "the ELR outlives the commits that it lacks (KIP-966)", OPEN) \
+    X(meta_fenced_stay_in_isr, "who is fenced stays in the ISR", OPEN) \
+    X(meta_forgets_votes, "a vote is not written down", OPEN) \
+    X(meta_forgets_what_it_owes, "a node that starts does not wait for what it had decided", OPEN) \
+    X(meta_min_isr_change_settles_nothing, "a change of min.insync.replicas does not reach partitions", OPEN) \
+    X(meta_moves_end_early, "a move ends before its target is in sync", OPEN) \
+    X(meta_other_disk_leads, "the last leader leads again, with another disk", OPEN) \
+    X(meta_recovers_under_its_old_name, "who goes on alone keeps its member id", OPEN) \
+    X(meta_restarted_stay_in_isr, "who starts anew stays in the ISR", OPEN) \
+    X(meta_same_epoch_without_a_replica, "a replica goes, and the leader epoch stays (KAFKA-16105)", OPEN) \
+    X(meta_sets_stay_when_replicas_move, "sets are not moved with the replicas they are of (KAFKA-9672)", OPEN) \
+    X(meta_unclean_stay_eligible, "who lost what it promised may be elected (KIP-966)", OPEN) \
+    X(meta_waits_for_the_lost, "a partition waits for nodes that are registered no more", OPEN) \
+    X(meta_who_goes_stays_in_isr, "who shuts down stays in the ISR", OPEN) \
+    X(moves_drop_the_last_copy, "a move is begun that leaves nobody who has the records", OPEN) \
+    X(node_outlives_its_cluster, "a node whose cluster was recovered without it goes on", OPEN) \
+    X(recovery_is_told_from_its_beginning, "who joins after a disaster is told what was before it, and takes " \
+      "itself for a node of that cluster", OPEN) \
+    X(registration_believes_any_disk, "a node that comes back with another disk is taken for what it was", OPEN) \
+    X(snapshot_trusts_bytes, "a snapshot's checksum is not looked at", OPEN) \
+    X(upkeep_decides_twice, "upkeep decides on an image that lacks what it decided before", OPEN) \
+    X(wish_is_decided_in_between, "a wish is decided while a record is applied by half", OPEN)
 /* clang-format on */
 
 #ifdef CHRONIK_MUTANTS
