@@ -17,8 +17,10 @@ enum {
     COOKIE_VERSIONS,
     COOKIE_LATEST,
     COOKIE_CONFIGS = 100,
-    OPERATIONS = 10,            /* of any cluster, and ... */
-    OPERATIONS_OF_MANY = 12,    /* ... of one whose partitions have several replicas */
+    OPERATIONS = 10,                     /* of any cluster, and ... */
+    OPERATIONS_OF_MANY = 12,             /* ... of one whose partitions have several replicas */
+    OPERATION_MOVE = OPERATIONS_OF_MANY, /* by wish: --moves */
+    OPERATION_REBALANCE_ALL,
     CONFIG_VALUE_MIN = 1000000, /* of max.message.bytes: large enough for every batch of ours */
 };
 
@@ -259,6 +261,9 @@ void administrator_work(struct run *run, struct client *client)
     if (session == NULL) return;
     uint32_t what = (uint32_t)prng_below(&client->prng, operations(run));
     if (prng_chance(&client->prng, client->administration.devotion, 100)) what = client->administration.favourite;
+    if (run->knobs.moves > 0 && run->knobs.replicas > 1 && prng_chance(&client->prng, run->knobs.moves, 100)) {
+        what = prng_chance(&client->prng, 1, 8) ? OPERATION_REBALANCE_ALL : OPERATION_MOVE;
+    }
     switch (what) {
     case 0:
     case 1:
@@ -278,6 +283,8 @@ void administrator_work(struct run *run, struct client *client)
     case 9: ask_versions(run, session); break;
     case 10: elect_leaders(run, client, session); break;
     case 11: alter_min_isr(run, client, session); break;
+    case OPERATION_MOVE: move_partition(run, client, session); break;
+    case OPERATION_REBALANCE_ALL: rebalance(run); break;
     }
     if (client_pending(client) == 0)
         client_wake(run, client, 1 + prng_below(&client->prng, run->knobs.administration_ns));

@@ -146,6 +146,8 @@ void bulk_name(uint32_t topic, char name[32]);
 /* One that nobody writes to; there are `first` partitions in those before it. */
 void make_bulk(struct run *run, uint32_t topic, uint32_t first, uint32_t partitions);
 void elect_leaders(struct run *run, struct client *client, struct session *session);
+void move_partition(struct run *run, struct client *client, struct session *session);
+void rebalance(struct run *run); /* the operator is to see to it */
 /* The setting of this name becomes this number. */
 void alter_topic(struct run *run, struct session *session, uint32_t topic, const char *name, int32_t number,
                  uint64_t cookie);

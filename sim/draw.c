@@ -130,7 +130,9 @@ static void draw_duration(struct fault *fault, struct prng *prng)
     case FAULT_CLOCK_STEP:
     case FAULT_JOIN:
     case FAULT_REMOVE:
-    case FAULT_TRANSFER: fault->duration_us = 0; break;
+    case FAULT_TRANSFER:
+    case FAULT_RECOVER:
+    case FAULT_PROMOTE: fault->duration_us = 0; break;
     default: break;
     }
 }

@@ -10,7 +10,7 @@
 
 #include <string.h>
 
-enum { AIM_RETRY_NS = 20 * 1000, AIM_PATIENCE_NS = 300 * 1000 * 1000 };
+enum { AIM_RETRY_NS = 20 * 1000, AIM_PATIENCE_NS = 300 * 1000 * 1000, DISASTER_RETRY_NS = 50 * 1000 * 1000 };
 
 /* ---- whom ---- */
 
@@ -263,7 +263,8 @@ static bool hit_members(struct run *run, const struct fault *fault, uint32_t num
         machine->wiped = *ends = true;
         return true;
     case FAULT_JOIN:
-        if (machine->wanted || machine->state == PROCESS_UP || rest_is_member(run, number)) return false;
+        if (machine->wanted || machine->outlived || machine->state == PROCESS_UP) return false;
+        if (rest_is_member(run, number)) return false;
         /* Else it might come to pass that it is removed by an order that was meant for who it was before. */
         if (run->operator!= NULL && operator_has_duty(run->operator, number)) return false;
         if (machine->starts > 0) lose_disk(run, number); /* it was removed, and comes back as somebody else */
@@ -279,6 +280,8 @@ static bool hit_members(struct run *run, const struct fault *fault, uint32_t num
         if (!machine->wanted || run->operator== NULL) return false;
         operator_on_duty(run, run->operator, OPERATION_TRANSFER_LEADER, number);
         return true;
+    case FAULT_RECOVER:
+    case FAULT_PROMOTE: return disaster_strike(run, number, fault->kind == FAULT_PROMOTE);
     default: CHECK(false); return false;
     }
 }
@@ -313,7 +316,9 @@ static bool hit(struct run *run, uint32_t entry, uint32_t number)
     case FAULT_WIPE:
     case FAULT_JOIN:
     case FAULT_REMOVE:
-    case FAULT_TRANSFER: met = hit_members(run, fault, number, &ends); break;
+    case FAULT_TRANSFER:
+    case FAULT_RECOVER:
+    case FAULT_PROMOTE: met = hit_members(run, fault, number, &ends); break;
     case FAULT_PARTITION:
     case FAULT_SWIZZLE:
     case FAULT_COUNT: CHECK(false);
@@ -355,6 +360,9 @@ static void carry_out(struct run *run, uint32_t entry)
     }
     run->report.met[fault->kind] += met;
     if (met) sing(run, fault->kind);
+    if (!met && (fault->kind == FAULT_RECOVER || fault->kind == FAULT_PROMOTE)) { /* one is asked for: later, then */
+        world_after(&run->world, DISASTER_RETRY_NS, HAPPENS_FAULT, MACHINE_NONE, entry, 0);
+    }
     if (run->trace == NULL || !met) return;
     fault_format(fault, text, sizeof text);
     fprintf(run->trace, "[%12.6f] ! %s\n", (double)run->world.now_ns / 1e9, strchr(text, ' ') + 1);
@@ -421,5 +429,6 @@ void faults_end(struct run *run)
         if (machine->wanted && machine->state == PROCESS_DOWN) run_start(run, i);
     }
     routes_unblock_all(&world->net.routes);
+    disaster_heal(run);
     net_resume(&world->net);
 }

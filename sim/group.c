@@ -356,3 +356,22 @@ void group_on_wiped(struct group *group, uint32_t number)
     group->ghosts[group->ghost_count++ % GHOSTS_MAX] = (struct ghost){ member->id, member->durable_index };
     *member = (struct member_seen){ 0 };
 }
+
+uint64_t group_on_disaster(struct group *group, uint32_t survivor)
+{
+    const struct member_seen alone = *member_of(group, survivor);
+
+    memset(group->members, 0, group->member_max * sizeof *group->members);
+    group->members[survivor] = alone;
+    for (uint64_t index = alone.commit_index + 1; index < group->index_max; index++) {
+        group->committed[index] = group->images[index] = 0;
+    }
+    memset(group->terms, 0, group->term_max * sizeof *group->terms);
+    memset(group->entries, 0, group->entry_max * sizeof *group->entries);
+    memset(group->votes, 0, group->vote_max * sizeof *group->votes);
+    group->entry_count = group->vote_count = group->ghost_count = 0;
+    group->leader = survivor;
+    group->commit_index = alone.commit_index;
+    group->applied_index = MIN(group->applied_index, alone.commit_index);
+    return alone.commit_index;
+}

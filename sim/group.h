@@ -91,6 +91,10 @@ struct group_look {
 };
 void group_on_step(struct group *group, struct judge *judge, const struct group_look *look);
 
+/* It goes on alone, with what it knows to be committed: up to the index that is returned. What the others knew beyond
+ * that, and whom they elected, is forgotten. */
+uint64_t group_on_disaster(struct group *group, uint32_t survivor);
+
 /* The machine's disk is empty: what it had promised is gone. */
 void group_on_wiped(struct group *group, uint32_t number);
 

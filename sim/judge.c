@@ -328,6 +328,33 @@ void judge_on_lost(struct judge *judge, const struct uuid *topic_id, int32_t ind
     }
 }
 
+static void forget_leaders(struct judged_partition *partition)
+{
+    if (partition->leader_max > 0) {
+        memset(partition->leaders, 0, (size_t)partition->leader_max * sizeof *partition->leaders);
+    }
+    partition->offsets_epoch = partition->epoch_seen = -1;
+    for (int64_t offset = 0; offset < partition->count; offset++) partition->records[offset].weak = false;
+}
+
+void judge_on_disaster(struct judge *judge, uint64_t known_index)
+{
+    for (uint32_t i = 0; i < judge->topic_count; i++) {
+        struct judged_topic *topic = &judge->topics[i];
+        if (topic->acked.index > known_index) {
+            const struct uuid id = topic->id;
+            judge_on_topic_deleting(judge, &id);
+        }
+        if (topic->deleted.index > known_index) topic->deleted = (struct asked){ 0 };
+        if (topic->partitions_since.index > known_index) topic->partitions = 0;
+    }
+    for (uint32_t i = 0; i < JUDGED_CONFIGS_MAX; i++) {
+        if (judge->configs[i].acked.index > known_index) judge->configs[i].value = 0;
+    }
+    for (uint32_t i = 0; i < judge->partition_count; i++) forget_leaders(&judge->partitions[i]);
+    judge->index = known_index;
+}
+
 /* ---- the end ---- */
 
 /* What comes next of a producer, in one partition. */

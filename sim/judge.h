@@ -194,6 +194,10 @@ void judge_on_config_seen(struct judge *judge, uint32_t config, int32_t value, c
 /* The last disk that had this partition, or the only one that had to have all of it, was lost: nothing is owed. */
 void judge_on_lost(struct judge *judge, const struct uuid *topic_id, int32_t index);
 
+/* One node goes on alone, with the metadata up to this index: what was acknowledged beyond it is in doubt. Leaders are
+ * others from now on, and what was owed as long as one led is owed no more. */
+void judge_on_disaster(struct judge *judge, uint64_t known_index);
+
 /* Everything was read from the start to the high watermark after all came to rest: what is still missing is lost. */
 void judge_on_end(struct judge *judge);
 

@@ -92,7 +92,7 @@ static const struct usual {
 /* Crashes in most runs, the rest in some; damage in few, since it forgives so much. */
 static void draw_rates(struct fault_rates *rates, struct prng *prng, const struct knobs *knobs)
 {
-    for (enum fault_kind kind = 0; kind < FAULT_COUNT; kind++) {
+    for (enum fault_kind kind = 0; kind <= FAULT_TRANSFER; kind++) { /* disasters come by wish only */
         const bool on = prng_chance(prng, usual[kind].chance, 100);
         uint32_t rate = usual[kind].rate / 2 + (uint32_t)prng_below(prng, usual[kind].rate);
         if (knobs->nodes > 1) rate = rate * MIN(knobs->nodes + 2, 12U) / 4;
@@ -244,6 +244,8 @@ void knobs_draw(struct knobs *knobs, struct config *config, uint64_t seed, const
     const uint32_t places = knobs->idempotent_producers * knobs->topics * MAX(knobs->partitions, 6U);
     if (wishes->clients + wishes->topics + wishes->partitions > 0) config->producers_max = MAX(256U, places);
     draw_replicas(knobs, &prng, wishes->replicas);
+    knobs->moves = wishes->moves;
+    knobs->disasters = knobs->nodes > 1 ? wishes->disasters : 0;
     if (knobs->profile == PROFILE_SCALE) scale_knobs(knobs, wishes);
     config->num_partitions = (int32_t)knobs->partitions;
     config->replication_factor = 1; /* who wants more asks for it */
@@ -253,6 +255,24 @@ void knobs_draw(struct knobs *knobs, struct config *config, uint64_t seed, const
         config->log_retention_size = (int64_t)between(&prng, 4, 200) * 1024;
     }
     draw_rates(&knobs->rates, &prng, knobs);
+}
+
+/* When there was time for something to be lost, and there is time to come back. It is somebody else each time. */
+static void draw_disasters(const struct knobs *knobs, struct schedule *schedule, uint64_t seed)
+{
+    struct prng prng;
+
+    prng_init(&prng, seed, (uint64_t)STREAM_FAULTS << 32 | FAULT_RECOVER);
+    for (uint32_t i = 0; i < knobs->disasters && schedule->count < SCHEDULE_MAX; i++) {
+        struct fault *fault = &schedule->list[schedule->count++];
+        const uint64_t share_us = knobs->chaos_us / knobs->disasters;
+        *fault = (struct fault){ .kind = prng_chance(&prng, 1, 2) ? FAULT_RECOVER : FAULT_PROMOTE };
+        fault->time_us = i * share_us + between(&prng, share_us / 4, share_us * 2 / 3);
+        fault->machines.range_count = 1;
+        fault->machines.ranges[0].first = (uint32_t)prng_below(&prng, knobs->nodes);
+        fault->machines.ranges[0].last = fault->machines.ranges[0].first;
+    }
+    if (knobs->disasters > 0) schedule_sort(schedule);
 }
 
 void knobs_draw_faults(const struct knobs *knobs, struct schedule *schedule, uint64_t seed)
@@ -265,4 +285,5 @@ void knobs_draw_faults(const struct knobs *knobs, struct schedule *schedule, uin
     }
     schedule_draw(schedule, seed, &knobs->rates, knobs->nodes + knobs->joiners, knobs->nodes, BEGIN_US,
                   knobs->chaos_us);
+    draw_disasters(knobs, schedule, seed);
 }

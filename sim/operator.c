@@ -47,7 +47,8 @@ void operator_work(struct run *run, struct client *client)
         client_wake(run, client, AGAIN_NS);
         return;
     }
-    struct session *session = client_any_session(run, client);
+    const bool of_node = duty->operation == OPERATION_PROMOTE; /* only who is asked can do it */
+    struct session *session = of_node ? client_session(run, client, duty->machine) : client_any_session(run, client);
     client_wake(run, client, AGAIN_NS);
     if (session == NULL) return;
     request.operation = duty->operation;
@@ -84,6 +85,7 @@ void operator_on_response(struct run *run, struct client *client, struct respons
     } else if (--duty->tries_left == 0) { /* it takes too long: then it stays */
         const struct duty given_up = *duty;
         drop_duty(client);
+        if (given_up.operation == OPERATION_PROMOTE) operator_on_duty(run, client, OPERATION_PROMOTE, given_up.machine);
         if (given_up.operation != OPERATION_REMOVE_NODE) return;
         operator_on_duty(run, client, OPERATION_ADD_NODE, given_up.machine);
     }

@@ -127,13 +127,19 @@ static bool is_judged(const struct plane_partition *partition)
     return !partition->exempt && !partition->gone && partition->newest.partition_epoch >= 0;
 }
 
-static void check_member(struct judge *judge, const struct plane_partition *partition, int32_t broker_id)
+static bool has_bit(const uint64_t *bits, uint32_t number)
+{
+    return number < PLANE_MACHINES_MAX && (bits[number / 64] & 1ull << number % 64) != 0;
+}
+
+static void check_member(const struct plane *plane, struct judge *judge, const struct plane_partition *partition,
+                         int32_t broker_id)
 {
     const struct plane_replica *replica = replica_on(partition, (uint32_t)broker_id - 1);
     const int64_t durable_offset = replica == NULL ? 0 : replica->durable_offset;
     const int64_t log_start_offset = replica == NULL ? 0 : replica->log_start_offset;
 
-    if (replica != NULL && replica->lost) return;
+    if ((replica != NULL && replica->lost) || has_bit(plane->behind, (uint32_t)broker_id - 1)) return;
     if (log_start_offset < partition->deleted) {
         judge_violated(judge, RULE_O7,
                        "partition %d of %08x: node %d may be elected, and has records from %lld on, where all below "
@@ -151,14 +157,14 @@ static void check_member(struct judge *judge, const struct plane_partition *part
 }
 
 /* Everybody who could be elected. */
-static void check_members(struct judge *judge, const struct plane_partition *partition)
+static void check_members(const struct plane *plane, struct judge *judge, const struct plane_partition *partition)
 {
     int32_t ids[REPLICAS_MAX];
     const struct image_partition *newest = &partition->newest;
 
     if (!is_judged(partition)) return;
     const uint32_t count = image_partition_brokers(newest, newest->isr | newest->elr, ids);
-    for (uint32_t i = 0; i < count; i++) check_member(judge, partition, ids[i]);
+    for (uint32_t i = 0; i < count; i++) check_member(plane, judge, partition, ids[i]);
 }
 
 static bool must_have_all(const struct plane_partition *partition, uint32_t machine)
@@ -263,6 +269,9 @@ static void see_configuration(struct plane *plane, struct judge *judge, struct p
         }
     }
     /* Where nothing was ever committed nothing is lost: it was placed on a node whose disk was gone already. */
+    if (partition->struck && newest->last_unclean_leader_epoch > before->last_unclean_leader_epoch) {
+        forgive(judge, partition);
+    }
     const bool loses =
         newest->last_unclean_leader_epoch > before->last_unclean_leader_epoch && partition->high_watermark > 0;
     if (loses && is_judged(partition)) {
@@ -277,7 +286,7 @@ static void see_configuration(struct plane *plane, struct judge *judge, struct p
         if (!must_have_all(partition, replica->machine)) replica->lost = false; /* nobody counts on it any more */
     }
     if (is_lost(partition)) forgive(judge, partition);
-    check_members(judge, partition);
+    check_members(plane, judge, partition);
 }
 
 /* Other nodes have a log of it from now on, or one has none any more. */
@@ -355,8 +364,8 @@ static void list_logs(struct plane *plane, struct plane_machine *machine, const 
     }
 }
 
-static void see_log(struct plane_machine *machine, struct judge *judge, struct plane_partition *partition,
-                    const struct plane_look *look, uint32_t slot)
+static void see_log(const struct plane *plane, struct plane_machine *machine, struct judge *judge,
+                    struct plane_partition *partition, const struct plane_look *look, uint32_t slot)
 {
     const struct image_partition *own = image_partition(look->image, slot);
     const struct log_offsets offsets = log_offsets(look->logs, slot);
@@ -389,7 +398,7 @@ static void see_log(struct plane_machine *machine, struct judge *judge, struct p
     const bool shows = leads || led || own->replica_count <= 1;
     if (shows && offsets.high_watermark > partition->high_watermark) {
         partition->high_watermark = offsets.high_watermark;
-        check_members(judge, partition);
+        check_members(plane, judge, partition);
     }
     if (!is_judged(partition)) return;
     if (offsets.high_watermark > partition->high_watermark) {
@@ -399,7 +408,7 @@ static void see_log(struct plane_machine *machine, struct judge *judge, struct p
                        (long long)offsets.high_watermark, (long long)partition->high_watermark);
     }
     if (fell && must_have_all(partition, look->number)) {
-        check_member(judge, partition, (int32_t)look->number + 1);
+        check_member(plane, judge, partition, (int32_t)look->number + 1);
     }
 }
 
@@ -418,6 +427,7 @@ void plane_on_step(struct plane *plane, struct judge *judge, const struct plane_
         machine->listed_index = UINT64_MAX;
         return;
     }
+    plane->behind[look->number / 64] &= ~(1ull << look->number % 64);
     if (look->number / 64 < COUNT_OF(plane->emptied)) plane->emptied[look->number / 64] &= ~(1ull << look->number % 64);
     const bool is_listed =
         machine->life == look->life && machine->listed_index != UINT64_MAX &&
@@ -432,7 +442,7 @@ void plane_on_step(struct plane *plane, struct judge *judge, const struct plane_
     machine->waits = false;
     for (uint32_t i = 0; i < machine->count; i++) {
         if (!logs_has(look->logs, machine->slots[i])) continue;
-        see_log(machine, judge, plane->partitions[machine->partitions[i]], look, machine->slots[i]);
+        see_log(plane, machine, judge, plane->partitions[machine->partitions[i]], look, machine->slots[i]);
     }
 }
 
@@ -442,6 +452,26 @@ void plane_on_wiped(struct plane *plane, struct judge *judge, uint32_t number)
 {
     if (number / 64 < COUNT_OF(plane->emptied)) plane->emptied[number / 64] |= 1ull << number % 64;
     for (uint32_t i = 0; i < plane->partition_count; i++) lose_replica(judge, plane->partitions[i], number);
+}
+
+void plane_on_disaster(struct plane *plane, struct judge *judge, uint32_t survivor)
+{
+    for (uint32_t i = 0; i < plane->partition_count; i++) {
+        struct plane_partition *partition = plane->partitions[i];
+        const struct plane_replica *own = replica_on(partition, survivor);
+        if (partition->gone) continue;
+        if (own == NULL || own->lost || !must_have_all(partition, survivor)) forgive(judge, partition);
+        for (uint32_t j = 0; j < partition->replica_count; j++) {
+            struct plane_replica *replica = &partition->replicas[j];
+            if (replica->machine == survivor) continue;
+            *replica = (struct plane_replica){ .machine = replica->machine, .leader_epoch = -1, .lost = true };
+        }
+        partition->struck = true;
+        partition->newest.partition_epoch = -1;
+    }
+    memset(plane->behind, 0xff, sizeof plane->behind);
+    plane->behind[survivor / 64] &= ~(1ull << survivor % 64);
+    plane->scanned_index = plane->moved_index = 0;
 }
 
 /* ---- what clients and files say ---- */
@@ -477,7 +507,7 @@ void plane_on_deleted(struct plane *plane, struct judge *judge, const struct uui
 
     if (log_start_offset <= partition->deleted) return;
     partition->deleted = log_start_offset;
-    check_members(judge, partition);
+    check_members(plane, judge, partition);
 }
 
 void plane_on_stored(struct plane *plane, struct judge *judge, uint32_t machine, const struct judged_partition *judged,

@@ -44,6 +44,7 @@ struct plane_partition {
     int32_t index;
     bool exempt; /* what can be lost was lost, or it is as its topic wants it */
     bool gone;   /* with its topic */
+    bool struck; /* by a disaster: whoever was left leads, and nothing is owed if that was no clean election */
     uint64_t scan;
     int64_t high_watermark;        /* the highest that any leader showed */
     int64_t deleted;               /* somebody was told that all below it is */
@@ -77,6 +78,7 @@ struct plane {
     uint32_t machine_max;
     uint64_t emptied[PLANE_MACHINES_MAX / 64]; /* bits of machines: the disk was lost, and no node was up on the new
                                                   one yet */
+    uint64_t behind[PLANE_MACHINES_MAX / 64];  /* likewise: left behind by a disaster, and not back with a new disk */
     uint64_t scanned_index;
     uint64_t moved_index; /* when a partition was made, removed or placed elsewhere last */
     uint64_t scans;
@@ -104,6 +106,10 @@ void plane_on_step(struct plane *plane, struct judge *judge, const struct plane_
 /* The machine's disk is empty. Partitions of which nobody else has to have everything are not judged any more, and the
  * judge is told so. */
 void plane_on_wiped(struct plane *plane, struct judge *judge, uint32_t machine);
+
+/* All other disks are gone for ever. What the survivor has not got, or need not have, is not judged any more; it may be
+ * elected where it was not in sync. */
+void plane_on_disaster(struct plane *plane, struct judge *judge, uint32_t survivor);
 
 /* Where the machine's log of it began when it was seen last; what lies before that goes file by file. INT64_MAX: the
  * replica was taken away from it. */

@@ -1,6 +1,7 @@
 /* replicated.c -- topics whose partitions have several replicas: how they are made, and what is ordered of them. */
 #include "sim/run.h"
 
+#include "broker/operate.h"
 #include "codec/errors.h"
 
 #include <stdlib.h>
@@ -148,6 +149,64 @@ void elect_leaders(struct run *run, struct client *client, struct session *sessi
     request.timeout_ms = 5000;
     elect_leaders_request_write(session_begin(session, API_ELECT_LEADERS, 2), 2, &request);
     session_end(session, &run->world, COOKIE_NOTHING, true);
+}
+
+/* So many nodes, drawn; fewer, if there are not as many. */
+static uint32_t draw_replicas(const struct run *run, struct client *client, int32_t *ids, uint32_t count)
+{
+    const struct world *world = &run->world;
+    const uint32_t first = (uint32_t)prng_below(&client->prng, world->machine_count);
+    const uint32_t step = 1 + (uint32_t)prng_below(&client->prng, world->machine_count);
+    uint32_t drawn = 0;
+
+    for (uint32_t i = 0; i < world->machine_count && drawn < count; i++) {
+        const uint32_t machine = (first + i * step) % world->machine_count;
+        bool twice = !world->machines[machine]->wanted;
+        for (uint32_t k = 0; k < drawn; k++) twice = twice || ids[k] == (int32_t)machine + 1;
+        if (!twice) ids[drawn++] = (int32_t)machine + 1;
+    }
+    return drawn;
+}
+
+/* One partition is to be elsewhere, on more nodes or fewer; or a move that may be under way is called off. */
+void move_partition(struct run *run, struct client *client, struct session *session)
+{
+    struct alter_partition_reassignments_request request = alter_partition_reassignments_request_default;
+    struct alter_partition_reassignments_request_topic topic = alter_partition_reassignments_request_topic_default;
+    struct alter_partition_reassignments_request_partition partition =
+        alter_partition_reassignments_request_partition_default;
+    int32_t ids[8];
+    char name[32];
+
+    if (client->target_count == 0) return;
+    const struct target *target = &client->targets[prng_below(&client->prng, client->target_count)];
+    const bool calls_off = prng_chance(&client->prng, 1, 5);
+    const uint32_t wanted = 1 + (uint32_t)prng_below(&client->prng, run->knobs.replicas);
+    const uint32_t count =
+        draw_replicas(run, client, ids, prng_chance(&client->prng, 2, 3) ? run->knobs.replicas : wanted);
+    target->judged->replica_count = MAX(target->judged->replica_count, 2U); /* on the way there are more than one */
+    topic_name(target->topic, name);
+    partition.index = target->index;
+    partition.replicas = calls_off ? NULL : ids;
+    partition.replicas_count = calls_off ? 0 : count;
+    topic.name = text(name);
+    topic.partitions = &partition;
+    topic.partitions_count = 1;
+    request.topics = &topic;
+    request.topics_count = 1;
+    request.timeout_ms = 5000;
+    alter_partition_reassignments_request_write(session_begin(session, API_ALTER_PARTITION_REASSIGNMENTS, 0), 0,
+                                                &request);
+    session_end(session, &run->world, COOKIE_NOTHING, true);
+}
+
+void rebalance(struct run *run)
+{
+    for (uint32_t i = 0; i < run->judge.partition_count; i++) {
+        struct judged_partition *judged = &run->judge.partitions[i];
+        judged->replica_count = MAX(judged->replica_count, 2U);
+    }
+    operator_on_duty(run, run->operator, OPERATION_REBALANCE, MACHINE_NONE);
 }
 
 /* More or fewer are to be in sync. */

@@ -158,6 +158,7 @@ void run_on_stepped(struct world *world, uint32_t number)
                                      .image = node_image(machine->node),
                                      .images = run->knobs.images };
 
+    if (machine->outlived) return; /* it is of another cluster */
     group_on_step(&run->group, &run->judge, &look);
     look_at_data(run, number);
     run->judge.index = run->group.applied_index;
@@ -198,6 +199,7 @@ void run_on_halt(struct world *world, uint32_t number)
     struct machine *machine = world->machines[number];
     const char *path = machine->halt.path == NULL ? "" : machine->halt.path;
 
+    if (disaster_on_halt(run, number)) return;
     switch (machine->halt.reason) {
     case HALT_STOPPED:
         if (machine->stop_asked) {
@@ -371,7 +373,7 @@ static void advance(struct run *run)
         if (run->world.now_ns - run->phase_began_ns >= run->knobs.chaos_us * 1000) enter(run, PHASE_HEAL);
         break;
     case PHASE_HEAL:
-        if (!rest_is_reached(run) || !clients_are_done(run)) break;
+        if (!disaster_is_over(run) || !rest_is_reached(run) || !clients_are_done(run)) break;
         run->settled_ns = run->world.now_ns - run->phase_began_ns;
         enter(run, PHASE_VERIFY);
         break;
@@ -413,6 +415,7 @@ void run_on_phase(struct world *world)
         return;
     }
     look_at_members(run);
+    disaster_go_on(run);
     advance(run);
     const bool rests = run->phase != PHASE_CHAOS && run->phase != PHASE_DONE;
     const uint64_t most_ns = run->phase == PHASE_GROW ? growth_ns_max : rest_ns_max;
@@ -438,6 +441,7 @@ void run_start(struct run *run, uint32_t number)
         const uint32_t other = (from + i) % world->machine_count;
         if (other != number && world->machines[other]->wanted) knobs_seed(config, other);
     }
+    disaster_on_start(run, number);
     world_start(world, number);
 }
 

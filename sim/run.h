@@ -10,6 +10,7 @@
 #define CHRONIK_SIM_RUN_H
 
 #include "sim/client.h"
+#include "sim/disaster.h"
 #include "sim/group.h"
 #include "sim/judge.h"
 #include "sim/plane.h"
@@ -25,7 +26,7 @@ enum profile { PROFILE_SWARM, PROFILE_LITE, PROFILE_CALM, PROFILE_SCALE, PROFILE
 /* What the command line wants instead of what the seed would draw; 0: nothing. */
 struct wishes {
     enum profile profile;
-    uint32_t nodes, voters, topics, partitions, clients, replicas;
+    uint32_t nodes, voters, topics, partitions, clients, replicas, moves, disasters;
 };
 
 /* All that differs between runs and is not a fault. */
@@ -39,6 +40,8 @@ struct knobs {
     uint32_t topics, partitions; /* of each topic at first */
     uint32_t bulk_partitions;    /* that nobody writes to, before all else begins */
     uint32_t replicas;           /* of each partition, where there are as many nodes; 0: as topics come by themselves */
+    uint32_t moves;              /* of 100 orders of administrators, how many move partitions */
+    uint32_t disasters;          /* that leave one node of all */
     uint32_t min_isr;
     uint32_t lag_ms;       /* replica.lag.time.max.ms */
     uint32_t remote_reads; /* of 100 times, how often a consumer asks a follower */
@@ -78,6 +81,7 @@ struct run {
     struct judge judge;
     struct group group;
     struct plane plane;
+    struct disaster disaster;
     enum phase phase;
     uint64_t phase_began_ns;
     uint64_t settled_ns; /* how long healing took */

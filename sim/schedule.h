@@ -41,7 +41,9 @@
     X(PAUSE,      "pause",      NONE,    NONE,     "processes stand still while time goes on") \
     X(JOIN,       "join",       NONE,    NONE,     "machines that were never part of the cluster join it") \
     X(REMOVE,     "remove",     NONE,    NONE,     "the cluster is asked to go on without nodes") \
-    X(TRANSFER,   "transfer",   NONE,    NONE,     "the metadata group is asked to take a node as its leader")
+    X(TRANSFER,   "transfer",   NONE,    NONE,     "the metadata group is asked to take a node as its leader") \
+    X(RECOVER,    "recover",    NONE,    NONE,     "all others are lost for ever; one loses power, and goes on alone") \
+    X(PROMOTE,    "promote",    NONE,    NONE,     "all others are lost for ever; one is ordered to go on alone")
 
 /* X(argument, its name in a file, its words by value; bits are joined by '+'; none: a number) */
 #define EACH_ARGUMENT(X) \

@@ -52,6 +52,7 @@ struct machine {
     struct effect_halt halt;
     bool wanted;    /* it is part of the cluster: down is a fault */
     bool may_leave; /* an operator has asked that it goes: it may, from then on */
+    bool outlived;  /* its disk is of the cluster as it was before a disaster */
     bool wiped;     /* its disk was lost, and the cluster has not made up for it yet */
     bool stop_asked;
     bool sync_failed;          /* the present event says so */
