@@ -95,6 +95,8 @@ pub fn build(b: *Build) void {
     p.command("sim", "One simulated run: sim -- --seed 42", sim, args);
     const hunt: Strings = if (args.len > 0) args else &.{ "--seeds", "1..1000", "--jobs", p.cpus() };
     p.command("seeds", "A long hunt: seeds -- --seeds 1..100000 --jobs 8", sim, hunt);
+    const many: Strings = &.{ "--profile", "scale", "--seed", "1" };
+    p.command("scale", "A cluster of a thousand simulated nodes: scale", sim, if (args.len > 0) args else many);
     const mutants = p.with(.{ .optimize = p.v.optimize, .mutants = true }).program("sim", "chronik-sim-mutants", .sim);
     p.install(mutants, "bin/chronik-sim-mutants");
     const bench: []const Strings = if (args.len > 0) &.{args} else &.{
@@ -702,6 +704,15 @@ const Suite = struct {
         s.job("sim: seeds of five nodes with three replicas", 300, .alone);
         s.run.addFileArg(bin);
         s.run.addArgs(&.{ "--seeds", "1..40", "--nodes", "5", "--replicas", "3", "--jobs", s.p.cpus() });
+        s.job("sim: seeds of disasters", 300, .alone);
+        s.run.addFileArg(bin);
+        s.run.addArgs(&.{ "--seeds", "1..30", "--nodes", "3", "--replicas", "3", "--disasters", "1", "--jobs", s.p.cpus() });
+        s.job("sim: seeds of partitions that move", 300, .alone);
+        s.run.addFileArg(bin);
+        s.run.addArgs(&.{ "--seeds", "1..40", "--nodes", "4", "--replicas", "3", "--moves", "20", "--jobs", s.p.cpus() });
+        s.job("sim: two hundred nodes", 420, .alone);
+        s.run.addFileArg(bin);
+        s.run.addArgs(&.{ "--profile", "scale", "--nodes", "200", "--seed", "1" });
         s.job("sim: a few seeds (clang address)", 180, .fixed);
         s.run.addFileArg(s.p.with(.{ .optimize = .Debug, .sanitize = .address }).program("sim", "chronik-sim", .sim).?);
         s.run.addArgs(&.{ "--seeds", "1..5", "--jobs", "1" });
