@@ -706,10 +706,12 @@ const Suite = struct {
         s.run.addArgs(&.{ "--seeds", "1..40", "--nodes", "5", "--replicas", "3", "--jobs", s.p.cpus() });
         s.job("sim: seeds of disasters", 300, .alone);
         s.run.addFileArg(bin);
-        s.run.addArgs(&.{ "--seeds", "1..30", "--nodes", "3", "--replicas", "3", "--disasters", "1", "--jobs", s.p.cpus() });
+        s.run.addArgs(&.{ "--seeds", "1..30", "--jobs", s.p.cpus() });
+        s.run.addArgs(&.{ "--nodes", "3", "--replicas", "3", "--disasters", "1" });
         s.job("sim: seeds of partitions that move", 300, .alone);
         s.run.addFileArg(bin);
-        s.run.addArgs(&.{ "--seeds", "1..40", "--nodes", "4", "--replicas", "3", "--moves", "20", "--jobs", s.p.cpus() });
+        s.run.addArgs(&.{ "--seeds", "1..40", "--jobs", s.p.cpus() });
+        s.run.addArgs(&.{ "--nodes", "4", "--replicas", "3", "--moves", "20" });
         s.job("sim: two hundred nodes", 420, .alone);
         s.run.addFileArg(bin);
         s.run.addArgs(&.{ "--profile", "scale", "--nodes", "200", "--seed", "1" });

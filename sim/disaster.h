@@ -1,9 +1,9 @@
 /* disaster.h -- all nodes but one are lost for ever, it goes on alone, and they come back all the same.
  *
- *   STRUCK   the others have lost their power, and nobody ever serves clients there again. The survivor is ordered to go
- *            on alone, while it runs (promote) or at its next start (recover); if it falls meanwhile, at its next start
- *   ALONE    it has, and serves. Those that were left behind are started with the disks that they had. Each of them must
- *            find out that its cluster is gone, and stop; then it comes back with an empty disk
+ *   STRUCK   the others have lost their power, and nobody ever serves clients there again. The survivor is ordered to
+ *            go on alone, while it runs (promote) or at its next start (recover), and at once if it falls meanwhile
+ *   ALONE    it has, and serves. Those that were left behind are started with the disks that they had. Each of them
+ *            must find out that its cluster is gone, and stop; then it comes back with an empty disk
  *
  * What may be lost, the judge is told when it strikes: metadata that the survivor did not know to be committed, and
  * partitions of which it did not have to have everything. The rest is owed as ever. */

@@ -334,7 +334,11 @@ static void forget_leaders(struct judged_partition *partition)
         memset(partition->leaders, 0, (size_t)partition->leader_max * sizeof *partition->leaders);
     }
     partition->offsets_epoch = partition->epoch_seen = -1;
-    for (int64_t offset = 0; offset < partition->count; offset++) partition->records[offset].weak = false;
+    for (int64_t offset = 0; offset < partition->count; offset++) {
+        struct judged_record *record = &partition->records[offset];
+        if (record->weak && !record->acked && !record->committed) *record = (struct judged_record){ 0 };
+        record->weak = false;
+    }
 }
 
 void judge_on_disaster(struct judge *judge, uint64_t known_index)

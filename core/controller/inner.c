@@ -67,10 +67,11 @@ static void wish_registration(struct controller *controller)
         wishes_open(&controller->wishes, WISH_REGISTER, REGISTRATION_VERSION, writer_written(&body), WISH_NEVER, false);
 }
 
-/* A node whose own broker is not registered in this life wishes for that first. */
+/* A node whose own broker is not registered in this life wishes for that first. Not one that only takes its cluster for
+ * itself: it has no logs to serve, and leaves that to its next start. */
 static void keep_registering(struct controller *controller)
 {
-    if (controller->registered) return;
+    if (controller->registered || controller->config.recovers) return;
     const bool moved = epoch_of(controller->image, controller->config.node_id) != controller->registration_epoch;
     if (controller->registration_wish != 0 && moved) {
         MAYBE(true); /* a wish of our life before came to pass; this one never can, since it knows nothing of that */

@@ -116,8 +116,8 @@ void metadata_log_on_removed(struct metadata_log *log);
  * leads, and the entry that makes it another one comes first. */
 bool metadata_log_owes_recovery(const struct metadata_log *log);
 
-/* That entry is applied. A snapshot has to have it before others hear of this log: who joins with the log from before it
- * would take itself for a node of the cluster as it was, and be turned away. */
+/* That entry is applied. A snapshot has to have it before others hear of this log: who joins with the log from before
+ * it would take itself for a node of the cluster as it was, and be turned away. */
 void metadata_log_on_recovered(struct metadata_log *log, uint64_t index);
 
 /* The broker epoch of this node's last registration that its own disk knew of when it was opened; -1: it knew of none,
