@@ -478,9 +478,9 @@ const Project = struct {
         step.dependOn(&run.step);
     }
 
-    /// Three nodes that are killed, paused, restarted and wiped, while clients count.
+    /// Nodes that are killed, paused, wiped, cut off, filled and exchanged, while clients count.
     fn soak(p: Project, step: *Build.Step, args: Strings) void {
-        const run = p.b.addSystemCommand(&.{ "tests/clients/run", "replication" });
+        const run = p.b.addSystemCommand(&.{ "tests/clients/run", "soak" });
         p.environment(run);
         run.setEnvironmentVariable("CHRONIK_SOAK_MINUTES", if (args.len > 0) args[0] else "10");
         run.stdio = .inherit;

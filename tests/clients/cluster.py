@@ -18,6 +18,8 @@ PACE_SECONDS = 0.002  # of a client that asks as often as it gets answers
 class Node(Server):
     """A server of a cluster. Its ports stay the same over kills and starts."""
 
+    entering = ()  # before a command that is to run where it does
+
     def __init__(self, node_id, seeds, *flags):
         super().__init__(*flags)
         self.node_id, self.seeds = node_id, seeds
@@ -52,7 +54,7 @@ class Node(Server):
 
     def order(self, *words):
         """An operator's order; its exit code and what was said."""
-        done = subprocess.run([self.binary, "cluster", *words, "--admin", f"{HOST}:{self.admin_port}"],
+        done = subprocess.run([*self.entering, self.binary, "cluster", *words, "--admin", f"{HOST}:{self.admin_port}"],
                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60,
                               check=False)
         return done.returncode, done.stdout.decode(errors="replace").strip()
@@ -65,10 +67,13 @@ class Node(Server):
 class Cluster:
     """Nodes by id. The first one founds; the others find it."""
 
+    make = Node
+
     def __init__(self, size, *flags):
         self.flags = flags
         self.nodes = {}
         self.gone = []
+        self.last_id = 0
         for _ in range(size):
             self.add(start=False)
 
@@ -91,8 +96,9 @@ class Cluster:
             self.close(keep=kind is not None)
 
     def add(self, start=True):
-        node_id = max(self.nodes, default=0) + 1
-        node = Node(node_id, list(self.nodes.values()), *self.flags)
+        self.last_id += 1
+        node_id = self.last_id
+        node = self.make(node_id, list(self.nodes.values()), *self.flags)
         self.nodes[node_id] = node
         if start:
             node.start()

@@ -114,7 +114,10 @@ static void note_gap(int64_t *last_ms)
 {
     const int64_t now = now_ms();
 
-    if (*last_ms > 0 && now - *last_ms >= GAP_MS_MIN && gap_count < GAPS_MAX) gaps_ms[gap_count++] = now - *last_ms;
+    if (*last_ms > 0 && now - *last_ms >= GAP_MS_MIN && gap_count < GAPS_MAX) {
+        gaps_ms[gap_count++] = now - *last_ms;
+        printf("gap %lld\n", (long long)(now - *last_ms));
+    }
     *last_ms = now;
 }
 
@@ -182,8 +185,11 @@ static void write_some(struct writer *writer, uint32_t count)
         const int partition = (int)(number / 16 % PARTITIONS);
         if (rd_kafka_produce(writer->handle, partition, RD_KAFKA_MSG_F_COPY, bytes, size, NULL, 0,
                              (void *)(uintptr_t)number) != 0) {
-            require(rd_kafka_last_error() == RD_KAFKA_RESP_ERR__QUEUE_FULL, "produce: %s",
-                    rd_kafka_err2str(rd_kafka_last_error()));
+            const rd_kafka_resp_err_t why = rd_kafka_last_error();
+            char fatal[256] = "";
+            if (why == RD_KAFKA_RESP_ERR__FATAL) rd_kafka_fatal_error(writer->client, fatal, sizeof fatal);
+            require(why == RD_KAFKA_RESP_ERR__QUEUE_FULL, "%s: produce: %s %s", writer->topic, rd_kafka_err2str(why),
+                    fatal);
             return;
         }
         writer->written++;

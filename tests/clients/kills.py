@@ -24,6 +24,7 @@ class Load:
         self.report, self.suite = report, suite
         self.acked = self.cases = 0
         self.said = []
+        self.gaps_ms = []  # while a partition took no message
         self.process = subprocess.Popen([program, address, *more], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                         stderr=subprocess.STDOUT, text=True, errors="replace")
         self.tail = Tail(self.process.stdout, self.on_line)
@@ -32,6 +33,8 @@ class Load:
         word, _, rest = line.partition(" ")
         if word == "acked":
             self.acked = int(rest)
+        elif word == "gap":
+            self.gaps_ms.append(int(rest))
         elif word in ("passed", "failed"):
             name, _, why = rest.partition(": ")
             self.report.case(self.suite, word, name, why)

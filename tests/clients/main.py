@@ -24,6 +24,7 @@ import packages
 import replication
 import quorum
 import segments
+import soak
 import strangers
 from packages import Absent
 from server import Failure, Server
@@ -31,6 +32,7 @@ from server import Failure, Server
 HERE = os.path.dirname(os.path.abspath(__file__))
 CLIENTS = os.environ.get("CHRONIK_CLIENTS", os.path.join(HERE, "..", "..", "zig-out", "clients"))
 PROGRAM_SECONDS = 180
+TOLD = " " * 8  # begins what a program says beside its cases, and everybody is to read
 TOGETHER = 3  # suites at a time: most of their time they wait
 
 
@@ -87,8 +89,9 @@ class External:
 class Program:
     """A client program: it gets the broker's address, and prints a line per case."""
 
-    def __init__(self, name, command, env=None, flags=()):
+    def __init__(self, name, command, env=None, flags=(), seconds=PROGRAM_SECONDS):
         self.name, self.command, self.env, self.flags = name, command, env or (lambda: {}), flags
+        self.seconds = seconds
 
     def run(self, report, against):
         try:
@@ -105,7 +108,7 @@ class Program:
     def talk(self, report, command, env):
         process = subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                    stderr=subprocess.STDOUT, text=True, errors="replace")
-        timer = threading.Timer(PROGRAM_SECONDS, process.kill)
+        timer = threading.Timer(self.seconds, process.kill)
         timer.start()
         cases, other = 0, []
         for line in process.stdout:
@@ -114,13 +117,15 @@ class Program:
                 name, _, why = rest.partition(": ")
                 report.case(self.name, word, name, why)
                 cases += 1
+            elif line.startswith(TOLD):
+                report.line(line.rstrip("\n"))
             else:
                 other.append(line.rstrip("\n")[:300])
         code = process.wait()
         timed_out = not timer.is_alive()
         timer.cancel()
         if code != 0 or cases == 0:
-            why = f"no end within {PROGRAM_SECONDS} s" if timed_out else f"exit code {code}"
+            why = f"no end within {self.seconds} s" if timed_out else f"exit code {code}"
             report.case(self.name, "failed", "program", f"{why} after {cases} cases: " + "\n".join(other[-15:]))
 
 
@@ -185,6 +190,7 @@ SUITES = [  # those that take longest first
     Suite("quorum", quorum.run),
     Suite("failover", failover.run),
     Suite("strangers", strangers.run),
+    Program("soak", lambda: [sys.executable, "-B", soak.__file__], seconds=600 + soak.MINUTES * 60),
     Program("namespaces", lambda: [sys.executable, "-B", os.path.join(HERE, "namespaces.py")]),
     java_program("java", packages.java),
     Program("java_tools", java_tools),
@@ -214,7 +220,8 @@ def main():
     if options.list:
         print("\n".join(suite.name for suite in SUITES))
         return 0
-    wanted = [suite for suite in SUITES if not options.suites or suite.name in options.suites]
+    # The soak finds what nobody has mended yet: it runs when it is named, until it finds nothing any more.
+    wanted = [suite for suite in SUITES if suite.name in options.suites or not options.suites and suite.name != "soak"]
     if not wanted:
         parser.error("no such suite")
     report = Report()

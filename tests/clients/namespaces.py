@@ -1,8 +1,8 @@
 """Nodes with addresses of their own, each in a network namespace, and what happens when some cannot reach others.
 
 Runs itself again in a fresh namespace, which is the switch between them and where clients sit; so nothing outside is
-touched, and all of it goes when the processes end. Needs root. A direction is cut by a route to nowhere in the
-namespace of who sends: packets are lost silently, and clients reach every node all the time."""
+touched, and all of it goes when the processes end. Needs root. A direction is cut in the namespace of who sends, by
+a hardware address that nobody has: packets are lost silently, and clients reach every node all the time."""
 import os
 import subprocess
 import sys
@@ -16,6 +16,7 @@ from cluster import REST_SECONDS, Cluster, Node
 from server import require, until
 
 SUBNET, PREFIX = "10.9.0", 24
+NOBODY = "02:00:00:00:00:01"
 FAR = 254  # the last part of the clients' address
 
 
@@ -81,10 +82,10 @@ class Placed(Node):
 
     def stops_sending_to(self, *others):
         for other in others:
-            self.inside("ip", "route", "replace", "blackhole", f"{other.ip}/32")
+            self.inside("ip", "neigh", "replace", other.ip, "lladdr", NOBODY, "dev", "eth0", "nud", "permanent")
 
     def sends_again(self):
-        self.inside("ip", "route", "flush", "type", "blackhole")
+        self.inside("ip", "neigh", "flush", "dev", "eth0", "nud", "permanent")
 
     def close(self, keep=False):
         super().close(keep)
@@ -94,10 +95,7 @@ class Placed(Node):
 
 
 class Placing(Cluster):
-    def __init__(self, size):
-        super().__init__(0)
-        for node_id in range(1, size + 1):
-            self.nodes[node_id] = Placed(node_id, list(self.nodes.values()))
+    make = Placed
 
 
 def create(node, name, timeout_ms=3000):
@@ -216,6 +214,14 @@ def five_in_two_parts():
         expect_one_truth(cluster, "three")
 
 
+def begin():
+    """In a fresh namespace: the switch, and the clients' place at it."""
+    system("ip", "link", "set", "lo", "up")
+    system("ip", "link", "add", "switch", "type", "bridge")
+    system("ip", "addr", "add", f"{SUBNET}.{FAR}/{PREFIX}", "dev", "switch")
+    system("ip", "link", "set", "switch", "up")
+
+
 def main():
     if "--inside" not in sys.argv:
         if not may_unshare():
@@ -225,10 +231,7 @@ def main():
             return
         os.execvp("unshare", ["unshare", "-n", sys.executable, "-B", os.path.abspath(__file__), "--inside"])
     sys.argv.remove("--inside")
-    system("ip", "link", "set", "lo", "up")
-    system("ip", "link", "add", "switch", "type", "bridge")
-    system("ip", "addr", "add", f"{SUBNET}.{FAR}/{PREFIX}", "dev", "switch")
-    system("ip", "link", "set", "switch", "up")
+    begin()
     only = [case for case in sys.argv[1:] if not case.startswith("127.")]
     sys.argv[1:] = ["", *only]
     run([a_leader_in_the_minority, a_follower_in_the_minority, a_leader_that_is_not_heard,

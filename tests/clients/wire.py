@@ -8,6 +8,7 @@ HOST = "127.0.0.1"
 PRODUCE, FETCH, LIST_OFFSETS, METADATA, API_VERSIONS, CREATE_TOPICS, DELETE_TOPICS = 0, 1, 2, 3, 18, 19, 20
 OFFSET_FETCH, FIND_COORDINATOR = 9, 10
 CORRUPT, UNKNOWN_TOPIC, TOO_LARGE, INVALID_RECORD, INVALID_TIMESTAMP, UNSUPPORTED_VERSION = 2, 3, 10, 87, 32, 35
+ALTER_PARTITION_REASSIGNMENTS = 45
 INVALID_ACKS, UNSUPPORTED_CODEC = 21, 76
 
 CRC32C = []
@@ -90,6 +91,19 @@ def create_topic(name, partitions=1, replicas=1, configs=(), timeout_ms=10000):
 
 def delete_topic(name):
     return request(DELETE_TOPICS, 1, array([string(name)]) + struct.pack(">i", 10000))
+
+
+def compact(items):
+    return bytes([len(items) + 1]) + b"".join(items)
+
+
+def reassign(topic, targets):
+    """AlterPartitionReassignments, version 0: {partition: node ids}."""
+    moves = [struct.pack(">i", partition) + compact([struct.pack(">i", node) for node in nodes]) + b"\0"
+             for partition, nodes in targets.items()]
+    name = bytes([len(topic) + 1]) + topic.encode()
+    body = struct.pack(">i", 30000) + compact([name + compact(moves) + b"\0"]) + b"\0"
+    return request(ALTER_PARTITION_REASSIGNMENTS, 0, b"\0" + body)
 
 
 def list_offsets(topic, timestamp=-1, partition=0):
@@ -225,6 +239,21 @@ def offset_fetch_result(answer):
             return None
         offsets[partition] = offset
     return offsets
+
+
+def reassign_result(answer):
+    """The first error, of all of it or of a partition."""
+    error, message = struct.unpack_from(">hB", answer, 1 + 4)
+    if error != 0:
+        return error
+    at = 1 + 4 + 3 + max(message - 1, 0) + 1
+    at += answer[at]  # the topic's name, with its size
+    for _ in range(answer[at] - 1):
+        _, error, message = struct.unpack_from(">ihB", answer, at + 1)
+        if error != 0:
+            return error
+        at += 4 + 3 + max(message - 1, 0) + 1
+    return 0
 
 
 def delete_result(answer):
