@@ -37,6 +37,7 @@ struct config {
     uint64_t seed[2]; /* all randomness of this start: ids, timeouts */
     struct address advertised_kafka;
     char rack[64]; /* "" is none */
+    bool observer; /* new in a cluster, it comes as an observer: it follows, and does not count */
 
     /* The cluster. A node with cluster_enabled false stays alone: it opens no door to others, and dials nobody. */
     bool cluster_enabled;

@@ -126,6 +126,20 @@ static struct groups_config groups_of(const struct config *config, struct prng *
     };
 }
 
+static struct broker_config broker_of(const struct config *config)
+{
+    return (struct broker_config){
+        .node_id = config->node_id,
+        .links_max = config->links_max,
+        .logs_max = config->partitions_max,
+        .request_size_max = config->request_size_max,
+        .request_memory_size = config->request_memory_size,
+        .tail_memory_size = config->tail_memory_size,
+        .message_size_max = config->message_size_max,
+        .link_idle_ms = config->link_idle_ms,
+    };
+}
+
 static void derive(const struct config *config, const char *address, struct room_configs *rooms)
 {
     struct prng prng;
@@ -144,6 +158,7 @@ static void derive(const struct config *config, const char *address, struct room
                 .hash_seed = prng_next(&prng),
             },
             .rack = text_bytes_of(config->rack),
+            .observer = config->observer,
             .endpoints = {
                 [ENDPOINT_KAFKA] = { text_bytes_of(config->advertised_kafka.host), config->advertised_kafka.port },
                 [ENDPOINT_NODE] = { text_bytes_of(config->node_address.host), config->node_address.port },
@@ -180,16 +195,7 @@ static void derive(const struct config *config, const char *address, struct room
             .lag_ns = (uint64_t)config_info(CONFIG_REPLICA_LAG_TIME_MAX_MS)->value * 1000000,
             .hash_seed = prng_next(&prng),
         },
-        .broker = {
-            .node_id = config->node_id,
-            .links_max = config->links_max,
-            .logs_max = config->partitions_max,
-            .request_size_max = config->request_size_max,
-            .request_memory_size = config->request_memory_size,
-            .tail_memory_size = config->tail_memory_size,
-            .message_size_max = config->message_size_max,
-            .link_idle_ms = config->link_idle_ms,
-        },
+        .broker = broker_of(config),
     };
     set_statics(config, &rooms->controller.image);
     rooms->groups = groups_of(config, &prng);

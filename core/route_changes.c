@@ -28,9 +28,13 @@ static void tell_partition(struct node *node, uint32_t slot)
         .elr = partition->elr,
     };
 
-    _Static_assert((int)REPLICAS_MAX == (int)REPLICAS_OF_PARTITION_MAX, "every replica of the image has a place");
+    _Static_assert(REPLICAS_MAX + OBSERVERS_MAX <= (int)REPLICAS_OF_PARTITION_MAX, "every copy has a place");
     if (node->phase >= PHASE_FLUSHING) return; /* the logs stand still */
     for (uint32_t i = 0; i < partition->replica_count; i++) said.replicas[i] = partition->replicas[i];
+    for (uint32_t i = 0; i < partition->observer_count; i++) {
+        said.observers |= 1u << said.replica_count;
+        said.replicas[said.replica_count++] = partition->observers[i];
+    }
     replicas_on_partition(node->replicas, slot, &said);
     groups_on_partition(node->groups, slot);
 }
@@ -59,7 +63,7 @@ static void open_log(struct node *node, uint32_t topic, uint32_t slot)
     const struct image_partition *partition = image_partition(image, slot);
     const struct log_rules rules = topic_log_rules(image, topic);
 
-    if (!image_partition_has_replica(partition, node->config.node_id)) return;
+    if (!image_partition_has_copy(partition, node->config.node_id)) return;
     const bool opened = logs_open(node->logs, slot, &image_topic(image, topic)->id, image_topic_name(image, topic),
                                   partition->index, &rules);
     CHECK(opened); /* slots are below partitions_max, on both sides */
@@ -75,7 +79,7 @@ static void set_topic_rules(struct node *node, uint32_t topic)
          slot = image_partition(image, slot)->next_partition) {
         if (!logs_has(node->logs, slot)) continue;
         logs_set_rules(node->logs, slot, &rules);
-        if (image_partition_has_replica(image_partition(image, slot), node->config.node_id)) tell_partition(node, slot);
+        if (image_partition_has_copy(image_partition(image, slot), node->config.node_id)) tell_partition(node, slot);
     }
 }
 
@@ -138,9 +142,9 @@ static void lose_log(struct node *node, uint32_t slot)
 static void on_partition_changed(struct node *node, const struct image_change *change)
 {
     const struct image_partition *partition = image_partition(controller_image(node->controller), change->partition);
-    const bool has_replica = image_partition_has_replica(partition, node->config.node_id);
+    const bool has_copy = image_partition_has_copy(partition, node->config.node_id);
 
-    if (!has_replica) lose_replica(node, change->partition);
+    if (!has_copy) lose_replica(node, change->partition);
     else if (logs_has(node->logs, change->partition)) tell_partition(node, change->partition);
     else open_log(node, change->topic, change->partition);
 }

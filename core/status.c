@@ -119,8 +119,15 @@ static void put_broker(const struct image *image, struct node_member *member)
     member->registered = true;
     member->fenced = broker->fenced;
     member->leaving = broker->leaving;
-    member->partitions = broker->replica_count;
+    member->partitions = broker->replica_count + broker->observed_count;
     member->leaders = broker->leader_count;
+}
+
+static bool observes(const struct image *image, int32_t node_id)
+{
+    const uint32_t slot = image_broker_by_id(image, node_id);
+
+    return slot != SLOT_NONE && image_broker(image, slot)->observer;
 }
 
 static void put_progress(const struct node *node, uint64_t id, struct node_member *member)
@@ -149,6 +156,9 @@ uint32_t node_members(const struct node *node, uint32_t first, struct node_membe
         *member = (struct node_member){ .node_id = member_node(id), .state = MEMBER_LEARNER };
         if ((members->members[i].flags & voting) != 0) member->state = MEMBER_FOLLOWER;
         if (raft_leader(raft) == id) member->state = MEMBER_LEADER;
+        if (member->state == MEMBER_LEARNER && observes(controller_image(node->controller), member->node_id)) {
+            member->state = MEMBER_OBSERVER;
+        }
         CHECK(address.size < sizeof member->address);
         if (address.size > 0) memcpy(member->address, address.data, address.size);
         put_broker(controller_image(node->controller), member);

@@ -35,21 +35,27 @@ struct node_status {
     /* gauges */
     uint32_t topics;
     uint32_t partitions;
-    uint32_t replicas;         /* partitions with a replica here */
-    uint32_t leaders;          /* partitions that this node leads */
-    uint32_t offline;          /* partitions without a leader */
-    uint32_t offline_replicas; /* replicas here of partitions without a leader */
-    uint32_t under_replicated; /* led here, with an ISR smaller than the replica set */
-    uint32_t under_min_isr;    /* led here, with an ISR smaller than min.insync.replicas */
-    uint32_t reassigning;      /* led here, and on the way to other replicas */
-    uint32_t at_min_isr;       /* led here, with an ISR that may not lose one more */
-    uint32_t not_preferred;    /* partitions of the cluster that another replica than the first one leads */
-    uint64_t lag_records;      /* of the follower of a partition led here that lacks most */
-    uint64_t lag_size;         /* bytes that all of them lack */
-    uint32_t catch_up_seconds; /* until they have them, as fast as bytes leave now; 0: they do */
-    uint32_t links;            /* open connections */
-    uint32_t waiting_fetches;  /* in the waiting room: long polls */
-    uint32_t waiting_produces; /* for durability or replicas */
+    uint32_t replicas;           /* partitions with a replica here */
+    uint32_t leaders;            /* partitions that this node leads */
+    uint32_t offline;            /* partitions without a leader */
+    uint32_t offline_replicas;   /* replicas here of partitions without a leader */
+    uint32_t under_replicated;   /* led here, with an ISR smaller than the replica set */
+    uint32_t under_min_isr;      /* led here, with an ISR smaller than min.insync.replicas */
+    uint32_t reassigning;        /* led here, and on the way to other replicas */
+    uint32_t at_min_isr;         /* led here, with an ISR that may not lose one more */
+    uint32_t not_preferred;      /* partitions of the cluster that another replica than the first one leads */
+    uint64_t lag_records;        /* of the follower of a partition led here that lacks most */
+    uint64_t lag_size;           /* bytes that all of them lack */
+    uint32_t catch_up_seconds;   /* until they have them, as fast as bytes leave now; 0: they do */
+    bool observes;               /* this node is an observer */
+    uint32_t followed;           /* partitions that others lead, and that this node has: */
+    uint32_t followed_behind;    /* of these, lacked committed records when their leaders were heard last, */
+    uint64_t followed_lack;      /* ... so many in all */
+    uint32_t followed_unheard;   /* of these, nothing was heard since this process began */
+    uint64_t followed_silent_ms; /* of the leader that was heard longest ago */
+    uint32_t links;              /* open connections */
+    uint32_t waiting_fetches;    /* in the waiting room: long polls */
+    uint32_t waiting_produces;   /* for durability or replicas */
     uint64_t request_memory_used;
     uint64_t request_memory_max;
     uint64_t tail_memory_used;
@@ -116,6 +122,7 @@ enum member_state {
     MEMBER_LEADER,   /* leads the metadata */
     MEMBER_FOLLOWER, /* votes on it, and that is decided: a vote that is being given or taken is not shown yet */
     MEMBER_LEARNER,  /* follows it, and does not vote */
+    MEMBER_OBSERVER, /* neither does, nor will */
 };
 
 struct node_member {
@@ -141,6 +148,7 @@ uint32_t node_members(const struct node *node, uint32_t first, struct node_membe
 struct node_follower {
     int32_t node_id;
     bool in_sync;
+    bool observes;
     bool streaming;       /* it gets what is appended, or what it lacks */
     bool held_is_known;   /* in this epoch: else it lacks all, as far as is known */
     uint64_t lag_records; /* that it lacks ... */
@@ -149,7 +157,7 @@ struct node_follower {
 };
 
 /* A partition, by topic and number, and who has it. */
-enum { NODE_PARTITION_REPLICAS_MAX = 16 };
+enum { NODE_PARTITION_REPLICAS_MAX = 18 };
 struct node_partition {
     char topic[250];
     int32_t index;
@@ -157,16 +165,21 @@ struct node_partition {
     int32_t leader_epoch;
     int32_t partition_epoch;
     uint32_t min_isr;
-    uint32_t replica_count, isr_count, elr_count;
+    uint32_t replica_count, observer_count, isr_count, elr_count;
     int32_t replicas[NODE_PARTITION_REPLICAS_MAX];
+    int32_t observers[NODE_PARTITION_REPLICAS_MAX];
     int32_t isr[NODE_PARTITION_REPLICAS_MAX];
     int32_t elr[NODE_PARTITION_REPLICAS_MAX];
 
-    bool is_here; /* this node has a replica: then these are of its log */
+    bool is_here; /* this node has a replica, or observes: then these are of its log */
     int64_t log_start_offset;
     int64_t high_watermark;
     int64_t log_end_offset;
     uint64_t size;
+
+    bool lack_is_known;      /* another node leads it, and was heard by this process: then these are there */
+    uint64_t lack_records;   /* committed, which this node lacked when the leader was heard last */
+    uint64_t lack_silent_ms; /* ... so long ago */
 
     bool is_led; /* by this node: then these are there */
     uint32_t follower_count;

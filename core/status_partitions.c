@@ -17,6 +17,7 @@ static void lag_of(const struct node *node, uint32_t slot, int64_t end, const st
     *follower = (struct node_follower){
         .node_id = view->node_id,
         .in_sync = view->in_sync,
+        .observes = view->observes,
         .streaming = view->streaming,
         .held_is_known = view->held_offset >= 0,
     };
@@ -38,13 +39,22 @@ static void put_followers(const struct node *node, uint32_t slot, int64_t end, s
     }
 }
 
+/* What this node would lack if nobody else were left. */
+static void put_lack(const struct node *node, uint32_t slot, struct node_partition *partition)
+{
+    uint64_t silent_ns;
+
+    partition->lack_is_known = replicas_lack_of(node->replicas, slot, &partition->lack_records, &silent_ns);
+    if (partition->lack_is_known) partition->lack_silent_ms = silent_ns / NS_PER_MS;
+}
+
 /* ---- all of them ---- */
 
 static void add_partition(const struct node *node, uint32_t slot, const struct image_partition *partition,
                           struct node_status *status)
 {
     const bool leads = partition->leader == node->config.node_id;
-    const bool is_here = image_partition_has_replica(partition, node->config.node_id) && logs_has(node->logs, slot);
+    const bool is_here = image_partition_has_copy(partition, node->config.node_id) && logs_has(node->logs, slot);
     const uint32_t in_sync = replica_set_count(partition->isr);
     const uint32_t lasting = partition->replica_count - replica_set_count(partition->adding);
     struct replica_view view;
@@ -80,6 +90,14 @@ void status_of_partitions(const struct node *node, struct node_status *status)
             add_partition(node, slot, image_partition(image, slot), status);
         }
     }
+    const uint32_t own = image_broker_by_id(image, node->config.node_id);
+    const struct replicas_lack lack = replicas_lack(node->replicas);
+    status->observes = own != SLOT_NONE && image_broker(image, own)->observer;
+    status->followed = lack.partitions;
+    status->followed_behind = lack.behind;
+    status->followed_lack = lack.records;
+    status->followed_unheard = lack.unheard;
+    status->followed_silent_ms = lack.silent_ns / NS_PER_MS;
     const uint64_t rate = node->replicated_rate;
     if (status->lag_size > 0 && rate > 0) {
         status->catch_up_seconds = (uint32_t)MIN((status->lag_size + rate - 1) / rate, (uint64_t)UINT32_MAX);
@@ -131,11 +149,13 @@ bool node_next_partition(const struct node *node, uint64_t *place, struct node_p
         .partition_epoch = found->partition_epoch,
         .min_isr = found->min_isr,
         .replica_count = found->replica_count,
-        .is_here = image_partition_has_replica(found, node->config.node_id) && logs_has(node->logs, slot),
+        .observer_count = found->observer_count,
+        .is_here = image_partition_has_copy(found, node->config.node_id) && logs_has(node->logs, slot),
         .is_led = replicas_leader_epoch(node->replicas, slot) == found->leader_epoch,
     };
     memcpy(partition->topic, name.data, name.size);
     for (uint32_t i = 0; i < found->replica_count; i++) partition->replicas[i] = found->replicas[i];
+    for (uint32_t i = 0; i < found->observer_count; i++) partition->observers[i] = found->observers[i];
     partition->isr_count = image_partition_brokers(found, found->isr, partition->isr);
     partition->elr_count = image_partition_brokers(found, found->elr, partition->elr);
     if (!partition->is_here) return true;
@@ -144,6 +164,7 @@ bool node_next_partition(const struct node *node, uint64_t *place, struct node_p
     partition->high_watermark = offsets.high_watermark;
     partition->log_end_offset = offsets.log_end_offset;
     partition->size = offsets.size;
+    put_lack(node, slot, partition);
     if (partition->is_led) put_followers(node, slot, offsets.log_end_offset, partition);
     return true;
 }

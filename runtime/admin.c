@@ -90,6 +90,7 @@ static const struct order {
     { "/admin/cluster/transfer-leader", OPERATION_TRANSFER_LEADER, MAY_NAME_NODE, false },
     { "/admin/rebalance", OPERATION_REBALANCE, WANTS_NOTHING, false },
     { "/admin/cluster/promote", OPERATION_PROMOTE, WANTS_NOTHING, true },
+    { "/admin/cluster/promote-observer", OPERATION_PROMOTE_OBSERVER, WANTS_NODE, false },
 };
 
 __attribute__((format(printf, 3, 4))) static void say(struct http_answer *answer, int status, const char *format, ...)

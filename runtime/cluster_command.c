@@ -32,6 +32,8 @@ static const struct command {
     { "transfer-leader", "/admin/cluster/transfer-leader", true, MAY_HAVE_NODE, false,
       "node N leads the metadata, or whoever can best" },
     { "rebalance", "/admin/rebalance", true, NO_NODE, false, "spreads replicas and leaders evenly over the nodes" },
+    { "promote-observer", "/admin/cluster/promote-observer", true, NEEDS_NODE, false,
+      "node N observes no more: it is an ordinary node" },
     { "promote", "/admin/cluster/promote", true, NO_NODE, true,
       "most nodes are lost for ever: the node that is asked goes on alone" },
 };

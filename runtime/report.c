@@ -237,6 +237,15 @@ static void add_cluster(struct page *page, const struct node_status *status)
         { "chronik_peer_received_bytes_total", "counter", "Bytes from other nodes.", status->peer_received_size },
         { "chronik_peer_sent_bytes_total", "counter", "Bytes to other nodes.", status->peer_sent_size },
         { "chronik_peer_frames_lost_total", "counter", "Frames that found no room or no link.", status->frames_lost },
+        { "chronik_observer", "gauge", "1 on a node that follows and does not count.", status->observes },
+        { "chronik_if_alone_records_lost", "gauge",
+          "Committed records that this node lacked when their leaders were heard last.", status->followed_lack },
+        { "chronik_if_alone_partitions_behind", "gauge", "Partitions of which it lacked some.",
+          status->followed_behind },
+        { "chronik_if_alone_partitions_unknown", "gauge", "Partitions whose leader it has not heard.",
+          status->followed_unheard },
+        { "chronik_if_alone_heard_milliseconds_ago", "gauge", "Since when nothing is known of some leader.",
+          status->followed_silent_ms },
         { "chronik_replica_lag_bytes", "gauge", "Bytes that followers of this node lack.", status->lag_size },
         { "chronik_replica_catch_up_seconds", "gauge", "Until they have them, as fast as bytes leave now.",
           status->catch_up_seconds },
@@ -371,6 +380,11 @@ void report_status(const struct report_sources *sources, const struct node_statu
              status->catch_up_seconds, status->replicated_in_size, status->replicated_out_size);
     page_add(page, "  \"metadata\": {\"index\": %" PRId64 ", \"term\": %" PRId64 "},\n", status->meta_index,
              status->meta_term);
+    page_add(page,
+             "  \"observer\": %s,\n  \"if_alone\": {\"partitions\": %u, \"behind\": %u, \"records_lost\": %" PRIu64
+             ", \"unknown\": %u, \"heard_seconds_ago\": %.3f},\n",
+             status->observes ? "true" : "false", status->followed, status->followed_behind, status->followed_lack,
+             status->followed_unheard, (double)status->followed_silent_ms / 1e3);
     page_add(page,
              "  \"connections\": {\"open\": %u, \"accepted\": %" PRIu64 ", \"refused\": %" PRIu64
              ", \"stalled\": %" PRIu64 "},\n",

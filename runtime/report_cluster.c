@@ -9,6 +9,7 @@ static const char *const state_names[] = {
     [MEMBER_LEADER] = "leader",
     [MEMBER_FOLLOWER] = "follower",
     [MEMBER_LEARNER] = "learner",
+    [MEMBER_OBSERVER] = "observer",
 };
 
 static const char *broker_word(const struct node_member *member)

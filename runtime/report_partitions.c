@@ -23,17 +23,24 @@ static void add_log(struct page *page, const struct node_partition *partition)
              partition->log_start_offset, partition->high_watermark, partition->log_end_offset, partition->size);
 }
 
+/* What would be lost if this node were all that is left. */
+static void add_lack(struct page *page, const struct node_partition *partition)
+{
+    page_add(page, ", \"lacks\": {\"records\": %" PRIu64 ", \"heard_seconds_ago\": %.3f}", partition->lack_records,
+             (double)partition->lack_silent_ms / 1e3);
+}
+
 static void add_followers(struct page *page, const struct node_partition *partition)
 {
     page_add(page, ", \"followers\": [");
     for (uint32_t i = 0; i < partition->follower_count; i++) {
         const struct node_follower *follower = &partition->followers[i];
         page_add(page,
-                 "%s{\"node_id\": %d, \"in_sync\": %s, \"streaming\": %s, \"lag_records\": %" PRIu64
+                 "%s{\"node_id\": %d, \"in_sync\": %s, \"observes\": %s, \"streaming\": %s, \"lag_records\": %" PRIu64
                  ", \"lag_bytes\": %" PRIu64 ", \"lag_seconds\": %.3f}",
                  i == 0 ? "" : ", ", follower->node_id, follower->in_sync ? "true" : "false",
-                 follower->streaming ? "true" : "false", follower->lag_records, follower->lag_size,
-                 (double)follower->lag_ms / 1e3);
+                 follower->observes ? "true" : "false", follower->streaming ? "true" : "false", follower->lag_records,
+                 follower->lag_size, (double)follower->lag_ms / 1e3);
     }
     page_add(page, "]");
 }
@@ -51,10 +58,12 @@ void report_partitions(const struct report_sources *sources, struct page *page)
         page_add(page, ", \"partition\": %d, \"leader\": %d, \"leader_epoch\": %d, \"partition_epoch\": %d",
                  partition.index, partition.leader, partition.leader_epoch, partition.partition_epoch);
         add_ids(page, "replicas", partition.replicas, partition.replica_count);
+        add_ids(page, "observers", partition.observers, partition.observer_count);
         add_ids(page, "isr", partition.isr, partition.isr_count);
         add_ids(page, "elr", partition.elr, partition.elr_count);
         page_add(page, ", \"min_isr\": %u", partition.min_isr);
         if (partition.is_here) add_log(page, &partition);
+        if (partition.lack_is_known) add_lack(page, &partition);
         if (partition.is_led) add_followers(page, &partition);
         page_add(page, "}");
         is_first = false;

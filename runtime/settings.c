@@ -67,6 +67,8 @@ static const struct row rows[] = {
       "id@host:port of nodes to join; none: a node without data founds a cluster" },
     { "cluster", "voters", KIND_VOTERS, NODE(voters_target), 0, 1, 7,
       "so many nodes vote on metadata, if there are as many" },
+    { "cluster", "observer", KIND_BOOLEAN, NODE(observer), 0, 0, 0,
+      "new in its cluster, it comes as an observer: it follows, and does not count" },
     { "cluster", "rack", KIND_TEXT, NODE(rack), 64, 0, 0, "where it stands, for clients that prefer what is near" },
 
     { "defaults", "num_partitions", KIND_INT32, NODE(num_partitions), 0, 1, 100000,

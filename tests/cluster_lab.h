@@ -279,7 +279,7 @@ static void lab_boot(struct lab *lab, struct lab_node *node)
     node->up = true;
     node->judged_index = 0;
     node->disk_due_ns = LAB_NEVER;
-    membership_init(&node->membership, MAX(lab->config.voters_target, 1U));
+    membership_init(&node->membership, NULL, MAX(lab->config.voters_target, 1U));
     node->ask_ns = lab->now_ns;
     node->led_ns = lab->now_ns;
     lab->effects->count = 0;

@@ -90,7 +90,7 @@ static inline uint32_t cluster_ids(const char *text, int32_t ids[REPLICAS_MAX])
     return count;
 }
 
-static inline void cluster_register(struct cluster *cluster, int32_t id, bool fenced, bool unclean)
+static inline void cluster_register_as(struct cluster *cluster, int32_t id, bool fenced, bool unclean, bool observer)
 {
     uint8_t memory[256];
     struct proposal proposal = proposal_in(memory, sizeof memory);
@@ -102,8 +102,14 @@ static inline void cluster_register(struct cluster *cluster, int32_t id, bool fe
                                                                      .epoch = -1,
                                                                      .fenced = fenced,
                                                                      .unclean = unclean,
-                                                                     .unfenced_epoch = -1 });
+                                                                     .unfenced_epoch = -1,
+                                                                     .observer = observer });
     cluster_apply(cluster, &proposal);
+}
+
+static inline void cluster_register(struct cluster *cluster, int32_t id, bool fenced, bool unclean)
+{
+    cluster_register_as(cluster, id, fenced, unclean, false);
 }
 
 static inline int64_t cluster_epoch(const struct cluster *cluster, int32_t id)
@@ -212,6 +218,8 @@ static inline bool cluster_do_to_broker(struct cluster *cluster, const char *ver
     else if (strcmp(verb, "fence") == 0) change.fenced = 1, cluster_change_broker(cluster, change);
     else if (strcmp(verb, "unfence") == 0) change.fenced = 0, cluster_change_broker(cluster, change);
     else if (strcmp(verb, "shutdown") == 0) change.in_controlled_shutdown = 1, cluster_change_broker(cluster, change);
+    else if (strcmp(verb, "observer") == 0) cluster_register_as(cluster, id, false, false, true);
+    else if (strcmp(verb, "promote") == 0) change.observer = 0, cluster_change_broker(cluster, change);
     else if (strcmp(verb, "leave") == 0) change.leaving = 1, cluster_change_broker(cluster, change);
     else return false;
     return true;
@@ -235,7 +243,10 @@ static inline void cluster_do(struct cluster *cluster, const char *deed)
         record = cluster_change(cluster);
         if (strcmp(verb, "isr") == 0) record.isr = ids, record.isr_count = cluster_ids(strchr(deed, ' ') + 1, ids);
         else if (strcmp(verb, "recovered") == 0) record.recovering = 0;
-        else if (strcmp(verb, "elect-preferred") == 0) record.election = ELECT_PREFERRED;
+        else if (strcmp(verb, "observers") == 0) {
+            record.observers = ids;
+            record.observers_count = cluster_ids(strchr(deed, ' ') + 1, ids);
+        } else if (strcmp(verb, "elect-preferred") == 0) record.election = ELECT_PREFERRED;
         else if (strcmp(verb, "elect-anybody") == 0) record.election = ELECT_ANYBODY;
         else CHECK(false);
         cluster_change_partition(cluster, &record);

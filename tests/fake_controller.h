@@ -178,6 +178,12 @@ void controller_remove_node(struct controller *controller, int32_t node_id, bool
     fake_decide(controller, answer);
 }
 
+void controller_promote_observer(struct controller *controller, int32_t node_id, struct controller_answer *answer)
+{
+    (void)node_id;
+    fake_decide(controller, answer);
+}
+
 void controller_rebalance(struct controller *controller, struct controller_answer *answer)
 {
     fake_decide(controller, answer);

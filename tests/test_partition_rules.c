@@ -124,6 +124,93 @@ TEST(who_comes_with_another_disk_does_not_lead_by_itself)
     PLAY(other_disk_rows);
 }
 
+/* A broker that observes follows, and is nothing else, whatever happens to the others. */
+static const struct deed_row observer_rows[] = {
+    { "one", "broker 1", "nothing" },
+    { "two", "broker 2", "nothing" },
+    { "an observer", "observer 4", "nothing" },
+    { "a partition that it does not observe yet", "create 1,2", "leader=1 epoch=0/0 isr=1,2 replicas=1,2" },
+    { "it does", "observers 4", "leader=1 epoch=0/1 isr=1,2 replicas=1,2 observers=4" },
+    { "a replica is lost", "fence 2", "leader=1 epoch=0/2 isr=1 replicas=1,2 observers=4" },
+    { "the last one is lost: nobody leads", "fence 1",
+      "leader=-1 epoch=1/3 isr= elr=1 replicas=1,2 observers=4 last_leader=1" },
+    { "not even when anybody may", "elect-anybody",
+      "leader=-1 epoch=1/3 isr= elr=1 replicas=1,2 observers=4 last_leader=1" },
+    { "nor when an unclean election is allowed", "unclean.leader.election.enable=true",
+      "leader=-1 epoch=1/3 isr= elr=1 replicas=1,2 observers=4 last_leader=1" },
+    { "it starts anew, as what it was", "restart 4",
+      "leader=-1 epoch=1/3 isr= elr=1 replicas=1,2 observers=4 last_leader=1" },
+    { "one is back", "unfence 1", "leader=1 epoch=2/4 isr=1 replicas=1,2 observers=4" },
+    { "an observer that is fenced observes", "fence 4", "leader=1 epoch=2/4 isr=1 replicas=1,2 observers=4" },
+    { "one that is removed does not", "remove 4", "leader=1 epoch=3/5 isr=1 replicas=1,2" },
+};
+
+TEST(who_observes_counts_for_nothing)
+{
+    PLAY(observer_rows);
+}
+
+static const struct deed_row promoted_rows[] = {
+    { "one", "broker 1", "nothing" },
+    { "two", "broker 2", "nothing" },
+    { "an observer", "observer 4", "nothing" },
+    { "a partition", "create 1,2", "leader=1 epoch=0/0 isr=1,2 replicas=1,2" },
+    { "that it observes", "observers 4", "leader=1 epoch=0/1 isr=1,2 replicas=1,2 observers=4" },
+    { "promoted, it is a replica that is added, and the others need not wait for it", "promote 4",
+      "leader=1 epoch=0/2 isr=1,2 replicas=1,2,4 adding=4" },
+    { "it catches up", "isr 1,2,4", "leader=1 epoch=0/3 isr=1,2,4 replicas=1,2,4" },
+};
+
+TEST(who_is_promoted_becomes_a_replica)
+{
+    PLAY(promoted_rows);
+}
+
+/* All others are removed, as they are when the observer goes on alone; in this order, or the other one. */
+static const struct deed_row survivor_rows[] = {
+    { "one", "broker 1", "nothing" },
+    { "two", "broker 2", "nothing" },
+    { "an observer", "observer 4", "nothing" },
+    { "a partition", "create 1,2", "leader=1 epoch=0/0 isr=1,2 replicas=1,2" },
+    { "that it observes", "observers 4", "leader=1 epoch=0/1 isr=1,2 replicas=1,2 observers=4" },
+    { "one is removed", "remove 1", "leader=2 epoch=1/2 isr=2 replicas=1,2 observers=4" },
+    { "and the other: what the observer has is not given up without a word", "remove 2",
+      "leader=-1 epoch=2/3 isr= replicas=1,2 observers=4" },
+    { "it is promoted: it has what there is", "promote 4",
+      "leader=4 epoch=3/4 isr=4 replicas=1,2,4 unclean=3 recovering" },
+};
+
+static const struct deed_row survivor_first_rows[] = {
+    { "one", "broker 1", "nothing" },
+    { "an observer", "observer 4", "nothing" },
+    { "a partition", "create 1", "leader=1 epoch=0/0 isr=1 replicas=1" },
+    { "that it observes", "observers 4", "leader=1 epoch=0/1 isr=1 replicas=1 observers=4" },
+    { "promoted", "promote 4", "leader=1 epoch=0/2 isr=1 replicas=1,4 adding=4" },
+    { "and then alone", "remove 1", "leader=4 epoch=1/3 isr=4 replicas=1,4 adding=4 unclean=1 recovering" },
+};
+
+/* An empty replica that somebody put in the place of what was lost does not lead before the observer may. */
+static const struct deed_row replaced_rows[] = {
+    { "one", "broker 1", "nothing" },
+    { "another", "broker 3", "nothing" },
+    { "an observer", "observer 4", "nothing" },
+    { "a partition", "create 1", "leader=1 epoch=0/0 isr=1 replicas=1" },
+    { "that it observes", "observers 4", "leader=1 epoch=0/1 isr=1 replicas=1 observers=4" },
+    { "its only replica is lost for ever", "remove 1",
+      "leader=-1 epoch=1/2 isr= replicas=1 observers=4 last_leader=1" },
+    { "a new one takes its place, and has nothing", "replicas 3,1 adding 3 removing 1",
+      "leader=-1 epoch=1/3 isr= replicas=3,1 observers=4 adding=3 removing=1 last_leader=1" },
+    { "the observer is promoted, and has something", "promote 4",
+      "leader=4 epoch=2/4 isr=4 replicas=3,1,4 adding=3 removing=1 unclean=2 recovering" },
+};
+
+TEST(what_only_an_observer_has_is_an_administrators_to_choose)
+{
+    PLAY(survivor_rows);
+    PLAY(survivor_first_rows);
+    PLAY(replaced_rows);
+}
+
 /* Removed, then registered again under the same id: its disk may be another one, and nobody can know. */
 static const struct deed_row removed_rows[] = {
     { "one", "broker 1", "nothing" },
@@ -133,7 +220,8 @@ static const struct deed_row removed_rows[] = {
     { "and falls silent", "fence 1", "leader=-1 epoch=1/2 isr= elr=1 replicas=1,2 last_leader=1" },
     { "it is removed: it is not the last leader any more, the other one may have more than its next disk",
       "remove 1", "leader=-1 epoch=1/3 isr= replicas=1,2" },
-    { "it registers with an empty disk, of which nobody knows", "register 1", "leader=-1 epoch=1/3 isr= replicas=1,2" },
+    { "it registers with an empty disk, of which nobody knows", "register 1",
+      "leader=-1 epoch=1/3 isr= replicas=1,2" },
     { "it does not lead by itself", "unfence 1", "leader=-1 epoch=1/3 isr= replicas=1,2" },
     { "so the other one comes back to what it had", "unfence 2", "leader=-1 epoch=1/3 isr= replicas=1,2" },
     { "an administrator sees to it that it is chosen", "fence 1", "leader=-1 epoch=1/3 isr= replicas=1,2" },
@@ -271,7 +359,8 @@ static const struct deed_row shutdown_rows[] = {
     { "it joins no isr meanwhile", "isr 1,2,3", "leader=2 epoch=1/1 isr=2,3 replicas=1,2,3" },
     { "nor is it elected", "fence 2", "leader=3 epoch=2/2 isr=3 elr=2 replicas=1,2,3" },
     { "the last one stays, and leads", "shutdown 3", "leader=3 epoch=2/2 isr=3 elr=2 replicas=1,2,3" },
-    { "until another one can: but that is not in sync", "unfence 2", "leader=3 epoch=2/2 isr=3 elr=2 replicas=1,2,3" },
+    { "until another one can: but that is not in sync", "unfence 2",
+      "leader=3 epoch=2/2 isr=3 elr=2 replicas=1,2,3" },
     { "as soon as it is, it leads", "isr 3,2", "leader=2 epoch=3/3 isr=2 elr=3 replicas=1,2,3" },
     { "gone", "fence 3", "leader=2 epoch=3/3 isr=2 elr=3 replicas=1,2,3" },
     { "back, by a new start", "register 3", "leader=2 epoch=3/3 isr=2 elr=3 replicas=1,2,3" },

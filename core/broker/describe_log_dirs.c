@@ -11,7 +11,7 @@
 static void put_partition(const struct call *call, uint32_t slot, struct describe_log_dirs_response_topic *answer)
 {
     const struct image_partition *partition = image_partition(call->image, slot);
-    if (!image_partition_has_replica(partition, call->broker->config.node_id)) return;
+    if (!image_partition_has_copy(partition, call->broker->config.node_id)) return;
     const struct log_offsets offsets = log_offsets(call->logs, slot);
 
     answer->partitions[answer->partitions_count++] = (struct describe_log_dirs_response_partition){

@@ -98,6 +98,21 @@ static bool is_in_rack(const struct image *image, int32_t broker_id, struct byte
     return bytes_equal((struct bytes){ broker->rack, broker->rack_size }, rack);
 }
 
+/* An observer in the client's rack that holds what it asks for; none, if there is none that is alive. */
+static int32_t preferred_observer(const struct call *call, const struct target *target, struct bytes rack)
+{
+    const struct image_partition *partition = target->place.partition;
+
+    for (uint32_t i = 0; i < partition->observer_count; i++) {
+        const uint32_t slot = image_broker_by_id(call->image, partition->observers[i]);
+        if (image_broker(call->image, slot)->fenced || !is_in_rack(call->image, partition->observers[i], rack))
+            continue;
+        const int64_t held = replicas_held_offset(call->replicas, target->place.log, partition->observers[i]);
+        if (held >= target->asked->fetch_offset) return partition->observers[i];
+    }
+    return REPLICA_NOT_PREFERRED;
+}
+
 /* Of the replicas in the client's rack that are in sync and hold what it asks for, the one that holds most; none, if
  * this one is in that rack. */
 static int32_t preferred_replica(const struct fetching *fetching, const struct target *target)
@@ -118,7 +133,7 @@ static int32_t preferred_replica(const struct fetching *fetching, const struct t
         preferred = id;
         preferred_end = end;
     }
-    return preferred;
+    return preferred != REPLICA_NOT_PREFERRED ? preferred : preferred_observer(call, target, rack);
 }
 
 static void examine(struct fetching *fetching, uint32_t topic, struct target *target)

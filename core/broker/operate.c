@@ -4,6 +4,8 @@
 
 #include "broker/admin.h"
 #include "broker/apis.h"
+#include "broker/state.h"
+#include "replica/replicas.h"
 
 static void decide(struct call *call, const struct operate_request *request, struct controller_answer *answer)
 {
@@ -13,6 +15,7 @@ static void decide(struct call *call, const struct operate_request *request, str
         controller_remove_node(call->controller, request->node_id, request->force, answer);
         break;
     case OPERATION_REBALANCE: controller_rebalance(call->controller, answer); break;
+    case OPERATION_PROMOTE_OBSERVER: controller_promote_observer(call->controller, request->node_id, answer); break;
     case OPERATION_TRANSFER_LEADER: controller_transfer(call->controller, request->node_id, answer); break;
     default: answer->error = ERROR_INVALID_REQUEST; break;
     }
@@ -29,6 +32,28 @@ static enum call_verdict say(struct call *call, const struct controller_answer *
     return CALL_ANSWERED;
 }
 
+/* What is lost by that, as far as it can be known: what was acknowledged since leaders fell silent is not. */
+static void say_lack(const struct call *call, struct text *message)
+{
+    const struct replicas_lack lack = replicas_lack(call->replicas);
+
+    NOTE(call->effects, PROMOTED_LACKING, call->broker->config.node_id, lack.behind,
+         (int64_t)MIN(lack.records, (uint64_t)INT64_MAX), (int64_t)(lack.silent_ns / NS_PER_MS));
+    text_add(message, " Of ");
+    text_add_int(message, lack.partitions);
+    text_add(message, " partitions that others led, ");
+    text_add_int(message, lack.behind);
+    text_add(message, " lacked ");
+    text_add_int(message, (int64_t)MIN(lack.records, (uint64_t)INT64_MAX));
+    text_add(message, " committed records in all when their leaders were heard last, up to ");
+    text_add_int(message, (int64_t)(lack.silent_ns / NS_PER_MS));
+    text_add(message, " ms ago: these are lost, and what was acknowledged since.");
+    if (lack.unheard == 0) return;
+    text_add(message, " Of ");
+    text_add_int(message, lack.unheard);
+    text_add(message, " it is not known: no leader was heard since the start.");
+}
+
 enum call_verdict operate_handle(struct call *call)
 {
     struct operate_request request;
@@ -39,6 +64,7 @@ enum call_verdict operate_handle(struct call *call)
     if (!operate_request_read(&reader, call->version, call->arena, &request)) return CALL_MALFORMED;
     if (request.operation == OPERATION_PROMOTE) { /* nobody else is there who could decide it */
         controller_promote(call->controller, request.force, &answer);
+        if (answer.error == ERROR_NONE) say_lack(call, &answer.message);
         return say(call, &answer);
     }
     if (call_wish(call, ADMIN_TIMEOUT_MS, &verdict)) return verdict;

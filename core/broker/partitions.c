@@ -19,7 +19,7 @@ struct place partition_place_to_read(const struct call *call, uint32_t topic, in
         place.error = ERROR_FENCED_LEADER_EPOCH;
     } else if (leader_epoch != EPOCH_NOT_GIVEN && leader_epoch > place.partition->leader_epoch) {
         place.error = ERROR_UNKNOWN_LEADER_EPOCH;
-    } else if (!place.is_led && !image_partition_has_replica(place.partition, node_id)) {
+    } else if (!place.is_led && !image_partition_has_copy(place.partition, node_id)) {
         place.error = ERROR_NOT_LEADER_OR_FOLLOWER;
     }
     return place;

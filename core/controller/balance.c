@@ -104,6 +104,11 @@ static bool even_leaders(struct plan *plan)
 
 enum target_verdict { TARGET_MET, TARGET_PLANNED, TARGET_BEYOND_REACH };
 
+static bool stays(const struct image *image, uint32_t slot)
+{
+    return !image_broker(image, slot)->leaving && !image_broker(image, slot)->observer;
+}
+
 /* As many as it is meant to have, on brokers that are registered and stay; they may be fenced just now. */
 static enum target_verdict keep_target(struct plan *plan)
 {
@@ -116,7 +121,7 @@ static enum target_verdict keep_target(struct plan *plan)
         plan->now[i] = slot;
         if ((partition->removing >> i & 1) != 0) continue;
         wanted++;
-        if (slot != SLOT_NONE && !image_broker(plan->image, slot)->leaving) plan->slots[plan->count++] = slot;
+        if (slot != SLOT_NONE && stays(plan->image, slot)) plan->slots[plan->count++] = slot;
     }
     const bool all_stay = plan->count == wanted;
     if (all_stay && (plan->count >= want || partition->adding != 0)) return TARGET_MET;
@@ -128,6 +133,75 @@ static enum target_verdict keep_target(struct plan *plan)
     if (plan->count == 0) return TARGET_BEYOND_REACH;
     even_leaders(plan);
     return TARGET_PLANNED;
+}
+
+/* ---- observers ---- */
+
+/* Who is to observe it. Brokers are slots here. */
+struct watch {
+    uint32_t slots[OBSERVERS_MAX];
+    uint32_t count;
+};
+
+static bool site_watches(const struct placement *placement, const struct watch *watch, uint32_t slot)
+{
+    for (uint32_t i = 0; i < watch->count; i++) {
+        if (placement->racks[watch->slots[i]] == placement->racks[slot]) return true;
+    }
+    return false;
+}
+
+/* Who observes and stays, one of each site. */
+static void keep_observers(const struct image *image, const struct placement *placement,
+                           const struct image_partition *partition, struct watch *watch)
+{
+    for (uint32_t i = 0; i < partition->observer_count; i++) {
+        const uint32_t slot = image_broker_by_id(image, partition->observers[i]);
+        if (slot == SLOT_NONE || image_broker(image, slot)->leaving) continue;
+        if (!site_watches(placement, watch, slot)) watch->slots[watch->count++] = slot;
+    }
+}
+
+/* Of sites that have none yet, the observer with the fewest. */
+static void add_observers(struct balance *balance, const struct image *image, const struct placement *placement,
+                          const struct image_partition *partition, struct watch *watch)
+{
+    while (watch->count < OBSERVERS_MAX) {
+        uint32_t best = SLOT_NONE;
+        for (uint32_t i = 0; i < placement->observer_count; i++) {
+            const uint32_t slot = placement->observers[i];
+            if (site_watches(placement, watch, slot)) continue;
+            if (image_partition_has_replica(partition, image_broker(image, slot)->id)) continue; /* of a life before */
+            if (best == SLOT_NONE || balance->replicas[slot] < balance->replicas[best]) best = slot;
+        }
+        if (best == SLOT_NONE) return;
+        watch->slots[watch->count++] = best;
+    }
+}
+
+/* True: a record says who observes it from now on. */
+static bool look_at_observers(struct balance *balance, const struct image *image, const struct placement *placement,
+                              uint32_t slot, struct proposal *records)
+{
+    const struct image_partition *partition = image_partition(image, slot);
+    const struct proposal before = *records;
+    struct watch watch = { .count = 0 };
+    int32_t ids[OBSERVERS_MAX];
+
+    if (placement->observer_count == 0 && partition->observer_count == 0) return false;
+    balance->work_left -= MIN(balance->work_left, placement->observer_count);
+    keep_observers(image, placement, partition, &watch);
+    add_observers(balance, image, placement, partition, &watch);
+    for (uint32_t i = 0; i < watch.count; i++) ids[i] = image_broker(image, watch.slots[i])->id;
+    if (!decide_observers(image, slot, ids, watch.count, records)) return false;
+    if (!proposal_ok(records)) {
+        *records = before;
+        return false;
+    }
+    for (uint32_t i = 0; i < watch.count; i++) {
+        balance->replicas[watch.slots[i]] += !image_partition_has_observer(partition, ids[i]);
+    }
+    return true;
 }
 
 /* ---- evenness ---- */
@@ -160,9 +234,26 @@ static bool even_replicas(struct plan *plan)
     return false;
 }
 
+/* One replica more than it is meant to have goes: who observed and does so no more left one. */
+static bool trim(struct plan *plan)
+{
+    const uint32_t *replicas = plan->balance->replicas;
+    const uint32_t want = MIN((uint32_t)plan->partition->replica_target, placement_count(plan->placement));
+    uint32_t worst = 1;
+
+    if (plan->count <= want || plan->count < 2) return false;
+    for (uint32_t i = 2; i < plan->count; i++) {
+        if (replicas[plan->slots[i]] > replicas[plan->slots[worst]]) worst = i;
+    }
+    for (uint32_t i = worst; i + 1 < plan->count; i++) plan->slots[i] = plan->slots[i + 1];
+    plan->count--;
+    return true;
+}
+
 static bool even_out(struct plan *plan)
 {
     if ((plan->partition->adding | plan->partition->removing) != 0) return false;
+    if (trim(plan)) return true;
     const bool moves = even_replicas(plan);
     return even_leaders(plan) || moves;
 }
@@ -175,7 +266,8 @@ static void count_brokers(struct balance *balance, const struct image *image, co
     balance->replicas_min = UINT32_MAX;
     for (uint32_t slot = image_first_broker(image); slot != SLOT_NONE; slot = image_next_broker(image, slot)) {
         const struct image_broker *broker = image_broker(image, slot);
-        balance->replicas[slot] = broker->replica_count - broker->removing_count;
+        balance->replicas[slot] =
+            broker->observer ? broker->observed_count : broker->replica_count - broker->removing_count;
         balance->preferred[slot] = broker->preferred_count;
     }
     for (uint32_t i = 0; i < placement->able_count; i++) {
@@ -236,6 +328,7 @@ static bool look_at(struct balance *balance, const struct image *image, const st
     int32_t ids[REPLICAS_MAX];
 
     balance->work_left -= balance->work_left > 0;
+    if (look_at_observers(balance, image, placement, slot, records)) return true;
     if (!may_plan(balance, image, plan.partition)) return false;
     switch (keep_target(&plan)) {
     case TARGET_PLANNED: break;

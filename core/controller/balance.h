@@ -6,6 +6,7 @@
  *              fewer. So a topic of three grows with the cluster from one broker to two and three, and shrinks with it.
  *   Leaving.   Replicas on a broker that leaves, or is unknown, go to others; where there is nobody else, they go when
  *              enough remain without them.
+ *   Observers. Each site of observers (those of one rack, or one that has none) observes each partition once.
  *   Evenness.  On demand only, since data has to move: brokers have as many replicas, and are first in line to lead as
  *              many partitions, as each other; racks are covered as far as there are any.
  *
@@ -24,7 +25,8 @@ enum {
 };
 
 struct balance {
-    uint32_t *replicas;    /* by broker slot: how many it has, with what is under way; [brokers_max] */
+    uint32_t *replicas;    /* by broker slot: how many it has, with what is under way; of observers: how many
+                              partitions they observe; [brokers_max] */
     uint32_t *preferred;   /* ... and is the first of */
     uint32_t replicas_min; /* of any broker that can take one */
     uint32_t work_left;    /* in this step */

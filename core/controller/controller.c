@@ -94,7 +94,7 @@ void controller_init(struct controller *controller, const struct controller_conf
     controller->links.wanted = take(&memory, (config->members_max + 1) * sizeof(struct link_known));
     controller->isr_wishes = take(&memory, sizeof(struct isr_wishes));
     isr_wishes_init(controller->isr_wishes, controller->wish_size_max);
-    membership_init(&controller->membership, config->voters_target);
+    membership_init(&controller->membership, controller->image, config->voters_target);
     prng_init(&controller->topics, config->seed[0] ^ config->seed[1] << 1, PRNG_TOPICS);
     prng_init(&controller->cluster, config->seed[0] ^ config->seed[1] << 1, PRNG_CLUSTER);
     controller->incarnation = controller_random_id(&controller->cluster);

@@ -32,6 +32,7 @@ struct controller_config {
     uint64_t seed[2]; /* of this start: ids and timeouts */
     struct image_config image;
     struct bytes rack; /* stays put, as do the hosts below */
+    bool observer;     /* if the cluster does not know this node yet, it comes as an observer */
     struct {
         struct bytes host;
         uint16_t port;
@@ -201,7 +202,7 @@ void controller_postpone(struct controller *controller, uint64_t index);
 /* It cannot be decided: WISH_MALFORMED, WISH_TOO_LARGE, or WISH_LATER by a node that knows its kind and version. */
 void controller_dismiss(struct controller *controller, enum wish_verdict why);
 
-enum { CONTROLLER_MESSAGE_SIZE_MAX = 400 };
+enum { CONTROLLER_MESSAGE_SIZE_MAX = 600 };
 
 /* What comes of one decision. One of three: refused (error), to be asked again (wait_index), or in the draft
  * (neither). */
@@ -258,6 +259,7 @@ void controller_reassign(struct controller *controller, uint32_t partition, cons
 void controller_add_node(struct controller *controller, int32_t node_id, struct controller_answer *answer);
 void controller_remove_node(struct controller *controller, int32_t node_id, bool force,
                             struct controller_answer *answer);
+void controller_promote_observer(struct controller *controller, int32_t node_id, struct controller_answer *answer);
 void controller_rebalance(struct controller *controller, struct controller_answer *answer);
 void controller_transfer(struct controller *controller, int32_t node_id, struct controller_answer *answer);
 

@@ -53,8 +53,9 @@ void decide_cluster(const struct uuid *cluster_id, struct proposal *records);
 void decide_recovery(const struct image *image, int32_t node_id, uint64_t drawn, struct proposal *records);
 
 /* A broker that has started registers anew: its epoch will be the index of this record. `unclean`: it does not hold
- * what it promised to hold, so it leaves every ISR and ELR with this record. */
-void decide_registration(int32_t broker_id, const struct uuid *incarnation,
+ * what it promised to hold, so it leaves every ISR and ELR with this record. It is an observer if it wants to be, and
+ * somebody else is there who is none; of one that is known, what it was stays (image_apply). */
+void decide_registration(const struct image *image, int32_t broker_id, const struct uuid *incarnation,
                          const struct wish_registration_record *registration, bool unclean, struct proposal *records);
 
 /* ---- who is in sync, who leads (decide_leaders.c) ---- */
@@ -91,6 +92,9 @@ enum replicas_verdict {
     REPLICAS_TOO_MANY, /* old and new ones together */
     REPLICAS_LOSE_ALL, /* nobody would remain who has what is committed */
 };
+/* Others observe the partition than do. False: it is so already. */
+bool decide_observers(const struct image *image, uint32_t partition, const int32_t *ids, uint32_t count,
+                      struct proposal *records);
 enum replicas_verdict decide_replicas(const struct image *image, uint32_t partition, const int32_t *target,
                                       uint32_t count, bool retarget, struct proposal *records);
 
@@ -105,6 +109,10 @@ void decide_session(const struct session_decision *decision, struct proposal *re
 /* The broker is to be emptied, or not any more. Refused for an unknown one, and for the last one that stays. */
 enum error decide_leaving(const struct image *image, int32_t broker_id, bool leaving, struct proposal *records,
                           struct text *message);
+
+/* An observer is an ordinary broker from now on: what it observes it has a replica of, which has to catch up. */
+enum error decide_promotion(const struct image *image, int32_t broker_id, struct proposal *records,
+                            struct text *message);
 
 /* Whether there is a partition of which nobody else holds what is committed. O(partitions) if it has any. */
 bool decide_is_only_survivor(const struct image *image, int32_t broker_id);

@@ -31,7 +31,7 @@ static bool somebody_else_stays(const struct image *image, int32_t broker_id)
 {
     for (uint32_t slot = image_first_broker(image); slot != SLOT_NONE; slot = image_next_broker(image, slot)) {
         const struct image_broker *broker = image_broker(image, slot);
-        if (broker->id != broker_id && !broker->leaving) return true;
+        if (broker->id != broker_id && !broker->leaving && !broker->observer) return true;
     }
     return false;
 }
@@ -56,6 +56,14 @@ enum error decide_leaving(const struct image *image, int32_t broker_id, bool lea
     return ERROR_NONE;
 }
 
+static bool somebody_else_counts(const struct image *image, int32_t broker_id)
+{
+    for (uint32_t slot = image_first_broker(image); slot != SLOT_NONE; slot = image_next_broker(image, slot)) {
+        if (image_broker(image, slot)->id != broker_id && !image_broker(image, slot)->observer) return true;
+    }
+    return false;
+}
+
 enum error decide_unregistration(const struct image *image, int32_t broker_id, bool force, struct proposal *records,
                                  struct text *message)
 {
@@ -74,11 +82,30 @@ enum error decide_unregistration(const struct image *image, int32_t broker_id, b
     if (!force && !broker->fenced && !broker->leaving) {
         return say_broker(message, ERROR_INVALID_REQUEST, broker_id, " is alive, and is not to leave the cluster.");
     }
-    if (image_view(image).broker_count == 1) {
+    if (!broker->observer && !somebody_else_counts(image, broker_id)) {
         return say_broker(message, ERROR_INVALID_REQUEST, broker_id, " is the last one.");
     }
     const struct metadata_broker_removal_record record = { .broker_id = broker_id, .epoch = broker->epoch };
     proposal_add_broker_removal(records, &record);
+    return ERROR_NONE;
+}
+
+/* ---- observing ---- */
+
+enum error decide_promotion(const struct image *image, int32_t broker_id, struct proposal *records,
+                            struct text *message)
+{
+    const uint32_t slot = image_broker_by_id(image, broker_id);
+    struct metadata_broker_change_record record = metadata_broker_change_record_default;
+
+    if (slot == SLOT_NONE) {
+        return say_broker(message, ERROR_BROKER_ID_NOT_REGISTERED, broker_id, " is not registered.");
+    }
+    if (!image_broker(image, slot)->observer) return ERROR_NONE;
+    record.broker_id = broker_id;
+    record.epoch = image_broker(image, slot)->epoch;
+    record.observer = 0;
+    proposal_add_broker_change(records, &record);
     return ERROR_NONE;
 }
 

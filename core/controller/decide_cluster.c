@@ -24,20 +24,22 @@ void decide_recovery(const struct image *image, int32_t node_id, uint64_t drawn,
     proposal_add_recovery(records, &recovery);
     for (uint32_t slot = image_first_broker(image); slot != SLOT_NONE; slot = image_next_broker(image, slot)) {
         const struct image_broker *broker = image_broker(image, slot);
-        if (broker->id != node_id) {
-            const struct metadata_broker_removal_record gone = { .broker_id = broker->id, .epoch = broker->epoch };
-            proposal_add_broker_removal(records, &gone);
-        } else if (broker->leaving) {
-            struct metadata_broker_change_record stays = metadata_broker_change_record_default;
-            stays.broker_id = broker->id;
-            stays.epoch = broker->epoch;
-            stays.leaving = 0;
-            proposal_add_broker_change(records, &stays);
-        }
+        if (broker->id == node_id) continue;
+        const struct metadata_broker_removal_record gone = { .broker_id = broker->id, .epoch = broker->epoch };
+        proposal_add_broker_removal(records, &gone);
     }
 }
 
-void decide_registration(int32_t broker_id, const struct uuid *incarnation,
+/* Somebody has to be there whom it can observe. */
+static bool may_observe(const struct image *image, int32_t broker_id)
+{
+    for (uint32_t slot = image_first_broker(image); slot != SLOT_NONE; slot = image_next_broker(image, slot)) {
+        if (image_broker(image, slot)->id != broker_id && !image_broker(image, slot)->observer) return true;
+    }
+    return false;
+}
+
+void decide_registration(const struct image *image, int32_t broker_id, const struct uuid *incarnation,
                          const struct wish_registration_record *registration, bool unclean, struct proposal *records)
 {
     struct metadata_broker_record_endpoint endpoints[ENDPOINT_COUNT];
@@ -50,7 +52,8 @@ void decide_registration(int32_t broker_id, const struct uuid *incarnation,
                                              .unclean = unclean,
                                              .unfenced_epoch = -1,
                                              .feature_level_min = FEATURE_LEVEL,
-                                             .feature_level_max = FEATURE_LEVEL };
+                                             .feature_level_max = FEATURE_LEVEL,
+                                             .observer = registration->observer && may_observe(image, broker_id) };
 
     CHECK(registration->endpoints_count <= ENDPOINT_COUNT);
     for (uint32_t i = 0; i < registration->endpoints_count; i++) {

@@ -59,7 +59,7 @@ static bool is_eligible(const struct image *image, const struct image_partition 
     if (slot == SLOT_NONE) return false;
     const struct image_broker *broker = image_broker(image, slot);
 
-    if (joins && (broker->fenced || broker->in_controlled_shutdown)) return false;
+    if (joins && (broker->fenced || broker->in_controlled_shutdown || broker->observer)) return false;
     return broker->epoch == member->broker_epoch || MUTANT(isr_takes_stale_broker_epoch);
 }
 

@@ -93,6 +93,25 @@ enum replicas_verdict decide_replicas(const struct image *image, uint32_t slot, 
     return REPLICAS_CHANGED;
 }
 
+bool decide_observers(const struct image *image, uint32_t slot, const int32_t *ids, uint32_t count,
+                      struct proposal *records)
+{
+    const struct image_partition *partition = image_partition(image, slot);
+    struct metadata_partition_change_record record = metadata_partition_change_record_default;
+    struct image_partition after;
+
+    CHECK(count <= OBSERVERS_MAX);
+    record.topic_id = image_topic(image, partition->topic)->id;
+    record.index = partition->index;
+    record.leader_epoch = partition->leader_epoch;
+    record.partition_epoch = partition->partition_epoch;
+    record.observers = ids;
+    record.observers_count = count;
+    if (partition_after(image, slot, &record, &after) != APPLY_DONE) return false;
+    proposal_add_partition_change(records, &record);
+    return true;
+}
+
 static enum error say_unclean(struct decision *decision, const struct image_partition *partition, const char *words)
 {
     text_add(decision->message, words);

@@ -49,6 +49,10 @@ enum error decide_assignment(struct decision *decision, const int32_t *ids, uint
             return say_broker(decision, "The manual partition assignment includes broker ", ids[i],
                               ", which is leaving the cluster.");
         }
+        if (image_broker(decision->image, image_broker_by_id(decision->image, ids[i]))->observer) {
+            return say_broker(decision, "The manual partition assignment includes broker ", ids[i],
+                              ", which is an observer.");
+        }
     }
     if (expected != 0 && count != expected) {
         text_add(decision->message, "The manual partition assignment includes a partition with ");

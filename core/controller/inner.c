@@ -7,7 +7,7 @@
 
 enum {
     AUTO_CREATE_NAMES_SIZE_MAX = 32 << 10, /* in one wish */
-    REGISTRATION_VERSION = 1,
+    REGISTRATION_VERSION = 2,
     ANSWER_SIZE_MAX = MAX(64, ISR_ANSWER_SIZE), /* of an inner wish */
 };
 
@@ -51,6 +51,7 @@ static void wish_registration(struct controller *controller)
                                                    epoch_of(controller->image, controller->config.node_id),
                                                .disk_epoch = metadata_log_disk_epoch(controller->log),
                                                .rack = controller->config.rack,
+                                               .observer = controller->config.observer,
                                                .endpoints = endpoints };
     struct writer body = writer_of(memory, sizeof memory);
 
@@ -124,7 +125,8 @@ static enum inner_verdict decide_register(struct controller *controller, struct 
     }
     const bool unclean = has_lost_its_logs(controller, inner->wish->broker_id, record.disk_epoch);
     if (unclean) NOTE(effects, BROKER_UNCLEAN, inner->wish->broker_id, record.disk_epoch);
-    decide_registration(inner->wish->broker_id, &inner->wish->incarnation, &record, unclean, records);
+    decide_registration(controller->image, inner->wish->broker_id, &inner->wish->incarnation, &record, unclean,
+                        records);
     draft_made(controller, key);
     return INNER_DECIDED;
 }

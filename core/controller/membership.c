@@ -204,6 +204,15 @@ static struct member_view view_of(const struct membership *membership, const str
     return view;
 }
 
+/* A learner that is not to vote: an observer, or one of whom is not known yet whether it is one. */
+static bool is_outside(const struct membership *membership, uint64_t member)
+{
+    if (membership->image == NULL) return false;
+    const uint32_t broker = image_broker_by_id(membership->image, member_node(member));
+
+    return broker == SLOT_NONE || image_broker(membership->image, broker)->observer;
+}
+
 /* All voters, and as many learners as matter. */
 static uint32_t views(const struct membership *membership, const struct metadata_log *log, uint64_t removed,
                       uint64_t now_ns, struct member_view list[VIEWS_MAX])
@@ -214,6 +223,7 @@ static uint32_t views(const struct membership *membership, const struct metadata
     for (uint32_t i = 0; i < members->count; i++) {
         const struct raft_member *member = &members->members[i];
         const struct member_view view = view_of(membership, log, member, now_ns);
+        if (!view.voter && member->id != removed && is_outside(membership, member->id)) continue;
         const bool matters = view.voter || view.near || member->id == removed;
         const uint32_t reserved = view.voter || member->id == removed ? 0 : RAFT_VOTERS_MAX + 1;
         if (count + reserved < VIEWS_MAX && (matters || count + reserved < VIEWS_MAX / 2)) list[count++] = view;
@@ -234,9 +244,9 @@ uint64_t membership_of_node(const struct metadata_log *log, int32_t node_id)
 
 /* ---- who leads ---- */
 
-void membership_init(struct membership *membership, uint32_t voters_target)
+void membership_init(struct membership *membership, const struct image *image, uint32_t voters_target)
 {
-    *membership = (struct membership){ .voters_target = voters_target, .look_ns = UINT64_MAX };
+    *membership = (struct membership){ .image = image, .voters_target = voters_target, .look_ns = UINT64_MAX };
 }
 
 void membership_follow(struct membership *membership, const struct metadata_log *log, uint64_t led_term,

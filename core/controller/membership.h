@@ -6,7 +6,8 @@
  *
  *   Voters.   As many as fit: the largest odd number that is no more than the nodes there are, nor the target. Two
  *             voters tolerate nothing, so of two nodes one learns. Nodes that have just come learn, until they are
- *             close enough to count. A voter that is lost for long gives its vote to a learner that is there.
+ *             close enough to count. A voter that is lost for long gives its vote to a learner that is there. Observers
+ *             learn for ever, and do not count as nodes.
  *   Joining.  A node that nobody knows becomes a learner. One that comes with an empty directory has forgotten its
  *             votes: it is another member, and takes the place of the old one once that is not heard any more. Who
  *             asks while a change is under way is noted, and added with others by the next one: where many nodes start
@@ -38,6 +39,7 @@ struct newcomer {
 enum { NEWCOMERS_MAX = RAFT_CHANGES_MAX - 1 }; /* and the one who asks when they are added */
 
 struct membership {
+    const struct image *image; /* says who is an observer; NULL: nobody is */
     uint64_t own_member;
     uint32_t voters_target;
     uint64_t look_ns;    /* when to look again; UINT64_MAX: not before another fact */
@@ -86,7 +88,9 @@ enum voting membership_give(const struct member_view *members, uint32_t count, u
 enum voting membership_take(const struct member_view *members, uint32_t count, uint64_t member,
                             struct raft_change changes[RAFT_CHANGES_MAX], uint32_t *change_count);
 
-void membership_init(struct membership *membership, uint32_t voters_target);
+/* Who observes, or is not registered yet and so may come as an observer, gets no vote, and is not counted among the
+ * nodes; by `image`, which is NULL where nobody observes. */
+void membership_init(struct membership *membership, const struct image *image, uint32_t voters_target);
 
 /* Who leads the log may have changed; `led_term` is 0 if it is not us. */
 void membership_follow(struct membership *membership, const struct metadata_log *log, uint64_t led_term,

@@ -248,6 +248,31 @@ static uint64_t member_meant(const struct controller *controller, int32_t node_i
     return member != 0 && uuid_equal(&known, directory) ? member : 0;
 }
 
+static bool is_observer(const struct controller *controller, int32_t node_id)
+{
+    const uint32_t slot = image_broker_by_id(controller->image, node_id);
+
+    return slot != SLOT_NONE && image_broker(controller->image, slot)->observer;
+}
+
+void controller_promote_observer(struct controller *controller, int32_t node_id, struct controller_answer *answer)
+{
+    if (!begin(controller, node_id, answer)) return;
+    const uint32_t slot = image_broker_by_id(controller->image, node_id);
+    const bool was = slot != SLOT_NONE && image_broker(controller->image, slot)->observer;
+
+    answer->error = decide_promotion(controller->image, node_id, &controller->draft.records, &answer->message);
+    if (answer->error != ERROR_NONE) return;
+    if (!was) {
+        say(answer, node_id, " is an ordinary node.");
+        return;
+    }
+    made(controller, node_id);
+    say(answer, node_id,
+        " is an ordinary node from now on: what it observes it joins as a replica when it has caught "
+        "up, and it may get a vote.");
+}
+
 void controller_add_voter(struct controller *controller, int32_t node_id, const struct uuid *directory,
                           struct controller_answer *answer)
 {
@@ -260,6 +285,10 @@ void controller_add_voter(struct controller *controller, int32_t node_id, const 
         refuse(answer, ERROR_INVALID_REQUEST, node_id, " is no node that there could be.");
     } else if (member == 0 && raft_configuration_is_voter(list, present)) { /* with any directory: as in Kafka */
         refuse(answer, ERROR_DUPLICATE_VOTER, node_id, " has a vote already.");
+    } else if (is_observer(controller, node_id)) {
+        refuse(answer, ERROR_POLICY_VIOLATION, node_id,
+               " is an observer, which has no vote. It becomes an ordinary node with: "
+               "chronik-server cluster promote-observer.");
     } else if (member == 0) {
         refuse(answer, ERROR_REQUEST_TIMED_OUT, node_id,
                " has not joined with that directory. It does when it is started with seed_nodes.");

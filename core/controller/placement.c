@@ -3,7 +3,7 @@
 #include "base/check.h"
 
 enum {
-    ARRAY_COUNT = 4,
+    ARRAY_COUNT = 5,
     CANDIDATES_MAX = 64, /* compared for one replica: in a cluster of a thousand brokers, not all of them */
 };
 
@@ -19,7 +19,8 @@ void placement_init(struct placement *placement, void *memory, uint32_t brokers_
     *placement = (struct placement){ .brokers_max = brokers_max,
                                      .order = arrays,
                                      .racks = arrays + brokers_max,
-                                     .followed = arrays + 2 * (size_t)brokers_max };
+                                     .followed = arrays + 2 * (size_t)brokers_max,
+                                     .observers = arrays + 4 * (size_t)brokers_max };
 }
 
 /* ---- the brokers ---- */
@@ -60,7 +61,7 @@ static void put_in_order(struct placement *placement, const struct image *image,
     for (uint32_t slot = image_first_broker(image); slot != SLOT_NONE; slot = image_next_broker(image, slot)) {
         const struct image_broker *broker = image_broker(image, slot);
         ranks[slot] = UINT32_MAX;
-        if (broker->leaving || is_able(broker) != able) continue;
+        if (broker->leaving || broker->observer || is_able(broker) != able) continue;
         ranks[slot] = in_rack[placement->racks[slot]]++;
         placement->able_rack_count += able && ranks[slot] == 0;
         rank_count = MAX(rank_count, ranks[slot] + 1);
@@ -75,6 +76,16 @@ static void put_in_order(struct placement *placement, const struct image *image,
     }
 }
 
+static void list_observers(struct placement *placement, const struct image *image)
+{
+    placement->observer_count = 0;
+    for (uint32_t slot = image_first_broker(image); slot != SLOT_NONE; slot = image_next_broker(image, slot)) {
+        const struct image_broker *broker = image_broker(image, slot);
+        if (!broker->observer || broker->leaving || !is_able(broker)) continue;
+        placement->observers[placement->observer_count++] = slot;
+    }
+}
+
 void placement_refresh(struct placement *placement, const struct image *image)
 {
     const uint64_t version = image_view(image).broker_changes + 1;
@@ -84,6 +95,7 @@ void placement_refresh(struct placement *placement, const struct image *image)
     placement->count = 0;
     placement->able_rack_count = 0;
     number_racks(placement, image);
+    list_observers(placement, image);
     put_in_order(placement, image, true);
     placement->able_count = placement->count;
     put_in_order(placement, image, false);

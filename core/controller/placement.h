@@ -4,8 +4,8 @@
  * give or take one. Followers come from where the topic has fewest so far, beginning at a distance from the
  * leader that grows with each round: so one broker's partitions have their followers everywhere. Racks come first: as
  * long as there are racks without a replica, the next one goes into one of them. Brokers that are fenced or about to go
- * are the last resort, and never lead; brokers that leave get nothing. Where a topic begins is drawn by the caller; the
- * rest is arithmetic. */
+ * are the last resort, and never lead; brokers that leave get nothing, nor do observers. Where a topic begins is drawn
+ * by the caller; the rest is arithmetic. */
 #ifndef CHRONIK_CONTROLLER_PLACEMENT_H
 #define CHRONIK_CONTROLLER_PLACEMENT_H
 
@@ -16,6 +16,8 @@ struct placement {
     uint32_t *order;     /* broker slots, racks alternating: those that can lead, then the last resort; [brokers_max] */
     uint32_t *racks;     /* by broker slot: its rack, numbered; who has none is alone in one; [brokers_max] */
     uint32_t *followed;  /* by broker slot: partitions of this topic that it follows; [brokers_max] */
+    uint32_t *observers; /* slots of observers that are alive and stay, by id; [brokers_max] */
+    uint32_t observer_count;
     uint32_t able_count; /* how many can lead */
     uint32_t able_rack_count;
     uint32_t count;   /* all of them */

@@ -114,7 +114,7 @@ static void look_at_replicas(struct controller *controller)
     }
 }
 
-/* Who is alone has all there is, and leads it. */
+/* Who is alone leads all there is. It may still have to drop replicas that others had, who are gone for ever. */
 static bool is_alone(const struct controller *controller)
 {
     return image_view(controller->image).broker_count < 2;
@@ -123,8 +123,8 @@ static bool is_alone(const struct controller *controller)
 void upkeep_work(struct controller *controller)
 {
     if (!follow_leader(controller) || !may_decide(controller)) return;
-    look_at_leaders(controller);
-    if (!is_alone(controller) && may_decide(controller)) look_at_replicas(controller);
+    if (!is_alone(controller)) look_at_leaders(controller);
+    if (may_decide(controller)) look_at_replicas(controller);
 }
 
 /* It is forgotten with its leader: then it is to be asked again. */
@@ -151,7 +151,8 @@ uint64_t upkeep_deadline_ns(const struct controller *controller)
     const bool balances = !upkeep->waits && balance_is_due(&controller->balance, controller->image);
 
     /* What is under way comes with a fact of its own. */
-    if (upkeep->led_term == 0 || is_alone(controller) || !may_decide(controller)) return UINT64_MAX;
+    if (upkeep->led_term == 0 || !may_decide(controller)) return UINT64_MAX;
     if (upkeep->walks) return controller->mono_ns;
-    return MIN(due_ns(controller), balances ? upkeep->balance_ns : UINT64_MAX);
+    const uint64_t elects_ns = is_alone(controller) ? UINT64_MAX : due_ns(controller);
+    return MIN(elects_ns, balances ? upkeep->balance_ns : UINT64_MAX);
 }

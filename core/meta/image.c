@@ -195,6 +195,19 @@ bool image_partition_has_replica(const struct image_partition *partition, int32_
     return image_partition_place(partition, broker_id) != 0;
 }
 
+bool image_partition_has_observer(const struct image_partition *partition, int32_t broker_id)
+{
+    for (uint32_t i = 0; i < partition->observer_count; i++) {
+        if (partition->observers[i] == broker_id) return true;
+    }
+    return false;
+}
+
+bool image_partition_has_copy(const struct image_partition *partition, int32_t broker_id)
+{
+    return image_partition_has_replica(partition, broker_id) || image_partition_has_observer(partition, broker_id);
+}
+
 uint32_t image_partition_brokers(const struct image_partition *partition, replica_set set, int32_t ids[REPLICAS_MAX])
 {
     uint32_t count = 0;
@@ -324,11 +337,15 @@ static void check_settled(const struct image *image, const struct image_partitio
         const uint32_t slot = image_broker_by_id(image, partition->replicas[i]);
         if ((partition->isr >> i & 1) != 0) CHECK(slot != SLOT_NONE && !image_broker(image, slot)->fenced); /* (6) */
     }
+    for (uint32_t i = 0; i < partition->observer_count; i++) {
+        const uint32_t slot = image_broker_by_id(image, partition->observers[i]);
+        CHECK(slot != SLOT_NONE && image_broker(image, slot)->observer); /* (6) */
+    }
 }
 
 /* What brokers have in all. */
 struct held {
-    uint32_t replicas, removing, led, preferred;
+    uint32_t replicas, removing, led, preferred, observed;
 };
 
 static void add_held(const struct image *image, const struct image_partition *partition, struct held *held)
@@ -337,6 +354,9 @@ static void add_held(const struct image *image, const struct image_partition *pa
         if (image_broker_by_id(image, partition->replicas[i]) == SLOT_NONE) continue;
         held->replicas++;
         held->removing += partition->removing >> i & 1;
+    }
+    for (uint32_t i = 0; i < partition->observer_count; i++) {
+        held->observed += image_broker_by_id(image, partition->observers[i]) != SLOT_NONE;
     }
     held->preferred += image_broker_by_id(image, partition->replicas[0]) != SLOT_NONE;
     held->led += partition->leader != -1;
@@ -377,6 +397,7 @@ static void check_brokers(const struct image *image, struct held held)
         held.removing -= broker->removing_count;
         held.led -= broker->leader_count;
         held.preferred -= broker->preferred_count;
+        held.observed -= broker->observed_count;
         last_id = broker->id;
         brokers++;
     }
@@ -386,6 +407,7 @@ static void check_brokers(const struct image *image, struct held held)
     CHECK(image->own_broker == own);
     if (!is_whole(image)) return;
     CHECK(held.replicas == 0 && held.removing == 0 && held.led == 0 && held.preferred == 0); /* (7) */
+    CHECK(held.observed == 0);                                                               /* (7) */
 }
 
 void image_check(const struct image *image)

@@ -21,7 +21,8 @@
  *   (3) topic_count, partition_count and reassigning_count are what the lists have, and no more than the pools gave.
  *   (4) Brokers are listed by rising id.
  *   (5) What a partition says is consistent: partition_check().
- *   (6) Unless draining, every partition is settled: the rules would change nothing. Nobody fenced is in sync.
+ *   (6) Unless draining, every partition is settled: the rules would change nothing. Nobody fenced is in sync. Who
+ *       observes is registered as an observer.
  *   (7) Unless draining, a broker's counts are what the partitions say. */
 #ifndef CHRONIK_META_IMAGE_H
 #define CHRONIK_META_IMAGE_H
@@ -36,6 +37,7 @@
 enum {
     TOPIC_NAME_SIZE_MAX = 249,
     REPLICAS_MAX = 16, /* 7, and as many again while a reassignment runs */
+    OBSERVERS_MAX = 2, /* of a partition, beside its replicas */
     RACK_SIZE_MAX = 64,
     HOST_SIZE_MAX = 255,
 };
@@ -73,11 +75,14 @@ struct image_partition {
     replica_set adding;   /* while a reassignment runs: who was no replica before it ... */
     replica_set removing; /* ... and who will be none after it */
     uint8_t replica_count;
-    uint8_t replica_target;         /* how many replicas it is meant to have when there are enough nodes */
-    uint8_t min_isr;                /* as many must hold a record before it is committed; see partition_rules.h */
-    bool recovering;                /* elected uncleanly, and the leader has not yet said that it is done with that */
-    int32_t replicas[REPLICAS_MAX]; /* the first is the preferred leader */
-    uint32_t next_partition;        /* of the same topic */
+    uint8_t replica_target; /* how many replicas it is meant to have when there are enough nodes */
+    uint8_t min_isr;        /* as many must hold a record before it is committed; see partition_rules.h */
+    bool recovering;        /* elected uncleanly, and the leader has not yet said that it is done with that */
+    uint8_t observer_count;
+    int32_t replicas[REPLICAS_MAX];   /* the first is the preferred leader */
+    int32_t observers[OBSERVERS_MAX]; /* follow like replicas, and count for nothing: no commit waits for them, and
+                                         they never lead */
+    uint32_t next_partition;          /* of the same topic */
 };
 _Static_assert(sizeof(struct image_partition) <= 128, "100,000 partitions are walked in a few milliseconds");
 
@@ -103,12 +108,14 @@ struct image_broker {
     bool fenced;                 /* neither leads nor is in sync, wherever it may be */
     bool in_controlled_shutdown; /* is about to go: others lead, and it joins no ISR any more */
     bool leaving;                /* is to be emptied and removed: gets no new replicas, those it has go elsewhere */
+    bool observer;               /* of a standby site: observes partitions, and has replicas of none */
     int16_t feature_level_min;   /* the levels of metadata.version that it understands */
     int16_t feature_level_max;
     uint32_t replica_count;   /* partitions that it has a replica of, */
     uint32_t removing_count;  /* ... of which so many are to go by a reassignment */
     uint32_t leader_count;    /* partitions that it leads */
     uint32_t preferred_count; /* partitions that it is the first replica of */
+    uint32_t observed_count;  /* partitions that it observes */
     uint8_t rack_size;        /* 0: none */
     uint8_t rack[RACK_SIZE_MAX];
     struct image_endpoint endpoints[ENDPOINT_COUNT];
@@ -134,6 +141,11 @@ uint32_t image_partition_slot(const struct image *image, uint32_t topic, int32_t
 const struct image_partition *image_partition(const struct image *image, uint32_t partition);
 
 bool image_partition_has_replica(const struct image_partition *partition, int32_t broker_id);
+
+bool image_partition_has_observer(const struct image_partition *partition, int32_t broker_id);
+
+/* Whether it has a log of the partition, as a replica or as an observer. */
+bool image_partition_has_copy(const struct image_partition *partition, int32_t broker_id);
 
 /* The set of one replica; empty if the broker has none. */
 replica_set image_partition_place(const struct image_partition *partition, int32_t broker_id);

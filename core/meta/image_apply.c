@@ -182,10 +182,12 @@ static enum apply_verdict apply_feature(struct image *image, const struct metada
     return APPLY_DONE;
 }
 
-static enum apply_verdict apply_recovery(struct image *image, const struct metadata_recovery_record *record)
+static enum apply_verdict apply_recovery(struct image *image, const struct metadata_recovery_record *record,
+                                         struct image_change *change)
 {
     if ((uint64_t)record->previous != image->view.incarnation) return APPLY_REFUSED;
     image->view.incarnation = (uint64_t)record->incarnation;
+    if (record->node_id >= 0) image_keep_broker(image, record->node_id, change);
     return APPLY_DONE;
 }
 
@@ -258,7 +260,7 @@ enum apply_verdict image_apply(struct image *image, uint64_t index, struct bytes
         APPLY(partition_change, image_apply_partition_change(image, &decoded, change))
     case RECORD_METADATA_CONFIG: APPLY(config, apply_config(image, &decoded, change))
     case RECORD_METADATA_PRODUCER_IDS: APPLY(producer_ids, apply_producer_ids(image, &decoded))
-    case RECORD_METADATA_RECOVERY: APPLY(recovery, apply_recovery(image, &decoded))
+    case RECORD_METADATA_RECOVERY: APPLY(recovery, apply_recovery(image, &decoded, change))
     case RECORD_METADATA_WISH: APPLY(wish, apply_wish(image, &decoded, change))
     case RECORD_METADATA_WISH_WINDOW: APPLY(wish_window, apply_wish_window(image, &decoded))
     default: return APPLY_MALFORMED;

@@ -38,6 +38,7 @@ bool image_read_broker(const struct metadata_broker_record *record, uint64_t ind
                                      .fenced = record->fenced,
                                      .in_controlled_shutdown = record->in_controlled_shutdown,
                                      .leaving = record->leaving,
+                                     .observer = record->observer,
                                      .feature_level_min = record->feature_level_min,
                                      .feature_level_max = record->feature_level_max,
                                      .rack_size = (uint8_t)record->rack.size,
@@ -63,6 +64,7 @@ void image_replace_broker(struct image *image, uint32_t slot, const struct image
     broker->removing_count = before.removing_count;
     broker->leader_count = before.leader_count;
     broker->preferred_count = before.preferred_count;
+    broker->observed_count = before.observed_count;
     image->view.broker_changes++;
 }
 
@@ -93,7 +95,8 @@ enum apply_verdict image_apply_broker(struct image *image, uint64_t index, const
     } else {
         const struct image_broker *before = &image->brokers[broker];
         if (made.epoch <= before->epoch || uuid_equal(&made.incarnation, &before->incarnation)) return APPLY_REFUSED;
-        made.leaving = before->leaving; /* it is still to be emptied */
+        made.leaving = before->leaving;   /* it is still to be emptied */
+        made.observer = before->observer; /* only an administrator changes that */
         if (made.fenced) made.unfenced_epoch = before->unfenced_epoch;
         image_replace_broker(image, broker, &made);
         if (before->replica_count > 0) image_settle_broker(image, &fact, false);
@@ -133,13 +136,29 @@ enum apply_verdict image_apply_broker_change(struct image *image, const struct m
     struct image_broker *broker = &image->brokers[slot];
     set(&broker->fenced, record->fenced, &settles);
     set(&broker->in_controlled_shutdown, record->in_controlled_shutdown, &settles);
+    set(&broker->observer, record->observer, &settles);
     set(&broker->leaving, record->leaving, &changed);
     if (!settles && !changed) return APPLY_SKIPPED;
     if (!broker->fenced) broker->unfenced_epoch = broker->epoch;
-    if (settles && broker->replica_count > 0) image_settle_broker(image, &fact, false);
+    if (settles && broker->replica_count + broker->observed_count > 0) image_settle_broker(image, &fact, false);
     image->view.broker_changes++;
     *change = (struct image_change){ CHANGE_BROKER, SLOT_NONE, SLOT_NONE, slot };
     return APPLY_DONE;
+}
+
+void image_keep_broker(struct image *image, int32_t broker_id, struct image_change *change)
+{
+    const struct partition_fact fact = { .broker = broker_id };
+    const uint32_t slot = image_broker_by_id(image, broker_id);
+
+    if (slot == SLOT_NONE) return;
+    struct image_broker *broker = &image->brokers[slot];
+    if (!broker->leaving && !broker->observer) return;
+    broker->leaving = false;
+    broker->observer = false;
+    if (broker->replica_count + broker->observed_count > 0) image_settle_broker(image, &fact, false);
+    image->view.broker_changes++;
+    *change = (struct image_change){ CHANGE_BROKER, SLOT_NONE, SLOT_NONE, slot };
 }
 
 void image_remove_broker(struct image *image, uint32_t broker, struct image_change *change)
@@ -166,6 +185,7 @@ enum apply_verdict image_apply_broker_removal(struct image *image, const struct 
 
     if (broker == SLOT_NONE) return APPLY_REFUSED;
     image_remove_broker(image, broker, change);
-    if (image->brokers[broker].replica_count > 0) image_settle_broker(image, &fact, false);
+    const uint32_t copies = image->brokers[broker].replica_count + image->brokers[broker].observed_count;
+    if (copies > 0) image_settle_broker(image, &fact, false);
     return APPLY_DONE;
 }

@@ -76,7 +76,7 @@ static bool settle(struct image *image, uint32_t slot, struct image_change *chan
     const int32_t broker = drain->fact.broker;
     struct image_partition after;
 
-    if (broker != -1 && !image_partition_has_replica(before, broker)) return false;
+    if (broker != -1 && !image_partition_has_copy(before, broker)) return false;
     if (drain->counts) image_count_replicas(image, before, broker, 1);
     after = *before;
     if (image->converging || !partition_settle(image, before, &drain->fact, &after)) return false;

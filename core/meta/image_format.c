@@ -50,6 +50,7 @@ static void put_broker(const struct image *image, uint32_t slot, struct text *te
     if (broker->fenced) text_add(text, " fenced");
     if (broker->in_controlled_shutdown) text_add(text, " shutting down");
     if (broker->leaving) text_add(text, " leaving");
+    if (broker->observer) text_add(text, " observer");
     if (broker->wishes.floor > 1) put_number(" wishes<", (int64_t)broker->wishes.floor, text);
     if (broker->wishes.applied != 0) put_number("+", __builtin_popcountll(broker->wishes.applied), text);
     if (broker->rack_size > 0) {
@@ -75,6 +76,7 @@ static void put_partition(const struct image_partition *partition, struct text *
     put_set(" isr=", partition, partition->isr, text);
     if (partition->elr != 0) put_set(" elr=", partition, partition->elr, text);
     put_ids(" replicas=", partition->replicas, partition->replica_count, text);
+    if (partition->observer_count > 0) put_ids(" observers=", partition->observers, partition->observer_count, text);
     if (partition->adding != 0) put_set(" adding=", partition, partition->adding, text);
     if (partition->removing != 0) put_set(" removing=", partition, partition->removing, text);
     if (partition->last_leader != partition->leader) put_number(" last_leader=", partition->last_leader, text);

@@ -13,6 +13,10 @@ void image_count_replicas(struct image *image, const struct image_partition *par
     if (slot == SLOT_NONE) return;
     struct image_broker *broker = &image->brokers[slot];
 
+    if (image_partition_has_observer(partition, broker_id)) {
+        broker->observed_count += (uint32_t)sign;
+        return;
+    }
     broker->replica_count += (uint32_t)sign;
     if ((image_partition_place(partition, broker_id) & partition->removing) != 0) {
         broker->removing_count += (uint32_t)sign;
@@ -28,6 +32,9 @@ void image_count_partition(struct image *image, const struct image_partition *pa
     image->view.reassigning_count += reassigning ? (uint32_t)sign : 0;
     for (uint32_t i = 0; i < partition->replica_count; i++) {
         image_count_replicas(image, partition, partition->replicas[i], sign);
+    }
+    for (uint32_t i = 0; i < partition->observer_count; i++) {
+        image_count_replicas(image, partition, partition->observers[i], sign);
     }
 }
 
@@ -45,6 +52,15 @@ static bool read_replicas(struct image_partition *partition, const int32_t *ids,
     if (id_count == 0 || id_count > REPLICAS_MAX) return false;
     partition->replica_count = (uint8_t)id_count;
     memcpy(partition->replicas, ids, id_count * sizeof *ids);
+    return true;
+}
+
+static bool read_observers(struct image_partition *partition, const int32_t *ids, uint32_t id_count)
+{
+    if (id_count > OBSERVERS_MAX) return false;
+    memset(partition->observers, 0, sizeof partition->observers);
+    partition->observer_count = (uint8_t)id_count;
+    if (id_count > 0) memcpy(partition->observers, ids, id_count * sizeof *ids);
     return true;
 }
 
@@ -76,6 +92,7 @@ bool image_read_partition(const struct image *image, uint32_t topic, const struc
                                       .recovering = record->recovering,
                                       .next_partition = SLOT_NONE };
     if (!read_replicas(made, record->replicas, record->replicas_count)) return false;
+    if (!read_observers(made, record->observers, record->observers_count)) return false;
     if (record->isr == NULL) made->isr = replica_set_all(made);
     else if (!read_set(made, record->isr, record->isr_count, &made->isr)) return false;
     if (!read_set(made, record->elr, record->elr_count, &made->elr)) return false;
@@ -144,6 +161,7 @@ static bool read_change(const struct metadata_partition_change_record *record, c
         if (!read_set(after, record->adding, record->adding_count, &after->adding)) return false;
         if (!read_set(after, record->removing, record->removing_count, &after->removing)) return false;
     }
+    if (record->observers != NULL && !read_observers(after, record->observers, record->observers_count)) return false;
     if (record->isr != NULL && !read_set(after, record->isr, record->isr_count, &after->isr)) return false;
     after->elr &= (replica_set)~after->isr;
     if (record->replica_target != AS_IT_WAS) after->replica_target = (uint8_t)record->replica_target;

@@ -96,6 +96,9 @@ enum apply_verdict image_apply_partition_change(struct image *image,
 
 bool image_read_broker(const struct metadata_broker_record *record, uint64_t index, struct image_broker *made);
 
+/* It is all that is left: it neither leaves nor observes any more, in whatever life it is. */
+void image_keep_broker(struct image *image, int32_t broker_id, struct image_change *change);
+
 /* In the place of one of the same id. */
 void image_replace_broker(struct image *image, uint32_t broker, const struct image_broker *made);
 

@@ -25,6 +25,7 @@ replica_set partition_able(const struct image *image, const struct image_partiti
         const uint32_t slot = image_broker_by_id(image, partition->replicas[i]);
         if (slot == SLOT_NONE) continue;
         const struct image_broker *broker = image_broker(image, slot);
+        if (broker->observer) continue;
         if (!broker->fenced && !broker->in_controlled_shutdown) able |= (replica_set)(1u << i);
     }
     return able;
@@ -63,6 +64,29 @@ static void look(struct settling *settling)
 {
     settling->able = partition_able(settling->image, settling->partition);
     settling->subject = image_partition_place(settling->partition, settling->fact->broker);
+}
+
+/* Who observes no more is a replica from now on, and has to catch up like any other that is added; where nobody is in
+ * sync it is as good as those that were replicas before. Who is not registered any more is none of both. */
+static void follow_observers(struct settling *settling)
+{
+    struct image_partition *partition = settling->partition;
+    const uint8_t count = partition->observer_count;
+
+    partition->observer_count = 0;
+    for (uint8_t i = 0; i < count; i++) {
+        const int32_t id = partition->observers[i];
+        const uint32_t slot = image_broker_by_id(settling->image, id);
+        if (slot == SLOT_NONE) continue;
+        if (image_broker(settling->image, slot)->observer && !MUTANT(meta_observers_become_replicas)) {
+            partition->observers[partition->observer_count++] = id;
+        } else if (partition->replica_count < REPLICAS_MAX) {
+            const replica_set place = (replica_set)(1u << partition->replica_count);
+            if (partition->isr != 0) partition->adding |= place;
+            partition->replicas[partition->replica_count++] = id;
+        }
+    }
+    for (uint8_t i = partition->observer_count; i < OBSERVERS_MAX; i++) partition->observers[i] = 0;
 }
 
 static void leave(struct settling *settling)
@@ -117,12 +141,14 @@ static void keep_eligible(struct settling *settling)
     if (enough && !MUTANT(meta_elr_outlives_min_isr)) partition->elr = 0;
 }
 
-/* Whoever is not registered any more never comes back with what it had; of all others there is nobody to wait for. */
+/* Whoever is not registered any more never comes back with what it had; of all others there is nobody to wait for. An
+ * observer may have most of it: then it is an administrator's to say who goes on. */
 static bool rest_is_lost(const struct settling *settling)
 {
     const struct image_partition *partition = settling->partition;
     bool lost = false;
 
+    if (partition->observer_count > 0 && !MUTANT(meta_forgets_what_observers_have)) return false;
     for (uint32_t i = 0; i < partition->replica_count; i++) {
         const bool known = image_broker_by_id(settling->image, partition->replicas[i]) != SLOT_NONE;
         if (known && (settling->able >> i & 1) == 0) return false;
@@ -184,9 +210,18 @@ static void elect(struct settling *settling)
 static bool drops_a_replica(const struct image_partition *before, const struct image_partition *after)
 {
     for (uint32_t i = 0; i < before->replica_count; i++) {
-        if (!image_partition_has_replica(after, before->replicas[i])) return true;
+        if (!image_partition_has_copy(after, before->replicas[i])) return true;
+    }
+    for (uint32_t i = 0; i < before->observer_count; i++) {
+        if (!image_partition_has_copy(after, before->observers[i])) return true;
     }
     return false;
+}
+
+static bool has_same_observers(const struct image_partition *a, const struct image_partition *b)
+{
+    return a->observer_count == b->observer_count &&
+           memcmp(a->observers, b->observers, a->observer_count * sizeof a->observers[0]) == 0;
 }
 
 static bool is_same(const struct image_partition *a, const struct image_partition *b)
@@ -194,7 +229,7 @@ static bool is_same(const struct image_partition *a, const struct image_partitio
     if (a->leader != b->leader || a->leader_epoch != b->leader_epoch || a->recovering != b->recovering) return false;
     if (a->isr != b->isr || a->elr != b->elr || a->adding != b->adding || a->removing != b->removing) return false;
     if (a->min_isr != b->min_isr || a->replica_target != b->replica_target) return false;
-    if (a->last_leader != b->last_leader) return false;
+    if (a->last_leader != b->last_leader || !has_same_observers(a, b)) return false;
     return a->replica_count == b->replica_count &&
            memcmp(a->replicas, b->replicas, a->replica_count * sizeof a->replicas[0]) == 0;
 }
@@ -229,6 +264,7 @@ bool partition_settle(const struct image *image, const struct image_partition *b
     struct settling settling = { .image = image, .fact = fact, .partition = after };
 
     settling.trusted = replica_set_moved(before, before->isr | before->elr, after);
+    follow_observers(&settling);
     look(&settling);
     leave(&settling);
     do {
@@ -251,12 +287,20 @@ static bool names_nobody_twice(const struct image_partition *partition)
             if (partition->replicas[i] == partition->replicas[j]) return false;
         }
     }
+    for (uint32_t i = 0; i < partition->observer_count; i++) {
+        if (partition->observers[i] < 0 || image_partition_has_replica(partition, partition->observers[i]))
+            return false;
+        for (uint32_t j = 0; j < i; j++) {
+            if (partition->observers[i] == partition->observers[j]) return false;
+        }
+    }
     return true;
 }
 
 bool partition_is_consistent(const struct image_partition *partition)
 {
     if (partition->replica_count == 0 || partition->replica_count > REPLICAS_MAX) return false;
+    if (partition->observer_count > OBSERVERS_MAX) return false;
     const replica_set sets = partition->isr | partition->elr | partition->adding | partition->removing;
 
     if ((sets & ~replica_set_all(partition)) != 0 || !names_nobody_twice(partition)) return false;

@@ -18,7 +18,8 @@ enum {
     BROKER_RECORD_SIZE_MAX = 80 + RACK_SIZE_MAX + ENDPOINT_COUNT * (HOST_SIZE_MAX + 8),
     WINDOW_RECORD_SIZE_MAX = 32,
     TOPIC_RECORD_SIZE_MAX = 32 + TOPIC_NAME_SIZE_MAX,
-    PARTITION_RECORD_SIZE_MAX = 64 + 3 * 4 * REPLICAS_MAX, /* nobody is in isr and elr, or adding and removing */
+    /* Nobody is in isr and elr, or adding and removing. */
+    PARTITION_RECORD_SIZE_MAX = 64 + 3 * 4 * REPLICAS_MAX + 4 * OBSERVERS_MAX,
     SETTING_RECORD_SIZE_MAX = 128 + CONFIG_TEXT_SIZE_MAX,
 };
 
@@ -107,7 +108,8 @@ void image_add_broker(const struct image *image, uint32_t slot, struct proposal 
                                              .leaving = broker->leaving,
                                              .unfenced_epoch = broker->unfenced_epoch,
                                              .feature_level_min = broker->feature_level_min,
-                                             .feature_level_max = broker->feature_level_max };
+                                             .feature_level_max = broker->feature_level_max,
+                                             .observer = broker->observer };
 
     if (broker->rack_size > 0) record.rack = (struct bytes){ broker->rack, broker->rack_size };
     for (uint32_t kind = 0; kind < ENDPOINT_COUNT; kind++) {
@@ -157,6 +159,8 @@ void image_add_partition(const struct image *image, uint32_t slot, struct propos
         .last_unclean_leader_epoch = partition->last_unclean_leader_epoch,
         .recovering = partition->recovering,
         .replica_target = (int8_t)partition->replica_target,
+        .observers = partition->observers,
+        .observers_count = partition->observer_count,
     };
 
     if (partition->isr != replica_set_all(partition)) { /* null: the replicas */

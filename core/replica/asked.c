@@ -156,6 +156,7 @@ bool replicas_view(const struct replicas *replicas, uint32_t log, uint32_t numbe
         .node_id = partition->nodes[slot],
         .in_sync = slots_have(partition->isr.sets.current, slot),
         .joining = slots_have(partition->isr.sets.joining, slot),
+        .observes = partition_is_observed_by(partition, partition->nodes[slot]),
         .held_offset = partition->watermark.held_offset[slot],
         .caught_up_ns = replicas->mono_ns,
     };
@@ -165,6 +166,40 @@ bool replicas_view(const struct replicas *replicas, uint32_t log, uint32_t numbe
     view->caught_up_ns = leader_stream_caught_up_ns(&flow->stream, partition->watermark.log_end_offset,
                                                     replicas->nodes[flow->node].answered_ns);
     return true;
+}
+
+bool replicas_lack_of(const struct replicas *replicas, uint32_t log, uint64_t *records, uint64_t *silent_ns)
+{
+    CHECK(log < replicas->config.partitions_max);
+    const struct partition *partition = &replicas->partitions[log];
+    const struct follower *follower = &partition->follower;
+
+    if (partition->role != ROLE_FOLLOWER || !follower->told) return false;
+    const int64_t end = log_offsets(replicas->rooms.logs, log).log_end_offset;
+    const uint32_t node = replica_node_find(replicas, follower->leader);
+    const uint64_t heard_ns = node == NONE ? 0 : replicas->nodes[node].heard_ns;
+    *records = (uint64_t)MAX(follower->told_watermark - end, (int64_t)0);
+    *silent_ns = replicas->mono_ns - MIN(heard_ns, replicas->mono_ns);
+    return true;
+}
+
+struct replicas_lack replicas_lack(const struct replicas *replicas)
+{
+    struct replicas_lack lack = { .partitions = 0 };
+
+    for (uint32_t log = 0; log < replicas->partitions_end; log++) {
+        uint64_t records, silent_ns;
+        if (replicas->partitions[log].role != ROLE_FOLLOWER) continue;
+        lack.partitions++;
+        if (!replicas_lack_of(replicas, log, &records, &silent_ns)) {
+            lack.unheard++;
+            continue;
+        }
+        lack.behind += records > 0;
+        lack.records += records;
+        lack.silent_ns = MAX(lack.silent_ns, silent_ns);
+    }
+    return lack;
 }
 
 const struct replicas_counters *replicas_counters(const struct replicas *replicas)

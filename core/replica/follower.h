@@ -23,6 +23,8 @@ struct follower {
     uint32_t leader_number; /* what the leader calls the partition */
     bool relaxed;           /* it is content with what is written */
     bool answer_due;        /* an OPEN_ANSWER is to be sent as soon as the log stands still */
+    bool told;              /* a leader has said to this process what is committed, */
+    int64_t told_watermark; /* ... which was this, when it said so last */
 };
 
 /* What the log looks like at the moment. */

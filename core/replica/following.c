@@ -268,7 +268,10 @@ static void raise_watermark(struct replicas *replicas, uint32_t log, const struc
 {
     const struct follower_log own = log_of(replicas, log);
     const int64_t high_watermark = follower_high_watermark(&own, data);
+    struct follower *follower = &partition_at(replicas, log)->follower;
 
+    follower->told = true;
+    follower->told_watermark = MAX(data->high_watermark, own.high_watermark);
     if (partition_at(replicas, log)->alone || high_watermark <= own.high_watermark) return;
     logs_set_high_watermark(replicas->rooms.logs, log, high_watermark);
     tell_watermark(replicas, log);

@@ -231,7 +231,7 @@ static void facts_of(const struct replicas *replicas, const struct partition *pa
         if (partition->flows[slot] == 0) continue;
         const struct flow *flow = &replicas->flows[partition->flows[slot] - 1];
         const struct node *node = &replicas->nodes[flow->node];
-        facts[slot].eligible = node_is_eligible(node);
+        facts[slot].eligible = node_is_eligible(node) && !partition_is_observed_by(partition, node->id);
         facts[slot].live = is_live(replicas, partition, flow);
         facts[slot].full = node->disk_full;
         facts[slot].broker_epoch = flow->broker_epoch;
@@ -388,6 +388,19 @@ static void start_is_held(struct replicas *replicas, uint32_t number, int64_t lo
     tell_watermark(replicas, flow->log);
 }
 
+/* A bug that counts how many hold a record, and not who. */
+static enum ack_verdict count_observer(struct partition *partition, const struct ack *ack)
+{
+    enum ack_verdict verdict = ACK_KEPT;
+
+    for (uint8_t slot = 0; slot < partition->watermark.replica_count; slot++) {
+        if (slot == partition->own_slot || !slots_have(partition->isr.sets.current, slot)) continue;
+        const struct ack counted = { slot, partition->watermark.session[slot], ack->leader_epoch, ack->held_offset };
+        if (watermark_on_ack(&partition->watermark, &counted) == ACK_COMMITTED) verdict = ACK_COMMITTED;
+    }
+    return verdict;
+}
+
 static void on_ack(struct replicas *replicas, uint32_t node, const struct ack_entry *entry, struct effects *effects)
 {
     const uint32_t number = flow_find(replicas, node, entry->leader_number, entry->leader_epoch, entry->session);
@@ -400,7 +413,9 @@ static void on_ack(struct replicas *replicas, uint32_t node, const struct ack_en
     const struct ack ack = { flow->slot, entry->session, entry->leader_epoch, entry->held_offset };
 
     const bool sent = entry->held_offset <= flow->stream.next_offset;
-    const enum ack_verdict verdict = sent ? watermark_on_ack(&partition->watermark, &ack) : ACK_IMPOSSIBLE;
+    enum ack_verdict verdict = sent ? watermark_on_ack(&partition->watermark, &ack) : ACK_IMPOSSIBLE;
+    const bool observes = partition_is_observed_by(partition, replicas->nodes[node].id);
+    if (observes && verdict == ACK_KEPT && MUTANT(observers_count)) verdict = count_observer(partition, &ack);
     switch (verdict) {
     case ACK_FENCED: replicas->counters.stale++; return;
     case ACK_IMPOSSIBLE: on_impossible_ack(replicas, number, entry, effects); return;

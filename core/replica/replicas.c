@@ -74,6 +74,7 @@ static void adopt(struct partition *partition, const struct replica_partition *s
     memcpy(partition->replicas, said->replicas, sizeof partition->replicas);
     partition->replica_isr = said->isr;
     partition->replica_elr = said->elr;
+    partition->replica_observers = said->observers;
 }
 
 /* To be led here. */
@@ -203,6 +204,7 @@ static bool on_leader_frame(struct replicas *replicas, uint32_t node, const stru
     struct data_frame data;
     struct beat_frame beat;
 
+    replicas->nodes[node].heard_ns = replicas->mono_ns;
     switch (frame->kind) {
     case REPLICA_OPEN:
         if (!open_read(frame->payload, &open)) return malformed(replicas);

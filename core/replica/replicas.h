@@ -34,8 +34,8 @@ struct logs;
     (UINT64_C(1) << 63) /* waiters of reads that are this room's have this bit, all others have not */
 
 enum {
-    REPLICAS_OF_PARTITION_MAX = 16,
-    REPLICA_READS_MAX = 8,    /* reads of segments that may be under way at the same time */
+    REPLICAS_OF_PARTITION_MAX = 18, /* observers among them */
+    REPLICA_READS_MAX = 8,          /* reads of segments that may be under way at the same time */
     REPLICA_WAITERS_MAX = 64, /* as many more waiters than its other readers need is what logs are to have room for */
 };
 
@@ -88,6 +88,7 @@ struct replica_partition {
     int32_t replicas[REPLICAS_OF_PARTITION_MAX];
     uint32_t isr; /* a bit for each of these */
     uint32_t elr; /* the same: who may be elected where nobody in sync is left */
+    uint32_t observers; /* the same: they are sent everything, nothing waits for them, and they join no ISR */
 };
 void replicas_on_partition(struct replicas *replicas, uint32_t log, const struct replica_partition *partition);
 
@@ -189,11 +190,26 @@ struct replica_view {
     int32_t node_id;
     bool in_sync;
     bool joining;
+    bool observes;
     bool streaming;        /* it and we agree on where the logs are the same */
     int64_t held_offset;   /* -1: not known */
     uint64_t caught_up_ns; /* when it last had everything */
 };
 bool replicas_view(const struct replicas *replicas, uint32_t log, uint32_t number, struct replica_view *view);
+
+/* What this node would lack if it were all that is left: of the partitions that others lead, as far as their leaders
+ * have told. O(partitions). */
+struct replicas_lack {
+    uint32_t partitions; /* that others lead, or led */
+    uint32_t behind;     /* of these: they lacked something that was committed, when their leader was heard last */
+    uint64_t records;    /* all that these lacked */
+    uint32_t unheard;    /* of these: no leader has spoken to this process, so nothing is known */
+    uint64_t silent_ns;  /* since when nothing is known of the one that was heard longest ago; 0: of none */
+};
+struct replicas_lack replicas_lack(const struct replicas *replicas);
+
+/* The same of one partition. False: it is led here, or its leader has never spoken to this process. */
+bool replicas_lack_of(const struct replicas *replicas, uint32_t log, uint64_t *records, uint64_t *silent_ns);
 
 struct replicas_counters {
     uint64_t sent_frames, sent_size, received_frames, received_size;

@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 enum {
-    REPLICA_SLOTS_MAX = 16, /* 7, and as many again while a reassignment runs */
+    REPLICA_SLOTS_MAX = 18, /* 7, as many again while a reassignment runs, some more, and two observers */
     REPLICA_SLOT_NONE = UINT8_MAX,
 };
 

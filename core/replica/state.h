@@ -98,6 +98,7 @@ struct partition {
     int32_t replicas[REPLICAS_OF_PARTITION_MAX];
     uint32_t replica_isr; /* a bit for each of these */
     uint32_t replica_elr;
+    uint32_t replica_observers;
 
     /* As its leader. Slots are this epoch's numbers of replicas. */
     int64_t epoch_start;
@@ -161,6 +162,7 @@ struct node {
     struct chain telling; /* flows with something to tell, soon */
     struct chain acks;    /* partitions that we owe it acks for */
     uint64_t answered_ns; /* when the last beat left that it has answered */
+    uint64_t heard_ns;    /* when it last said something as a leader */
     uint16_t port;        /* 0: its address is not known */
     uint8_t host_size;
     uint8_t host[PEER_HOST_SIZE_MAX];
@@ -265,6 +267,15 @@ static inline bool partition_is_led(const struct partition *partition)
 }
 
 /* ---- replicas.c ---- */
+
+/* Whether a node only observes. */
+static inline bool partition_is_observed_by(const struct partition *partition, int32_t node_id)
+{
+    for (uint8_t i = 0; i < partition->replica_count; i++) {
+        if (partition->replicas[i] == node_id) return (partition->replica_observers >> i & 1) != 0;
+    }
+    return false;
+}
 
 /* Somebody leads in a newer epoch than we do. */
 void partition_resign(struct replicas *replicas, uint32_t log);

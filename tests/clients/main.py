@@ -20,6 +20,7 @@ import groups
 import kcat
 import kills
 import moves
+import observers
 import packages
 import replication
 import quorum
@@ -187,6 +188,7 @@ SUITES = [  # those that take longest first
     Suite("replication", replication.run),
     Suite("kills", kills.run),
     Suite("moves", moves.run),
+    Suite("observers", observers.run),
     Suite("quorum", quorum.run),
     Suite("failover", failover.run),
     Suite("strangers", strangers.run),
