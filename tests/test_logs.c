@@ -294,10 +294,24 @@ TEST(logs_believe_no_failed_sync)
     world_free(&world);
 }
 
+/* Of a producer that is known, and whose batch before it was refused. */
+static enum append_verdict append_behind_a_gap(void)
+{
+    uint8_t memory[BATCH_MAX];
+    struct record_batch batch;
+    struct append_answer answer;
+    const int32_t sequence = world_next_sequence(&world, &world.kept[0], 1) + 5;
+    const struct bytes bytes = world_build(&world, memory, 1, 0, sequence, 1);
+
+    EXPECT_EQ("a batch", RECORD_BATCH_WHOLE, record_batch_read(bytes, &batch));
+    return logs_append(world.logs, 0, &batch, world.kept[0].epoch, -1, world.wall_ms, &answer);
+}
+
 TEST(logs_go_on_when_a_full_disk_has_room_again)
 {
     begin("a full disk");
     append_some(300);
+    world_append_as(&world, 0, 1);
     world.disk.full = true;
     for (int i = 0; i < 3000 && !logs_usage(world.logs).disk_full; i++) {
         world_append_as(&world, 0, -1);
@@ -310,6 +324,8 @@ TEST(logs_go_on_when_a_full_disk_has_room_again)
     const uint64_t refused = world.refusals;
     world_append_as(&world, 0, -1);
     EXPECT_EQ("appends are refused", refused + 1, world.refusals);
+    EXPECT_EQ("so is what a producer sent behind one of them, for the same reason and not for its gap",
+              APPEND_DISK_FULL, append_behind_a_gap());
     world_judge_bytes(&world, 0);
     EXPECT("reads go on", !world.halted);
     world.disk.full = false;

@@ -164,9 +164,11 @@ enum append_verdict logs_append(struct logs *logs, uint32_t number, const struct
     CHECK(batch->record_count >= 1 && batch->last_offset_delta >= 0);
     CHECK(log->truncation == TRUNCATION_NONE && !log->learning);
     if (size > MIN(logs->batch_size_max, log->rules.segment_size)) return APPEND_TOO_LARGE;
+    const bool full = logs->journal_full || logs->segments_full;
     const enum append_verdict verdict = judge(logs, number, batch, wall_ms, answer);
+    /* What a producer sent before was refused for want of space, and so leaves a gap: it is to come again in order. */
+    if (full && (verdict == APPEND_OK || verdict == APPEND_OUT_OF_ORDER)) return APPEND_DISK_FULL;
     if (verdict != APPEND_OK) return verdict;
-    if (logs->journal_full || logs->segments_full) return APPEND_DISK_FULL;
 
     struct record_batch stamped = *batch;
     stamped.base_offset = log->log_end_offset;

@@ -86,8 +86,8 @@ struct replica_partition {
     uint8_t isr_min;            /* min.insync.replicas, at most replica_count */
     uint8_t replica_count;
     int32_t replicas[REPLICAS_OF_PARTITION_MAX];
-    uint32_t isr; /* a bit for each of these */
-    uint32_t elr; /* the same: who may be elected where nobody in sync is left */
+    uint32_t isr;       /* a bit for each of these */
+    uint32_t elr;       /* the same: who may be elected where nobody in sync is left */
     uint32_t observers; /* the same: they are sent everything, nothing waits for them, and they join no ISR */
 };
 void replicas_on_partition(struct replicas *replicas, uint32_t log, const struct replica_partition *partition);

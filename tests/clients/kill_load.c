@@ -1,9 +1,13 @@
 /* kill_load.c -- a client that counts, while its broker is killed again and again.
  *
- *     kill_load BOOTSTRAP [MESSAGES-PER-SECOND [replicated]]
+ *     kill_load BOOTSTRAP [MESSAGES-PER-SECOND [replicated [IN-FLIGHT]]]
  *
  * `replicated`: brokers of a cluster are lost, and leaders change. Then acks=1 promises nothing, and all writers want
  * acks=all, two of them idempotent; and it says how long partitions took no message.
+ *
+ * IN-FLIGHT: so many requests of a producer at a time. With several, librdkafka takes a gap in one partition, of a
+ * request that was refused before the next one was taken, for a reason to begin a new producer epoch in all of them,
+ * and writes again what may be there already (KIP-360 leaves that to clients). With one there is no gap.
  *
  * Writes numbered messages until its input ends, says "acked N" as acknowledgements come, then reads everything back:
  * what was acknowledged is where the broker said it would be; the idempotent producer's messages are there once and in
@@ -52,6 +56,7 @@ static struct writer writers[WRITERS] = {
     { .topic = "kills.one", .acks = "1", .idempotence = "false" },
 };
 static const char *bootstrap;
+static const char *in_flight; /* requests of a producer at a time; NULL: as librdkafka has it */
 static rd_kafka_t *follower;
 static rd_kafka_queue_t *followed;
 static char error[512];
@@ -162,6 +167,7 @@ static void writer_open(struct writer *writer)
     set(conf, "message.timeout.ms", "600000");
     set(conf, "message.send.max.retries", "1000000");
     set(conf, "linger.ms", "1");
+    if (in_flight != NULL) set(conf, "max.in.flight.requests.per.connection", in_flight);
     set(conf, "compression.codec", writer == &writers[1] ? "lz4" : "none");
     rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
     rd_kafka_conf_set_opaque(conf, writer);
@@ -363,6 +369,7 @@ int main(int argc, char **argv)
     if (argc < 2) return 2;
     bootstrap = argv[1];
     if (argc > 2) rate = (uint32_t)atoi(argv[2]);
+    if (argc > 4) in_flight = argv[4];
     if (argc > 3 && strcmp(argv[3], "replicated") == 0) {
         writers[2].acks = "all";
         writers[2].idempotence = "true";

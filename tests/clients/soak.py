@@ -131,11 +131,10 @@ class AllFaults(Faults):
         self.rest()
 
     def full(self):
-        """The disk of a leader is full, until somebody makes room. It may give up meanwhile, if it says so."""
+        """The disk of a leader is full, until somebody makes room: what it leads takes nothing meanwhile."""
         node = leader_of(self.cluster, self.dice)
         node.fill()
         until(lambda: not node.is_alive() or node.metric("chronik_disk_full") > 0, FULL_SECONDS, "its disk is full")
-        self.load.wait_for_progress()
         time.sleep(self.dice.uniform(*PAUSES))
         node.drain()
         if not node.is_alive():
@@ -233,7 +232,7 @@ def soak(lines):
             for name in TOPICS:
                 create(cluster.leader(), name)
             until(lambda: is_whole(cluster), CATCH_UP_SECONDS, "all replicas are in sync")
-            load = Load(lines, cluster.bootstrap, str(RATE), "replicated", suite="soak")
+            load = Load(lines, cluster.bootstrap, str(RATE), "replicated", "1", suite="soak")
             try:
                 load.wait_for_progress()
                 does = AllFaults(cluster, load, dice)
