@@ -42,7 +42,7 @@ class Placed(Node):
         super().__init__(node_id, seeds, *flags)
         self.ip = f"{SUBNET}.{node_id}"
         self.port, self.admin_port, self.node_port, self.wal_port = 9092, 8080, 9093, 9291
-        self.holder = subprocess.Popen(["unshare", "-n", "sleep", "10000"], stdin=subprocess.DEVNULL)
+        self.holder = subprocess.Popen(["unshare", "-n", "cat"], stdin=subprocess.PIPE)  # ends with us, however we do
         ours = os.readlink("/proc/self/ns/net")
         until(lambda: os.readlink(f"/proc/{self.holder.pid}/ns/net") != ours, REST_SECONDS, "a namespace")
         system("ip", "link", "add", f"node{node_id}", "type", "veth", "peer", "name", "eth0", "netns",

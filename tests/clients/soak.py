@@ -44,7 +44,7 @@ class Equipped(Placed):
             file.truncate(DISK_SIZE)
         namespaces.system("mkfs.ext4", "-q", "-m", "0", "-O", "^has_journal", image)
         os.mkdir(self.data)
-        namespaces.system("mount", "-o", "loop", image, self.data)
+        namespaces.system("mount", "-o", "loop,discard", image, self.data)
         self.wipe()
         self.ballast = os.path.join(self.data, "ballast")
 
@@ -72,6 +72,8 @@ class Equipped(Placed):
         os.remove(self.ballast)
 
     def close(self, keep=False):
+        if not os.path.ismount(self.data):
+            return  # it left
         if self.is_alive():
             self.kill()
         namespaces.system("umount", self.data)
@@ -176,6 +178,8 @@ class AllFaults(Faults):
         node = self.cluster.nodes[gone]
         until(lambda: not node.is_alive(), CATCH_UP_SECONDS, f"node {gone} goes; it was told: {said}")
         self.cluster.forget(gone)
+        node.judge_log()
+        node.close()
         for other in self.cluster.nodes.values():
             other.seeds = [seed for seed in self.cluster.nodes.values() if seed is not other]
         self.cluster.settle(REST_SECONDS)
