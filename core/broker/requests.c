@@ -44,8 +44,8 @@ uint64_t request_waiter(const struct broker *broker, const struct link *link)
 {
     enum { GENERATION_BITS = 30 }; /* the highest two bits are for the waiters of replicas and of groups */
 
-    /* The first generation is 1. */
-    return (uint64_t)(link->generation & ((1u << GENERATION_BITS) - 1)) << 32 | link_number(broker, link);
+    /* Never 0, which is nobody. */
+    return (uint64_t)(1 + link->generation % ((1u << GENERATION_BITS) - 1)) << 32 | link_number(broker, link);
 }
 
 static enum link_list list_of(enum wait_for what)

@@ -12,6 +12,7 @@
 enum {
     FIRST_VERSION_WITH_IDS = 4,
     FIRST_VERSION_WITH_SKIPPING = 9,
+    PROTOCOLS_MAX = 64,        /* of one member: clients have five; all members' are compared with all others' */
     CLIENT_ID_KEPT_MAX = 1024, /* of a longer one the begin makes the member's id */
 };
 
@@ -268,6 +269,7 @@ static bool is_consistent(const struct joining *joining)
     const struct group *group = &groups->groups[joining->group];
 
     if (request->protocol_type.size == 0 || request->protocols_count == 0) return false;
+    if (request->protocols_count > PROTOCOLS_MAX) return false;
     if (group->member_count == 0) return true;
     return texts_equal(&groups->texts, &group->protocol_type, request->protocol_type) &&
            group_supports(groups, joining->group, request);
