@@ -44,6 +44,10 @@ static void configure(void)
     config.partitions_max = 32;
     config.segments_max = 256;
     config.producers_max = 16;
+    config.groups_max = 4;
+    config.group_members_max = 8;
+    config.group_offsets_max = 32;
+    config.group_memory_size = 64 * 1024;
     config.request_size_max = 64 * 1024;
     config.request_memory_size = 1 << 20;
     config.tail_unit_size = 4096;
