@@ -328,6 +328,25 @@ TEST(an_administrator_sends_a_static_member_away)
     world_free(world);
 }
 
+TEST(static_members_are_waited_for_as_long_as_their_sessions_last)
+{
+    struct world *world = world_new();
+    const struct asked one = { .instance = "a", .session_ms = 150000, .rebalance_ms = 5000 };
+    const struct asked two = { .instance = "b", .session_ms = 150000, .rebalance_ms = 5000 };
+    const struct pair pair = pair_at_rest(world, &one, &two);
+
+    const struct heard three = world_join(world, 3, &(struct asked){ .version = 4 });
+    EXPECT("another one comes", world_join(world, 3, &(struct asked){ .version = 4, .member = three.member }).waits);
+    EXPECT_EQ("and goes", ERROR_NONE, world_leave(world, three.member, NULL));
+    world_pass(world, 60000);
+    EXPECT("nobody is there", strcmp(world_state(world, "g"), "PreparingRebalance") == 0);
+    EXPECT_EQ("but known", ERROR_REBALANCE_IN_PROGRESS, world_beat(world, pair.one.member, 2));
+    EXPECT_EQ("both of them", ERROR_REBALANCE_IN_PROGRESS, world_beat(world, pair.two.member, 2));
+    world_pass(world, 200000);
+    EXPECT("but not for ever", strcmp(world_state(world, "g"), "Empty") == 0);
+    world_free(world);
+}
+
 /* ---- what is committed ---- */
 
 TEST(nothing_is_told_before_it_is_committed)
@@ -449,6 +468,25 @@ TEST(the_next_coordinator_knows_it_all)
         EXPECT_EQ("nothing is lent any more", 0, world->logs->pins);
         world_free(world);
     }
+}
+
+TEST(what_compaction_left_is_enough)
+{
+    struct world *world = world_new();
+    struct fake_log *log = &world->logs->logs[world_log_of(world, "g")];
+
+    for (int64_t offset = 5; offset <= 7; offset++) {
+        world_commits(world, &(struct commit){ "g", "", -1, "t", 0, offset });
+    }
+    free(log->batches[0].data);
+    log->batches[0] = log->batches[1]; /* the middle one is all that is left */
+    free(log->batches[2].data);
+    log->batch_count = 1;
+    world_restart(world);
+    world_run(world);
+    EXPECT_EQ("where nothing is left, nothing is missed", ERROR_NONE, groups_place(world->groups, BYTES_LITERAL("g")));
+    EXPECT_EQ("what is left counts", 6, world_offset(world, "g", "t", 0));
+    world_free(world);
 }
 
 TEST(members_have_their_time_after_a_failover)

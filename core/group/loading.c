@@ -58,7 +58,12 @@ static void ask(struct groups *groups, struct effects *effects)
         return;
     case READ_CORRUPT: break;
     case READ_OK:
-        if (reading->read.piece_count == 0) break;
+        if (reading->read.piece_count == 0) { /* compaction has left nothing up to there */
+            place->next_offset = place->end_offset;
+            reading->state = READING_NOTHING;
+            groups->due = true;
+            return;
+        }
         if (reading->read.pieces[0].data != NULL) {
             take(groups);
             return;

@@ -9,6 +9,8 @@
 #include "group/state.h"
 #include "meta/image.h"
 
+enum { ABSENT_MS = 1000 }; /* static members are waited for as long at least, before it is looked again */
+
 /* ---- beginning ---- */
 
 /* The longest that a member wants to have for finishing what it does. */
@@ -137,7 +139,7 @@ static void finish(struct groups *groups, uint32_t number)
     group->initial = false;
     drop_absent(groups, number);
     if (!choose_leader(groups, number) && group->member_count > 0) { /* static members, none of them here */
-        timer_set_group(groups, number, (uint64_t)rebalance_ms(groups, number));
+        timer_set_group(groups, number, MAX((uint64_t)rebalance_ms(groups, number), (uint64_t)ABSENT_MS));
         return;
     }
     begin_generation(groups, number);
