@@ -704,6 +704,10 @@ const Suite = struct {
         s.job("sim: seeds of five nodes with three replicas", 300, .alone);
         s.run.addFileArg(bin);
         s.run.addArgs(&.{ "--seeds", "1..40", "--nodes", "5", "--replicas", "3", "--jobs", s.p.cpus() });
+        s.job("sim: seeds of four nodes, of which one observes", 300, .alone);
+        s.run.addFileArg(bin);
+        s.run.addArgs(&.{ "--seeds", "1..60", "--nodes", "4", "--observers", "1", "--replicas", "3" });
+        s.run.addArgs(&.{ "--jobs", s.p.cpus() });
         s.job("sim: seeds of disasters", 300, .alone);
         s.run.addFileArg(bin);
         s.run.addArgs(&.{ "--seeds", "1..30", "--jobs", s.p.cpus() });

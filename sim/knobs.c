@@ -57,6 +57,7 @@ void knobs_config(const struct knobs *knobs, const struct config *common, uint32
     else if (knobs->peer_links > 256)
         config->meta_journal_file_size = 2 << 20; /* a member list has to fit into an entry */
     config->voters_target = knobs->voters;
+    config->observer = number < knobs->nodes && number + knobs->observers >= knobs->nodes;
     set_address(&config->node_address, number, 9093);
     set_address(&config->wal_address, number, 9291);
     const bool in_line =
@@ -158,7 +159,7 @@ static void draw_replicas(struct knobs *knobs, struct prng *prng, uint32_t repli
     struct prng own = *prng; /* what is drawn here shifts nothing of other runs */
 
     if (knobs->nodes == 1 || replicas_max == 0) return;
-    const uint32_t max = MIN(replicas_max, knobs->nodes);
+    const uint32_t max = MIN(replicas_max, knobs->nodes - knobs->observers);
     knobs->replicas = prng_chance(&own, 2, 3) ? max : (uint32_t)between(&own, 1, max);
     knobs->min_isr = MIN(1 + (uint32_t)prng_below(&own, 3), MAX(knobs->replicas, 1U));
     knobs->lag_ms = (uint32_t)between(&own, 500, prng_chance(&own, 1, 2) ? 1000 : 10000); /* beats come every 100 */
@@ -243,6 +244,7 @@ void knobs_draw(struct knobs *knobs, struct config *config, uint64_t seed, const
     heed_wishes(knobs, wishes);
     const uint32_t places = knobs->idempotent_producers * knobs->topics * MAX(knobs->partitions, 6U);
     if (wishes->clients + wishes->topics + wishes->partitions > 0) config->producers_max = MAX(256U, places);
+    knobs->observers = MIN(wishes->observers, knobs->nodes - 1);
     draw_replicas(knobs, &prng, wishes->replicas);
     knobs->moves = wishes->moves;
     knobs->disasters = knobs->nodes > 1 ? wishes->disasters : 0;

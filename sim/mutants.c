@@ -63,6 +63,7 @@
     X(meta_snapshot_not_synced, "a snapshot is renamed without a sync", DIES) \
     X(new_session_keeps_old_ack, "what a replica held before its stream began anew still counts", OPEN) \
     X(peer_link_stays_with_old_process, "a link of a process that is gone keeps out one of the next process", OPEN) \
+    X(observers_count, "what an observer holds counts as if a replica in sync held it", OPEN) \
     X(old_promises_count, "acks of a relaxed topic still count when it is relaxed no more", OPEN) \
     X(peer_nameless_links_stay, "nodes of two clusters stay linked if neither had one when they met", OPEN) \
     X(peer_newest_link_stays, "two calls that cross end each other", OPEN) \

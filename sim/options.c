@@ -37,6 +37,7 @@ const char options_usage[] =
     "  --nodes N, --voters N, --topics N, --partitions N, --clients N\n"
     "  --replicas N         topics with up to N replicas of each partition, and what goes with them; else one\n"
     "  --moves N            of 100 times, administrators move a partition, or have all of them rebalanced\n"
+    "  --observers N        so many of the nodes observe\n"
     "  --disasters N        so often all nodes but one are lost for ever, and it goes on alone\n"
     "\n"
     "exit: 0 passed, 2 usage, 127 crash, 128 no rest, 129 wrong, 130 not deterministic\n";
@@ -116,6 +117,7 @@ static const struct wish_name {
     { "--partitions", offsetof(struct wishes, partitions), TARGETS_MAX },
     { "--replicas", offsetof(struct wishes, replicas), 7 },
     { "--moves", offsetof(struct wishes, moves), 100 },
+    { "--observers", offsetof(struct wishes, observers), 8 },
     { "--disasters", offsetof(struct wishes, disasters), 3 },
     { "--clients", offsetof(struct wishes, clients), JUDGED_PRODUCERS_MAX },
 };

@@ -112,7 +112,7 @@ static struct plane_replica *make_replica(struct plane_partition *partition, uin
     if (at < partition->replica_count) return &partition->replicas[at];
     if (at == PLANE_REPLICAS_MAX) {
         at = 0;
-        while (image_partition_has_replica(&partition->newest, (int32_t)partition->replicas[at].machine + 1)) at++;
+        while (image_partition_has_copy(&partition->newest, (int32_t)partition->replicas[at].machine + 1)) at++;
     } else {
         partition->replica_count++;
     }
@@ -293,7 +293,23 @@ static void see_configuration(struct plane *plane, struct judge *judge, struct p
 static bool has_moved(const struct image_partition *before, const struct image_partition *newest)
 {
     if (before->partition_epoch < 0 || before->replica_count != newest->replica_count) return true;
+    if (before->observer_count != newest->observer_count) return true;
+    if (memcmp(before->observers, newest->observers, sizeof before->observers) != 0) return true;
     return memcmp(before->replicas, newest->replicas, before->replica_count * sizeof before->replicas[0]) != 0;
+}
+
+/* Whoever observes counts for nothing. */
+static void check_observers(struct judge *judge, const struct image *image, const struct image_partition *newest)
+{
+    const replica_set counting = newest->isr | newest->elr;
+
+    for (uint32_t i = 0; i < newest->replica_count; i++) {
+        const uint32_t slot = image_broker_by_id(image, newest->replicas[i]);
+        const bool counts = (counting >> i & 1) != 0 || newest->leader == newest->replicas[i];
+        if (!counts || slot == SLOT_NONE || !image_broker(image, slot)->observer) continue;
+        judge_violated(judge, RULE_O7, "node %d observes, and may be elected in partition epoch %d",
+                       newest->replicas[i], newest->partition_epoch);
+    }
 }
 
 /* The first one that has applied an entry shows what all partitions are like after it. */
@@ -311,6 +327,7 @@ static void scan(struct plane *plane, struct judge *judge, const struct plane_lo
             if (at == PARTITION_NONE) at = add_partition(plane, id, newest->index);
             if (has_moved(&plane->partitions[at]->newest, newest)) plane->moved_index = plane->scanned_index;
             plane->partitions[at]->scan = plane->scans;
+            check_observers(judge, image, newest);
             see_configuration(plane, judge, plane->partitions[at], newest, look->now_ns);
         }
     }
@@ -345,7 +362,7 @@ static void list_logs(struct plane *plane, struct plane_machine *machine, const 
     for (uint32_t topic = image_first_topic(image); topic != SLOT_NONE; topic = image_next_topic(image, topic)) {
         for (uint32_t slot = image_topic(image, topic)->first_partition; slot != SLOT_NONE;
              slot = image_partition(image, slot)->next_partition) {
-            if (!image_partition_has_replica(image_partition(image, slot), (int32_t)look->number + 1)) continue;
+            if (!image_partition_has_copy(image_partition(image, slot), (int32_t)look->number + 1)) continue;
             if (!logs_has(look->logs, slot)) {
                 machine->lacks = true;
                 continue;
@@ -494,7 +511,7 @@ int64_t plane_log_start(const struct plane *plane, uint32_t machine, const struc
     const struct plane_replica *replica = at == PARTITION_NONE ? NULL : replica_on(plane->partitions[at], machine);
 
     if (replica == NULL) return 0;
-    const bool stays = image_partition_has_replica(&plane->partitions[at]->newest, (int32_t)machine + 1);
+    const bool stays = image_partition_has_copy(&plane->partitions[at]->newest, (int32_t)machine + 1);
     return stays ? replica->log_start_offset : INT64_MAX;
 }
 
@@ -548,6 +565,17 @@ bool plane_is_given_up(const struct plane *plane, const struct uuid *topic_id, i
     return at != PARTITION_NONE && is_given_up(plane->partitions[at], &plane->partitions[at]->newest);
 }
 
+static const char *fault_of_copy(const struct plane_partition *partition, const struct plane_replica *leader,
+                                 int32_t broker_id)
+{
+    const struct plane_replica *replica = replica_on(partition, (uint32_t)broker_id - 1);
+
+    if (replica == NULL || !replica->there) return "a replica has no log";
+    if (replica->log_end_offset != leader->log_end_offset) return "replicas end elsewhere";
+    if (replica->high_watermark != leader->log_end_offset) return "not everything is committed";
+    return replica->durable_offset == leader->log_end_offset ? NULL : "not everything is durable";
+}
+
 /* NULL: nothing is wrong with this one. */
 static const char *fault_of(const struct plane_partition *partition, const struct image_partition *wanted)
 {
@@ -557,14 +585,14 @@ static const char *fault_of(const struct plane_partition *partition, const struc
     if (wanted->leader < 0 || leader == NULL || !leader->there) return "nobody leads";
     if (replica_set_count(wanted->isr) != wanted->replica_count) return "not all replicas are in sync";
     if (wanted->recovering || (wanted->adding | wanted->removing) != 0) return "it is being mended, or moved";
-    for (uint32_t i = 0; i < wanted->replica_count; i++) {
-        const struct plane_replica *replica = replica_on(partition, (uint32_t)wanted->replicas[i] - 1);
-        if (replica == NULL || !replica->there) return "a replica has no log";
-        if (replica->log_end_offset != leader->log_end_offset) return "replicas end elsewhere";
-        if (replica->high_watermark != leader->log_end_offset) return "not everything is committed";
-        if (replica->durable_offset != leader->log_end_offset) return "not everything is durable";
+    const char *fault = NULL;
+    for (uint32_t i = 0; i < wanted->replica_count && fault == NULL; i++) {
+        fault = fault_of_copy(partition, leader, wanted->replicas[i]);
     }
-    return NULL;
+    for (uint32_t i = 0; i < wanted->observer_count && fault == NULL; i++) {
+        fault = fault_of_copy(partition, leader, wanted->observers[i]);
+    }
+    return fault;
 }
 
 bool plane_shows_all(const struct plane *plane, const struct uuid *topic_id, int32_t index, int64_t high_watermark)

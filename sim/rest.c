@@ -57,6 +57,16 @@ static const struct machine *leading_machine(const struct world *world)
     return leader;
 }
 
+static uint32_t observers_of(const struct image *image)
+{
+    uint32_t count = 0;
+
+    for (uint32_t slot = image_first_broker(image); slot != SLOT_NONE; slot = image_next_broker(image, slot)) {
+        count += image_broker(image, slot)->observer;
+    }
+    return count;
+}
+
 /* The largest odd number of voters that there are nodes for. */
 static uint32_t voters_wanted(const struct run *run, uint32_t nodes)
 {
@@ -76,7 +86,8 @@ static const char *fault_of_members(const struct run *run, const struct machine 
     }
     if (!raft_configuration_is_committed(node_raft(leader->node))) return "its list of members is not committed";
     if (list->count != nodes) return "not all nodes are members, or others are";
-    return voters == voters_wanted(run, nodes) ? NULL : "not as many vote as should";
+    const uint32_t observers = observers_of(node_image(leader->node));
+    return voters == voters_wanted(run, nodes - observers) ? NULL : "not as many vote as should";
 }
 
 static const char *fault_of_brokers(const struct world *world, const struct machine *leader)

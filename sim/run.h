@@ -26,7 +26,7 @@ enum profile { PROFILE_SWARM, PROFILE_LITE, PROFILE_CALM, PROFILE_SCALE, PROFILE
 /* What the command line wants instead of what the seed would draw; 0: nothing. */
 struct wishes {
     enum profile profile;
-    uint32_t nodes, voters, topics, partitions, clients, replicas, moves, disasters;
+    uint32_t nodes, voters, topics, partitions, clients, replicas, moves, disasters, observers;
 };
 
 /* All that differs between runs and is not a fault. */
@@ -42,6 +42,7 @@ struct knobs {
     uint32_t replicas;           /* of each partition, where there are as many nodes; 0: as topics come by themselves */
     uint32_t moves;              /* of 100 orders of administrators, how many move partitions */
     uint32_t disasters;          /* that leave one node of all */
+    uint32_t observers;          /* the last of the machines at the beginning, which follow and do not count */
     uint32_t min_isr;
     uint32_t lag_ms;       /* replica.lag.time.max.ms */
     uint32_t remote_reads; /* of 100 times, how often a consumer asks a follower */
