@@ -64,6 +64,7 @@ struct config {
     uint64_t tail_memory_size;    /* all of it */
     uint32_t journal_file_size;   /* the message journal grows in files of this size, and reuses them */
     uint32_t journal_files_max;
+    uint64_t compaction_memory_size; /* for the keys of what is compacted at a time, 32 bytes each */
     uint32_t meta_journal_file_size;
     uint32_t meta_snapshot_entries; /* entries in the metadata log before it is cut by a snapshot */
     uint32_t message_size_max;      /* the largest max.message.bytes that a topic may have */
@@ -74,6 +75,7 @@ struct config {
     bool auto_create_topics;             /* auto.create.topics.enable */
     int64_t link_idle_ms;                /* connections.max.idle.ms */
     int64_t retention_check_interval_ms; /* log.retention.check.interval.ms */
+    int64_t compaction_backoff_ms;       /* log.cleaner.backoff.ms */
     int64_t producer_id_expiration_ms;   /* producer.id.expiration.ms */
     int32_t message_size_default;        /* message.max.bytes */
     int32_t log_segment_size;            /* log.segment.bytes */

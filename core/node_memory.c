@@ -184,6 +184,8 @@ static void derive(const struct config *config, const char *address, struct room
             .journal_files_max = config->journal_files_max,
             .hash_seed = prng_next(&prng),
             .producer_id_expiration_ms = config->producer_id_expiration_ms,
+            .compaction_memory_size = config->compaction_memory_size,
+            .compaction_backoff_ms = (uint64_t)config->compaction_backoff_ms,
             .waiters_max = config->links_max + REPLICA_WAITERS_MAX + 1, /* groups read one log at a time */
         },
         .replicas = {

@@ -83,6 +83,9 @@ static void log_status(const struct node *node, struct node_status *status)
     status->disk_full = usage.disk_full;
     status->producers_forgotten = usage.producers_forgotten;
     status->commit_rounds = usage.rounds;
+    status->compaction = logs_compaction_usage(node->logs);
+    const int64_t idle_ms = node->wall_ms - status->compaction.last_ms;
+    status->compaction_idle_ms = status->compaction.last_ms > 0 && idle_ms > 0 ? (uint64_t)idle_ms : 0;
 }
 
 static void broker_status(const struct node *node, struct node_status *status)

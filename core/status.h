@@ -8,6 +8,7 @@
 #include "base/bytes.h"
 #include "base/latency.h"
 #include "base/uuid.h"
+#include "log/logs.h"
 
 enum {
     STATUS_API_KEYS_MAX = 100, /* Kafka's keys end below 100; others are counted under none */
@@ -86,7 +87,9 @@ struct node_status {
     uint64_t fetched_size;
     uint64_t produces_failed; /* partitions of produce requests that were answered with an error */
     uint64_t fetches_failed;
-    uint64_t throttles;                 /* times that reading from a link was held back for want of memory */
+    uint64_t throttles; /* times that reading from a link was held back for want of memory */
+    struct compaction_usage compaction;
+    uint64_t compaction_idle_ms;        /* since one came to its end; 0: none did */
     uint64_t commit_rounds;             /* journal rounds that became durable */
     uint64_t meta_commits;              /* metadata records committed */
     uint64_t meta_snapshots;            /* taken */

@@ -54,6 +54,7 @@ static void configure(void)
     config.tail_memory_size = 1 << 20;
     config.journal_file_size = 64 * 1024;
     config.journal_files_max = 4;
+    config.compaction_memory_size = 64 * 1024;
     config.meta_journal_file_size = 64 * 1024;
     config.meta_snapshot_entries = 8;
     config.message_size_max = 16 * 1024;

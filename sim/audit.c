@@ -165,10 +165,11 @@ void audit_files(const struct disk *disk, uint32_t machine, struct judge *judge,
         const struct path *path = &disk->paths.list[sorted[i]];
         const char *slash = strrchr(path->text, '/');
         int64_t base_offset;
+        uint32_t edition;
         enum segment_file kind;
         if (slash == NULL || strlen(slash + 1) != 24) continue;
         const struct bytes name = { (const uint8_t *)slash + 1, 24 };
-        if (!segment_name_read(name, &base_offset, &kind) || kind != SEGMENT_LOG) continue;
+        if (!segment_name_read(name, &base_offset, &edition, &kind) || kind != SEGMENT_LOG) continue;
         /* Files below the log start offset go one by one. */
         const struct judged_partition *partition = partition_of(judge, path->text);
         const int64_t log_start = partition == NULL ? INT64_MAX : plane_log_start(plane, machine, partition);

@@ -30,6 +30,8 @@ static void draw_config(struct config *config, struct prng *prng)
     if (prng_chance(prng, 1, 2)) config->tail_memory_size += (uint64_t)config->tail_unit_size * prng_below(prng, 64);
     config->journal_file_size = (uint32_t)(64 * 1024 << prng_below(prng, 4));
     config->journal_files_max = (uint32_t)between(prng, 3, 8);
+    config->compaction_memory_size = 16 * 1024;
+    config->compaction_backoff_ms = 200;
     config->meta_journal_file_size = 64 * 1024;
     config->meta_snapshot_entries = (uint32_t)between(prng, 2, prng_chance(prng, 1, 2) ? 8 : 40);
     config->message_size_max = 64 * 1024;

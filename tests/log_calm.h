@@ -49,7 +49,8 @@ static inline const char *path_of_first(enum segment_file file)
     const struct log *log = &world.logs->logs[0];
     const struct log_place place = log_place(world.logs, log);
 
-    path_of_segment(path, &place, world.logs->segments[log->first_segment].base_offset, file);
+    path_of_segment(path, &place, world.logs->segments[log->first_segment].base_offset,
+                    world.logs->segments[log->first_segment].edition, file);
     return path;
 }
 

@@ -4,13 +4,11 @@
 
 #include "log_world.h"
 
-static const struct disk_inode *world_file(struct world *world, uint32_t log, int64_t base_offset,
-                                           enum segment_file file)
+static const struct disk_inode *world_file(struct world *world, const struct segment *segment, enum segment_file file)
 {
-    const struct log_place place = log_place(world->logs, &world->logs->logs[log]);
     char path[PATH_SIZE_MAX];
 
-    path_of_segment(path, &place, base_offset, file);
+    segment_path(world->logs, segment, file, path);
     return &world->disk.inodes[disk_inode_of(&world->disk, path)]; /* inode 0 is empty */
 }
 
@@ -29,11 +27,11 @@ static int64_t world_position(const struct disk_inode *node, int64_t last_offset
     return -1;
 }
 
-static void world_judge_segment(struct world *world, uint32_t log, const struct segment *segment)
+static void world_judge_segment(struct world *world, const struct segment *segment)
 {
-    const struct disk_inode *bytes = world_file(world, log, segment->base_offset, SEGMENT_LOG);
-    const struct disk_inode *index = world_file(world, log, segment->base_offset, SEGMENT_INDEX);
-    const struct disk_inode *time_index = world_file(world, log, segment->base_offset, SEGMENT_TIME_INDEX);
+    const struct disk_inode *bytes = world_file(world, segment, SEGMENT_LOG);
+    const struct disk_inode *index = world_file(world, segment, SEGMENT_INDEX);
+    const struct disk_inode *time_index = world_file(world, segment, SEGMENT_TIME_INDEX);
     int64_t max_timestamp, previous = -1;
 
     if ((segment->flags & SEGMENT_CUTTING) != 0) return; /* somebody still reads it */
@@ -67,7 +65,7 @@ static void world_judge_files(struct world *world)
         if (!world->kept[log].open) continue;
         for (uint32_t at = world->logs->logs[log].first_segment; at != SEGMENT_NONE;
              at = world->logs->segments[at].next) {
-            world_judge_segment(world, log, &world->logs->segments[at]);
+            world_judge_segment(world, &world->logs->segments[at]);
             world->files_judged++;
         }
     }

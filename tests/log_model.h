@@ -1,5 +1,6 @@
 /* log_model.h -- the logs of a node over a disk that forgets, and what must be read from them: every batch that was
- * appended, byte for byte. log_world.h has what happens to them. */
+ * appended, byte for byte. Of a log that is compacted: every record at its offset, unless a later one of its key was
+ * committed, or it had no value and that for long enough. log_world.h has what happens to them. */
 #ifndef CHRONIK_TESTS_LOG_MODEL_H
 #define CHRONIK_TESTS_LOG_MODEL_H
 
@@ -8,7 +9,14 @@
 #include "log/state.h"
 #include "small_logs.h"
 
-enum { WORLD_LOGS = 6, WORLD_BATCHES = 60000, WORLD_PRODUCERS = 3, BATCH_MAX = 6000, WORLD_READS = 16 };
+enum {
+    WORLD_LOGS = 6,
+    WORLD_BATCHES = 60000,
+    WORLD_PRODUCERS = 3,
+    BATCH_MAX = 6000,
+    WORLD_READS = 16,
+    RECORDS_MAX = 4
+};
 
 struct kept_batch {
     int64_t base_offset, last_offset, first_timestamp, max_timestamp;
@@ -16,10 +24,12 @@ struct kept_batch {
     int32_t sequence, epoch;
     uint32_t size;
     uint8_t *bytes;
+    int64_t kept_ms; /* wall clock of its append */
 };
 
 struct kept_log {
     bool open;
+    bool compacts;
     struct uuid topic_id;
     char topic[32];
     int32_t partition;
@@ -74,10 +84,14 @@ struct world {
     bool halted;
     bool faults;     /* this life has some */
     bool replicates; /* some logs have other replicas */
+    bool compacts;   /* some logs are compacted */
+    uint32_t keys;   /* of records that are built, 0: they have none */
+    uint32_t keys_max;
     uint64_t flips, fills, files_judged;
     struct effect_halt halt;
     /* what happened, so that a test can see that it did */
     uint64_t appends, duplicates, refusals, reads_done, reads_waited, file_reads, recoveries, times, times_found;
+    uint64_t compacted, records_gone, batches_gone, batches_emptied;
     uint64_t deleted, trims, small_file_reads, copies, bad_copies, cuts, resets, cuts_lost, learnt;
 };
 
@@ -98,6 +112,11 @@ static void world_config(struct world *world)
     world->config.segments_max = 4096;
     world->config.producers_max = 64;
     world->rules = small_log_rules();
+    world->config.compaction_memory_size = 2048; /* for 48 keys */
+    world->config.compaction_backoff_ms = 20;
+    world->rules.max_compaction_lag_ms = INT64_MAX;
+    world->rules.delete_retention_ms = 500;
+    world->rules.min_cleanable_dirty_ratio = DIRTY_RATIO_ONE / 5;
 }
 
 static void world_init(struct world *world, uint64_t seed)
@@ -181,9 +200,110 @@ static int64_t world_end(const struct kept_log *kept)
     return kept->count == 0 ? kept->begin : MAX(kept->batches[kept->count - 1].last_offset + 1, kept->begin);
 }
 
+/* ---- what a compacted log may lack ---- */
+
+static bool world_find_record(const struct kept_batch *kept, int64_t offset, struct record_batch *batch,
+                              struct record *record)
+{
+    struct record_iterator iterator;
+
+    WORLD_CHECK(record_batch_read((struct bytes){ kept->bytes, kept->size }, batch) == RECORD_BATCH_WHOLE);
+    record_iterator_init(&iterator, batch, record_batch_payload(batch));
+    while (record_iterator_next(&iterator, record) == RECORD_NEXT) {
+        if (record_offset(batch, record) == offset) return true;
+    }
+    return false;
+}
+
+/* Whether a record with that key was committed behind that offset. */
+static bool world_is_written_over(const struct kept_log *kept, const struct kept_batch *from, struct bytes key,
+                                  int64_t offset, int64_t high_watermark)
+{
+    for (const struct kept_batch *at = from; at < kept->batches + kept->count; at++) {
+        struct record_iterator iterator;
+        struct record_batch batch;
+        struct record record;
+        if (at->last_offset >= high_watermark) return false;
+        WORLD_CHECK(record_batch_read((struct bytes){ at->bytes, at->size }, &batch) == RECORD_BATCH_WHOLE);
+        record_iterator_init(&iterator, &batch, record_batch_payload(&batch));
+        while (record_iterator_next(&iterator, &record) == RECORD_NEXT) {
+            if (record_offset(&batch, &record) > offset && bytes_equal(record.key, key)) return true;
+        }
+    }
+    return false;
+}
+
+static void world_check_gone(struct world *world, uint32_t log, const struct kept_batch *kept, int64_t offset)
+{
+    const struct log_offsets offsets = log_offsets(world->logs, log);
+    struct record_batch batch;
+    struct record record;
+
+    if (offset < offsets.log_start_offset || !world_find_record(kept, offset, &batch, &record)) return;
+    world->records_gone++;
+    if (world_is_written_over(&world->kept[log], kept, record.key, offset, offsets.high_watermark)) return;
+    WORLD_CHECK(record.value.data == NULL);
+    WORLD_CHECK(kept->last_offset < offsets.high_watermark);
+    WORLD_CHECK(world->wall_ms - kept->kept_ms >= world->rules.delete_retention_ms);
+}
+
+/* The batch stands for a kept one: it says the same of all offsets that it still has. */
+static void world_check_left(struct world *world, uint32_t log, const struct kept_batch *kept,
+                             const struct record_batch *batch)
+{
+    struct record_iterator iterator;
+    struct record_batch was;
+    struct record record, before;
+    int64_t next = kept->base_offset;
+
+    WORLD_CHECK(record_batch_crc_matches(batch));
+    WORLD_CHECK(record_batch_read((struct bytes){ kept->bytes, kept->size }, &was) == RECORD_BATCH_WHOLE);
+    WORLD_CHECK(batch->base_offset == kept->base_offset && record_batch_last_offset(batch) == kept->last_offset);
+    WORLD_CHECK(batch->leader_epoch == was.leader_epoch && batch->producer_id == was.producer_id);
+    WORLD_CHECK(batch->producer_epoch == was.producer_epoch && batch->base_sequence == was.base_sequence);
+    record_iterator_init(&iterator, batch, record_batch_payload(batch));
+    while (record_iterator_next(&iterator, &record) == RECORD_NEXT) {
+        const int64_t offset = record_offset(batch, &record);
+        while (next < offset) world_check_gone(world, log, kept, next++);
+        next++;
+        WORLD_CHECK(world_find_record(kept, offset, &was, &before));
+        WORLD_CHECK(bytes_equal(record.key, before.key) && bytes_equal(record.value, before.value));
+        WORLD_CHECK((record.value.data == NULL) == (before.value.data == NULL));
+        WORLD_CHECK(record_timestamp(batch, &record) == record_timestamp(&was, &before));
+    }
+    while (next <= kept->last_offset) world_check_gone(world, log, kept, next++);
+    world->batches_emptied += batch->record_count == 0;
+}
+
+/* Batches from an offset on, where some may be gone. Returns where the last whole one ends. */
+static int64_t world_check_compacted(struct world *world, uint32_t log, int64_t offset, int64_t end_offset,
+                                     struct bytes bytes)
+{
+    struct kept_log *kept = &world->kept[log];
+    const struct kept_batch *at = world_batch_at(kept, offset);
+
+    while (bytes.size > 0) {
+        struct record_batch batch;
+        if (record_batch_read(bytes, &batch) != RECORD_BATCH_WHOLE) return offset; /* a range of a file cuts it */
+        WORLD_CHECK(record_batch_last_offset(&batch) < end_offset);
+        for (; at != NULL && at->base_offset != batch.base_offset; at++) {
+            WORLD_CHECK(at < kept->batches + kept->count && at->base_offset < batch.base_offset);
+            for (int64_t gone = at->base_offset; gone <= at->last_offset; gone++) {
+                world_check_gone(world, log, at, gone);
+            }
+            world->batches_gone++;
+        }
+        WORLD_CHECK(at != NULL);
+        world_check_left(world, log, at++, &batch);
+        offset = record_batch_last_offset(&batch) + 1;
+        bytes = (struct bytes){ bytes.data + batch.bytes.size, bytes.size - batch.bytes.size };
+    }
+    return offset;
+}
+
 /* ---- reads ---- */
 
-static void world_check_bytes(struct world *world, struct kept_read *read)
+static int64_t world_check_bytes(struct world *world, struct kept_read *read)
 {
     struct kept_log *kept = &world->kept[read->log];
     const struct log_read *got = &read->read;
@@ -204,7 +324,15 @@ static void world_check_bytes(struct world *world, struct kept_read *read)
         size += piece->size;
     }
     WORLD_CHECK(size == got->size);
+    if (kept->compacts) {
+        const int64_t end =
+            world_check_compacted(world, read->log, read->offset, read->end_offset, (struct bytes){ bytes, size });
+        WORLD_CHECK(size == 0 || end > read->offset);
+        free(bytes);
+        return end;
+    }
     const struct kept_batch *batch = world_batch_at(kept, read->offset);
+    int64_t end = read->offset;
     for (uint32_t at = 0; at < size;) {
         WORLD_CHECK(batch != NULL && batch < kept->batches + kept->count);
         const uint32_t left = MIN(batch->size, size - at);
@@ -212,9 +340,11 @@ static void world_check_bytes(struct world *world, struct kept_read *read)
         WORLD_CHECK(batch->last_offset < read->end_offset);
         WORLD_CHECK(memcmp(bytes + at, batch->bytes, left) == 0);
         at += left;
+        if (left == batch->size) end = batch->last_offset + 1;
         batch++;
     }
     free(bytes);
+    return end;
 }
 
 static void world_check_time(struct world *world, const struct kept_read *read, const struct time_answer *answer)
@@ -224,6 +354,16 @@ static void world_check_time(struct world *world, const struct kept_read *read, 
     int64_t wanted = read->offset;
 
     world->times++;
+    if (kept->compacts) { /* the record may be gone; but what is answered is one that was */
+        struct record_batch batch;
+        struct record record;
+        if (answer->offset < 0) return;
+        WORLD_CHECK(world_find_record(world_batch_at(&world->kept[read->log], answer->offset), answer->offset, &batch,
+                                      &record));
+        WORLD_CHECK(record_timestamp(&batch, &record) == answer->timestamp);
+        WORLD_CHECK(wanted == LOOKUP_MAX_TIMESTAMP || answer->timestamp >= wanted);
+        return;
+    }
     if (wanted == LOOKUP_MAX_TIMESTAMP) {
         wanted = -1;
         for (uint32_t i = 0; i < kept->count; i++) {
@@ -274,7 +414,10 @@ static void world_ask(struct world *world, struct kept_read *read)
         } else {
             const struct kept_batch *first = world_batch_at(&world->kept[read->log], read->offset);
             const bool some = read->offset < read->end_offset && first != NULL && first->last_offset < read->end_offset;
-            WORLD_CHECK(some == (read->read.piece_count > 0));
+            /* A compacted log ends where it ended, but a bound in its middle may lie in a hole. */
+            const bool may_lack = world->kept[read->log].compacts &&
+                                  read->end_offset < log_offsets(world->logs, read->log).high_watermark;
+            WORLD_CHECK(some == (read->read.piece_count > 0) || may_lack);
             world_check_bytes(world, read);
             if (read->read.piece_count > 0) {
                 read->pinned = true;

@@ -24,7 +24,13 @@ static struct bytes world_build(struct world *world, uint8_t *memory, int64_t pr
     for (uint32_t i = 0; i < records; i++) {
         const uint32_t size = (uint32_t)world_below(world, value_max);
         for (uint32_t b = 0; b < size; b++) value[b] = (uint8_t)prng_next(&world->prng);
-        const struct record_input record = { .timestamp = timestamp + i, .value = { value, size } };
+        struct record_input record = { .timestamp = timestamp + i, .value = { value, size } };
+        char key[8];
+        if (world->keys > 0) {
+            snprintf(key, sizeof key, "%u", (unsigned)world_below(world, world->keys));
+            record.key = (struct bytes){ (const uint8_t *)key, (uint32_t)strlen(key) };
+            if (world_chance(world, 1, 6)) record.value = (struct bytes){ NULL, 0 };
+        }
         WORLD_CHECK(record_batch_builder_add(&builder, &record));
     }
     return record_batch_builder_end(&builder);
@@ -47,6 +53,7 @@ static void world_keep(struct world *world, uint32_t log, const struct record_ba
         .epoch = epoch,
         .size = batch->bytes.size,
         .bytes = malloc(batch->bytes.size),
+        .kept_ms = world->wall_ms,
     };
     memcpy(last->bytes, batch->bytes.data, batch->bytes.size);
     record_batch_stamp(last->bytes, batch, answer->base_offset, epoch, -1);
@@ -183,6 +190,7 @@ static void world_append(struct world *world)
     const uint32_t log = (uint32_t)world_below(world, WORLD_LOGS);
 
     if (!world->kept[log].open || world->kept[log].cutting || !logs_has_room(world->logs)) return;
+    world->keys = world->kept[log].compacts ? world->keys_max : 0;
     if (world->kept[log].replicated && world_chance(world, 1, 3)) {
         world_copy(world, log);
         return;
@@ -267,9 +275,13 @@ static void world_trim(struct world *world)
 static void world_open_log(struct world *world, uint32_t log)
 {
     struct kept_log *kept = &world->kept[log];
+    struct log_rules rules = world->rules;
+
+    rules.compacts = kept->compacts;
+    if (kept->compacts) rules.segment_size /= 3;
     WORLD_CHECK(logs_open(world->logs, log, &kept->topic_id,
                           (struct bytes){ (const uint8_t *)kept->topic, (uint32_t)strlen(kept->topic) },
-                          kept->partition, &world->rules));
+                          kept->partition, &rules));
     if (kept->replicated) logs_set_replicated(world->logs, log, true);
 }
 
@@ -285,6 +297,7 @@ static void world_create_log(struct world *world, uint32_t log)
     const uint32_t topic = shares ? 0 : ++world->topics_made;
     *kept = (struct kept_log){ .open = true, .partition = (int32_t)(log % 2) };
     kept->replicated = world->replicates && world_chance(world, 1, 2);
+    kept->compacts = world->compacts && world_chance(world, 1, 2);
     kept->batches = malloc(WORLD_BATCHES * sizeof *kept->batches);
     if (topic == 0) {
         kept->topic_id = world->kept[log - 1].topic_id;
@@ -444,13 +457,7 @@ static void world_judge_bytes(struct world *world, uint32_t log)
             }
         }
         WORLD_CHECK(read.read.piece_count > 0);
-        world_check_bytes(world, &read);
-        uint32_t size = read.read.size;
-        const struct kept_batch *batch = world_batch_at(&world->kept[log], offset);
-        for (; batch < world->kept[log].batches + world->kept[log].count && size >= batch->size; batch++) {
-            size -= batch->size;
-            offset = batch->last_offset + 1;
-        }
+        offset = world_check_bytes(world, &read);
         logs_unpin(world->logs, &read.read);
     }
 }

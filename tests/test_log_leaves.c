@@ -16,9 +16,11 @@ TEST(paths_are_kafkas_names_below_a_topic_with_its_id)
     EXPECT_TEXT("the id follows the name", "wal/a.b_c.-_8AAAAAAAAAAAAAAAAAAA", path);
     path_of_partition(path, &place);
     EXPECT_TEXT("the partition is a plain number", "wal/a.b_c.-_8AAAAAAAAAAAAAAAAAAA/12", path);
-    path_of_segment(path, &place, 0, SEGMENT_LOG);
+    path_of_segment(path, &place, 0, 0, SEGMENT_LOG);
     EXPECT_TEXT("twenty digits", "wal/a.b_c.-_8AAAAAAAAAAAAAAAAAAA/12/00000000000000000000.log", path);
-    path_of_segment(path, &place, INT64_MAX, SEGMENT_TIME_INDEX);
+    path_of_segment(path, &place, 42, 3, SEGMENT_INDEX);
+    EXPECT_TEXT("the edition", "wal/a.b_c.-_8AAAAAAAAAAAAAAAAAAA/12/00000000000000000042.3.index", path);
+    path_of_segment(path, &place, INT64_MAX, 0, SEGMENT_TIME_INDEX);
     EXPECT_TEXT("the largest offset fits", "wal/a.b_c.-_8AAAAAAAAAAAAAAAAAAA/12/09223372036854775807.timeindex", path);
 }
 
@@ -26,11 +28,19 @@ static const struct name_row {
     const char *why, *name;
     int64_t base_offset; /* -1: no name of ours */
     enum segment_file file;
+    uint32_t edition;
 } name_rows[] = {
     { "a segment", "00000000000000000042.log", 42, SEGMENT_LOG },
     { "its index", "00000000000000000042.index", 42, SEGMENT_INDEX },
     { "its time index", "00000000000000000042.timeindex", 42, SEGMENT_TIME_INDEX },
     { "the largest offset", "09223372036854775807.log", INT64_MAX, SEGMENT_LOG },
+    { "what compaction made of it", "00000000000000000042.1.log", 42, SEGMENT_LOG, 1 },
+    { "again and again", "00000000000000000042.4294967295.timeindex", 42, SEGMENT_TIME_INDEX, UINT32_MAX },
+    { "more often than can be", "00000000000000000042.4294967296.log", -1, 0 },
+    { "never", "00000000000000000042.0.log", -1, 0 },
+    { "a number is written in one way", "00000000000000000042.01.log", -1, 0 },
+    { "an edition of nothing", "00000000000000000042.1", -1, 0 },
+    { "two editions", "00000000000000000042.1.2.log", -1, 0 },
     { "one more is no offset", "09223372036854775808.log", -1, 0 },
     { "20 nines would wrap", "99999999999999999999.log", -1, 0 },
     { "19 digits", "0000000000000000042.log", -1, 0 },
@@ -46,12 +56,14 @@ TEST(segment_names)
 {
     FOR_EACH(name_row, row, name_rows) {
         int64_t base_offset = -1;
+        uint32_t edition = 0;
         enum segment_file file = SEGMENT_LOG;
         const struct bytes name = { (const uint8_t *)row->name, (uint32_t)strlen(row->name) };
-        const bool read = segment_name_read(name, &base_offset, &file);
+        const bool read = segment_name_read(name, &base_offset, &edition, &file);
         EXPECT_EQ(row->why, row->base_offset >= 0, read);
         EXPECT_EQ(row->why, row->base_offset, base_offset);
         if (read) EXPECT_EQ(row->why, row->file, file);
+        if (read) EXPECT_EQ(row->why, row->edition, edition);
     }
 }
 
@@ -452,8 +464,8 @@ TEST(checkpoint_records_are_read_as_written)
 {
     const struct checkpoint_record records[] = {
         { .kind = CHECKPOINT_HEAD, .head = { true, 77, 1700000000000 } },
-        { .kind = CHECKPOINT_LOG, .log = { { { 1, 2, 3 } }, 7, 100, 90, 200, 3, true } },
-        { .kind = CHECKPOINT_SEGMENT, .segment = { 90, 5, 6, { 200, 9, 150, 8, 1000, 16, 24, 33 } } },
+        { .kind = CHECKPOINT_LOG, .log = { { { 1, 2, 3 } }, 7, 100, 90, 200, 150, 3, true } },
+        { .kind = CHECKPOINT_SEGMENT, .segment = { 90, 5, 6, { 200, 9, 150, 8, 1000, 16, 24, 33 }, 4 } },
         { .kind = CHECKPOINT_EPOCH, .epoch = { 4, 90 } },
         { .kind = CHECKPOINT_PRODUCER, .producer = { { { 1, 2, 3 } }, 7, 55, 66, true } },
         { .kind = CHECKPOINT_BATCH, .batch = { 120, -1, 5, 9, -3 } },

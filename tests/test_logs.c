@@ -75,6 +75,9 @@ static void chaos(uint64_t seed, uint32_t lives)
     world_why = why;
     world_init(&world, seed);
     world.replicates = true;
+    world.compacts = world_chance(&world, 2, 3);
+    world.keys_max = world_chance(&world, 1, 3) ? 100 : 12;
+    world.rules.min_compaction_lag_ms = world_chance(&world, 1, 3) ? 300 : 0;
     if (world_chance(&world, 1, 3)) world_config_tight();
     world.rules.retention_size = world_chance(&world, 1, 2) ? 150000 : -1;
     world.rules.retention_ms = world_chance(&world, 1, 2) ? 20000 : -1;
@@ -104,6 +107,8 @@ static void chaos(uint64_t seed, uint32_t lives)
             world_commit(&world);
             world_settle(&world);
         }
+        world.compacted += logs_compaction_usage(world.logs).bytes_before;
+        WORLD_CHECK(world.flips > 0 || logs_compaction_usage(world.logs).uncleanable == 0);
         disk_crash(&world.disk, world_chance(&world, 2, 3));
         world_boot(&world);
     }
@@ -112,6 +117,7 @@ static void chaos(uint64_t seed, uint32_t lives)
 TEST(logs_survive_anything)
 {
     uint64_t appends = 0, duplicates = 0, refusals = 0, files = 0, reads = 0, file_reads = 0, recoveries = 0, times = 0;
+    uint64_t compacted = 0, records_gone = 0, batches_gone = 0, batches_emptied = 0;
     uint64_t copies = 0, bad_copies = 0, cuts = 0, cuts_lost = 0, resets = 0, learnt = 0;
     const char *from = getenv("LOG_SEED"), *count = getenv("LOG_SEEDS");
     const uint64_t first = from == NULL ? 1 : strtoull(from, NULL, 10);
@@ -133,6 +139,10 @@ TEST(logs_survive_anything)
         cuts_lost += world.cuts_lost;
         resets += world.resets;
         learnt += world.learnt;
+        compacted += world.compacted;
+        records_gone += world.records_gone;
+        batches_gone += world.batches_gone;
+        batches_emptied += world.batches_emptied;
         world_free(&world);
     }
     EXPECT("batches were appended", appends > 1000 * seeds);
@@ -148,6 +158,10 @@ TEST(logs_survive_anything)
     EXPECT("some in a crash that took it back", cuts_lost > seeds / 4);
     EXPECT("some began anew", resets > seeds);
     EXPECT("some had to look up what producers did", learnt > seeds);
+    EXPECT("logs were compacted", compacted > 200000 * seeds);
+    EXPECT("records went", records_gone > 1000 * seeds);
+    EXPECT("batches of which nothing was left", batches_gone > 100 * seeds);
+    EXPECT("heads stayed", batches_emptied > 10 * seeds);
     EXPECT("nodes started again", recoveries > seeds);
 }
 

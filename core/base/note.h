@@ -45,6 +45,8 @@ enum note_level { NOTE_DEBUG, NOTE_INFO, NOTE_WARNING, NOTE_ERROR };
 #define NOTES_LOG(X)                                                                                                   \
     X(SEGMENT_ROLLED, NOTE_DEBUG, "log %d rolls a new segment at offset %d")                                           \
     X(SEGMENT_DELETED, NOTE_INFO, "log %d drops its segment at offset %d, log start offset is %d")                     \
+    X(COMPACTED, NOTE_DEBUG, "log %d is compacted from offset %d on: of %d bytes, %d are left")                        \
+    X(COMPACTION_FAILED, NOTE_WARNING, "log %d is not compacted, at offset %d: reason %d")                             \
     X(LOG_DISK_FULL, NOTE_ERROR, "no space to write segments: produces are refused until there is")                    \
     X(LOG_DISK_RELIEVED, NOTE_INFO, "segments have space again")                                                       \
     X(PRODUCERS_FORGOTTEN, NOTE_WARNING,                                                                               \

@@ -123,11 +123,13 @@ void append_entry(struct logs *logs, uint32_t number, const struct record_batch 
                   uint32_t chunk)
 {
     struct log *log = &logs->logs[number];
+    /* Of a batch that compaction left without records, nobody looks for a time. */
+    const int64_t max_timestamp = batch->record_count > 0 ? batch->max_timestamp : NO_TIMESTAMP;
 
     tail_pin(logs->tail, chunk);
     entries_add(&logs->entries, &log->entries,
                 &(struct entry){ .base_offset = batch->base_offset,
-                                 .max_timestamp = batch->max_timestamp,
+                                 .max_timestamp = max_timestamp,
                                  .position = log->end_position,
                                  .last_delta = (uint32_t)batch->last_offset_delta,
                                  .log = number,
@@ -137,7 +139,7 @@ void append_entry(struct logs *logs, uint32_t number, const struct record_batch 
     log->log_end_offset = record_batch_last_offset(batch) + 1;
     log->end_position += batch->bytes.size;
     logs->pending_size += batch->bytes.size;
-    log->tail_timestamp = MAX(log->tail_timestamp, batch->max_timestamp);
+    log->tail_timestamp = MAX(log->tail_timestamp, max_timestamp);
     /* A log may begin within its first batch, where an epoch without a record has begun before. */
     const int64_t known = log->epochs.count > 0 ? log->epochs.newest.start_offset : 0;
     epochs_add(&logs->epochs, &log->epochs, batch->leader_epoch, MAX(batch->base_offset, known));

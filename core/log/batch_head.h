@@ -20,8 +20,8 @@ struct batch_head {
     int32_t leader_epoch;
     uint32_t crc;
     int16_t attributes;
-    int64_t max_timestamp;
-    int64_t producer_id; /* -1: not idempotent */
+    int64_t max_timestamp; /* -1: of no record */
+    int64_t producer_id;   /* -1: not idempotent */
     int16_t producer_epoch;
     int32_t base_sequence;
     int32_t record_count;
@@ -48,6 +48,7 @@ static inline bool batch_head_read(const uint8_t *bytes, struct batch_head *head
     if (bytes[16] != 2 || size < BATCH_HEAD_SIZE || size > INT32_MAX || last_delta < 0) return false;
     if (head->base_offset < 0 || head->base_offset > INT64_MAX - 1 - last_delta) return false;
     head->last_offset = head->base_offset + last_delta;
+    if (head->record_count == 0) head->max_timestamp = NO_TIMESTAMP; /* compaction left it the one that it had */
     return true;
 }
 
@@ -61,7 +62,7 @@ static inline struct record_batch batch_of_head(const struct batch_head *head, c
         .crc = head->crc,
         .attributes = (uint16_t)head->attributes,
         .last_offset_delta = (int32_t)(head->last_offset - head->base_offset),
-        .max_timestamp = head->max_timestamp,
+        .max_timestamp = (int64_t)load_u64(bytes + 35),
         .producer_id = head->producer_id,
         .producer_epoch = head->producer_epoch,
         .base_sequence = head->base_sequence,

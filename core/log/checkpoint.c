@@ -46,7 +46,8 @@ static bool add_log(struct logs *logs, struct checkpoint *checkpoint)
                             .kind = CHECKPOINT_LOG,
                             .log = { logs->topics[log->topic].id, log->partition, log->log_start_offset,
                                      first == SEGMENT_NONE ? log->written_offset : logs->segments[first].base_offset,
-                                     MIN(log->high_watermark, log->durable_offset), log->era, log->learning } });
+                                     MIN(log->high_watermark, log->durable_offset), log->cleaned_offset, log->era,
+                                     log->learning } });
         checkpoint->segment = first;
         checkpoint->step = CHECKPOINT_STEP_SEGMENT;
         log->frozen = true;
@@ -84,7 +85,7 @@ static void add_segment(struct logs *logs, struct checkpoint *checkpoint)
     }
     struct checkpoint_record record = { .kind = CHECKPOINT_SEGMENT,
                                         .segment = { segment->base_offset, segment->first_timestamp,
-                                                     segment->created_ms, *mark } };
+                                                     segment->created_ms, *mark, segment->edition } };
     if ((segment->flags & SEGMENT_INDEX_BAD) != 0) segment_mark_forget_indexes(&record.segment.mark);
     add(checkpoint, &record);
     /* What follows a segment that is not wholly durable cannot be durable for us either. */

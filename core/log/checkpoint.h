@@ -19,9 +19,10 @@
  *
  *   head        0 u32 magic "CHRC"   4 u16 version   6 u16 flags (1: clean)   8 u64 sequence   16 i64 wall clock, ms
  *   'L' log     u8[16] topic id | i32 partition | i64 log start offset | i64 begin of its segments
- *               | i64 high watermark | u32 era | u8 flags (1: its producers are not known)
+ *               | i64 high watermark | i64 compacted up to | u32 era | u8 flags (1: its producers are not known)
  *   'S' segment i64 base | i64 end | i64 largest timestamp | i64 its offset | i64 indexed timestamp
  *               | i64 first timestamp | i64 created | u32 size | u32 index | u32 time index | u32 unindexed
+ *               | u32 edition
  *   'E' epoch   i32 epoch | i64 start offset                                     (oldest first)
  *   'P' producer u8[16] topic id | i32 partition | i64 id | i64 last used, ms | u8 flags (1: had more batches before)
  *   'B' batch   i64 base offset | i64 timestamp | i32 first | i32 last sequence | i16 epoch   (oldest first)
@@ -35,11 +36,11 @@
 
 enum {
     CHECKPOINT_MAGIC = 0x43485243,
-    CHECKPOINT_VERSION = 2,
+    CHECKPOINT_VERSION = 3,
     CHECKPOINT_FLAG_CLEAN = 1,
     CHECKPOINT_HEAD_SIZE = 24,
-    CHECKPOINT_LOG_SIZE = 1 + 16 + 4 + 3 * 8 + 4 + 1,
-    CHECKPOINT_SEGMENT_SIZE = 1 + 7 * 8 + 4 * 4,
+    CHECKPOINT_LOG_SIZE = 1 + 16 + 4 + 4 * 8 + 4 + 1,
+    CHECKPOINT_SEGMENT_SIZE = 1 + 7 * 8 + 5 * 4,
     CHECKPOINT_EPOCH_SIZE = 1 + 4 + 8,
     CHECKPOINT_PRODUCER_SIZE = 1 + 16 + 4 + 8 + 8 + 1,
     CHECKPOINT_BATCH_SIZE = 1 + 8 + 8 + 4 + 4 + 2,
@@ -73,6 +74,7 @@ struct checkpoint_record {
             int64_t log_start_offset;
             int64_t begin_offset;
             int64_t high_watermark;
+            int64_t cleaned_offset;
             uint32_t era;
             bool producers_unknown;
         } log;
@@ -81,6 +83,7 @@ struct checkpoint_record {
             int64_t first_timestamp;
             int64_t created_ms;
             struct segment_mark mark;
+            uint32_t edition;
         } segment;
         struct {
             int32_t epoch;

@@ -49,7 +49,8 @@ static uint8_t *put_segment(uint8_t *to, const struct checkpoint_record *record)
     to = put_u32(to, mark->size);
     to = put_u32(to, mark->index_size);
     to = put_u32(to, mark->time_index_size);
-    return put_u32(to, mark->unindexed_size);
+    to = put_u32(to, mark->unindexed_size);
+    return put_u32(to, record->segment.edition);
 }
 
 static uint8_t *put_batch(uint8_t *to, const struct producer_batch *batch)
@@ -74,6 +75,7 @@ uint32_t checkpoint_record_write(uint8_t *to, const struct checkpoint_record *re
         to = put_i64(to, record->log.log_start_offset);
         to = put_i64(to, record->log.begin_offset);
         to = put_i64(to, record->log.high_watermark);
+        to = put_i64(to, record->log.cleaned_offset);
         to = put_u32(to, record->log.era);
         *to++ = record->log.producers_unknown ? 1 : 0;
         break;
@@ -115,10 +117,11 @@ static bool get_log(const uint8_t *from, struct checkpoint_record *record)
     record->log.log_start_offset = load_i64(from + 20);
     record->log.begin_offset = load_i64(from + 28);
     record->log.high_watermark = load_i64(from + 36);
-    record->log.era = load_u32(from + 44);
-    record->log.producers_unknown = from[48] == 1;
+    record->log.cleaned_offset = load_i64(from + 44);
+    record->log.era = load_u32(from + 52);
+    record->log.producers_unknown = from[56] == 1;
     return record->log.partition >= 0 && record->log.log_start_offset >= 0 && record->log.begin_offset >= 0 &&
-           record->log.high_watermark >= 0 && from[48] <= 1;
+           record->log.high_watermark >= 0 && record->log.cleaned_offset >= 0 && from[56] <= 1;
 }
 
 static bool get_segment(const uint8_t *from, struct checkpoint_record *record)
@@ -129,6 +132,7 @@ static bool get_segment(const uint8_t *from, struct checkpoint_record *record)
     record->segment.base_offset = base_offset;
     record->segment.first_timestamp = load_i64(from + 40);
     record->segment.created_ms = load_i64(from + 48);
+    record->segment.edition = load_u32(from + 72);
     *mark = (struct segment_mark){
         .end_offset = load_i64(from + 8),
         .largest_timestamp = load_i64(from + 16),

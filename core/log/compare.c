@@ -56,11 +56,12 @@ bool compare_work(struct logs *logs, struct effects *effects)
 
 /* ---- one file ---- */
 
-static struct segment *recorded_segment(struct logs *logs, const struct log *log, int64_t base_offset)
+static struct segment *recorded_segment(struct logs *logs, const struct log *log, int64_t base_offset, uint32_t edition)
 {
     const uint32_t number = segment_find(logs, log, base_offset);
 
     if (number == SEGMENT_NONE || logs->segments[number].base_offset != base_offset) return NULL;
+    if (logs->segments[number].edition != edition) return NULL; /* what it was made of, or was to become */
     return &logs->segments[number];
 }
 
@@ -89,10 +90,11 @@ static bool compare_file(struct logs *logs, struct compare *compare, uint32_t sl
 {
     const struct log *log = &logs->logs[compare->log];
     int64_t base_offset;
+    uint32_t edition;
     enum segment_file file;
 
     const bool unfinished = is_new_segment_name(listed->name);
-    if (listed->is_directory || (!unfinished && !segment_name_read(listed->name, &base_offset, &file))) {
+    if (listed->is_directory || (!unfinished && !segment_name_read(listed->name, &base_offset, &edition, &file))) {
         return false; /* not of ours */
     }
     if (!path_of_name(compare->path, compare->directory, listed->name)) return false;
@@ -100,9 +102,9 @@ static bool compare_file(struct logs *logs, struct compare *compare, uint32_t sl
         order_fix(compare, slot, FILE_UNLINK, 0, effects);
         return true;
     }
-    struct segment *segment = recorded_segment(logs, log, base_offset);
+    struct segment *segment = recorded_segment(logs, log, base_offset, edition);
     if (segment == NULL) {
-        order_fix(compare, slot, FILE_UNLINK, 0, effects); /* made after the checkpoint: the journal has it */
+        order_fix(compare, slot, FILE_UNLINK, 0, effects); /* made after the checkpoint */
         return true;
     }
     const uint32_t size = recorded_size(segment, file);

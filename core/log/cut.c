@@ -53,10 +53,7 @@ static uint32_t next(struct logs *logs)
 
 static void order(struct logs *logs, struct cut *cut, struct effects *effects)
 {
-    const struct segment *segment = &logs->segments[cut->segment];
-    const struct log_place place = log_place(logs, &logs->logs[cut->log]);
-
-    path_of_segment(cut->path, &place, segment->base_offset, (enum segment_file)cut->part);
+    segment_path(logs, &logs->segments[cut->segment], (enum segment_file)cut->part, cut->path);
     effects_add(effects, EFFECT_FILE)->file = (struct effect_file){
         .op = logs_op(LOGS_OP_CUT, (uint32_t)(cut - logs->cuts), 0),
         .action = cut->unlinks ? FILE_UNLINK : FILE_TRUNCATE,

@@ -140,6 +140,20 @@ uint64_t entries_truncate(struct entries *entries, struct entry_list *list, uint
     return unwritten_size;
 }
 
+bool entries_drop(struct entries *entries, struct entry_list *list, uint64_t position, uint32_t count_max)
+{
+    for (; list->first != ENTRY_NONE; count_max--) {
+        struct entry *entry = entry_at(entries, list->first);
+        if ((int64_t)(entry->position - position) >= 0) return true; /* positions wrap */
+        if (count_max == 0) return false;
+        CHECK((entry->flags & ENTRY_WRITTEN) != 0 && list->unordered != list->first);
+        entry->log = ENTRY_NONE;
+        list->first = entry->next;
+        if (list->first == ENTRY_NONE) list->last = ENTRY_NONE;
+    }
+    return true;
+}
+
 void entries_kill(struct entries *entries, struct entry_list *list)
 {
     for (uint32_t at = list->first; at != ENTRY_NONE;) {

@@ -114,6 +114,10 @@ void entry_list_evict(struct entry_list *list, const struct entry *evicted);
 /* The log was cut off at that position: what lies there or behind it is dead. Returns its bytes that no segment has. */
 uint64_t entries_truncate(struct entries *entries, struct entry_list *list, uint64_t position);
 
+/* Those of its entries that lie before that position are dead; all of them are written. False: there are more than
+ * count_max, and that many are. */
+bool entries_drop(struct entries *entries, struct entry_list *list, uint64_t position, uint32_t count_max);
+
 /* The log is gone: its entries are dead. */
 void entries_kill(struct entries *entries, struct entry_list *list);
 

@@ -1,5 +1,6 @@
 #include "log/flush.h"
 
+#include "log/compaction.h"
 #include "log/remove.h"
 #include "log/segments.h"
 
@@ -194,16 +195,15 @@ static bool choose_segment(struct logs *logs, struct flush *flush, struct log *l
     return true;
 }
 
-static void set_paths(const struct logs *logs, struct flush *flush, const struct log *log)
+static void set_paths(const struct logs *logs, struct flush *flush)
 {
-    const struct log_place place = log_place(logs, log);
-    const int64_t base_offset = logs->segments[flush->segment].base_offset;
+    const struct segment *segment = &logs->segments[flush->segment];
 
-    path_of_segment(flush->paths[FLUSH_LOG], &place, base_offset, SEGMENT_LOG);
-    path_of_segment(flush->paths[FLUSH_INDEX], &place, base_offset, SEGMENT_INDEX);
-    path_of_segment(flush->paths[FLUSH_TIME_INDEX], &place, base_offset, SEGMENT_TIME_INDEX);
+    segment_path(logs, segment, SEGMENT_LOG, flush->paths[FLUSH_LOG]);
+    segment_path(logs, segment, SEGMENT_INDEX, flush->paths[FLUSH_INDEX]);
+    segment_path(logs, segment, SEGMENT_TIME_INDEX, flush->paths[FLUSH_TIME_INDEX]);
     if (flush->closed == SEGMENT_NONE) return;
-    path_of_segment(flush->paths[FLUSH_CLOSE], &place, logs->segments[flush->closed].base_offset, SEGMENT_TIME_INDEX);
+    segment_path(logs, &logs->segments[flush->closed], SEGMENT_TIME_INDEX, flush->paths[FLUSH_CLOSE]);
 }
 
 static void order_directory(struct logs *logs, uint32_t slot, const struct log *log, struct effects *effects)
@@ -256,7 +256,7 @@ static bool begin(struct logs *logs, uint32_t number, struct effects *effects)
     log->fresh = false;
     log->flush = slot;
     logs->flushes_used++;
-    set_paths(logs, flush, log);
+    set_paths(logs, flush);
     if (log->directory_made) order_writes(logs, slot, effects);
     else order_directory(logs, slot, log, effects);
     return true;
@@ -313,6 +313,7 @@ static void finish(struct logs *logs, uint32_t slot, struct effects *effects)
         logs->segments[flush->closed].written = flush->closed_mark;
         if (flush->closed_piece.size > 0) segment_dirty(logs, flush->closed, 1U << SEGMENT_TIME_INDEX);
     }
+    compaction_wake(logs, log);
     entries_are_written(logs, flush, log);
     flush->state = FLUSH_FREE;
     log->flush = SLOT_FREE;

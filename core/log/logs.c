@@ -3,6 +3,7 @@
 
 #include "log/append.h"
 #include "log/checkpoint.h"
+#include "log/compaction.h"
 #include "log/compare.h"
 #include "log/cut.h"
 #include "log/flush.h"
@@ -95,7 +96,10 @@ bool logs_has(const struct logs *logs, uint32_t number)
 
 void logs_set_rules(struct logs *logs, uint32_t number, const struct log_rules *rules)
 {
-    log_at(logs, number)->rules = *rules;
+    struct log *log = log_at(logs, number);
+
+    log->rules = *rules;
+    compaction_wake(logs, log);
 }
 
 /* Takes a log off a queue that runs through the logs; rare, so a walk will do. */
@@ -220,6 +224,7 @@ void logs_set_high_watermark(struct logs *logs, uint32_t number, int64_t high_wa
     if (high_watermark <= log->high_watermark) return;
     log->high_watermark = high_watermark;
     logs->checkpoint.activity = true;
+    compaction_wake(logs, log);
 }
 
 uint32_t logs_next_end(struct logs *logs)
@@ -326,6 +331,7 @@ void logs_on_disk(struct logs *logs, const struct event *event, struct effects *
     case LOGS_OP_COMPARE: compare_on_disk(logs, slot, disk, effects); return;
     case LOGS_OP_REMOVE: remove_on_disk(logs, slot, disk, effects); return;
     case LOGS_OP_CUT: cut_on_disk(logs, slot, disk, effects); return;
+    case LOGS_OP_COMPACTION: compaction_on_disk(logs, part, disk); return;
     }
     CHECK(false);
 }
@@ -408,6 +414,7 @@ void logs_commit(struct logs *logs, uint64_t mono_ns, int64_t wall_ms, struct ef
     checkpoint_work(logs, effects);
     if (logs->state != LOGS_RECOVERING) {
         retention_work(logs);
+        compaction_work(logs, effects);
         remove_work(logs, effects);
         logs->due |= producers_expire(&logs->producers, wall_ms, 16);
         tell_forgotten(logs, effects);
@@ -433,6 +440,7 @@ uint64_t logs_deadline_ns(const struct logs *logs)
     if (logs->due) return 0;
     deadline = MIN(flush_deadline_ns(logs), checkpoint_deadline_ns(logs));
     deadline = MIN(deadline, remove_deadline_ns(logs));
+    if (logs->state == LOGS_OPEN) deadline = MIN(deadline, compaction_deadline_ns(logs));
     if (logs->journal_full) deadline = MIN(deadline, logs->journal_retry_ns);
     if (logs->round_due_ns != 0) deadline = MIN(deadline, logs->round_due_ns);
     return deadline;
@@ -490,6 +498,16 @@ struct logs_usage logs_usage(const struct logs *logs)
     };
 }
 
+struct compaction_usage logs_compaction_usage(const struct logs *logs)
+{
+    struct compaction_usage usage = logs->compaction.usage;
+
+    for (uint32_t number = 0; number < logs->logs_end; number++) {
+        usage.uncleanable += logs->logs[number].open && logs->logs[number].uncleanable;
+    }
+    return usage;
+}
+
 /* ---- invariants ---- */
 
 void log_check(const struct logs *logs, uint32_t number)
@@ -504,6 +522,7 @@ void log_check(const struct logs *logs, uint32_t number)
     CHECK(log->durable_offset <= log->log_end_offset);                                            /* (1) */
     CHECK(log->written_offset <= log->durable_offset || MUTANT(flush_takes_what_is_not_durable)); /* (2) */
     CHECK(log->written_position <= log->end_position);
+    CHECK(log->cleaned_offset <= log->log_end_offset || logs->state == LOGS_RECOVERING);
     if (log->entries.first != ENTRY_NONE) {
         const struct entry *first = entry_at(&logs->entries, log->entries.first);
         CHECK(first->log == number && first->position <= log->written_position); /* (2) */

@@ -32,7 +32,9 @@ struct logs_config {
     uint32_t journal_files_max;
     uint64_t hash_seed;
     int64_t producer_id_expiration_ms;
-    uint32_t waiters_max; /* reads that may wait at the same time, at least one per link; 0: 16384 */
+    uint64_t compaction_memory_size; /* for the keys of what is compacted at a time: 32 bytes each or less */
+    uint64_t compaction_backoff_ms;  /* how often logs are looked at for one to be compacted */
+    uint32_t waiters_max;            /* reads that may wait at the same time, at least one per link; 0: 16384 */
 };
 
 /* What a topic's config says about its logs; names as in Kafka. */
@@ -44,8 +46,14 @@ struct log_rules {
     uint32_t index_interval_size; /* index.interval.bytes */
     uint32_t segment_index_size;  /* segment.index.bytes: a full index rolls the segment */
     int64_t file_delete_delay_ms;
-    bool deletes; /* cleanup.policy contains delete */
+    bool deletes;  /* cleanup.policy contains delete */
+    bool compacts; /* ... compact */
+    int64_t min_compaction_lag_ms;
+    int64_t max_compaction_lag_ms; /* INT64_MAX: no limit */
+    int64_t delete_retention_ms;
+    uint32_t min_cleanable_dirty_ratio; /* in parts of DIRTY_RATIO_ONE */
 };
+enum { DIRTY_RATIO_ONE = 1000000 };
 
 struct logs;
 size_t logs_size(const struct logs_config *config);
@@ -281,6 +289,28 @@ uint64_t logs_next_ready(struct logs *logs);
 /* Applies retention to every log in small steps; call every log.retention.check.interval.ms. */
 void logs_retain(struct logs *logs, int64_t wall_ms);
 
+/* What compaction has done since the start. */
+struct compaction_usage {
+    uint64_t runs;     /* that came to their end */
+    uint64_t failures; /* that did not */
+    uint64_t busy_ns;  /* how long all of them took */
+    int64_t last_ms;   /* wall clock of the last one's end, 0: there was none */
+    uint64_t bytes_read;
+    uint64_t bytes_written;
+    uint64_t bytes_before; /* of segments that others took the place of */
+    uint64_t bytes_after;  /* of those */
+    uint64_t records_removed;
+    uint64_t keyless_removed; /* of those */
+    uint32_t uncleanable;     /* logs that will not be tried again before the next start */
+};
+
+enum compaction_failure {
+    COMPACTION_OVERTAKEN = 1, /* the log was cut, its oldest segments went, or its rules changed */
+    COMPACTION_NO_ROOM,       /* on the disk, or of segments_max */
+    COMPACTION_UNREADABLE,    /* a segment is not what was written */
+    COMPACTION_TOO_LARGE,     /* a batch has more records, or more bytes, than there is memory for */
+};
+
 struct logs_usage {
     uint64_t tail_used_size, tail_memory_size;
     uint64_t journal_used_size;
@@ -292,6 +322,7 @@ struct logs_usage {
     bool disk_full;
 };
 struct logs_usage logs_usage(const struct logs *logs);
+struct compaction_usage logs_compaction_usage(const struct logs *logs);
 
 void logs_check(const struct logs *logs);
 void log_check(const struct logs *logs, uint32_t log);

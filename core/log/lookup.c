@@ -42,6 +42,7 @@ const struct cursor *lookup_cursor(struct logs *logs, uint32_t number, int64_t o
     /* The segment's slot may have another by now. */
     const struct segment *segment = &logs->segments[cursor->segment];
     if (segment->generation != cursor->generation || segment->log != number) return NULL;
+    if (segment->edition != cursor->edition) return NULL;
     if (segment->base_offset != cursor->segment_base || (segment->flags & SEGMENT_DYING) != 0) return NULL;
     return cursor;
 }
@@ -67,6 +68,7 @@ static void put_cursor(struct logs *logs, const struct lookup *lookup, uint32_t 
         .era = logs->logs[lookup->log].era,
         .segment = lookup->segment,
         .segment_base = logs->segments[lookup->segment].base_offset,
+        .edition = logs->segments[lookup->segment].edition,
         .position = position,
         .size = head->size,
         .last_offset = head->last_offset,
@@ -115,9 +117,7 @@ static void finish(struct logs *logs, struct lookup *lookup)
 void lookup_order_read(struct logs *logs, struct lookup *lookup, enum segment_file file, uint32_t position,
                        uint8_t *into, uint32_t size, struct effects *effects)
 {
-    const struct log_place place = log_place(logs, &logs->logs[lookup->log]);
-
-    path_of_segment(lookup->paths[0], &place, logs->segments[lookup->segment].base_offset, file);
+    segment_path(logs, &logs->segments[lookup->segment], file, lookup->paths[0]);
     lookup->parts_waited = 1;
     effects_add(effects, EFFECT_READ)->read = (struct effect_read){
         .op = logs_op(LOGS_OP_LOOKUP, (uint32_t)(lookup - logs->lookups), 0),

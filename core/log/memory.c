@@ -43,6 +43,9 @@ static uint32_t unpacked_size_of(const struct logs_config *config)
     return (uint32_t)MIN(config->tail_memory_size, (uint64_t)8 << 20);
 }
 
+/* Of what is written at once: heads are 61 bytes apart, one batch reaches beyond, and one entry closes the index. */
+enum { OUTPUT_BATCHES_MAX = COMPACTION_WRITE_SIZE / RECORD_BATCH_HEAD_SIZE + 3 };
+
 static struct tail_config tail_config_of(const struct logs_config *config)
 {
     return (struct tail_config){ .unit_size = config->tail_unit_size, .memory_size = config->tail_memory_size };
@@ -82,6 +85,7 @@ struct parts {
     void *doomed_pool, *log_slots, *topics, *segments, *flushes, *cursors, *lookups, *lookup_buffers, *file_pins;
     void *busy, *ready, *doomed, *checkpoint_buffer, *recovery_buffers, *remove_buffers;
     void *unpacked, *unpack_scratch;
+    void *keys, *input, *kept, *pack_scratch, *output, *output_index, *output_time_index;
 };
 
 static size_t lay_out(struct parts *parts, uint8_t *block, const struct logs_config *config)
@@ -119,6 +123,13 @@ static size_t lay_out(struct parts *parts, uint8_t *block, const struct logs_con
         .remove_buffers = carve(&carver, (size_t)REMOVES_MAX * RECOVERY_BUFFER_SIZE),
         .unpacked = carve(&carver, unpacked_size_of(config)),
         .unpack_scratch = carve(&carver, DECOMPRESSION_SCRATCH_SIZE),
+        .keys = carve(&carver, key_map_size(config->compaction_memory_size)),
+        .input = carve(&carver, unpacked_size_of(config)),
+        .kept = carve(&carver, unpacked_size_of(config)),
+        .pack_scratch = carve(&carver, COMPRESSION_SCRATCH_SIZE),
+        .output = carve(&carver, COMPACTION_WRITE_SIZE + unpacked_size_of(config)),
+        .output_index = carve(&carver, OUTPUT_BATCHES_MAX * INDEX_ENTRY_SIZE),
+        .output_time_index = carve(&carver, OUTPUT_BATCHES_MAX * TIME_INDEX_ENTRY_SIZE),
     };
     return carver.used;
 }
@@ -157,6 +168,27 @@ static void init_arrays(struct logs *logs, const struct parts *parts)
     }
 }
 
+static void init_compaction(struct logs *logs, const struct parts *parts)
+{
+    struct compaction *compaction = &logs->compaction;
+    const uint32_t unpacked_size = unpacked_size_of(&logs->config);
+
+    *compaction = (struct compaction){
+        .log = LOG_NONE,
+        .doomed = DOOMED_NONE,
+        .source = SEGMENT_NONE,
+        .backoff_ns = MAX(logs->config.compaction_backoff_ms, 1U) * NS_PER_MS,
+        .batch_size_max = unpacked_size,
+        .input = parts->input,
+        .memory = { parts->unpacked, parts->kept, unpacked_size, unpacked_size, parts->pack_scratch },
+        .output_room = COMPACTION_WRITE_SIZE + unpacked_size,
+        .output = parts->output,
+        .index = parts->output_index,
+        .time_index = parts->output_time_index,
+    };
+    key_map_init(&compaction->keys, parts->keys, logs->config.compaction_memory_size, logs->config.hash_seed);
+}
+
 void logs_init(struct logs *logs, const struct logs_config *config)
 {
     const struct tail_config tail = tail_config_of(config);
@@ -173,6 +205,8 @@ void logs_init(struct logs *logs, const struct logs_config *config)
         .dirty_last = SEGMENT_NONE,
         .dying_first = SEGMENT_NONE,
         .dying_last = SEGMENT_NONE,
+        .replaced_first = SEGMENT_NONE,
+        .replaced_last = SEGMENT_NONE,
         .flush_queue_first = LOG_NONE,
         .flush_queue_last = LOG_NONE,
         .durable_first = LOG_NONE,
@@ -194,6 +228,7 @@ void logs_init(struct logs *logs, const struct logs_config *config)
     };
     for (uint32_t i = 0; i < TRUNCATION_LINES; i++) logs->truncations[i] = (struct log_line){ LOG_NONE, LOG_NONE };
     init_arrays(logs, &parts);
+    init_compaction(logs, &parts);
     const uint64_t entry_max = MIN(tail_entry_size_max(&tail), (uint64_t)journal.round_size_max);
     CHECK(entry_max > 2 * HEADS_SIZE);
     logs->batch_size_max = (uint32_t)(entry_max - HEADS_SIZE);

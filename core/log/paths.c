@@ -68,26 +68,32 @@ static const struct bytes suffixes[SEGMENT_FILES] = {
     [SEGMENT_TIME_INDEX] = { (const uint8_t *)".timeindex", 10 },
 };
 
-static void put_segment(struct writer *writer, const struct log_place *place, int64_t base_offset,
+static void put_segment(struct writer *writer, const struct log_place *place, int64_t base_offset, uint32_t edition,
                         enum segment_file file)
 {
     CHECK(base_offset >= 0);
     put_partition(writer, place);
     put(writer, BYTES_LITERAL("/"));
     put_number(writer, (uint64_t)base_offset, OFFSET_DIGITS);
+    if (edition > 0) {
+        put(writer, BYTES_LITERAL("."));
+        put_number(writer, edition, 1);
+    }
     put(writer, suffixes[file]);
 }
 
-void path_of_segment(char *path, const struct log_place *place, int64_t base_offset, enum segment_file file)
+void path_of_segment(char *path, const struct log_place *place, int64_t base_offset, uint32_t edition,
+                     enum segment_file file)
 {
-    put_segment(&(struct writer){ path, 0 }, place, base_offset, file);
+    put_segment(&(struct writer){ path, 0 }, place, base_offset, edition, file);
 }
 
-void path_of_new_segment(char *path, const struct log_place *place, int64_t base_offset, enum segment_file file)
+void path_of_new_segment(char *path, const struct log_place *place, int64_t base_offset, uint32_t edition,
+                         enum segment_file file)
 {
     struct writer writer = { path, 0 };
 
-    put_segment(&writer, place, base_offset, file);
+    put_segment(&writer, place, base_offset, edition, file);
     put(&writer, new_suffix);
 }
 
@@ -104,7 +110,22 @@ bool path_of_name(char *path, const char *directory, struct bytes name)
     return true;
 }
 
-bool segment_name_read(struct bytes name, int64_t *base_offset, enum segment_file *file)
+/* Takes ".<edition>" off the front, if it is there; what is no edition stays. */
+static uint32_t take_edition(struct bytes *suffix)
+{
+    uint64_t edition = 0;
+    uint32_t at = 1;
+
+    if (suffix->size < 2 || suffix->data[1] == '0') return 0;
+    for (; at < suffix->size && suffix->data[at] >= '0' && suffix->data[at] <= '9'; at++) {
+        edition = edition * 10 + (uint32_t)(suffix->data[at] - '0');
+        if (edition > UINT32_MAX) return 0;
+    }
+    if (edition > 0) *suffix = (struct bytes){ suffix->data + at, suffix->size - at };
+    return (uint32_t)edition;
+}
+
+bool segment_name_read(struct bytes name, int64_t *base_offset, uint32_t *edition, enum segment_file *file)
 {
     uint64_t offset = 0;
 
@@ -114,7 +135,8 @@ bool segment_name_read(struct bytes name, int64_t *base_offset, enum segment_fil
         if (digit > 9 || offset > ((uint64_t)INT64_MAX - digit) / 10) return false;
         offset = offset * 10 + digit;
     }
-    const struct bytes suffix = { name.data + OFFSET_DIGITS, name.size - OFFSET_DIGITS };
+    struct bytes suffix = { name.data + OFFSET_DIGITS, name.size - OFFSET_DIGITS };
+    *edition = take_edition(&suffix);
     for (uint32_t i = 0; i < SEGMENT_FILES; i++) {
         if (!bytes_equal(suffix, suffixes[i])) continue;
         *base_offset = (int64_t)offset;
@@ -127,12 +149,13 @@ bool segment_name_read(struct bytes name, int64_t *base_offset, enum segment_fil
 bool is_new_segment_name(struct bytes name)
 {
     int64_t base_offset;
+    uint32_t edition;
     enum segment_file file;
 
     if (name.size < new_suffix.size) return false;
     const struct bytes rest = { name.data, name.size - new_suffix.size };
     return bytes_equal((struct bytes){ name.data + rest.size, new_suffix.size }, new_suffix) &&
-           segment_name_read(rest, &base_offset, &file);
+           segment_name_read(rest, &base_offset, &edition, &file);
 }
 
 bool topic_directory_read(struct bytes name, struct uuid *topic_id)

@@ -2,6 +2,9 @@
  *
  *     wal/<topic>.<topic id>/<partition>/<base offset, 20 digits>.log  .index  .timeindex  .index.new ...
  *
+ * A segment that compaction made has its edition before the suffix, `<base offset>.<edition>.log`: it has often the
+ * base offset of one that it was made of, and both are there for a while.
+ *
  * A topic's directory carries its id, so that a topic and a later one of the same name never meet. Names of our own
  * begin with two underscores and hold no dot followed by an id. */
 #ifndef CHRONIK_LOG_PATHS_H
@@ -29,16 +32,18 @@ struct log_place {
 /* Each writes a path with its terminator: `path` has PATH_SIZE_MAX bytes. */
 void path_of_topic(char *path, const struct log_place *place);
 void path_of_partition(char *path, const struct log_place *place);
-void path_of_segment(char *path, const struct log_place *place, int64_t base_offset, enum segment_file file);
+void path_of_segment(char *path, const struct log_place *place, int64_t base_offset, uint32_t edition,
+                     enum segment_file file);
 
 /* Of a file that is being made anew, until it takes the other's name: with ".new" behind it. */
-void path_of_new_segment(char *path, const struct log_place *place, int64_t base_offset, enum segment_file file);
+void path_of_new_segment(char *path, const struct log_place *place, int64_t base_offset, uint32_t edition,
+                         enum segment_file file);
 
 /* A path of something in a directory; false: too long to be ours. */
 bool path_of_name(char *path, const char *directory, struct bytes name);
 
 /* False: no name that path_of_segment gives. */
-bool segment_name_read(struct bytes name, int64_t *base_offset, enum segment_file *file);
+bool segment_name_read(struct bytes name, int64_t *base_offset, uint32_t *edition, enum segment_file *file);
 
 /* Whether path_of_new_segment gives it. */
 bool is_new_segment_name(struct bytes name);

@@ -251,6 +251,22 @@ bool producers_expire(struct producers *producers, int64_t wall_ms, uint32_t cou
     return false;
 }
 
+bool producers_need(const struct producers *producers, uint32_t log, int64_t id, int64_t base_offset,
+                    int64_t high_watermark)
+{
+    const uint32_t slot = find(producers, log, id);
+    uint32_t committed = 0;
+    if (slot == PRODUCER_NONE) return false;
+    const struct producer *producer = &producers->producers[slot];
+
+    for (uint32_t age = 0; age < producer->batch_count; age++) {
+        const struct producer_batch *batch = producer_batch(producer, age);
+        committed += batch->base_offset < high_watermark;
+        if (committed == PRODUCER_BATCHES_JUDGED) return base_offset >= batch->base_offset;
+    }
+    return true; /* which ones they are is not known */
+}
+
 void producers_forget_log(struct producers *producers, uint32_t log)
 {
     for (uint32_t slot; (slot = producers_first_of_log(producers, log)) != PRODUCER_NONE;) forget(producers, slot);

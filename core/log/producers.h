@@ -104,6 +104,11 @@ bool producers_truncate(struct producers *producers, uint32_t log, int64_t end_o
 /* Forgets some of those that expired; true if there are more. */
 bool producers_expire(struct producers *producers, int64_t wall_ms, uint32_t count_max);
 
+/* Whether a batch that begins there may be one of the last ones by which the producer is judged, also when the log has
+ * lost what is not committed. */
+bool producers_need(const struct producers *producers, uint32_t log, int64_t id, int64_t base_offset,
+                    int64_t high_watermark);
+
 void producers_forget_log(struct producers *producers, uint32_t log);
 
 /* The first producer of a log's list; PRODUCER_NONE: there is none. */

@@ -69,17 +69,16 @@ static void read_memory(struct logs *logs, uint32_t at, int64_t end_offset, uint
 /* ---- from a file ---- */
 
 /* Keeps the segment's file, and its path, until logs_unpin. False: too many are kept. */
-static bool pin_file(struct logs *logs, const struct log *log, uint32_t number, struct log_read *read)
+static bool pin_file(struct logs *logs, uint32_t number, struct log_read *read)
 {
     struct segment *segment = &logs->segments[number];
 
     if (segment->file_pin == SLOT_FREE) {
         const uint32_t slot = pool_take(&logs->file_pins_pool);
         if (slot == POOL_NONE) return false;
-        const struct log_place place = log_place(logs, log);
         logs->file_pins[slot].segment = number;
         logs->file_pins[slot].pins = 0;
-        path_of_segment(logs->file_pins[slot].path, &place, segment->base_offset, SEGMENT_LOG);
+        segment_path(logs, segment, SEGMENT_LOG, logs->file_pins[slot].path);
         segment->file_pin = slot;
     }
     logs->file_pins[segment->file_pin].pins++;
@@ -102,16 +101,15 @@ static void unpin_file(struct logs *logs, uint32_t slot)
 }
 
 /* A range of a file: from `position`, where a batch of `batch_size` bytes begins, to at most `limit`. */
-static enum read_verdict read_range(struct logs *logs, const struct log *log, uint32_t segment, uint32_t position,
-                                    uint32_t limit, uint32_t batch_size, uint32_t size_max, bool first_whole,
-                                    struct log_read *read)
+static enum read_verdict read_range(struct logs *logs, uint32_t segment, uint32_t position, uint32_t limit,
+                                    uint32_t batch_size, uint32_t size_max, bool first_whole, struct log_read *read)
 {
     uint32_t size = MIN(size_max, limit - position);
 
     CHECK(position < limit && batch_size <= limit - position);
     if (size < batch_size) size = first_whole ? batch_size : 0;
     if (size == 0) return READ_OK;
-    if (!pin_file(logs, log, segment, read)) return READ_BUSY;
+    if (!pin_file(logs, segment, read)) return READ_BUSY;
     read->pieces[0] =
         (struct piece){ .path = logs->file_pins[read->segment_pin].path, .position = position, .size = size };
     read->chunks[0] = CHUNK_NONE;
@@ -141,8 +139,8 @@ static bool read_small(struct logs *logs, const struct log *log, uint32_t at, in
     }
     const uint64_t position = entry->position - segment->begin_position;
     if (count < READ_PIECES_MAX || segment->written.size - position <= bytes) return false;
-    return read_range(logs, log, number, (uint32_t)position, segment->written.size, entry->size, size_max, true,
-                      read) == READ_OK;
+    return read_range(logs, number, (uint32_t)position, segment->written.size, entry->size, size_max, true, read) ==
+           READ_OK;
 }
 
 /* Where in the segment the batches end that lie below end_offset. */
@@ -191,7 +189,7 @@ static enum read_verdict read_file(struct logs *logs, uint32_t number, int64_t o
     if (verdict != READ_OK) return verdict;
     if (limit <= position) return READ_OK; /* the batch reaches beyond what may be seen */
     if (size > limit - position) return READ_CORRUPT;
-    return read_range(logs, log, segment, position, limit, size, size_max, first_whole, read);
+    return read_range(logs, segment, position, limit, size, size_max, first_whole, read);
 }
 
 enum read_verdict logs_read(struct logs *logs, uint32_t number, int64_t offset, int64_t end_offset, uint32_t size_max,

@@ -30,14 +30,15 @@ static uint64_t op_of(const struct logs *logs, const struct lookup *lookup, uint
 static const char *new_path(struct logs *logs, struct lookup *lookup, uint32_t part)
 {
     const struct log_place place = log_place(logs, &logs->logs[lookup->log]);
-    path_of_new_segment(lookup->paths[part], &place, logs->segments[lookup->segment].base_offset, files[part]);
+    const struct segment *segment = &logs->segments[lookup->segment];
+
+    path_of_new_segment(lookup->paths[part], &place, segment->base_offset, segment->edition, files[part]);
     return lookup->paths[part];
 }
 
 static const char *final_path(struct logs *logs, struct lookup *lookup, uint32_t part)
 {
-    const struct log_place place = log_place(logs, &logs->logs[lookup->log]);
-    path_of_segment(lookup->targets[part], &place, logs->segments[lookup->segment].base_offset, files[part]);
+    segment_path(logs, &logs->segments[lookup->segment], files[part], lookup->targets[part]);
     return lookup->targets[part];
 }
 

@@ -2,6 +2,7 @@
 
 #include "base/crc32c.h"
 #include "log/checkpoint.h"
+#include "log/compaction.h"
 #include "log/compare.h"
 #include "log/learn.h"
 #include "log/remove.h"
@@ -56,6 +57,7 @@ static bool take_log(struct logs *logs, const struct checkpoint_record *record)
     log->durable_offset = record->log.begin_offset;
     log->log_end_offset = record->log.begin_offset;
     log->high_watermark = record->log.high_watermark;
+    log->cleaned_offset = record->log.cleaned_offset;
     log->era = record->log.era;
     log->learning = record->log.producers_unknown;
     logs->era = MAX(logs->era, record->log.era);
@@ -75,6 +77,8 @@ static bool take_segment(struct logs *logs, const struct checkpoint_record *reco
     segment->created_ms = record->segment.created_ms;
     segment->written = record->segment.mark;
     segment->synced = record->segment.mark;
+    segment->edition = record->segment.edition;
+    log->edition_top = MAX(log->edition_top, record->segment.edition);
     log->segments_size += segment->written.size;
     log->written_position += segment->written.size;
     log->durable_position = log->written_position;
@@ -223,6 +227,8 @@ static void open_log(struct logs *logs, uint32_t number)
     if (!log->replicated) log->high_watermark = log->durable_offset;
     if (log->log_start_offset > 0) remove_when_durable(logs, number);
     if (log->learning) learn_begin(logs, number);
+    log->cleaned_offset = MIN(log->cleaned_offset, log->log_end_offset);
+    compaction_wake(logs, log);
 }
 
 static bool was_clean(const struct recovery *recovery)

@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "log/append.h"
+#include "log/compaction.h"
 #include "log/cut.h"
 #include "log/flush.h"
 #include "log/lookup.h"
@@ -210,6 +211,45 @@ static void trim(struct logs *logs, struct effects *effects)
     }
 }
 
+/* ---- segments that others took the place of ---- */
+
+void remove_when_forgotten(struct logs *logs, uint32_t number)
+{
+    const struct checkpoint *checkpoint = &logs->checkpoint;
+    /* One that is under way may have named it. */
+    const uint64_t wait = checkpoint->state == CHECKPOINT_IDLE ? 1 : 2;
+
+    logs->segments[number].forgotten_count = checkpoint->count + (MUTANT(compaction_sources_go_at_once) ? 0 : wait);
+    logs->segments[number].dying_next = SEGMENT_NONE;
+    if (logs->replaced_last == SEGMENT_NONE) logs->replaced_first = number;
+    else logs->segments[logs->replaced_last].dying_next = number;
+    logs->replaced_last = number;
+}
+
+/* Those that no checkpoint speaks of any more are dying like others. */
+static void release_replaced(struct logs *logs)
+{
+    for (uint32_t bound = SEGMENTS_PER_STEP; logs->replaced_first != SEGMENT_NONE; bound--) {
+        const uint32_t number = logs->replaced_first;
+        struct segment *segment = &logs->segments[number];
+        if (segment->forgotten_count > logs->checkpoint.count) {
+            /* A full disk waits for them. */
+            logs->checkpoint.wanted |= logs->segments_full && logs->checkpoint.state == CHECKPOINT_IDLE;
+            return;
+        }
+        if (bound == 0) {
+            logs->due = true;
+            return;
+        }
+        logs->replaced_first = segment->dying_next;
+        if (logs->replaced_first == SEGMENT_NONE) logs->replaced_last = SEGMENT_NONE;
+        const bool known = log_is(logs, segment->log, segment->generation);
+        const int64_t delay_ms = known ? logs->logs[segment->log].rules.file_delete_delay_ms : 0;
+        segment->due_ns = logs->mono_ns + (uint64_t)MAX(delay_ms, 0) * NS_PER_MS;
+        add_dying(logs, number);
+    }
+}
+
 /* ---- orders ---- */
 
 static struct remove *free_slot(struct logs *logs, uint32_t *slot)
@@ -249,10 +289,7 @@ static void order_list(const struct logs *logs, struct remove *remove, const cha
 
 static void unlink_part(struct logs *logs, struct remove *remove, struct effects *effects)
 {
-    const struct segment *segment = &logs->segments[remove->segment];
-    const struct log_place place = log_place(logs, &logs->logs[segment->log]);
-
-    path_of_segment(remove->path, &place, segment->base_offset, (enum segment_file)remove->part);
+    segment_path(logs, &logs->segments[remove->segment], (enum segment_file)remove->part, remove->path);
     order_unlink(logs, remove, remove->path, effects);
 }
 
@@ -578,6 +615,15 @@ static bool hold(struct logs *logs, uint32_t number, uint32_t slot)
     return true;
 }
 
+/* The same for those of the log in a list of segments that left it. */
+static void hold_all(struct logs *logs, const struct log *log, uint32_t number, uint32_t first, uint32_t slot)
+{
+    for (uint32_t at = first; at != SEGMENT_NONE; at = logs->segments[at].dying_next) {
+        const struct segment *segment = &logs->segments[at];
+        if (segment->log == number && segment->generation == log->generation) hold(logs, at, slot);
+    }
+}
+
 void remove_log(struct logs *logs, uint32_t number)
 {
     const struct log *log = &logs->logs[number];
@@ -590,16 +636,15 @@ void remove_log(struct logs *logs, uint32_t number)
     doomed->holds += flush_abandon(logs, number, slot);
     doomed->holds += sync_abandon(logs, number, slot);
     doomed->holds += lookup_abandon(logs, number, slot);
+    doomed->holds += compaction_abandon(logs, number, slot);
     cut_forget_log(logs, number, slot);
     for (uint32_t at = log->first_segment; at != SEGMENT_NONE;) {
         const uint32_t next = logs->segments[at].next;
         if (!hold(logs, at, slot)) segment_free(logs, at);
         at = next;
     }
-    for (uint32_t at = logs->dying_first; at != SEGMENT_NONE; at = logs->segments[at].dying_next) {
-        const struct segment *segment = &logs->segments[at];
-        if (segment->log == number && segment->generation == log->generation) hold(logs, at, slot);
-    }
+    hold_all(logs, log, number, logs->dying_first, slot);
+    hold_all(logs, log, number, logs->replaced_first, slot);
     add_doomed(logs, slot);
 }
 
@@ -620,6 +665,7 @@ void remove_work(struct logs *logs, struct effects *effects)
     uint32_t slot;
 
     trim(logs, effects);
+    release_replaced(logs);
     for (struct remove *remove; (remove = free_slot(logs, &slot)) != NULL;) {
         if (!logs_may_order(effects, 1)) {
             logs->due = true;

@@ -1,7 +1,8 @@
 /* remove.h -- how do files leave the disk that nobody needs any more?
  *
  * Segments below a log start offset that is durable are dying: they leave their log at once and the disk after
- * file.delete.delay.ms, or sooner if the disk is full. Deleted topics are doomed: their directories go when nothing
+ * file.delete.delay.ms, or sooner if the disk is full; so are those of which compaction made others, as soon as no
+ * checkpoint speaks of them. Deleted topics are doomed: their directories go when nothing
  * that was ordered before needs them. Both wait for pins. Directories of topics that nobody knows, left by a crash in
  * the middle of this, are looked for once after each start. */
 #ifndef CHRONIK_LOG_REMOVE_H
@@ -23,6 +24,9 @@ void remove_before_it_is_opened(struct logs *logs, uint32_t log);
 
 /* The log begins anew, and may write files with the names of those that are dying: these go first, at once (cut.h). */
 void remove_before_it_begins(struct logs *logs, uint32_t log);
+
+/* The segment's place was taken by another one: its files go when a checkpoint is durable that does not know it. */
+void remove_when_forgotten(struct logs *logs, uint32_t segment);
 
 /* A round became durable: so did, perhaps, a log start offset. */
 void remove_starts_are_durable(struct logs *logs);

@@ -1,8 +1,11 @@
 #include "log/segments.h"
 
+#include "log/remove.h"
+
 static void link_back(struct logs *logs, struct segment *added, uint32_t previous)
 {
     added->jump = SEGMENT_NONE;
+    added->depth = 0;
     if (previous == SEGMENT_NONE) return;
     const struct segment *before = &logs->segments[previous];
     const struct log *log = &logs->logs[added->log];
@@ -34,6 +37,7 @@ uint32_t segment_add(struct logs *logs, uint32_t log_number, int64_t base_offset
         .synced = segment_mark_empty(base_offset),
         .log = log_number,
         .generation = log->generation,
+        .edition = log->edition,
         .next = SEGMENT_NONE,
         .previous = log->last_segment,
         .file_pin = SLOT_FREE,
@@ -95,6 +99,78 @@ uint32_t segment_take_last(struct logs *logs, struct log *log)
     log->segments_size -= segment->written.size;
     segment->flags |= SEGMENT_DYING;
     return slot;
+}
+
+/* ---- one in the place of several ---- */
+
+bool segment_can_replace(const struct logs *logs, const struct replacement *group)
+{
+    const struct log *log = &logs->logs[group->log];
+    uint32_t at = segment_find(logs, log, group->base_offset), count = 0;
+    uint64_t size = 0;
+    int64_t end_offset = -1;
+
+    if (at == SEGMENT_NONE || logs->segments[at].base_offset != group->base_offset) return false;
+    for (; at != SEGMENT_NONE && count < group->count; at = logs->segments[at].next, count++) {
+        const struct segment *segment = &logs->segments[at];
+        if ((segment->flags & (SEGMENT_DYING | SEGMENT_CUTTING)) != 0) return false;
+        size += segment->written.size;
+        end_offset = segment->written.end_offset;
+    }
+    return at != SEGMENT_NONE && count == group->count && size == group->size && end_offset == group->end_offset;
+}
+
+/* Takes the sources off the list; `made` stands between those before and behind them. */
+static void take_out(struct logs *logs, const struct replacement *group, struct segment *made)
+{
+    uint32_t at = segment_find(logs, &logs->logs[group->log], group->base_offset);
+
+    made->previous = logs->segments[at].previous;
+    for (uint32_t count = group->count; count > 0; count--) {
+        struct segment *source = &logs->segments[at];
+        made->created_ms = source->created_ms;
+        made->next = source->next;
+        source->flags |= SEGMENT_DYING;
+        remove_when_forgotten(logs, at);
+        at = made->next;
+    }
+}
+
+bool segment_replace(struct logs *logs, const struct replacement *group)
+{
+    const uint32_t slot = pool_take(&logs->segments_pool);
+    struct log *log = &logs->logs[group->log];
+    struct segment *made = &logs->segments[slot];
+
+    if (slot == POOL_NONE) return false;
+    *made = (struct segment){
+        .base_offset = group->base_offset,
+        .begin_position = group->end_position - group->mark.size,
+        .first_timestamp = group->first_timestamp,
+        .written = group->mark,
+        .synced = group->mark,
+        .log = group->log,
+        .generation = log->generation,
+        .edition = group->edition,
+        .flags = SEGMENT_SEALED,
+        .file_pin = SLOT_FREE,
+        .doomed = DOOMED_NONE,
+        .list_next = SEGMENT_NONE,
+    };
+    take_out(logs, group, made);
+    logs->segments[made->next].previous = slot;
+    if (made->previous == SEGMENT_NONE) log->first_segment = slot;
+    else logs->segments[made->previous].next = slot;
+    log->segment_count -= group->count - 1;
+    log->segments_size += group->mark.size;
+    log->segments_size -= group->size;
+    for (uint32_t at = made->previous; at != SEGMENT_NONE; at = logs->segments[at].previous) {
+        logs->segments[at].begin_position += group->size - group->mark.size;
+    }
+    for (uint32_t at = slot; at != SEGMENT_NONE; at = logs->segments[at].next) {
+        link_back(logs, &logs->segments[at], logs->segments[at].previous);
+    }
+    return true;
 }
 
 void segment_orphan(struct logs *logs, uint32_t slot, uint32_t doomed)

@@ -1,7 +1,8 @@
 /* segments.h -- which files does a log consist of, and which one holds an offset?
  *
  * Segments are slots of one pool; those of a log form a list by base offset, the newest known directly. A search goes
- * back from the newest in O(log n) (skew-binary jumps, as in entries.h). Segments leave at the oldest end only. */
+ * back from the newest in O(log n) (skew-binary jumps, as in entries.h). Segments leave at the ends; those in between
+ * only as others take their place, and then the jumps are made anew. */
 #ifndef CHRONIK_LOG_SEGMENTS_H
 #define CHRONIK_LOG_SEGMENTS_H
 
@@ -18,6 +19,13 @@ uint32_t segment_take_first(struct logs *logs, struct log *log);
 
 /* The same with the newest, whose records were cut off. */
 uint32_t segment_take_last(struct logs *logs, struct log *log);
+
+/* A segment that was made of several of a log that follow each other, and takes their place (compaction.h). */
+bool segment_can_replace(const struct logs *logs, const struct replacement *group);
+
+/* It does; all of it is durable, and of the old ones nothing lies in memory. Walks over the log's segments: what lies
+ * before it moves nearer, and what lies behind finds its way past it. False: segments_max. */
+bool segment_replace(struct logs *logs, const struct replacement *group);
 
 /* Its log was deleted while somebody had it pinned: its files stay until the last pin is gone, and so does `doomed`. */
 void segment_orphan(struct logs *logs, uint32_t segment, uint32_t doomed);

@@ -10,6 +10,7 @@
  *     flush.c    entries of one log -> one write to its active segment, and its index   (index.h, segments.h)
  *     sync.c     dirty segments are synced, and the directories that hold new names
  *     checkpoint.c  says so in wal/__checkpoint; the journal may reuse its space
+ *     compaction.c  makes one segment of several, with the last record of each key
  *     reads.c    serves from entries, else from files at positions that lookup.c finds
  *
  * An era of a log ends when something is taken back that the journal has: its end is cut off, or it begins anew. Each
@@ -29,6 +30,7 @@
 #include "base/map.h"
 #include "base/pool.h"
 #include "base/ring.h"
+#include "log/compacting.h"
 #include "log/entries.h"
 #include "log/epochs.h"
 #include "log/index.h"
@@ -80,7 +82,7 @@ enum entry_kind {
     ENTRY_COPY = 3,         /* i64 from | i64 to | batches as their leader has them */
     ENTRY_EPOCH = 4,        /* i32 leader epoch | i64 where it begins */
     ENTRY_TRUNCATE = 5,     /* i64 the log's new end | i64 base of the segment that is cut, -1: none
-                               | u32 its new size | u32 0; begins an era */
+                               | u32 its new size | u32 its edition; begins an era */
     ENTRY_RESET = 6,        /* i64 offset at which the log begins anew, empty; begins an era */
 };
 enum { COPY_HEAD_SIZE = 16, EPOCH_ENTRY_SIZE = 12, TRUNCATE_ENTRY_SIZE = 24, RESET_ENTRY_SIZE = 8 };
@@ -126,6 +128,7 @@ struct log {
     bool learn_queued;
     bool truncates_all;    /* it is to begin anew */
     bool truncation_fails; /* the segment to be cut cannot be read */
+    bool uncleanable;      /* its files are not what was written, or more than there is memory for: not compacted */
     uint8_t truncation;    /* enum truncation */
     uint32_t generation;   /* tells this log from an earlier one in its slot */
     uint32_t era;          /* tells journal entries about what it is from those about what was cut off */
@@ -161,7 +164,10 @@ struct log {
     uint32_t next_end;
     uint32_t next_moving;
     uint32_t next_unclear;
-    int64_t hidden_offset; /* of the segment that this offset lies in, the youngest record was deleted */
+    int64_t cleaned_offset; /* compacted up to there */
+    uint32_t edition;       /* of segments that begin from now on */
+    uint32_t edition_top;   /* no segment of it has a higher one, nor has a file that is to be deleted */
+    int64_t hidden_offset;  /* of the segment that this offset lies in, the youngest record was deleted */
 
     int64_t truncate_offset;
     uint64_t truncate_sequence;
@@ -173,7 +179,7 @@ struct log {
     uint32_t learns; /* how often it began to learn */
 };
 
-_Static_assert(sizeof(struct log) <= 448, "a partition should stay small");
+_Static_assert(sizeof(struct log) <= 512, "a partition should stay small");
 
 enum segment_flags {
     SEGMENT_SEALED = 1,     /* no batch is added any more */
@@ -189,6 +195,7 @@ enum segment_flags {
 
 struct segment {
     int64_t base_offset;
+    uint32_t edition;            /* of those offsets: part of its files' names. 0: as they were appended */
     uint64_t begin_position;     /* of the log's bytes; see struct entry */
     int64_t first_timestamp;     /* largest of its first batch: segment.ms counts from it; -1: none */
     int64_t created_ms;          /* wall clock */
@@ -206,7 +213,8 @@ struct segment {
     uint32_t doomed;    /* SEGMENT_ORPHAN: where its last pin is waited for */
     uint32_t list_next; /* of dirty segments */
     uint32_t dying_next;
-    uint64_t due_ns; /* SEGMENT_DYING: when its files may go */
+    uint64_t due_ns;          /* SEGMENT_DYING: when its files may go */
+    uint64_t forgotten_count; /* replaced: the checkpoint that does not know it any more */
     uint32_t cut_next;
     uint64_t cut_sequence; /* SEGMENT_CUTTING: the journal round that says so */
     uint32_t found_size;   /* SEGMENT_DAMAGED */
@@ -265,6 +273,7 @@ struct cursor {
     uint32_t generation; /* 0: empty */
     uint32_t era;
     uint32_t segment;
+    uint32_t edition;
     int64_t segment_base; /* the slot may hold another by now */
     uint32_t position;    /* of the batch that contains it */
     uint32_t size;        /* of that batch; 0: the segment is corrupt there */
@@ -595,6 +604,7 @@ struct logs {
 
     struct checkpoint checkpoint;
     struct recovery recovery;
+    struct compaction compaction;
 
     struct doomed *doomed;
     struct pool doomed_pool;
@@ -602,6 +612,8 @@ struct logs {
     uint32_t doomed_last;
     uint32_t dying_first; /* segments */
     uint32_t dying_last;
+    uint32_t replaced_first; /* segments that a checkpoint may still speak of */
+    uint32_t replaced_last;
     struct remove removes[REMOVES_MAX];
     bool sweep_wanted;   /* directories of topics that nobody knows are looked for once */
     uint32_t retain_log; /* retention goes on with this log; LOG_NONE: not under way */
@@ -621,6 +633,7 @@ enum logs_op {
     LOGS_OP_COMPARE,
     LOGS_OP_REMOVE,
     LOGS_OP_CUT,
+    LOGS_OP_COMPACTION,
 };
 
 static inline uint64_t logs_op(enum logs_op op, uint32_t slot, uint32_t part)
@@ -661,6 +674,13 @@ static inline struct log_place log_place(const struct logs *logs, const struct l
 {
     const struct log_topic *topic = &logs->topics[log->topic];
     return (struct log_place){ topic->id, { topic->name, topic->name_size }, log->partition };
+}
+
+static inline void segment_path(const struct logs *logs, const struct segment *segment, enum segment_file file,
+                                char *path)
+{
+    const struct log_place place = log_place(logs, &logs->logs[segment->log]);
+    path_of_segment(path, &place, segment->base_offset, segment->edition, file);
 }
 
 static inline struct log_place doomed_place(const struct logs *logs, const struct doomed *doomed)

@@ -56,7 +56,6 @@ static void begin(struct logs *logs, uint32_t slot, uint32_t number, struct effe
     struct sync *sync = &logs->syncs[slot];
     struct segment *segment = &logs->segments[number];
     struct log *log = log_at(logs, segment->log);
-    const struct log_place place = log_place(logs, log);
 
     sync->used = true;
     sync->segment = number;
@@ -69,7 +68,7 @@ static void begin(struct logs *logs, uint32_t slot, uint32_t number, struct effe
     segment_pin(logs, number);
     for (uint32_t file = 0; file < SEGMENT_FILES; file++) {
         if ((segment->dirty & 1U << file) == 0) continue;
-        path_of_segment(sync->paths[file], &place, segment->base_offset, (enum segment_file)file);
+        segment_path(logs, segment, (enum segment_file)file, sync->paths[file]);
         order_file(sync, slot, file, effects);
     }
     segment->dirty = 0;

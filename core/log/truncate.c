@@ -176,6 +176,14 @@ static void cut_segments(struct logs *logs, struct log *log, const struct seam *
     }
 }
 
+/* What is compacted ends at the log's end; and files of what was compacted may be there yet, so that a segment that
+ * begins where one of those began needs another name. */
+static void forget_editions(struct log *log)
+{
+    log->cleaned_offset = MIN(log->cleaned_offset, log->log_end_offset);
+    if (log->edition_top > 0) log->edition = ++log->edition_top;
+}
+
 /* From now on the log ends there. Appended records that were not flushed, written ones, durable ones: all the same. */
 static void cut(struct logs *logs, uint32_t number, const struct seam *seam, uint64_t sequence)
 {
@@ -194,6 +202,7 @@ static void cut(struct logs *logs, uint32_t number, const struct seam *seam, uin
     log->high_watermark = MIN(log->high_watermark, seam->end_offset);
     log->recorded_offset = MIN(log->recorded_offset, seam->end_offset);
     epochs_truncate(&logs->epochs, &log->epochs, seam->end_offset);
+    forget_editions(log);
     if (log->begun_epoch > log->epochs.newest.epoch) log->begun_epoch = -1;
     learn_cut_log(logs, number);
     append_end_moved(logs, number);
@@ -218,6 +227,7 @@ static void empty(struct logs *logs, uint32_t number, int64_t offset, uint64_t s
     log->tail_timestamp = -1;
     log->begun_epoch = -1;
     epochs_clear(&logs->epochs, &log->epochs);
+    forget_editions(log);
     producers_forget_log(&logs->producers, number);
     learn_forget_log(logs, number);
     append_end_moved(logs, number);
@@ -234,7 +244,7 @@ static void seam_write(const struct logs *logs, uint8_t *to, const struct seam *
     store_u64(to, (uint64_t)seam->end_offset);
     store_u64(to + 8, cuts ? (uint64_t)logs->segments[seam->segment].base_offset : UINT64_MAX);
     store_u32(to + 16, cuts ? seam->position : 0);
-    store_u32(to + 20, 0);
+    store_u32(to + 20, cuts ? logs->segments[seam->segment].edition : 0);
 }
 
 /* Room for an entry with which an era begins; NULL: no memory now, and nothing has begun. */
@@ -394,6 +404,13 @@ struct log_truncated logs_next_truncated(struct logs *logs)
 
 /* ---- hearing it again ---- */
 
+/* Whether the segment is the one that was cut, and not what compaction made that of: then it is whole, and has every
+ * batch that the other one has. */
+static bool is_edition(const struct logs *logs, uint32_t number, uint32_t edition)
+{
+    return number != SEGMENT_NONE && logs->segments[number].edition == edition;
+}
+
 enum replay_verdict truncate_replay(struct logs *logs, uint32_t number, uint32_t era, struct bytes said,
                                     struct effects *effects)
 {
@@ -401,14 +418,14 @@ enum replay_verdict truncate_replay(struct logs *logs, uint32_t number, uint32_t
 
     if (said.size != TRUNCATE_ENTRY_SIZE) return REPLAY_CORRUPT;
     const int64_t end_offset = (int64_t)load_u64(said.data), base_offset = (int64_t)load_u64(said.data + 8);
-    const uint32_t position = load_u32(said.data + 16);
+    const uint32_t position = load_u32(said.data + 16), edition = load_u32(said.data + 20);
     struct seam seam;
     if (end_offset < log->log_start_offset || end_offset > log->log_end_offset) return REPLAY_CORRUPT;
     if (log->flush != SLOT_FREE) return REPLAY_WAITS;
-    if (end_offset < log->recorded_offset && base_offset >= 0) {
+    const uint32_t found = segment_find(logs, log, end_offset - 1);
+    if (end_offset < log->recorded_offset && base_offset >= 0 && is_edition(logs, found, edition)) {
         /* The file may be cut there already. It is the same one: segments only grow. */
-        const uint32_t found = segment_find(logs, log, end_offset - 1);
-        if (found == SEGMENT_NONE || logs->segments[found].base_offset != base_offset) return REPLAY_CORRUPT;
+        if (logs->segments[found].base_offset != base_offset) return REPLAY_CORRUPT;
         if (position == 0 || position > logs->segments[found].written.size) return REPLAY_CORRUPT;
         seam = seam_in_segment(logs, found, position, end_offset);
     } else {

@@ -128,16 +128,31 @@ bool topic_is_relaxed(const struct image *image, uint32_t topic)
     return topic_config_int(image, topic, CONFIG_WRITE_CACHING) != 0;
 }
 
+/* A record may have to be compacted before its segment would end; and the one that is written to never is. */
+static int64_t segment_ms(const struct image *image, uint32_t topic, bool compacts)
+{
+    const int64_t segment_ms = topic_config_int(image, topic, CONFIG_SEGMENT_MS);
+
+    return compacts ? MIN(segment_ms, topic_config_int(image, topic, CONFIG_MAX_COMPACTION_LAG_MS)) : segment_ms;
+}
+
 struct log_rules topic_log_rules(const struct image *image, uint32_t topic)
 {
+    const int64_t policy = topic_config_int(image, topic, CONFIG_CLEANUP_POLICY);
+
     return (struct log_rules){
         .retention_ms = topic_config_int(image, topic, CONFIG_RETENTION_MS),
         .retention_size = topic_config_int(image, topic, CONFIG_RETENTION_BYTES),
         .segment_size = (uint32_t)topic_config_int(image, topic, CONFIG_SEGMENT_BYTES),
-        .segment_ms = topic_config_int(image, topic, CONFIG_SEGMENT_MS),
+        .segment_ms = segment_ms(image, topic, (policy & CLEANUP_COMPACT) != 0),
         .index_interval_size = (uint32_t)topic_config_int(image, topic, CONFIG_INDEX_INTERVAL_BYTES),
         .segment_index_size = (uint32_t)topic_config_int(image, topic, CONFIG_SEGMENT_INDEX_BYTES),
         .file_delete_delay_ms = topic_config_int(image, topic, CONFIG_FILE_DELETE_DELAY_MS),
-        .deletes = (topic_config_int(image, topic, CONFIG_CLEANUP_POLICY) & CLEANUP_DELETE) != 0,
+        .deletes = (policy & CLEANUP_DELETE) != 0,
+        .compacts = (policy & CLEANUP_COMPACT) != 0,
+        .min_compaction_lag_ms = topic_config_int(image, topic, CONFIG_MIN_COMPACTION_LAG_MS),
+        .max_compaction_lag_ms = topic_config_int(image, topic, CONFIG_MAX_COMPACTION_LAG_MS),
+        .delete_retention_ms = topic_config_int(image, topic, CONFIG_DELETE_RETENTION_MS),
+        .min_cleanable_dirty_ratio = (uint32_t)topic_config_int(image, topic, CONFIG_MIN_CLEANABLE_DIRTY_RATIO),
     };
 }

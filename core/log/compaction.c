@@ -1,0 +1,688 @@
+#include "log/compaction.h"
+
+#include "log/cleanable.h"
+#include "log/distill.h"
+#include "log/remove.h"
+#include "log/segments.h"
+
+enum {
+    LOGS_PER_STEP = 64,
+    WORK_OF_STEP = 64 << 10, /* bytes of records, unless one batch has more */
+    ENTRIES_PER_STEP = 1024, /* that leave memory, because their segment is another one now */
+    ORDERS_OF_STEP = SEGMENT_FILES + 1,
+};
+
+/* Parts of what is ordered: the files of the new segment, and what else is under way. */
+enum { PART_READ = SEGMENT_FILES, PART_DIRECTORY };
+
+static uint64_t op_of(uint32_t part)
+{
+    return logs_op(LOGS_OP_COMPACTION, 0, part);
+}
+
+static void wait_for(struct compaction *compaction, uint32_t part)
+{
+    compaction->parts_waited |= 1U << part;
+}
+
+/* ---- its end ---- */
+
+static void leave_source(struct logs *logs)
+{
+    struct compaction *compaction = &logs->compaction;
+
+    if (compaction->source == SEGMENT_NONE) return;
+    segment_unpin(logs, compaction->source);
+    compaction->source = SEGMENT_NONE;
+}
+
+/* Logs are looked at again: at once behind one that was compacted, else in a while. */
+static void rest(struct logs *logs, bool done)
+{
+    struct compaction *compaction = &logs->compaction;
+
+    compaction->state = COMPACTION_IDLE;
+    compaction->log = LOG_NONE;
+    compaction->woken = true;
+    compaction->next_ns = logs->mono_ns + (done ? 0 : compaction->backoff_ns);
+    logs->due |= done;
+}
+
+static void order_unlinks(struct logs *logs, struct effects *effects)
+{
+    struct compaction *compaction = &logs->compaction;
+
+    compaction->state = COMPACTION_UNLINKING;
+    for (uint32_t file = 0; file < SEGMENT_FILES; file++) {
+        wait_for(compaction, file);
+        effects_add(effects, EFFECT_FILE)->file =
+            (struct effect_file){ .op = op_of(file), .action = FILE_UNLINK, .path = compaction->paths[file] };
+    }
+}
+
+/* Nothing was changed so far, or only what was swapped, and that is whole. */
+static void give_up(struct logs *logs, enum compaction_failure why, struct effects *effects)
+{
+    struct compaction *compaction = &logs->compaction;
+    struct log *log = &logs->logs[compaction->log];
+
+    leave_source(logs);
+    compaction->usage.failures++;
+    NOTE(effects, COMPACTION_FAILED, compaction->log, compaction->offset, (int64_t)why);
+    /* To try that again would come to the same. */
+    log->uncleanable = why == COMPACTION_UNREADABLE || why == COMPACTION_TOO_LARGE;
+    if (compaction->group.edition > 0) order_unlinks(logs, effects);
+    else rest(logs, false);
+}
+
+/* ---- choosing ---- */
+
+static void take_best(struct logs *logs, uint32_t number)
+{
+    struct compaction *compaction = &logs->compaction;
+    struct cleanable found;
+
+    if (!cleanable_read(logs, number, &found)) {
+        compaction->polls |= found.later;
+        return;
+    }
+    if (compaction->log != LOG_NONE && !cleanable_before(&found, &compaction->chosen)) return;
+    compaction->log = number;
+    compaction->generation = logs->logs[number].generation;
+    compaction->chosen = found;
+}
+
+static void begin_run(struct logs *logs)
+{
+    struct compaction *compaction = &logs->compaction;
+    const struct log *log = &logs->logs[compaction->log];
+
+    compaction->state = COMPACTION_CLEARING;
+    compaction->era = log->era;
+    compaction->now_ms = logs->wall_ms;
+    compaction->offset = compaction->chosen.begin_offset;
+    compaction->mapped_end = compaction->chosen.begin_offset;
+    compaction->group.edition = 0;
+    compaction->begun_ns = logs->mono_ns;
+    compaction->failed = compaction->disk_full = false;
+    logs->due = true;
+}
+
+static void choose(struct logs *logs)
+{
+    struct compaction *compaction = &logs->compaction;
+
+    for (uint32_t count = 0; count < LOGS_PER_STEP; count++, compaction->next_log++) {
+        if (compaction->next_log >= logs->logs_end) {
+            if (compaction->log != LOG_NONE) {
+                begin_run(logs);
+                return;
+            }
+            compaction->state = COMPACTION_IDLE;
+            compaction->next_ns = logs->mono_ns + compaction->backoff_ns;
+            return;
+        }
+        if (logs->logs[compaction->next_log].open) take_best(logs, compaction->next_log);
+    }
+    logs->due = true;
+}
+
+static void begin_choosing(struct logs *logs)
+{
+    struct compaction *compaction = &logs->compaction;
+
+    if (!(compaction->woken || compaction->polls) || logs->mono_ns < compaction->next_ns) return;
+    compaction->state = COMPACTION_CHOOSING;
+    compaction->next_log = 0;
+    compaction->log = LOG_NONE;
+    compaction->woken = compaction->polls = false;
+    choose(logs);
+}
+
+/* ---- reading ---- */
+
+static void order_read(struct logs *logs, uint32_t size, struct effects *effects)
+{
+    struct compaction *compaction = &logs->compaction;
+    const struct segment *source = &logs->segments[compaction->source];
+
+    compaction->input_position += compaction->input_used;
+    compaction->input_used = 0;
+    compaction->input_size = MIN(MAX(size, (uint32_t)COMPACTION_READ_SIZE),
+                                 MIN(source->written.size - compaction->input_position, compaction->batch_size_max));
+    segment_path(logs, source, SEGMENT_LOG, compaction->read_path);
+    wait_for(compaction, PART_READ);
+    effects_add(effects, EFFECT_READ)->read = (struct effect_read){
+        .op = op_of(PART_READ),
+        .path = compaction->read_path,
+        .position = compaction->input_position,
+        .into = compaction->input,
+        .size = compaction->input_size,
+    };
+}
+
+static void enter_source(struct logs *logs, uint32_t number)
+{
+    struct compaction *compaction = &logs->compaction;
+
+    segment_pin(logs, number);
+    compaction->source = number;
+    compaction->source_offset = logs->segments[number].base_offset;
+    compaction->input_position = compaction->input_size = compaction->input_used = 0;
+}
+
+enum reading { READING_BATCH, READING_WAITS, READING_END, READING_BAD, READING_TOO_LARGE };
+
+/* The next batch of the source, if the buffer has it whole. */
+static enum reading read_batch(struct logs *logs, struct record_batch *batch, struct effects *effects)
+{
+    struct compaction *compaction = &logs->compaction;
+    const struct segment_mark *mark = &logs->segments[compaction->source].written;
+    const uint32_t left = mark->size - compaction->input_position - compaction->input_used;
+    const struct bytes bytes = { compaction->input + compaction->input_used,
+                                 compaction->input_size - compaction->input_used };
+    uint32_t size;
+
+    if (left == 0) return READING_END;
+    switch (record_batch_next_size(bytes, &size)) {
+    case RECORD_BATCH_WHOLE: break;
+    case RECORD_BATCH_CUT:
+        if (size > left) return READING_BAD;
+        if (size > compaction->batch_size_max) return READING_TOO_LARGE;
+        order_read(logs, size, effects);
+        return READING_WAITS;
+    case RECORD_BATCH_OLD:
+    case RECORD_BATCH_BROKEN: return READING_BAD;
+    }
+    if (record_batch_read(bytes, batch) != RECORD_BATCH_WHOLE || batch->last_offset_delta < 0) return READING_BAD;
+    if (batch->base_offset < compaction->source_offset || batch->record_count < 0) return READING_BAD;
+    if (record_batch_last_offset(batch) >= mark->end_offset || !record_batch_crc_matches(batch)) return READING_BAD;
+    return READING_BATCH;
+}
+
+static void pass_batch(struct compaction *compaction, const struct record_batch *batch)
+{
+    compaction->source_offset = record_batch_last_offset(batch) + 1;
+    compaction->input_used += batch->bytes.size;
+    compaction->usage.bytes_read += batch->bytes.size;
+}
+
+static void fail_reading(struct logs *logs, bool too_large, struct effects *effects)
+{
+    give_up(logs, too_large ? COMPACTION_TOO_LARGE : COMPACTION_UNREADABLE, effects);
+}
+
+/* ---- mapping ---- */
+
+static void begin_group(struct logs *logs);
+
+static void begin_copying(struct logs *logs)
+{
+    struct compaction *compaction = &logs->compaction;
+
+    leave_source(logs);
+    compaction->state = COMPACTION_COPYING;
+    compaction->offset = 0; /* the first segment that is there by now */
+    begin_group(logs);
+}
+
+/* False: it is over, or has failed. */
+static bool map_batch(struct logs *logs, const struct record_batch *batch, uint32_t *work, struct effects *effects)
+{
+    struct compaction *compaction = &logs->compaction;
+    struct distilled distilled = { 0 };
+    enum distill_verdict verdict = DISTILL_SAME;
+
+    if (record_batch_last_offset(batch) >= compaction->chosen.begin_offset) {
+        verdict = distill_map(batch, &compaction->keys, &compaction->memory, &distilled);
+    }
+    switch (verdict) {
+    case DISTILL_SAME: break;
+    case DISTILL_GONE: /* no more keys fit in: what lies from here on is for the next run */
+        if (compaction->mapped_end > compaction->chosen.begin_offset) begin_copying(logs);
+        else give_up(logs, COMPACTION_TOO_LARGE, effects);
+        return false;
+    case DISTILL_WRITTEN:
+    case DISTILL_UNREADABLE:
+    case DISTILL_TOO_LARGE: fail_reading(logs, verdict == DISTILL_TOO_LARGE, effects); return false;
+    }
+    pass_batch(compaction, batch);
+    compaction->mapped_end = MAX(compaction->mapped_end, compaction->source_offset);
+    *work += MAX(distilled.unpacked_size, (uint32_t)RECORD_BATCH_HEAD_SIZE);
+    return true;
+}
+
+static void map(struct logs *logs, struct effects *effects)
+{
+    struct compaction *compaction = &logs->compaction;
+    const struct log *log = &logs->logs[compaction->log];
+    struct record_batch batch;
+
+    for (uint32_t work = 0; work < WORK_OF_STEP;) {
+        if (compaction->source == SEGMENT_NONE) {
+            const uint32_t number = segment_find(logs, log, compaction->offset);
+            if (number == SEGMENT_NONE || logs->segments[number].base_offset >= compaction->chosen.end_offset) {
+                compaction->mapped_end = compaction->chosen.end_offset;
+                begin_copying(logs);
+                return;
+            }
+            enter_source(logs, number);
+        }
+        switch (read_batch(logs, &batch, effects)) {
+        case READING_WAITS: return;
+        case READING_BAD: fail_reading(logs, false, effects); return;
+        case READING_TOO_LARGE: fail_reading(logs, true, effects); return;
+        case READING_END:
+            compaction->offset = logs->segments[compaction->source].written.end_offset;
+            leave_source(logs);
+            break;
+        case READING_BATCH:
+            if (!map_batch(logs, &batch, &work, effects)) return;
+            break;
+        }
+    }
+    logs->due = true;
+}
+
+/* ---- writing ---- */
+
+static uint32_t size_written(const struct segment_mark *mark, uint32_t file)
+{
+    if (file == SEGMENT_LOG) return mark->size;
+    return file == SEGMENT_INDEX ? mark->index_size : mark->time_index_size;
+}
+
+static void begin_output(struct compaction *compaction)
+{
+    compaction->output_size = 0;
+    compaction->entries = (struct index_entries){ .index = compaction->index, .time_index = compaction->time_index };
+}
+
+static void order_writes(struct logs *logs, struct effects *effects)
+{
+    struct compaction *compaction = &logs->compaction;
+    const struct piece pieces[SEGMENT_FILES] = {
+        { .data = compaction->output, .size = compaction->output_size },
+        { .data = compaction->entries.index, .size = compaction->entries.index_size },
+        { .data = compaction->entries.time_index, .size = compaction->entries.time_index_size },
+    };
+
+    for (uint32_t file = 0; file < SEGMENT_FILES; file++) {
+        compaction->pieces[file] = pieces[file];
+        if (pieces[file].size == 0) continue;
+        wait_for(compaction, file);
+        effects_add(effects, EFFECT_WRITE)->write = (struct effect_write){
+            .op = op_of(file),
+            .path = compaction->paths[file],
+            .position = size_written(&compaction->mark, file) - pieces[file].size,
+            .pieces = &compaction->pieces[file],
+            .piece_count = 1,
+        };
+        compaction->usage.bytes_written += pieces[file].size;
+    }
+    begin_output(compaction); /* the memory stays put: nothing is added before the answers */
+}
+
+/* The next segment, which may take more in; or all are done. */
+static void begin_group(struct logs *logs)
+{
+    struct compaction *compaction = &logs->compaction;
+    struct log *log = &logs->logs[compaction->log];
+    struct replacement *group = &compaction->group;
+
+    *group = (struct replacement){ .log = compaction->log };
+    if (!cleanable_add(logs, log, compaction->offset, compaction->mapped_end, 0, group)) {
+        compaction->usage.runs++;
+        compaction->usage.busy_ns += logs->mono_ns - compaction->begun_ns;
+        compaction->usage.last_ms = logs->wall_ms;
+        log->cleaned_offset = MAX(log->cleaned_offset, compaction->mapped_end);
+        logs->checkpoint.activity = true;
+        rest(logs, true);
+        return;
+    }
+    group->edition = ++log->edition_top;
+    compaction->offset = group->base_offset;
+    compaction->mark = segment_mark_empty(group->base_offset);
+    compaction->first_timestamp = NO_TIMESTAMP;
+    compaction->closed = false;
+    begin_output(compaction);
+    const struct log_place place = log_place(logs, log);
+    for (uint32_t file = 0; file < SEGMENT_FILES; file++) {
+        path_of_segment(compaction->paths[file], &place, group->base_offset, group->edition, (enum segment_file)file);
+    }
+    path_of_partition(compaction->directory, &place);
+    logs->due = true;
+}
+
+/* False: the segment would grow beyond what its index can say. */
+static bool add_batch(struct logs *logs, const struct record_batch *batch, struct bytes bytes)
+{
+    struct compaction *compaction = &logs->compaction;
+    const int64_t timestamp = batch->record_count > 0 ? batch->max_timestamp : NO_TIMESTAMP;
+
+    if (bytes.size > INT32_MAX - compaction->mark.size) return false;
+    CHECK(bytes.size <= compaction->output_room - compaction->output_size);
+    if (compaction->first_timestamp < 0) compaction->first_timestamp = timestamp;
+    segment_mark_add(&compaction->mark, compaction->group.base_offset,
+                     &(struct indexed_batch){ record_batch_last_offset(batch), timestamp, bytes.size },
+                     logs->logs[compaction->log].rules.index_interval_size, &compaction->entries);
+    memcpy(compaction->output + compaction->output_size, bytes.data, bytes.size);
+    compaction->output_size += bytes.size;
+    return true;
+}
+
+/* Whether it is the last batch of the last source. */
+static bool is_last(const struct logs *logs, const struct record_batch *batch)
+{
+    const struct compaction *compaction = &logs->compaction;
+    const struct segment *source = &logs->segments[compaction->source];
+    const uint32_t end = compaction->input_position + compaction->input_used + batch->bytes.size;
+
+    return source->written.end_offset == compaction->group.end_offset && end == source->written.size;
+}
+
+/* What is left of the sources may have room for one more. If not, their end stays where it is, lest the log has a hole
+ * there. */
+static bool is_end(struct logs *logs, const struct record_batch *batch, enum distill_verdict verdict, uint32_t size)
+{
+    struct compaction *compaction = &logs->compaction;
+    struct replacement *group = &compaction->group;
+    const uint64_t left = (uint64_t)compaction->mark.size + (verdict == DISTILL_GONE ? 0 : size);
+
+    if (!is_last(logs, batch)) return false;
+    return !cleanable_add(logs, &logs->logs[compaction->log], group->end_offset, compaction->mapped_end, left, group);
+}
+
+/* A producer that is remembered needs the batches that it is judged by: after a truncation, the log may be all there is
+ * to learn them from. */
+static bool head_stays(const struct logs *logs, const struct record_batch *batch)
+{
+    const struct compaction *compaction = &logs->compaction;
+
+    if (!record_batch_has_producer(batch) || MUTANT(compaction_forgets_producers)) return false;
+    return producers_need(&logs->producers, compaction->log, batch->producer_id, batch->base_offset,
+                          logs->logs[compaction->log].high_watermark);
+}
+
+static enum distill_verdict distill(struct logs *logs, const struct record_batch *batch, struct distilled *distilled)
+{
+    struct compaction *compaction = &logs->compaction;
+    const struct distill_rules rules = {
+        .keys = &compaction->keys,
+        .mapped_end = compaction->mapped_end,
+        .now_ms = compaction->now_ms,
+        .delete_retention_ms = logs->logs[compaction->log].rules.delete_retention_ms,
+    };
+    const enum distill_verdict verdict =
+        distill_batch(batch, &rules, head_stays(logs, batch), &compaction->memory, distilled);
+    const uint32_t size = verdict == DISTILL_WRITTEN ? distilled->batch.size : batch->bytes.size;
+
+    if (!is_end(logs, batch, verdict, size) || verdict != DISTILL_GONE) return verdict;
+    return distill_batch(batch, &rules, true, &compaction->memory, distilled);
+}
+
+/* False: it has failed. */
+static bool copy_batch(struct logs *logs, const struct record_batch *batch, uint32_t *work, struct effects *effects)
+{
+    struct compaction *compaction = &logs->compaction;
+    struct record_batch left = *batch;
+    struct distilled distilled;
+    bool fits = true;
+
+    switch (distill(logs, batch, &distilled)) {
+    case DISTILL_GONE: break;
+    case DISTILL_SAME: fits = add_batch(logs, batch, batch->bytes); break;
+    case DISTILL_WRITTEN:
+        CHECK(record_batch_read(distilled.batch, &left) == RECORD_BATCH_WHOLE);
+        fits = add_batch(logs, &left, distilled.batch);
+        break;
+    case DISTILL_UNREADABLE: fail_reading(logs, false, effects); return false;
+    case DISTILL_TOO_LARGE: fits = false; break;
+    }
+    if (!fits) {
+        fail_reading(logs, true, effects);
+        return false;
+    }
+    compaction->usage.records_removed += distilled.removed_count;
+    compaction->usage.keyless_removed += distilled.keyless_count;
+    pass_batch(compaction, batch);
+    *work += MAX(distilled.unpacked_size, (uint32_t)RECORD_BATCH_HEAD_SIZE);
+    return true;
+}
+
+/* All sources of the group were read. */
+static void close_output(struct logs *logs, struct effects *effects)
+{
+    struct compaction *compaction = &logs->compaction;
+
+    if (compaction->mark.size == 0) {
+        const bool gone = !segment_can_replace(logs, &compaction->group);
+        give_up(logs, gone ? COMPACTION_OVERTAKEN : COMPACTION_UNREADABLE, effects);
+        return;
+    }
+    compaction->mark.end_offset = compaction->group.end_offset;
+    segment_mark_close(&compaction->mark, compaction->group.base_offset, &compaction->entries);
+    compaction->closed = true;
+    order_writes(logs, effects);
+    logs->due |= compaction->parts_waited == 0;
+}
+
+static void order_syncs(struct logs *logs, struct effects *effects)
+{
+    struct compaction *compaction = &logs->compaction;
+
+    compaction->state = COMPACTION_SYNCING;
+    for (uint32_t file = 0; file < SEGMENT_FILES; file++) {
+        if (size_written(&compaction->mark, file) == 0) continue;
+        wait_for(compaction, file);
+        effects_add(effects, EFFECT_SYNC)->sync =
+            (struct effect_sync){ .op = op_of(file), .path = compaction->paths[file] };
+    }
+}
+
+static void order_naming(struct logs *logs, struct effects *effects)
+{
+    struct compaction *compaction = &logs->compaction;
+
+    compaction->state = COMPACTION_NAMING;
+    wait_for(compaction, PART_DIRECTORY);
+    effects_add(effects, EFFECT_FILE)->file = (struct effect_file){ .op = op_of(PART_DIRECTORY),
+                                                                    .action = FILE_SYNC_DIRECTORY,
+                                                                    .path = compaction->directory };
+}
+
+static void copy(struct logs *logs, struct effects *effects)
+{
+    struct compaction *compaction = &logs->compaction;
+    const struct log *log = &logs->logs[compaction->log];
+    struct record_batch batch;
+
+    if (compaction->closed) {
+        if (!MUTANT(compaction_swaps_before_sync)) order_syncs(logs, effects);
+        else compaction->state = COMPACTION_SWAPPING;
+        logs->due |= compaction->parts_waited == 0;
+        return;
+    }
+    for (uint32_t work = 0; work < WORK_OF_STEP;) {
+        if (compaction->source == SEGMENT_NONE) {
+            const uint32_t number = segment_find(logs, log, compaction->offset);
+            if (number == SEGMENT_NONE || logs->segments[number].base_offset >= compaction->group.end_offset) {
+                close_output(logs, effects);
+                return;
+            }
+            enter_source(logs, number);
+        }
+        switch (read_batch(logs, &batch, effects)) {
+        case READING_WAITS: return;
+        case READING_BAD: fail_reading(logs, false, effects); return;
+        case READING_TOO_LARGE: fail_reading(logs, true, effects); return;
+        case READING_END:
+            compaction->offset = logs->segments[compaction->source].written.end_offset;
+            leave_source(logs);
+            break;
+        case READING_BATCH:
+            if (!copy_batch(logs, &batch, &work, effects)) return;
+            if (compaction->output_size < COMPACTION_WRITE_SIZE) break;
+            order_writes(logs, effects);
+            return;
+        }
+    }
+    logs->due = true;
+}
+
+/* ---- swapping ---- */
+
+static void swap(struct logs *logs, struct effects *effects)
+{
+    struct compaction *compaction = &logs->compaction;
+    struct replacement *group = &compaction->group;
+    struct log *log = &logs->logs[compaction->log];
+
+    if (log->frozen) return; /* the checkpoint's answer comes */
+    group->mark = compaction->mark;
+    group->first_timestamp = compaction->first_timestamp;
+    if (!segment_can_replace(logs, group)) {
+        give_up(logs, COMPACTION_OVERTAKEN, effects);
+        return;
+    }
+    /* What lies in memory knows where it lay in the old files. */
+    if (!entries_drop(&logs->entries, &log->entries, group->end_position, ENTRIES_PER_STEP)) {
+        logs->due = true;
+        return;
+    }
+    if (!segment_replace(logs, group)) {
+        give_up(logs, COMPACTION_NO_ROOM, effects);
+        return;
+    }
+    compaction->usage.bytes_before += group->size;
+    compaction->usage.bytes_after += group->mark.size;
+    logs->checkpoint.activity = true;
+    NOTE(effects, COMPACTED, compaction->log, group->base_offset, (int64_t)group->size, (int64_t)group->mark.size);
+    compaction->offset = group->end_offset;
+    compaction->state = COMPACTION_COPYING;
+    begin_group(logs);
+    log_check(logs, group->log);
+}
+
+/* ---- steps and answers ---- */
+
+/* What the run began with is still so. */
+static bool is_overtaken(const struct logs *logs)
+{
+    const struct compaction *compaction = &logs->compaction;
+    const struct log *log = &logs->logs[compaction->log];
+
+    if (log->era != compaction->era || log->truncation != TRUNCATION_NONE || log->cuts > 0) return true;
+    if (!log->rules.compacts || log->learning) return true;
+    return compaction->source != SEGMENT_NONE && (logs->segments[compaction->source].flags & SEGMENT_DYING) != 0;
+}
+
+static bool goes_on(struct logs *logs, struct effects *effects)
+{
+    const struct compaction *compaction = &logs->compaction;
+
+    if (is_overtaken(logs)) give_up(logs, COMPACTION_OVERTAKEN, effects);
+    else if (compaction->disk_full) give_up(logs, COMPACTION_NO_ROOM, effects);
+    else if (compaction->failed) give_up(logs, COMPACTION_UNREADABLE, effects);
+    else return true;
+    return false;
+}
+
+void compaction_work(struct logs *logs, struct effects *effects)
+{
+    struct compaction *compaction = &logs->compaction;
+
+    if (logs->state != LOGS_OPEN || compaction->parts_waited != 0) return;
+    if (compaction->state == COMPACTION_IDLE) begin_choosing(logs);
+    else if (compaction->state == COMPACTION_CHOOSING) choose(logs);
+    if (compaction->state <= COMPACTION_CHOOSING) return;
+    if (!logs_may_order(effects, ORDERS_OF_STEP)) {
+        logs->due = true;
+        return;
+    }
+    if (compaction->state == COMPACTION_UNLINKING) {
+        rest(logs, false);
+        return;
+    }
+    if (!goes_on(logs, effects)) return;
+    switch (compaction->state) {
+    case COMPACTION_CLEARING:
+        if (key_map_clear(&compaction->keys, !compaction->clears)) compaction->state = COMPACTION_MAPPING;
+        compaction->clears = compaction->state == COMPACTION_CLEARING;
+        logs->due = true;
+        return;
+    case COMPACTION_MAPPING: map(logs, effects); return;
+    case COMPACTION_COPYING: copy(logs, effects); return;
+    case COMPACTION_SYNCING: order_naming(logs, effects); return;
+    case COMPACTION_NAMING:
+    case COMPACTION_SWAPPING:
+        compaction->state = COMPACTION_SWAPPING;
+        swap(logs, effects);
+        return;
+    case COMPACTION_IDLE:
+    case COMPACTION_CHOOSING:
+    case COMPACTION_UNLINKING: break;
+    }
+    CHECK(false);
+}
+
+static void abandon_answered(struct logs *logs)
+{
+    struct compaction *compaction = &logs->compaction;
+
+    logs->doomed[compaction->doomed].holds--;
+    if (compaction->parts_waited != 0) return;
+    leave_source(logs);
+    compaction->doomed = DOOMED_NONE;
+    rest(logs, false);
+}
+
+void compaction_on_disk(struct logs *logs, uint32_t part, const struct event_disk *disk)
+{
+    struct compaction *compaction = &logs->compaction;
+
+    CHECK(part <= PART_DIRECTORY && (compaction->parts_waited & 1U << part) != 0);
+    compaction->parts_waited &= ~(1U << part);
+    if (compaction->doomed != DOOMED_NONE) {
+        abandon_answered(logs);
+        return;
+    }
+    if (compaction->state == COMPACTION_UNLINKING) return; /* what stays is gone after the next start */
+    if (part == PART_READ) {
+        compaction->failed |= disk->result != DISK_DONE || disk->size < compaction->input_size;
+        return;
+    }
+    if (disk->result == DISK_DONE) return;
+    /* A full disk may have room again; of one that fails nothing is believed, as everywhere. */
+    if (disk->result == DISK_FULL && compaction->state == COMPACTION_COPYING) compaction->disk_full = true;
+    else logs_break(logs, HALT_DISK_FAILED, compaction->paths[part == PART_DIRECTORY ? SEGMENT_LOG : part]);
+}
+
+uint64_t compaction_deadline_ns(const struct logs *logs)
+{
+    const struct compaction *compaction = &logs->compaction;
+
+    if (compaction->state != COMPACTION_IDLE || !(compaction->woken || compaction->polls)) return UINT64_MAX;
+    return compaction->next_ns;
+}
+
+void compaction_wake(struct logs *logs, const struct log *log)
+{
+    if (log->rules.compacts) logs->compaction.woken = true;
+}
+
+uint32_t compaction_abandon(struct logs *logs, uint32_t number, uint32_t doomed)
+{
+    struct compaction *compaction = &logs->compaction;
+    uint32_t orders = 0;
+
+    if (compaction->log != number || compaction->doomed != DOOMED_NONE) return 0;
+    for (uint32_t parts = compaction->parts_waited; parts != 0; parts &= parts - 1) orders++;
+    if (orders > 0) {
+        compaction->doomed = doomed;
+    } else {
+        leave_source(logs);
+        rest(logs, false);
+    }
+    return orders;
+}
