@@ -75,6 +75,7 @@ struct config {
     bool auto_create_topics;             /* auto.create.topics.enable */
     int64_t link_idle_ms;                /* connections.max.idle.ms */
     int64_t retention_check_interval_ms; /* log.retention.check.interval.ms */
+    bool log_compacts;                   /* log.cleanup.policy is compact,delete, not delete */
     int64_t compaction_backoff_ms;       /* log.cleaner.backoff.ms */
     int64_t producer_id_expiration_ms;   /* producer.id.expiration.ms */
     int32_t message_size_default;        /* message.max.bytes */

@@ -52,6 +52,7 @@ static void set_statics(const struct config *config, struct image_config *image)
     set_static(image, CONFIG_SOCKET_REQUEST_MAX_BYTES, config->request_size_max);
     set_static(image, CONFIG_LOG_RETENTION_CHECK_INTERVAL_MS, config->retention_check_interval_ms);
     set_static(image, CONFIG_PRODUCER_ID_EXPIRATION_MS, config->producer_id_expiration_ms);
+    if (config->log_compacts) set_static(image, CONFIG_LOG_CLEANUP_POLICY, CLEANUP_COMPACT | CLEANUP_DELETE);
     set_static(image, CONFIG_MESSAGE_MAX_BYTES, config->message_size_default);
     set_static(image, CONFIG_LOG_SEGMENT_BYTES, config->log_segment_size);
     set_static(image, CONFIG_LOG_ROLL_MS, config->log_roll_ms);

@@ -81,6 +81,8 @@ static const struct row rows[] = {
       "a connection without requests is closed after it" },
     { "defaults", "log_retention_check_interval_ms", KIND_INT64, NODE(retention_check_interval_ms), 0, 10,
       INT64_MAX / 1000000, "how often old segments are looked for" },
+    { "defaults", "log_compacts", KIND_BOOLEAN, NODE(log_compacts), 0, 0, 0,
+      "topics that do not say keep the last record of each key" },
     { "defaults", "log_cleaner_backoff_ms", KIND_INT64, NODE(compaction_backoff_ms), 0, 10, INT64_MAX / 1000000,
       "how often logs are searched for one to be compacted" },
     { "defaults", "producer_id_expiration_ms", KIND_INT64, NODE(producer_id_expiration_ms), 0, 1000,

@@ -61,12 +61,14 @@ static void audit_batches(struct audited *segment)
             judge_violated(segment->judge, RULE_F, "%s: no whole batch at %u", segment->path, at);
             return;
         }
-        if (batch.base_offset != segment->end_offset) {
+        const bool compacted = segment->judge->compacts && batch.base_offset > segment->end_offset;
+        if (batch.base_offset != segment->end_offset && !compacted) {
             judge_violated(segment->judge, RULE_F, "%s: offset %lld at %u, where %lld is expected", segment->path,
                            (long long)batch.base_offset, at, (long long)segment->end_offset);
             return;
         }
-        if (segment->partition != NULL) {
+        /* Each replica compacts for itself: what they have of a batch differs. */
+        if (segment->partition != NULL && !segment->judge->compacts) {
             plane_on_stored(segment->plane, segment->judge, segment->machine, segment->partition, batch.base_offset,
                             digest_of(&batch));
         }
@@ -110,7 +112,7 @@ static void audit_time_index(struct audited *segment, struct bytes index)
         const struct time_index_entry entry = time_index_entry_read(index.data, segment->base_offset);
         struct record_batch batch;
         while (end_offset <= entry.last_offset && record_batch_read(left, &batch) == RECORD_BATCH_WHOLE) {
-            largest = MAX(largest, batch.max_timestamp);
+            if (batch.record_count > 0) largest = MAX(largest, batch.max_timestamp);
             end_offset = record_batch_last_offset(&batch) + 1;
             left.data += batch.bytes.size;
             left.size -= batch.bytes.size;
@@ -167,8 +169,8 @@ void audit_files(const struct disk *disk, uint32_t machine, struct judge *judge,
         int64_t base_offset;
         uint32_t edition;
         enum segment_file kind;
-        if (slash == NULL || strlen(slash + 1) != 24) continue;
-        const struct bytes name = { (const uint8_t *)slash + 1, 24 };
+        if (slash == NULL) continue;
+        const struct bytes name = { (const uint8_t *)slash + 1, (uint32_t)strlen(slash + 1) };
         if (!segment_name_read(name, &base_offset, &edition, &kind) || kind != SEGMENT_LOG) continue;
         /* Files below the log start offset go one by one. */
         const struct judged_partition *partition = partition_of(judge, path->text);
@@ -176,7 +178,8 @@ void audit_files(const struct disk *disk, uint32_t machine, struct judge *judge,
         /* What was unlinked with a replica that was taken away may come back in a crash, in part: it is nobody's. */
         if (partition != NULL && log_start == INT64_MAX) continue;
         const bool dying = log_start >= base_offset || partition->may_retain || partition->start_asked >= base_offset;
-        if (path->parent == directory && base_offset != end_offset && !dying) {
+        /* What was compacted lies there beside what it became, until that is due. */
+        if (path->parent == directory && base_offset != end_offset && !dying && !judge->compacts) {
             judge_violated(judge, RULE_F, "%s: follows a segment that ends at %lld", path->text, (long long)end_offset);
         }
         directory = path->parent;

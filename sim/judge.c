@@ -24,8 +24,8 @@ void judge_free(struct judge *judge)
 
 const char *rule_name(enum rule rule)
 {
-    static const char *const names[RULE_COUNT] = { "none", "O1",  "O2",  "O3",  "O4", "O5", "O6", "O7",    "O8",
-                                                   "O11",  "O12", "O13", "O14", "F",  "L",  "N",  "canary" };
+    static const char *const names[RULE_COUNT] = { "none", "O1",  "O2",  "O3",  "O4", "O5", "O6", "O7",  "O8",
+                                                   "O11",  "O12", "O13", "O14", "O15", "F",  "L",  "N",  "canary" };
     return names[rule];
 }
 
@@ -176,7 +176,7 @@ void judge_on_offsets(struct judge *judge, struct judged_partition *partition, c
 
 void judge_on_step(struct judge *judge, struct judged_partition *partition, int64_t wanted, int64_t given)
 {
-    if (given <= wanted) return;
+    if (given <= wanted || judge->compacts) return; /* what lies in between is judged at the end */
     judge_violated(judge, RULE_O11, "partition %d: a consumer at %lld was given records from %lld on", partition->index,
                    (long long)wanted, (long long)given);
 }
@@ -411,21 +411,35 @@ static void judge_order(struct judge *judge, const struct judged_partition *part
         const struct judged_record *record = &partition->records[offset];
         if (record->digest == 0 || record->producer >= JUDGED_PRODUCERS_MAX || !record->seen) continue;
         struct judged_order *order = &orders[record->producer];
-        if (judge->consecutive[record->producer]) judge_consecutive(judge, partition, offset, order);
+        if (judge->consecutive[record->producer] && !judge->compacts) judge_consecutive(judge, partition, offset, order);
         else judge_rising(judge, partition, offset, order);
+    }
+}
+
+/* The last offsets of all keys that were read; -1: of this one, none was. */
+static void find_newest(const struct judged_partition *partition, int64_t newest[JUDGED_KEYS])
+{
+    for (uint32_t key = 0; key < JUDGED_KEYS; key++) newest[key] = -1;
+    for (int64_t offset = partition->log_start_seen; offset < partition->count; offset++) {
+        const struct judged_record *record = &partition->records[offset];
+        if (record->digest != 0 && record->seen) newest[judged_key(record->number)] = offset;
     }
 }
 
 void judge_on_end(struct judge *judge)
 {
+    int64_t newest[JUDGED_KEYS];
+
     for (uint32_t i = 0; i < judge->partition_count; i++) {
         const struct judged_partition *partition = &judge->partitions[i];
         if (partition->gone) continue;
+        find_newest(partition, newest);
         for (int64_t offset = partition->log_start_seen; offset < partition->acked_end; offset++) {
             const struct judged_record *record = &partition->records[offset];
             if ((!record->acked && !record->weak) || record->seen) continue;
             if (may_change(partition, record)) continue;
-            judge_violated(judge, RULE_O1,
+            if (judge->compacts && newest[judged_key(record->number)] > offset) continue;
+            judge_violated(judge, judge->compacts ? RULE_O15 : RULE_O1,
                            "partition %d offset %lld: record %u of producer %u was acknowledged%s and is lost "
                            "(log start offset %lld, high watermark %lld, leader epoch %d of %d)",
                            partition->index, (long long)offset, record->number, record->producer,

@@ -12,6 +12,7 @@
  *   O7   who may be elected has all that was committed, on disk (plane.h)
  *   O8   idempotent producers: no record twice, none missing, none out of order; no spurious fatal error
  *   O11  consumers skip nothing
+ *   O15  of a compacted log, only what a later record of its key has replaced is gone
  *   O12  nothing is acknowledged that the disk could still lose
  *   O13  a crash during recovery changes nothing
  *   O14  what the metadata group commits is durable on a majority of its voters (group.h)
@@ -39,6 +40,7 @@ enum rule {
     RULE_O12,
     RULE_O13,
     RULE_O14,
+    RULE_O15,
     RULE_F,
     RULE_L,
     RULE_N,
@@ -121,12 +123,20 @@ enum {
     STORY_SIZE = 512
 };
 
+/* In runs in which logs are compacted, a record's key is a number, and follows from its own. */
+enum { JUDGED_KEYS = 16 };
+static inline uint32_t judged_key(uint64_t number)
+{
+    return (uint32_t)(number % JUDGED_KEYS);
+}
+
 struct judge {
     enum rule broken; /* the first one */
     char story[STORY_SIZE];
     char place[160]; /* the story before its words were filled in: which question it was */
     uint64_t now_ns;
     uint64_t index;     /* the highest that any node has applied: what is acknowledged now lies at or below it */
+    bool compacts;      /* all logs are: of each key, the last record is owed */
     bool forgives_loss; /* the fault budget was exceeded on purpose: durable bytes were damaged */
     struct judged_partition partitions[JUDGED_PARTITIONS_MAX];
     uint32_t partition_count;

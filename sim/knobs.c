@@ -259,6 +259,7 @@ void knobs_draw(struct knobs *knobs, struct config *config, uint64_t seed, const
         config->log_retention_size = (int64_t)between(&prng, 4, 200) * 1024;
     }
     draw_rates(&knobs->rates, &prng, knobs);
+    config->log_compacts = prng_chance(&prng, 1, 4);
 }
 
 /* When there was time for something to be lost, and there is time to come back. It is somebody else each time. */

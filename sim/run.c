@@ -479,6 +479,7 @@ enum outcome run_seed(struct run *run, uint64_t seed)
     routes->bytes_per_ms = run->knobs.bytes_per_ms;
     run->world.net.window_size = run->knobs.window_size;
     judge_init(&run->judge);
+    run->judge.compacts = common.log_compacts;
     group_init(&run->group);
     plane_init(&run->plane);
     run->plane.trace = run->trace;

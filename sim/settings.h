@@ -60,6 +60,7 @@
     X(retention_check_interval_ms, config, 1, 1000000000) \
     X(log_roll_ms,                 config, 1, 1000000000000) \
     X(log_segment_size,            config, 512, 1 << 30) \
+    X(log_compacts,                config, 0, 1) \
     X(log_index_interval_size,     config, 1, 1 << 30) \
     X(log_retention_ms,            config, -1, 1000000000000) \
     X(log_retention_size,          config, -1, 1000000000000)

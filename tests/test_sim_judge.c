@@ -53,6 +53,35 @@ static void acknowledged_and_changed(void)
     read_back(0, 7);
 }
 
+/* Records whose numbers are JUDGED_KEYS apart have one key. */
+static void written_over(void)
+{
+    judge.compacts = true;
+    acked(0, 5);
+    acked(1, 5 + JUDGED_KEYS);
+    read_back(1, 5 + JUDGED_KEYS);
+    judge_on_step(&judge, partition, 0, 1);
+    judge_on_end(&judge);
+}
+
+static void not_written_over(void)
+{
+    judge.compacts = true;
+    acked(0, 5);
+    acked(1, 6);
+    read_back(1, 6);
+    judge_on_end(&judge);
+}
+
+static void last_of_key_is_gone(void)
+{
+    judge.compacts = true;
+    acked(0, 5);
+    acked(1, 5 + JUDGED_KEYS);
+    read_back(0, 5);
+    judge_on_end(&judge);
+}
+
 static void two_values(void)
 {
     read_back(4, 1);
@@ -285,6 +314,9 @@ static const struct rule_row {
     { "a node that is behind does not know of it", node_is_behind, RULE_NONE },
     { "a node that has applied as much has to", node_is_level, RULE_O6 },
     { "a deleted topic is there again", topic_comes_back, RULE_O6 },
+    { "what was written over may be gone from a compacted log", written_over, RULE_NONE },
+    { "nothing else may", not_written_over, RULE_O15 },
+    { "least of all the last one of its key", last_of_key_is_gone, RULE_O15 },
     { "two brokers lead in one epoch", two_leaders, RULE_O4 },
     { "each epoch has a leader, or none", leaders_change, RULE_NONE },
 };
