@@ -15,6 +15,7 @@ import time
 import bad_input
 import bad_start
 import clusters
+import compaction
 import failover
 import groups
 import kcat
@@ -201,6 +202,7 @@ SUITES = [  # those that take longest first
     Suite("bad start", bad_start.run),
     java_program("java-newest", packages.java_newest),
     Suite("segments", segments.run),
+    Suite("compaction", compaction.run),
     python_program("confluent_client"),
     python_program("kafka_python"),
     python_program("aiokafka_client"),
