@@ -233,6 +233,21 @@ TEST(what_was_distilled_is_not_distilled_again)
     EXPECT_EQ("the rest stays", DISTILL_SAME, distill_batch(&batch, &rules, false, &memory, &second));
 }
 
+TEST(a_tombstone_may_stay_for_ever)
+{
+    const struct record_batch batch = make("a", 0, 0);
+    struct distilled distilled;
+    struct record_batch left;
+    struct key_map keys;
+
+    memset(slots, 0, sizeof slots);
+    key_map_init(&keys, slots, sizeof slots, 7);
+    const struct distill_rules rules = { &keys, 1000, NOW, INT64_MAX };
+    EXPECT_EQ("it gets a horizon", DISTILL_WRITTEN, distill_batch(&batch, &rules, false, &memory, &distilled));
+    EXPECT_EQ("a batch", RECORD_BATCH_WHOLE, record_batch_read(distilled.batch, &left));
+    EXPECT_EQ("that no time reaches", INT64_MAX, left.base_timestamp);
+}
+
 /* A disk may say anything: a batch whose checksum is right and whose records are not is only refused. */
 TEST(a_batch_that_is_none_is_not_touched)
 {

@@ -161,7 +161,8 @@ static enum distill_verdict write_chosen(const struct record_batch *batch, struc
     head.record_count = (int32_t)chosen->count;
     if ((batch->attributes & RECORD_BATCH_LOG_APPEND_TIME) == 0) head.max_timestamp = chosen->max_timestamp;
     if (begins_horizon) {
-        head.base_timestamp = rules->now_ms + rules->delete_retention_ms;
+        const bool for_ever = rules->delete_retention_ms > INT64_MAX - rules->now_ms;
+        head.base_timestamp = for_ever ? INT64_MAX : rules->now_ms + rules->delete_retention_ms;
         head.attributes |= RECORD_BATCH_DELETE_HORIZON;
     }
     write_records(batch, records, rules, head.base_timestamp, memory->kept + RECORD_BATCH_HEAD_SIZE, &size);
