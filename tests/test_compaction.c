@@ -363,6 +363,42 @@ TEST(compaction_ends_with_its_log)
     }
 }
 
+/* Whoever looks at the files of a node that has stopped finds segments, and no pieces of any. */
+TEST(compaction_leaves_no_piece_of_a_segment)
+{
+    for (uint32_t steps = 0; steps < 120; steps += 5) {
+        begin("a stop in the middle");
+        put("a", "");
+        put_fillers(12);
+        for (uint32_t i = 0; i < 4000 && world.logs->compaction.state < COMPACTION_MAPPING; i++) {
+            world_pass(&world, 5 * NS_PER_MS);
+            if (!world_answer(&world)) world_commit(&world);
+            world_settle(&world);
+        }
+        for (uint32_t i = 0; i < steps; i++) world_answer(&world);
+        world_stop(&world);
+        for (uint32_t i = 0; i < world.disk.name_count; i++) {
+            const struct disk_inode *file = &world.disk.inodes[world.disk.names[i].inode];
+            struct record_batch batch;
+            if (strstr(world.disk.names[i].path, ".log") == NULL) continue;
+            EXPECT("it has something in it", file->now_size > 0);
+            for (uint64_t at = 0; at < file->now_size; at += batch.bytes.size) {
+                WORLD_CHECK(record_batch_read((struct bytes){ file->now + at, (uint32_t)(file->now_size - at) },
+                                              &batch) == RECORD_BATCH_WHOLE);
+            }
+        }
+        uint32_t known = 0;
+        for (uint32_t at = world.logs->replaced_first; at != SEGMENT_NONE; at = world.logs->segments[at].dying_next) {
+            known++;
+        }
+        for (uint32_t at = world.logs->dying_first; at != SEGMENT_NONE; at = world.logs->segments[at].dying_next) {
+            known++;
+        }
+        EXPECT("segments, and what they were made of", files_of_the_log() <= the_log()->segment_count + known + 1);
+        world_free(&world);
+    }
+}
+
 /* At any moment of a compaction the power goes: the log is what it was, or what it became. */
 TEST(compaction_survives_a_crash_at_any_moment)
 {

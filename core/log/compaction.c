@@ -588,11 +588,31 @@ static bool goes_on(struct logs *logs, struct effects *effects)
     return false;
 }
 
+/* The node stops: what was begun is not brought to its end, and leaves nothing behind. */
+static void stop(struct logs *logs, struct effects *effects)
+{
+    struct compaction *compaction = &logs->compaction;
+    const bool has_files = compaction->state >= COMPACTION_COPYING && compaction->state < COMPACTION_UNLINKING;
+
+    if (compaction->state == COMPACTION_IDLE) return;
+    leave_source(logs);
+    if (!has_files) rest(logs, false);
+    else if (logs_may_order(effects, ORDERS_OF_STEP)) order_unlinks(logs, effects);
+    else logs->due = true;
+}
+
+bool compaction_is_idle(const struct logs *logs)
+{
+    return logs->compaction.state == COMPACTION_IDLE;
+}
+
 void compaction_work(struct logs *logs, struct effects *effects)
 {
     struct compaction *compaction = &logs->compaction;
 
-    if (logs->state != LOGS_OPEN || compaction->parts_waited != 0) return;
+    if (compaction->parts_waited != 0) return;
+    if (logs->state == LOGS_STOPPING) stop(logs, effects);
+    if (logs->state != LOGS_OPEN) return;
     if (compaction->state == COMPACTION_IDLE) begin_choosing(logs);
     else if (compaction->state == COMPACTION_CHOOSING) choose(logs);
     if (compaction->state <= COMPACTION_CHOOSING) return;

@@ -28,6 +28,10 @@
 
 void compaction_work(struct logs *logs, struct effects *effects);
 void compaction_on_disk(struct logs *logs, uint32_t part, const struct event_disk *disk);
+
+/* Nothing is under way: so it is soon when the node stops. */
+bool compaction_is_idle(const struct logs *logs);
+
 uint64_t compaction_deadline_ns(const struct logs *logs);
 
 /* Something happened to the log by which it may have become one to be compacted. */

@@ -345,7 +345,7 @@ static void stop_work(struct logs *logs)
         return;
     }
     if (journal_is_busy(logs->journal) || logs->entries.unwritten != logs->entries.end) return;
-    if (logs->checkpoint.state != CHECKPOINT_IDLE) return;
+    if (logs->checkpoint.state != CHECKPOINT_IDLE || !compaction_is_idle(logs)) return;
     if (logs->checkpoint.clean && !logs->checkpoint.activity) logs->state = LOGS_STOPPED;
     else logs->checkpoint.wanted = true;
 }
