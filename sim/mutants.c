@@ -29,10 +29,10 @@
     X(checkpoint_not_synced, "a checkpoint is renamed without a sync (KAFKA-16541)", DIES) \
     X(compaction_drops_tombstones_at_once, "a tombstone goes with the compaction that sees it first", OPEN) \
     X(compaction_forgets_producers, "compaction drops the last sequence of a producer (KAFKA-5490)", OPEN) \
-    X(compaction_keeps_the_first, "compaction drops the last record of a key", OPEN) \
+    X(compaction_keeps_the_first, "compaction drops the last record of a key", DIES) \
     X(compaction_passes_high_watermark, "compaction looks at what is not committed", OPEN) \
     X(compaction_sources_go_at_once, "what was compacted goes while a checkpoint still names it", OPEN) \
-    X(compaction_swaps_before_sync, "a compacted segment takes its place before it is durable", OPEN) \
+    X(compaction_swaps_before_sync, "a compacted segment takes its place before it is durable", DIES) \
     X(copy_is_larger_than_a_round, "a run of copied batches waits for a round that could hold it", OPEN) \
     X(copy_is_not_checked, "a follower takes batches whose checksum is wrong", OPEN) \
     X(deletion_is_told_to_nobody, "DeleteRecords is answered before other replicas know of it", OPEN) \

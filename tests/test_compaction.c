@@ -340,7 +340,7 @@ TEST(compaction_gives_up)
 /* A log is deleted, or cut, while it is compacted. */
 TEST(compaction_ends_with_its_log)
 {
-    for (uint32_t steps = 0; steps < 60; steps++) {
+    for (uint32_t steps = 0; steps < 60; steps += 3) {
         begin("a log is deleted in the middle");
         put("a", "");
         put_fillers(12);
@@ -366,7 +366,7 @@ TEST(compaction_ends_with_its_log)
 /* Whoever looks at the files of a node that has stopped finds segments, and no pieces of any. */
 TEST(compaction_leaves_no_piece_of_a_segment)
 {
-    for (uint32_t steps = 0; steps < 120; steps += 5) {
+    for (uint32_t steps = 0; steps < 120; steps += 8) {
         begin("a stop in the middle");
         put("a", "");
         put_fillers(12);
@@ -402,7 +402,7 @@ TEST(compaction_leaves_no_piece_of_a_segment)
 /* At any moment of a compaction the power goes: the log is what it was, or what it became. */
 TEST(compaction_survives_a_crash_at_any_moment)
 {
-    for (uint32_t steps = 0; steps < 400; steps += 3) {
+    for (uint32_t steps = 0; steps < 400; steps += 9) {
         begin("a crash in the middle");
         prng_init(&world.disk.prng, steps, 2);
         for (uint32_t i = 0; i < 12; i++) put(i % 2 == 0 ? "a" : "b", i == 9 ? NULL : "");
