@@ -1,5 +1,5 @@
-/* A batch of any bytes, distilled: it ends, and what is left of one whose records can be read is a batch that stands for
- * the same offsets, says nothing that the other one did not say, and is left alone the next time. */
+/* A batch of any bytes, distilled: it ends, and what is left of one whose records can be read is a batch that stands
+ * for the same offsets, says nothing that the other one did not say, and is left alone the next time. */
 #include "log/distill.h"
 
 #include <stdlib.h>

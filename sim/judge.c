@@ -24,7 +24,7 @@ void judge_free(struct judge *judge)
 
 const char *rule_name(enum rule rule)
 {
-    static const char *const names[RULE_COUNT] = { "none", "O1",  "O2",  "O3",  "O4", "O5", "O6", "O7",  "O8",
+    static const char *const names[RULE_COUNT] = { "none", "O1",  "O2",  "O3",  "O4",  "O5", "O6", "O7", "O8",
                                                    "O11",  "O12", "O13", "O14", "O15", "F",  "L",  "N",  "canary" };
     return names[rule];
 }
@@ -411,7 +411,8 @@ static void judge_order(struct judge *judge, const struct judged_partition *part
         const struct judged_record *record = &partition->records[offset];
         if (record->digest == 0 || record->producer >= JUDGED_PRODUCERS_MAX || !record->seen) continue;
         struct judged_order *order = &orders[record->producer];
-        if (judge->consecutive[record->producer] && !judge->compacts) judge_consecutive(judge, partition, offset, order);
+        if (judge->consecutive[record->producer] && !judge->compacts)
+            judge_consecutive(judge, partition, offset, order);
         else judge_rising(judge, partition, offset, order);
     }
 }

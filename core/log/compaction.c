@@ -1,7 +1,7 @@
 #include "log/compaction.h"
 
 #include "log/cleanable.h"
-#include "log/distill.h"
+#include "log/compaction_source.h"
 #include "log/remove.h"
 #include "log/segments.h"
 
@@ -12,29 +12,7 @@ enum {
     ORDERS_OF_STEP = SEGMENT_FILES + 1,
 };
 
-/* Parts of what is ordered: the files of the new segment, and what else is under way. */
-enum { PART_READ = SEGMENT_FILES, PART_DIRECTORY };
-
-static uint64_t op_of(uint32_t part)
-{
-    return logs_op(LOGS_OP_COMPACTION, 0, part);
-}
-
-static void wait_for(struct compaction *compaction, uint32_t part)
-{
-    compaction->parts_waited |= 1U << part;
-}
-
 /* ---- its end ---- */
-
-static void leave_source(struct logs *logs)
-{
-    struct compaction *compaction = &logs->compaction;
-
-    if (compaction->source == SEGMENT_NONE) return;
-    segment_unpin(logs, compaction->source);
-    compaction->source = SEGMENT_NONE;
-}
 
 /* Logs are looked at again: at once behind one that was compacted, else in a while. */
 static void rest(struct logs *logs, bool done)
@@ -54,9 +32,9 @@ static void order_unlinks(struct logs *logs, struct effects *effects)
 
     compaction->state = COMPACTION_UNLINKING;
     for (uint32_t file = 0; file < SEGMENT_FILES; file++) {
-        wait_for(compaction, file);
+        compaction_waits(compaction, file);
         effects_add(effects, EFFECT_FILE)->file =
-            (struct effect_file){ .op = op_of(file), .action = FILE_UNLINK, .path = compaction->paths[file] };
+            (struct effect_file){ .op = compaction_op(file), .action = FILE_UNLINK, .path = compaction->paths[file] };
     }
 }
 
@@ -66,7 +44,7 @@ static void give_up(struct logs *logs, enum compaction_failure why, struct effec
     struct compaction *compaction = &logs->compaction;
     struct log *log = &logs->logs[compaction->log];
 
-    leave_source(logs);
+    source_leave(logs);
     compaction->usage.failures++;
     NOTE(effects, COMPACTION_FAILED, compaction->log, compaction->offset, (int64_t)why);
     /* To try that again would come to the same. */
@@ -141,72 +119,6 @@ static void begin_choosing(struct logs *logs)
 
 /* ---- reading ---- */
 
-static void order_read(struct logs *logs, uint32_t size, struct effects *effects)
-{
-    struct compaction *compaction = &logs->compaction;
-    const struct segment *source = &logs->segments[compaction->source];
-
-    compaction->input_position += compaction->input_used;
-    compaction->input_used = 0;
-    compaction->input_size = MIN(MAX(size, (uint32_t)COMPACTION_READ_SIZE),
-                                 MIN(source->written.size - compaction->input_position, compaction->batch_size_max));
-    segment_path(logs, source, SEGMENT_LOG, compaction->read_path);
-    wait_for(compaction, PART_READ);
-    effects_add(effects, EFFECT_READ)->read = (struct effect_read){
-        .op = op_of(PART_READ),
-        .path = compaction->read_path,
-        .position = compaction->input_position,
-        .into = compaction->input,
-        .size = compaction->input_size,
-    };
-}
-
-static void enter_source(struct logs *logs, uint32_t number)
-{
-    struct compaction *compaction = &logs->compaction;
-
-    segment_pin(logs, number);
-    compaction->source = number;
-    compaction->source_offset = logs->segments[number].base_offset;
-    compaction->input_position = compaction->input_size = compaction->input_used = 0;
-}
-
-enum reading { READING_BATCH, READING_WAITS, READING_END, READING_BAD, READING_TOO_LARGE };
-
-/* The next batch of the source, if the buffer has it whole. */
-static enum reading read_batch(struct logs *logs, struct record_batch *batch, struct effects *effects)
-{
-    struct compaction *compaction = &logs->compaction;
-    const struct segment_mark *mark = &logs->segments[compaction->source].written;
-    const uint32_t left = mark->size - compaction->input_position - compaction->input_used;
-    const struct bytes bytes = { compaction->input + compaction->input_used,
-                                 compaction->input_size - compaction->input_used };
-    uint32_t size;
-
-    if (left == 0) return READING_END;
-    switch (record_batch_next_size(bytes, &size)) {
-    case RECORD_BATCH_WHOLE: break;
-    case RECORD_BATCH_CUT:
-        if (size > left) return READING_BAD;
-        if (size > compaction->batch_size_max) return READING_TOO_LARGE;
-        order_read(logs, size, effects);
-        return READING_WAITS;
-    case RECORD_BATCH_OLD:
-    case RECORD_BATCH_BROKEN: return READING_BAD;
-    }
-    if (record_batch_read(bytes, batch) != RECORD_BATCH_WHOLE || batch->last_offset_delta < 0) return READING_BAD;
-    if (batch->base_offset < compaction->source_offset || batch->record_count < 0) return READING_BAD;
-    if (record_batch_last_offset(batch) >= mark->end_offset || !record_batch_crc_matches(batch)) return READING_BAD;
-    return READING_BATCH;
-}
-
-static void pass_batch(struct compaction *compaction, const struct record_batch *batch)
-{
-    compaction->source_offset = record_batch_last_offset(batch) + 1;
-    compaction->input_used += batch->bytes.size;
-    compaction->usage.bytes_read += batch->bytes.size;
-}
-
 static void fail_reading(struct logs *logs, bool too_large, struct effects *effects)
 {
     give_up(logs, too_large ? COMPACTION_TOO_LARGE : COMPACTION_UNREADABLE, effects);
@@ -220,7 +132,7 @@ static void begin_copying(struct logs *logs)
 {
     struct compaction *compaction = &logs->compaction;
 
-    leave_source(logs);
+    source_leave(logs);
     compaction->state = COMPACTION_COPYING;
     compaction->offset = 0; /* the first segment that is there by now */
     begin_group(logs);
@@ -246,7 +158,7 @@ static bool map_batch(struct logs *logs, const struct record_batch *batch, uint3
     case DISTILL_UNREADABLE:
     case DISTILL_TOO_LARGE: fail_reading(logs, verdict == DISTILL_TOO_LARGE, effects); return false;
     }
-    pass_batch(compaction, batch);
+    source_pass(compaction, batch);
     compaction->mapped_end = MAX(compaction->mapped_end, compaction->source_offset);
     *work += MAX(distilled.unpacked_size, (uint32_t)RECORD_BATCH_HEAD_SIZE);
     return true;
@@ -266,15 +178,15 @@ static void map(struct logs *logs, struct effects *effects)
                 begin_copying(logs);
                 return;
             }
-            enter_source(logs, number);
+            source_enter(logs, number);
         }
-        switch (read_batch(logs, &batch, effects)) {
+        switch (source_next(logs, &batch, effects)) {
         case READING_WAITS: return;
         case READING_BAD: fail_reading(logs, false, effects); return;
         case READING_TOO_LARGE: fail_reading(logs, true, effects); return;
         case READING_END:
             compaction->offset = logs->segments[compaction->source].written.end_offset;
-            leave_source(logs);
+            source_leave(logs);
             break;
         case READING_BATCH:
             if (!map_batch(logs, &batch, &work, effects)) return;
@@ -310,9 +222,9 @@ static void order_writes(struct logs *logs, struct effects *effects)
     for (uint32_t file = 0; file < SEGMENT_FILES; file++) {
         compaction->pieces[file] = pieces[file];
         if (pieces[file].size == 0) continue;
-        wait_for(compaction, file);
+        compaction_waits(compaction, file);
         effects_add(effects, EFFECT_WRITE)->write = (struct effect_write){
-            .op = op_of(file),
+            .op = compaction_op(file),
             .path = compaction->paths[file],
             .position = size_written(&compaction->mark, file) - pieces[file].size,
             .pieces = &compaction->pieces[file],
@@ -445,7 +357,7 @@ static bool copy_batch(struct logs *logs, const struct record_batch *batch, uint
     }
     compaction->usage.records_removed += distilled.removed_count;
     compaction->usage.keyless_removed += distilled.keyless_count;
-    pass_batch(compaction, batch);
+    source_pass(compaction, batch);
     *work += MAX(distilled.unpacked_size, (uint32_t)RECORD_BATCH_HEAD_SIZE);
     return true;
 }
@@ -474,9 +386,9 @@ static void order_syncs(struct logs *logs, struct effects *effects)
     compaction->state = COMPACTION_SYNCING;
     for (uint32_t file = 0; file < SEGMENT_FILES; file++) {
         if (size_written(&compaction->mark, file) == 0) continue;
-        wait_for(compaction, file);
+        compaction_waits(compaction, file);
         effects_add(effects, EFFECT_SYNC)->sync =
-            (struct effect_sync){ .op = op_of(file), .path = compaction->paths[file] };
+            (struct effect_sync){ .op = compaction_op(file), .path = compaction->paths[file] };
     }
 }
 
@@ -485,8 +397,8 @@ static void order_naming(struct logs *logs, struct effects *effects)
     struct compaction *compaction = &logs->compaction;
 
     compaction->state = COMPACTION_NAMING;
-    wait_for(compaction, PART_DIRECTORY);
-    effects_add(effects, EFFECT_FILE)->file = (struct effect_file){ .op = op_of(PART_DIRECTORY),
+    compaction_waits(compaction, PART_DIRECTORY);
+    effects_add(effects, EFFECT_FILE)->file = (struct effect_file){ .op = compaction_op(PART_DIRECTORY),
                                                                     .action = FILE_SYNC_DIRECTORY,
                                                                     .path = compaction->directory };
 }
@@ -510,15 +422,15 @@ static void copy(struct logs *logs, struct effects *effects)
                 close_output(logs, effects);
                 return;
             }
-            enter_source(logs, number);
+            source_enter(logs, number);
         }
-        switch (read_batch(logs, &batch, effects)) {
+        switch (source_next(logs, &batch, effects)) {
         case READING_WAITS: return;
         case READING_BAD: fail_reading(logs, false, effects); return;
         case READING_TOO_LARGE: fail_reading(logs, true, effects); return;
         case READING_END:
             compaction->offset = logs->segments[compaction->source].written.end_offset;
-            leave_source(logs);
+            source_leave(logs);
             break;
         case READING_BATCH:
             if (!copy_batch(logs, &batch, &work, effects)) return;
@@ -595,7 +507,7 @@ static void stop(struct logs *logs, struct effects *effects)
     const bool has_files = compaction->state >= COMPACTION_COPYING && compaction->state < COMPACTION_UNLINKING;
 
     if (compaction->state == COMPACTION_IDLE) return;
-    leave_source(logs);
+    source_leave(logs);
     if (!has_files) rest(logs, false);
     else if (logs_may_order(effects, ORDERS_OF_STEP)) order_unlinks(logs, effects);
     else logs->due = true;
@@ -652,7 +564,7 @@ static void abandon_answered(struct logs *logs)
 
     logs->doomed[compaction->doomed].holds--;
     if (compaction->parts_waited != 0) return;
-    leave_source(logs);
+    source_leave(logs);
     compaction->doomed = DOOMED_NONE;
     rest(logs, false);
 }
@@ -701,7 +613,7 @@ uint32_t compaction_abandon(struct logs *logs, uint32_t number, uint32_t doomed)
     if (orders > 0) {
         compaction->doomed = doomed;
     } else {
-        leave_source(logs);
+        source_leave(logs);
         rest(logs, false);
     }
     return orders;

@@ -33,7 +33,7 @@ struct distill_memory {
 struct distill_rules {
     const struct key_map *keys;
     int64_t mapped_end; /* the map knows the records below it */
-    int64_t now_ms; /* not negative, nor is the other one */
+    int64_t now_ms;     /* not negative, nor is the other one */
     int64_t delete_retention_ms;
 };
 

@@ -1,7 +1,7 @@
 /* bench_compaction.c -- what compaction costs beside reading and writing: CPU time of one thread.
  *
- * A log of many keys, each written twice: its keys are mapped, then every batch is distilled, and half of its records go.
- * Each key comes again far behind, so the map is met at random places, as it is in a log. */
+ * A log of many keys, each written twice: its keys are mapped, then every batch is distilled, and half of its records
+ * go. Each key comes again far behind, so the map is met at random places, as it is in a log. */
 #include "base/check.h"
 #include "base/prng.h"
 #include "codec/record_batch_builder.h"
@@ -58,7 +58,8 @@ static void build(struct log *log, enum compression codec)
             const int key_size = snprintf(key, sizeof key, "user-%u", key_at(at));
             int size = 0;
             while (size < VALUE_SIZE) {
-                size += snprintf(value + size, 64, "{\"id\":%u,\"total\":%u},", at, (unsigned)prng_below(&prng, 100000));
+                size +=
+                    snprintf(value + size, 64, "{\"id\":%u,\"total\":%u},", at, (unsigned)prng_below(&prng, 100000));
             }
             const struct record_input record = { .timestamp = 1700000000000 + at,
                                                  .key = { (uint8_t *)key, (uint32_t)key_size },
@@ -105,9 +106,10 @@ static void measure(const char *name, enum compression codec)
         if (verdict == DISTILL_SAME) left += batch.bytes.size;
     }
     const double end = cpu_ns();
-    printf("  %-8s %5.1f to 1   map %6.0f ns/record %6.0f MB/s   copy %6.0f ns/record %6.0f MB/s   %3.0f %% left\n", name,
-           (double)plain / (double)log.size, (mapped - begin) / (2 * KEYS), (double)log.size * 1e3 / (mapped - begin),
-           (end - mapped) / (2 * KEYS), (double)log.size * 1e3 / (end - mapped), 100.0 * (double)left / (double)log.size);
+    printf("  %-8s %5.1f to 1   map %6.0f ns/record %6.0f MB/s   copy %6.0f ns/record %6.0f MB/s   %3.0f %% left\n",
+           name, (double)plain / (double)log.size, (mapped - begin) / (2 * KEYS),
+           (double)log.size * 1e3 / (mapped - begin), (end - mapped) / (2 * KEYS),
+           (double)log.size * 1e3 / (end - mapped), 100.0 * (double)left / (double)log.size);
     free(slots);
     free(log.bytes);
 }
