@@ -2,7 +2,6 @@
 
 #include "log/cleanable.h"
 #include "log/compaction_source.h"
-#include "log/remove.h"
 #include "log/segments.h"
 
 enum {

@@ -6,6 +6,7 @@
 #include "log/cut.h"
 #include "log/flush.h"
 #include "log/lookup.h"
+#include "log/replaced.h"
 #include "log/segments.h"
 #include "log/sync.h"
 
@@ -87,6 +88,16 @@ static void add_dying(struct logs *logs, uint32_t number)
     if (logs->dying_last == SEGMENT_NONE) logs->dying_first = number;
     else logs->segments[logs->dying_last].dying_next = number;
     logs->dying_last = number;
+}
+
+void remove_later(struct logs *logs, uint32_t number)
+{
+    struct segment *segment = &logs->segments[number];
+    const bool known = log_is(logs, segment->log, segment->generation);
+    const int64_t delay_ms = known ? logs->logs[segment->log].rules.file_delete_delay_ms : 0;
+
+    segment->due_ns = logs->mono_ns + (uint64_t)MAX(delay_ms, 0) * NS_PER_MS;
+    add_dying(logs, number);
 }
 
 static uint32_t take_dying(struct logs *logs)
@@ -197,9 +208,7 @@ static void trim(struct logs *logs, struct effects *effects)
         }
         if (may_die(logs, log)) {
             const uint32_t segment = segment_take_first(logs, log);
-            logs->segments[segment].due_ns =
-                logs->mono_ns + (uint64_t)MAX(log->rules.file_delete_delay_ms, 0) * NS_PER_MS;
-            add_dying(logs, segment);
+            remove_later(logs, segment);
             logs->checkpoint.activity = true;
             NOTE(effects, SEGMENT_DELETED, number, logs->segments[segment].base_offset, log->log_start_offset);
             continue;
@@ -208,45 +217,6 @@ static void trim(struct logs *logs, struct effects *effects)
         logs->trim_first = log->next_trim;
         if (logs->trim_first == LOG_NONE) logs->trim_last = LOG_NONE;
         log->trim_queued = false;
-    }
-}
-
-/* ---- segments that others took the place of ---- */
-
-void remove_when_forgotten(struct logs *logs, uint32_t number)
-{
-    const struct checkpoint *checkpoint = &logs->checkpoint;
-    /* One that is under way may have named it. */
-    const uint64_t wait = checkpoint->state == CHECKPOINT_IDLE ? 1 : 2;
-
-    logs->segments[number].forgotten_count = checkpoint->count + (MUTANT(compaction_sources_go_at_once) ? 0 : wait);
-    logs->segments[number].dying_next = SEGMENT_NONE;
-    if (logs->replaced_last == SEGMENT_NONE) logs->replaced_first = number;
-    else logs->segments[logs->replaced_last].dying_next = number;
-    logs->replaced_last = number;
-}
-
-/* Those that no checkpoint speaks of any more are dying like others. */
-static void release_replaced(struct logs *logs)
-{
-    for (uint32_t bound = SEGMENTS_PER_STEP; logs->replaced_first != SEGMENT_NONE; bound--) {
-        const uint32_t number = logs->replaced_first;
-        struct segment *segment = &logs->segments[number];
-        if (segment->forgotten_count > logs->checkpoint.count) {
-            /* A full disk waits for them. */
-            logs->checkpoint.wanted |= logs->segments_full && logs->checkpoint.state == CHECKPOINT_IDLE;
-            return;
-        }
-        if (bound == 0) {
-            logs->due = true;
-            return;
-        }
-        logs->replaced_first = segment->dying_next;
-        if (logs->replaced_first == SEGMENT_NONE) logs->replaced_last = SEGMENT_NONE;
-        const bool known = log_is(logs, segment->log, segment->generation);
-        const int64_t delay_ms = known ? logs->logs[segment->log].rules.file_delete_delay_ms : 0;
-        segment->due_ns = logs->mono_ns + (uint64_t)MAX(delay_ms, 0) * NS_PER_MS;
-        add_dying(logs, number);
     }
 }
 
@@ -665,7 +635,7 @@ void remove_work(struct logs *logs, struct effects *effects)
     uint32_t slot;
 
     trim(logs, effects);
-    release_replaced(logs);
+    replaced_release(logs);
     for (struct remove *remove; (remove = free_slot(logs, &slot)) != NULL;) {
         if (!logs_may_order(effects, 1)) {
             logs->due = true;

@@ -25,8 +25,8 @@ void remove_before_it_is_opened(struct logs *logs, uint32_t log);
 /* The log begins anew, and may write files with the names of those that are dying: these go first, at once (cut.h). */
 void remove_before_it_begins(struct logs *logs, uint32_t log);
 
-/* The segment's place was taken by another one: its files go when a checkpoint is durable that does not know it. */
-void remove_when_forgotten(struct logs *logs, uint32_t segment);
+/* The segment has left its log: its files go after file.delete.delay.ms, or with the log. */
+void remove_later(struct logs *logs, uint32_t segment);
 
 /* A round became durable: so did, perhaps, a log start offset. */
 void remove_starts_are_durable(struct logs *logs);

@@ -1,6 +1,6 @@
 #include "log/segments.h"
 
-#include "log/remove.h"
+#include "log/replaced.h"
 
 static void link_back(struct logs *logs, struct segment *added, uint32_t previous)
 {
@@ -131,7 +131,7 @@ static void take_out(struct logs *logs, const struct replacement *group, struct 
         made->created_ms = source->created_ms;
         made->next = source->next;
         source->flags |= SEGMENT_DYING;
-        remove_when_forgotten(logs, at);
+        replaced_add(logs, at);
         at = made->next;
     }
 }

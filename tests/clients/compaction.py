@@ -43,8 +43,8 @@ def read(server):
 
 
 def fill(server):
-    """What is written again and again; at the end a key is deleted, and so much is written that all of it is in segments
-    that were closed."""
+    """What is written again and again; at the end a key is deleted, and so much is written that all of it is in
+    segments that were closed."""
     for number in range(ROUNDS):
         write(server, number, ("none", "gzip", "snappy", "lz4", "zstd")[number % 5])
     kcat(server, "-P", "-K", ":", "-Z", data="gone:it was there\n")
