@@ -323,8 +323,32 @@ static enum outcome run_many(const struct options *options)
 
 enum {
     BENCH_SEEDS = 150, /* unless it is said how many */
-    OPEN_SEEDS = 8,    /* of gaps: a look whether they still are, not a hunt */
+    OPEN_SEEDS = 4,    /* of gaps: a look whether they still are, not a hunt */
+    CLUSTER_SEEDS = 60,
 };
+
+static bool is_doomed(enum mutant_fate fate)
+{
+    return fate == DIES || fate == DIES_IN_CLUSTER || fate == DIES_IN_DISASTER;
+}
+
+/* Which runs, and how many of them, unless that is said. */
+static void choose_runs(const struct mutant *mutant, struct options *options)
+{
+    struct wishes *wishes = &options->wishes;
+    const bool in_cluster = mutant->fate != DIES && mutant->fate != LIVES && mutant->fate != ABSENT;
+
+    if (in_cluster && wishes->nodes == 0) wishes->nodes = 3;
+    if (in_cluster && wishes->replicas == 0) wishes->replicas = 3;
+    if (mutant->fate == DIES_IN_DISASTER && wishes->disasters == 0) wishes->disasters = 1;
+    if (options->many) return;
+    if (in_cluster) options->seed_last = options->seed_first + CLUSTER_SEEDS - 1;
+    if (mutant->fate == OPEN) options->seed_last = options->seed_first + OPEN_SEEDS - 1;
+    /* A control that many seeds leave alone, more of them would: a third must do. */
+    if (mutant->fate == LIVES || mutant->fate == ABSENT) {
+        options->seed_last -= (options->seed_last - options->seed_first) / 3 * 2;
+    }
+}
 
 /* What became of one, and whether that was to be. */
 static const char *mutant_verdict(const struct mutant *mutant, const struct hunt *hunt, bool *fine)
@@ -332,7 +356,9 @@ static const char *mutant_verdict(const struct mutant *mutant, const struct hunt
     const bool died = hunt->failed > 0, reached = died || hunt->reached > 0;
 
     switch (mutant->fate) {
-    case DIES: *fine = died; break;
+    case DIES:
+    case DIES_IN_CLUSTER:
+    case DIES_IN_DISASTER: *fine = died; break;
     case LIVES: *fine = reached && !died; break;
     case ABSENT: *fine = !reached; break;
     case OPEN: *fine = true; break;
@@ -362,9 +388,7 @@ static bool mutant_bench(const struct options *options)
         bool fine = false;
         one.quiet = true;
         one.keep_going = false;
-        if (mutant->fate == OPEN && !options->many) one.seed_last = options->seed_first + OPEN_SEEDS - 1;
-        /* A control that many seeds leave alone, more of them would: a third must do. */
-        if (mutant->fate == LIVES || mutant->fate == ABSENT) one.seed_last -= (one.seed_last - one.seed_first) / 3 * 2;
+        choose_runs(mutant, &one);
         mutant_choose(mutant->name);
         hunt_seeds(&one, &hunt);
         const bool died = hunt.failed > 0;
@@ -374,8 +398,8 @@ static bool mutant_bench(const struct options *options)
                died ? hunt.first.failure.rule : "-", seeds, hunt.reached, seconds_now() - hunt.began, mutant->bug,
                fine ? "" : "  <-- not as it should be");
         fflush(stdout);
-        doomed += mutant->fate == DIES;
-        if (mutant->fate == DIES && died) taken[killed++] = seeds;
+        doomed += is_doomed(mutant->fate);
+        if (is_doomed(mutant->fate) && died) taken[killed++] = seeds;
         wrong += !fine;
     }
     mutant_choose(NULL);

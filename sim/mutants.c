@@ -127,9 +127,9 @@
     X(meta_waits_for_the_lost, "a partition waits for nodes that are registered no more", OPEN) \
     X(meta_who_goes_stays_in_isr, "who shuts down stays in the ISR", OPEN) \
     X(moves_drop_the_last_copy, "a move is begun that leaves nobody who has the records", OPEN) \
-    X(node_outlives_its_cluster, "a node whose cluster was recovered without it goes on", OPEN) \
+    X(node_outlives_its_cluster, "a node whose cluster was recovered without it goes on", DIES_IN_DISASTER) \
     X(recovery_is_told_from_its_beginning, "who joins after a disaster is told what was before it, and takes " \
-      "itself for a node of that cluster", OPEN) \
+      "itself for a node of that cluster", DIES_IN_DISASTER) \
     X(registration_believes_any_disk, "a node that comes back with another disk is taken for what it was", OPEN) \
     X(snapshot_trusts_bytes, "a snapshot's checksum is not looked at", OPEN) \
     X(upkeep_decides_twice, "upkeep decides on an image that lacks what it decided before", OPEN) \

@@ -9,9 +9,11 @@
 
 enum mutant_fate {
     DIES,
-    LIVES,  /* a control: harmless, and must survive where it is reached, or the judge simply cries */
-    ABSENT, /* a control: no run of one node comes where it would show. Once one does, it must die */
-    OPEN,   /* of what several nodes do together, which this profile has not: reached or not, it is not judged */
+    LIVES,            /* a control: harmless, and must survive where it is reached, or the judge simply cries */
+    ABSENT,           /* a control: no run of one node comes where it would show. Once one does, it must die */
+    DIES_IN_CLUSTER,  /* where partitions have several replicas; so it is tried there */
+    DIES_IN_DISASTER, /* where, besides, all nodes but one are lost for ever */
+    OPEN,             /* no seed is known that it dies by: a look at a few of a cluster, and it is not judged */
 };
 
 struct mutant {
