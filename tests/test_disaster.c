@@ -1,5 +1,6 @@
 /* A node that goes on alone after a disaster: what it keeps, as whom it goes on, and what crashes on the way leave. */
 #include "admin_world.h"
+#include "controller/decide.h"
 #include "controller/metadata_log.h"
 #include "meta/image_state.h"
 #include "raft/raft.h"
@@ -28,6 +29,7 @@ TEST(a_survivor_keeps_all_and_is_another_member)
     for (uint32_t i = 0; i < COUNT_OF(members); i++) {
         members[i] = raft_id(node_raft(world->node));
         identities[i] = image_identity(node_image(world->node));
+        const int64_t producer_id = image_view(node_image(world->node)).next_producer_id;
         world_start(world, true);
         EXPECT("it ends by itself", world->halted);
         EXPECT_EQ("as if it were stopped", HALT_STOPPED, world->halt_reason);
@@ -37,6 +39,8 @@ TEST(a_survivor_keeps_all_and_is_another_member)
         EXPECT_EQ("once more", i + 1, image_view(node_image(world->node)).incarnation >> INCARNATION_DRAWN_BITS);
         const struct uuid same = image_view(node_image(world->node)).cluster_id;
         EXPECT("clients see the same cluster", uuid_equal(&cluster_id, &same));
+        EXPECT("ids that lost nodes gave to producers are not given again",
+               image_view(node_image(world->node)).next_producer_id >= producer_id + LOST_PRODUCER_IDS);
         EXPECT_EQ("of the same node id", 1, member_node(raft_id(node_raft(world->node))));
         EXPECT("as another member", members[i] != raft_id(node_raft(world->node)));
         EXPECT_EQ("who is all of it", 1, raft_configuration(node_raft(world->node))->count);

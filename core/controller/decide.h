@@ -127,6 +127,9 @@ enum error decide_feature_level(const struct image *image, int16_t level, struct
                                 struct text *message);
 
 enum { PRODUCER_ID_BLOCK = 1000 }; /* as in Kafka */
+
+/* More than a cluster gives out between an entry that a survivor of a disaster has and the last one that was lost. */
+#define LOST_PRODUCER_IDS (INT64_C(1) << 32)
 void decide_producer_ids(const struct image *image, int32_t broker_id, struct proposal *records);
 
 #endif

@@ -21,7 +21,16 @@ void decide_recovery(const struct image *image, int32_t node_id, uint64_t drawn,
         .node_id = node_id,
     };
 
+    /* Others may have been given blocks by entries that are lost; two producers of one id would be taken for one. */
+    const struct metadata_producer_ids_record lost = {
+        .broker_id = -1,
+        .broker_epoch = -1,
+        .first_producer_id = image_view(image).next_producer_id,
+        .count = LOST_PRODUCER_IDS,
+    };
+
     proposal_add_recovery(records, &recovery);
+    proposal_add_producer_ids(records, &lost);
     for (uint32_t slot = image_first_broker(image); slot != SLOT_NONE; slot = image_next_broker(image, slot)) {
         const struct image_broker *broker = image_broker(image, slot);
         if (broker->id == node_id) continue;
