@@ -730,7 +730,7 @@ const Suite = struct {
         s.script("sim: schedules of bugs that were", 180, .together, &.{ "sh", "tests/suite/schedules.sh" });
         s.run.addFileArg(bin);
         s.run.addFileArg(mutants.?);
-        s.job("sim: mutants", 300, .alone);
+        s.job("sim: mutants", 600, .alone);
         s.run.addFileArg(mutants.?);
         s.run.addArgs(&.{ "--mutants", "--jobs", s.p.cpus() });
         s.raft(bin, mutants.?, seeds);
