@@ -47,7 +47,8 @@
     X(follower_joins_before_epoch_start, "one joins the ISR without the start of the epoch (KAFKA-7128)", OPEN) \
     X(follower_obeys_old_leaders, "a follower takes records of a leader that was deposed", OPEN) \
     X(follower_raises_watermark_first, "data that is refused says what is committed (KAFKA-14704)", OPEN) \
-    X(follower_truncates_to_own_high_watermark, "a follower truncates to its high watermark (KAFKA-1211)", DIES_IN_CLUSTER) \
+    X(follower_truncates_to_own_high_watermark, "a follower truncates to its high watermark " \
+      "(KAFKA-1211)", DIES_IN_CLUSTER) \
     X(index_names_next_offset, "index entries are off by one", DIES) \
     X(journal_durable_when_written, "a round is called durable before its sync", DIES) \
     X(journal_ignores_failed_sync, "a failed sync is taken for a good one (fsyncgate)", DIES) \
@@ -92,7 +93,8 @@
     X(truncated_segment_stays_synced, "what was cut off a segment still counts as synced (redpanda 9711)", OPEN) \
     X(voters_are_told_at_once, "AddRaftVoter is answered before the list is committed (KIP-853)", OPEN) \
     X(watermark_counts_committed_isr, "the high watermark forgets whom it asked to add (KIP-497)", OPEN) \
-    X(watermark_rises_below_min_isr, "the high watermark rises below min.insync.replicas (KAFKA-15583)", DIES_IN_CLUSTER) \
+    X(watermark_rises_below_min_isr, "the high watermark rises below min.insync.replicas " \
+      "(KAFKA-15583)", DIES_IN_CLUSTER) \
     X(watermark_takes_old_acks, "acks of an older epoch or session count (KIP-320)", OPEN) \
     X(who_goes_may_join, "the mark waits for one that is fenced or about to go (KAFKA-15021)", OPEN) \
     X(wish_names_newest_epochs, "a wish names another process than was judged (KAFKA-15221)", OPEN) \
