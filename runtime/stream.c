@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 enum {
-    VECTOR_MAX = 128,                 /* memory pieces in one sendmsg */
+    VECTOR_MAX = 256,                 /* memory pieces in one sendmsg */
     FILE_UNIT_SIZE = 256 * 1024,      /* of a file range sent, or warmed, at a time */
     SEND_TURN_SIZE = 2 * 1024 * 1024, /* then other links get their turn */
 };

@@ -39,7 +39,7 @@
 
 enum {
     UNIT_SIZE = 2048,
-    SEND_PIECES_MAX = 64,
+    SEND_PIECES_MAX = 256,
     SEND_ORDER_SIZE = 512 * 1024, /* of one order, about: lent bytes come back as orders are done */
     OWN_BUFFER_SIZE = 32 * 1024,  /* each link's; larger frames take a block */
     BLOCK_MIN = 64 * 1024,
