@@ -49,7 +49,8 @@ def fill(server):
         write(server, number, ("none", "gzip", "snappy", "lz4", "zstd")[number % 5])
     kcat(server, "-P", "-K", ":", "-Z", data="gone:it was there\n")
     kcat(server, "-P", "-K", ":", "-Z", data="gone:\n")
-    kcat(server, "-P", "-K", ":", "-z", "none", data="".join(f"filler:{'.' * 800}{i}\n" for i in range(300)))
+    kcat(server, "-P", "-K", ":", "-z", "none", "-X", "batch.size=16384",
+         data="".join(f"filler:{'.' * 800}{i}\n" for i in range(300)))
 
 
 def check(server):
