@@ -31,6 +31,7 @@ static void print_usage(FILE *file)
           "  chronik-server cluster recover [...]   most nodes are lost for ever: this one goes on alone\n"
           "  chronik-server cluster help            questions and orders to a running node\n"
           "  chronik-server topic help              topics: made, looked at, written and read, at any broker\n"
+          "  chronik-server group help              consumer groups: members, lag, offsets, at any broker\n"
           "  chronik-server completion SHELL        for bash, zsh or fish; chronik-server man: the manual's page\n"
           "  chronik-server version\n"
           "  chronik-server start --help            all flags, with their defaults\n"

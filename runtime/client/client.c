@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { PAUSE_MS = 100, UNKNOWN_MS = 1000 };
+
 const char *client_init(struct client *client, const char *bootstrap)
 {
     char one[sizeof client->bootstrap[0].host + 16];
@@ -196,6 +198,27 @@ bool client_topics(struct client *client, const struct bytes *names, uint32_t co
     return true;
 }
 
+bool client_find_topic(struct client *client, struct bytes name, int64_t patience_ms, struct client_topic *topic)
+{
+    const uint64_t begun = client_now_ms(CLOCK_MONOTONIC);
+    struct client_topics topics;
+
+    for (;;) {
+        if (!client_topics(client, &name, 1, &topics)) return false;
+        const int16_t error = topics.count == 1 ? topics.topics[0].error : ERROR_UNKNOWN_TOPIC_OR_PARTITION;
+        if (error == ERROR_NONE && topics.topics[0].partition_count > 0) {
+            *topic = topics.topics[0];
+            return true;
+        }
+        snprintf(client->error, sizeof client->error, "%.*s: %s", (int)name.size, (const char *)name.data,
+                 error_name(error));
+        const bool unknown = error == ERROR_UNKNOWN_TOPIC_OR_PARTITION;
+        const int64_t patience = unknown ? MIN(patience_ms, UNKNOWN_MS) : client_may_retry(error) ? patience_ms : 0;
+        if (client_now_ms(CLOCK_MONOTONIC) - begun >= (uint64_t)patience) return false;
+        client_pause();
+    }
+}
+
 bool client_may_retry(int16_t error)
 {
     switch (error) {
@@ -220,7 +243,7 @@ bool client_may_retry(int16_t error)
 
 void client_pause(void)
 {
-    poll(NULL, 0, 100);
+    poll(NULL, 0, PAUSE_MS);
 }
 
 uint64_t client_now_ms(clockid_t clock)

@@ -67,6 +67,10 @@ int16_t client_version(struct client *client, const struct contact *contact, int
 struct bytes client_keep(struct client *client, struct bytes bytes);
 void *client_take(struct client *client, size_t count, size_t size); /* zeroed */
 
+/* Finds one topic; waits up to that long while it is just being made, and a moment for one that is not there: perhaps
+ * the broker that was asked has only not heard of it. False, and why not in the client's error. */
+bool client_find_topic(struct client *client, struct bytes name, int64_t patience_ms, struct client_topic *topic);
+
 /* Whether the same request may succeed in a moment, perhaps at another broker. */
 bool client_may_retry(int16_t error);
 

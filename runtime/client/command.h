@@ -38,7 +38,7 @@ struct typed {
     struct command_list configs, unset, headers;
     int64_t partitions, replication_factor, partition, count, timeout_ms;
     const char *acks, *compression, *key_separator, *null, *from, *topic, *to;
-    bool json, follow, keys, internal, validate_only, if_absent, if_exists, execute, no_idempotence;
+    bool json, follow, keys, internal, validate_only, if_absent, if_exists, execute, all_topics, no_idempotence;
 };
 
 extern const struct command {
@@ -75,5 +75,10 @@ enum command_code topic_delete(const struct typed *typed, struct client *client)
 enum command_code topic_alter(const struct typed *typed, struct client *client);
 enum command_code topic_produce(const struct typed *typed, struct client *client);
 enum command_code topic_consume(const struct typed *typed, struct client *client);
+enum command_code group_list(const struct typed *typed, struct client *client);
+enum command_code group_describe(const struct typed *typed, struct client *client);
+enum command_code group_lag(const struct typed *typed, struct client *client);
+enum command_code group_reset(const struct typed *typed, struct client *client);
+enum command_code group_delete(const struct typed *typed, struct client *client);
 
 #endif

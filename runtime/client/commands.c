@@ -44,6 +44,11 @@ static const struct flag flags[] = {
       "(beginning)" },
     { 'w', "--follow", NULL, FLAG_SWITCH, offsetof(struct typed, follow), "waits for more at the end" },
     { 'x', "--count", "N", FLAG_NUMBER, offsetof(struct typed, count), "ends after so many records" },
+    { 'T', "--topic", "NAME[:N]", FLAG_TEXT, offsetof(struct typed, topic), "this topic, or one partition of it" },
+    { 'A', "--all-topics", NULL, FLAG_SWITCH, offsetof(struct typed, all_topics), "all that the group has offsets of" },
+    { 'o', "--to", "WHERE", FLAG_TEXT, offsetof(struct typed, to),
+      "beginning, end, an offset, -N for N before the end, @MS or @YYYY-MM-DD[THH:MM:SS] (UTC)" },
+    { 'E', "--execute", NULL, FLAG_SWITCH, offsetof(struct typed, execute), "does it; else it is only shown" },
     { 'y', "--keys", NULL, FLAG_SWITCH, offsetof(struct typed, keys), "the key and a tab before each value" },
 };
 
@@ -56,6 +61,13 @@ const struct command commands[] = {
     { "topic", "alter", "NAME", 1, 1, "more partitions, other settings", "bjpcuv", topic_alter },
     { "topic", "produce", "NAME", 1, 1, "sends the lines of its input, a record each", "bjPazkh0It", topic_produce },
     { "topic", "consume", "NAME", 1, 1, "prints records", "bjPfwxyt", topic_consume },
+    { "group", "list", "", 0, 0, "which groups there are", "bj", group_list },
+    { "group", "describe", "NAME...", 1, COMMAND_LIST_MAX, "state, members and what each of them reads", "bjt",
+      group_describe },
+    { "group", "lag", "NAME", 1, 1, "how far each partition is read, and how much is left", "bjt", group_lag },
+    { "group", "reset-offsets", "NAME", 1, 1, "a group without members goes on elsewhere", "bjTAoEt", group_reset },
+    { "group", "delete", "NAME...", 1, COMMAND_LIST_MAX, "forgets groups without members, and their offsets", "bjt",
+      group_delete },
 };
 const uint32_t commands_count = COUNT_OF(commands);
 

@@ -273,13 +273,7 @@ static bool find_places(struct consumption *consumption, const struct when *when
     if (when->kind == WHEN_TIME && !offsets_ask(client, topic, timed)) return false;
     for (uint32_t i = 0; i < topic->partition_count; i++) {
         struct reading *reading = &consumption->readings[i];
-        switch (when->kind) {
-        case WHEN_BEGINNING: reading->offset = first[i].offset; break;
-        case WHEN_END: reading->offset = last[i].offset; break;
-        case WHEN_OFFSET: reading->offset = when->number; break;
-        case WHEN_LAST: reading->offset = MAX(first[i].offset, last[i].offset - when->number); break;
-        case WHEN_TIME: reading->offset = timed[i].offset >= 0 ? timed[i].offset : last[i].offset; break;
-        }
+        reading->offset = when_offset(when, first[i].offset, last[i].offset, timed[i].offset);
         reading->end = consumption->typed->follow ? INT64_MAX : last[i].offset;
     }
     return true;
@@ -312,7 +306,6 @@ enum command_code topic_consume(const struct typed *typed, struct client *client
                                        .client = client,
                                        .left = typed->count == NOT_TYPED ? UINT64_MAX : (uint64_t)typed->count };
     const struct bytes name = command_bytes(typed->names.texts[0]);
-    struct client_topics topics;
     struct when when;
 
     if (!when_parse(typed->from == NULL ? "beginning" : typed->from, &when)) {
@@ -320,12 +313,9 @@ enum command_code topic_consume(const struct typed *typed, struct client *client
                      typed->from);
         return COMMAND_USAGE;
     }
-    if (!client_topics(client, &name, 1, &topics)) return command_fail(typed, "%s", client->error);
-    if (topics.count != 1 || topics.topics[0].error != ERROR_NONE) {
-        return command_fail(typed, "%s: %s", typed->names.texts[0],
-                            error_name(topics.count == 1 ? topics.topics[0].error : ERROR_UNKNOWN_TOPIC_OR_PARTITION));
+    if (!client_find_topic(client, name, typed->timeout_ms, &consumption.topic)) {
+        return command_fail(typed, "%s", client->error);
     }
-    consumption.topic = topics.topics[0];
     if (typed->partition != NOT_TYPED && typed->partition >= consumption.topic.partition_count) {
         return command_fail(typed, "%s has %u partitions", typed->names.texts[0], consumption.topic.partition_count);
     }

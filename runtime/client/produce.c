@@ -416,23 +416,6 @@ static bool read_wishes(struct production *production)
     return true;
 }
 
-/* A topic that is just being made may have no leaders yet. One that is not there is not made: it would be a typo. */
-static bool find_topic(struct production *production)
-{
-    const uint64_t until = client_now_ms(CLOCK_MONOTONIC) + (uint64_t)production->typed->timeout_ms;
-
-    for (;;) {
-        if (!learn_topic(production)) return false;
-        if (production->topic.error == ERROR_NONE && production->topic.partition_count > 0) return true;
-        if (!client_may_retry(production->topic.error) || client_now_ms(CLOCK_MONOTONIC) >= until) break;
-        client_pause();
-    }
-    snprintf(production->client->error, CONTACT_ERROR_SIZE, "%s: %s%s", production->typed->names.texts[0],
-             error_name(production->topic.error),
-             production->topic.error == ERROR_UNKNOWN_TOPIC_OR_PARTITION ? " (topic create makes one)" : "");
-    return false;
-}
-
 enum command_code topic_produce(const struct typed *typed, struct client *client)
 {
     struct production production = { .typed = typed,
@@ -443,7 +426,10 @@ enum command_code topic_produce(const struct typed *typed, struct client *client
                                      .told_ms = client_now_ms(CLOCK_MONOTONIC) };
 
     if (!read_wishes(&production)) return COMMAND_USAGE;
-    if (!find_topic(&production)) return command_fail(typed, "%s", client->error);
+    /* One that is not there is not made: it would be a typo. */
+    if (!client_find_topic(client, production.name, typed->timeout_ms, &production.topic)) {
+        return command_fail(typed, "%s (topic create makes one)", client->error);
+    }
     if (typed->partition != NOT_TYPED && typed->partition >= production.topic.partition_count) {
         return command_fail(typed, "%s has %u partitions", typed->names.texts[0], production.topic.partition_count);
     }

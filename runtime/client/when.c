@@ -44,3 +44,15 @@ bool when_parse(const char *text, struct when *when)
     }
     return true;
 }
+
+int64_t when_offset(const struct when *when, int64_t first, int64_t end, int64_t timed)
+{
+    switch (when->kind) {
+    case WHEN_BEGINNING: return first;
+    case WHEN_END: return end;
+    case WHEN_OFFSET: return when->number;
+    case WHEN_LAST: return end - when->number > first ? end - when->number : first;
+    case WHEN_TIME: return timed >= 0 ? timed : end;
+    }
+    return end;
+}

@@ -15,4 +15,8 @@ struct when {
 /* False: it is none of these. */
 bool when_parse(const char *text, struct when *when);
 
+/* The offset that it is in a partition with this first offset and this end. `timed` is that of the first record since
+ * a time; -1: there is none. */
+int64_t when_offset(const struct when *when, int64_t first, int64_t end, int64_t timed);
+
 #endif

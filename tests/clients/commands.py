@@ -175,6 +175,57 @@ def followed():
         same(reader.wait(WAIT_SECONDS), 0, "exit code")
 
 
+def group(verb, *words):
+    done = finished(["group", verb, *words])
+    require(done.returncode == 0, f"group {verb} {words}: exit code {done.returncode}: {done.stderr[-300:]}")
+    return done.stdout.decode()
+
+
+def offsets_of_groups():
+    """A group's offsets are set, shown, seen by people as lag, and forgotten with it."""
+    reset = ("reset-offsets", name("group"), "--topic", name("grouped"))
+    topic("create", name("grouped"), "--partitions", "2")
+    topic("produce", name("grouped"), "--partition", "1", data="".join(f"{i}\n" for i in range(100)))
+    planned = json.loads(group(*reset, "--to", "beginning", "--json"))
+    same([(row["partition"], row["before"], row["would_be"]) for row in planned], [(0, None, 0), (1, None, 0)])
+    refused(1, "it has committed nothing", "group", "lag", name("group"))
+    group(*reset, "--to", "-10", "--execute")
+    seen = json.loads(group("lag", name("group"), "--json"))
+    same([(row["partition"], row["committed"], row["end"], row["lag"]) for row in seen], [(0, 0, 0, 0), (1, 90, 100, 10)])
+    require("10 records are left" in group("lag", name("group")), "people see the sum")
+    group("reset-offsets", name("group"), "--topic", f"{name('grouped')}:1", "--to", "50", "--execute")
+    same([row["committed"] for row in json.loads(group("lag", name("group"), "--json"))], [0, 50], "one partition")
+    group("reset-offsets", name("group"), "--all-topics", "--to", "end", "--execute")
+    same([row["lag"] for row in json.loads(group("lag", name("group"), "--json"))], [0, 0], "at the end")
+    (listed,) = [row for row in json.loads(group("list", "--json")) if row["group"] == name("group")]
+    same(listed["state"], "Empty")
+    same(json.loads(group("describe", name("group"), "--json"))[0]["members"], [], "members")
+    group("delete", name("group"))
+    require(name("group") not in group("list"), "it is forgotten")
+    refused(1, "GROUP_ID_NOT_FOUND", "group", "describe", name("group"))
+    refused(2, "--to", "group", "reset-offsets", "x", "--all-topics", "--to", "soon")
+    refused(2, "--topic", "group", "reset-offsets", "x", "--to", "end")
+
+
+def members_of_groups():
+    """Who is in it, and what he reads; his offsets are his."""
+    topic("create", name("shared"), "--partitions", "3")
+    topic("produce", name("shared"), data="one\n")
+    with subprocess.Popen(["kcat", "-b", BROKER, "-G", name("readers"), "-X", "auto.offset.reset=earliest", "-X",
+                           "client.id=reader", "-q", "-u", name("shared")], stdout=subprocess.PIPE) as member:
+        same(member.stdout.readline(), b"one\n", "what it read")
+        (seen,) = json.loads(group("describe", name("readers"), "--json"))
+        same(seen["state"], "Stable")
+        same([(one["client"], one["reads"]) for one in seen["members"]], [("reader", f"{name('shared')}:0,1,2")])
+        refused(1, "only a group without any is reset", "group", "reset-offsets", name("readers"), "--all-topics", "--to",
+                "end")
+        refused(1, "NON_EMPTY_GROUP", "group", "delete", name("readers"))
+        member.terminate()
+        member.wait(WAIT_SECONDS)
+    same(sum(row["lag"] for row in json.loads(group("lag", name("readers"), "--json"))), 0, "it committed")
+    group("delete", name("readers"))
+
+
 def misunderstood():
     refused(2, "there is no command 'make'", "topic", "make", "x")
     refused(2, "there is no flag --partition", "topic", "create", "x", "--partition", "2")
@@ -237,4 +288,4 @@ def a_leader_that_dies():
 if __name__ == "__main__":
     run([created_and_described, created_once, altered, deleted, lines_there_and_back, keys_headers_and_nulls,
          every_compression_and_acks, keys_go_where_java_puts_them, many_partitions, large_lines, followed,
-         misunderstood, explained, a_leader_that_dies])
+         offsets_of_groups, members_of_groups, misunderstood, explained, a_leader_that_dies])
