@@ -218,6 +218,30 @@ enum read_verdict logs_find_time(struct logs *logs, uint32_t log, int64_t timest
     return READ_OK;
 }
 
+/* Here each batch with a producer is one of another producer. */
+uint32_t log_producer_count(const struct logs *logs, uint32_t log)
+{
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < logs->logs[log].batch_count; i++) count += logs->logs[log].batches[i].producer_id >= 0;
+    return count;
+}
+
+bool log_next_producer(const struct logs *logs, uint32_t log, uint32_t *place, struct log_producer *producer)
+{
+    const struct fake_log *at = &logs->logs[log];
+
+    for (*place = *place == LOG_PRODUCERS_BEGIN ? 0 : *place + 1; *place < at->batch_count; (*place)++) {
+        const struct fake_batch *batch = &at->batches[*place];
+        if (batch->producer_id < 0) continue;
+        const int32_t records = (int32_t)(batch->last_offset - batch->base_offset);
+        *producer =
+            (struct log_producer){ batch->producer_id, batch->max_timestamp, batch->base_sequence + records, 0 };
+        return true;
+    }
+    return false;
+}
+
 struct epoch_end log_epoch_end(const struct logs *logs, uint32_t log, int32_t leader_epoch)
 {
     if (leader_epoch < 0) return (struct epoch_end){ -1, -1 };

@@ -35,6 +35,9 @@ enum call_verdict api_handle(struct call *call)
     case API_ALTER_CONFIGS: return alter_configs_handle(call);
     case API_INCREMENTAL_ALTER_CONFIGS: return incremental_alter_configs_handle(call);
     case API_DESCRIBE_LOG_DIRS: return describe_log_dirs_handle(call);
+    case API_DESCRIBE_PRODUCERS: return describe_producers_handle(call);
+    case API_DESCRIBE_TRANSACTIONS: return describe_transactions_handle(call);
+    case API_LIST_TRANSACTIONS: return list_transactions_handle(call);
     case API_DESCRIBE_ACLS: return describe_acls_handle(call);
     case API_CREATE_ACLS: return create_acls_handle(call);
     case API_DELETE_ACLS: return delete_acls_handle(call);

@@ -204,6 +204,28 @@ struct epoch_bound log_epoch_bound(const struct logs *logs, uint32_t number, int
     return (struct epoch_bound){ floor.known, floor.epoch, floor.end_offset };
 }
 
+uint32_t log_producer_count(const struct logs *logs, uint32_t number)
+{
+    uint32_t count = 0;
+
+    for (uint32_t at = producers_first_of_log(&logs->producers, number); at != PRODUCER_NONE;
+         at = producers_next_of_log(&logs->producers, at)) {
+        count++;
+    }
+    return count;
+}
+
+bool log_next_producer(const struct logs *logs, uint32_t number, uint32_t *place, struct log_producer *answer)
+{
+    *place = *place == LOG_PRODUCERS_BEGIN ? producers_first_of_log(&logs->producers, number)
+                                           : producers_next_of_log(&logs->producers, *place);
+    if (*place == PRODUCER_NONE) return false;
+    const struct producer *producer = &logs->producers.producers[*place];
+    const struct producer_batch *newest = producer_batch(producer, 0);
+    *answer = (struct log_producer){ producer->id, producer->used_ms, newest->last_sequence, newest->epoch };
+    return true;
+}
+
 void logs_set_replicated(struct logs *logs, uint32_t number, bool replicated)
 {
     struct log *log = log_at(logs, number);

@@ -266,6 +266,17 @@ struct epoch_search {
 enum read_verdict logs_find_epoch(struct logs *logs, uint32_t log, int32_t leader_epoch, uint64_t waiter,
                                   struct epoch_search *search, struct epoch_bound *bound, struct effects *effects);
 
+/* What a log remembers of its idempotent producers. `place` begins with LOG_PRODUCERS_BEGIN; false: that was all. */
+enum { LOG_PRODUCERS_BEGIN = UINT32_MAX - 1 };
+struct log_producer {
+    int64_t id;
+    int64_t used_ms; /* wall clock of its last append */
+    int32_t last_sequence;
+    int16_t epoch;
+};
+uint32_t log_producer_count(const struct logs *logs, uint32_t log);
+bool log_next_producer(const struct logs *logs, uint32_t log, uint32_t *place, struct log_producer *producer);
+
 /* ---- the step's end, the disk, time ---- */
 
 /* More may be appended before time passes: the logs_commit of this step leaves the round open for it, unless there is
