@@ -278,6 +278,11 @@ uint32_t producers_first_of_log(const struct producers *producers, uint32_t log)
     return producers->first_of_log[log] - 1;
 }
 
+uint32_t producers_next_of_log(const struct producers *producers, uint32_t producer)
+{
+    return producers->producers[producer].next_of_log;
+}
+
 void producers_check(const struct producers *producers)
 {
     uint32_t count = 0, previous = PRODUCER_NONE;

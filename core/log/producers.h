@@ -113,6 +113,7 @@ void producers_forget_log(struct producers *producers, uint32_t log);
 
 /* The first producer of a log's list; PRODUCER_NONE: there is none. */
 uint32_t producers_first_of_log(const struct producers *producers, uint32_t log);
+uint32_t producers_next_of_log(const struct producers *producers, uint32_t producer);
 
 /* Its batches: `age` 0 is the newest; NULL from batch_count on. */
 const struct producer_batch *producer_batch(const struct producer *producer, uint32_t age);

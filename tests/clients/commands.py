@@ -191,7 +191,7 @@ def offsets_of_groups():
     refused(1, "it has committed nothing", "group", "lag", name("group"))
     group(*reset, "--to", "-10", "--execute")
     seen = json.loads(group("lag", name("group"), "--json"))
-    same([(row["partition"], row["committed"], row["end"], row["lag"]) for row in seen], [(0, 0, 0, 0), (1, 90, 100, 10)])
+    same([(row["committed"], row["end"], row["lag"]) for row in seen], [(0, 0, 0), (90, 100, 10)])
     require("10 records are left" in group("lag", name("group")), "people see the sum")
     group("reset-offsets", name("group"), "--topic", f"{name('grouped')}:1", "--to", "50", "--execute")
     same([row["committed"] for row in json.loads(group("lag", name("group"), "--json"))], [0, 50], "one partition")
@@ -217,8 +217,7 @@ def members_of_groups():
         (seen,) = json.loads(group("describe", name("readers"), "--json"))
         same(seen["state"], "Stable")
         same([(one["client"], one["reads"]) for one in seen["members"]], [("reader", f"{name('shared')}:0,1,2")])
-        refused(1, "only a group without any is reset", "group", "reset-offsets", name("readers"), "--all-topics", "--to",
-                "end")
+        refused(1, "only a group without", "group", "reset-offsets", name("readers"), "--all-topics", "--to", "end")
         refused(1, "NON_EMPTY_GROUP", "group", "delete", name("readers"))
         member.terminate()
         member.wait(WAIT_SECONDS)
