@@ -6,8 +6,8 @@
 
 static struct lab the_lab;
 
-/* Node 1 leads a partition that all have. */
-static inline struct lab *lab_with(uint32_t node_count, uint8_t isr_min, uint32_t streams_max)
+/* Node 1 leads a partition that all have; some only observe it. */
+static inline struct lab *lab_observed(uint32_t node_count, uint8_t isr_min, uint32_t streams_max, uint32_t observers)
 {
     struct lab *lab = &the_lab;
 
@@ -25,10 +25,11 @@ static inline struct lab *lab_with(uint32_t node_count, uint8_t isr_min, uint32_
     struct lab_config *config = &lab->states[0].configs[0];
     *config = (struct lab_config){ .replica_count = (uint8_t)node_count, .leader = 1, .last_leader = 1 };
     config->isr_min = isr_min;
+    config->observers = observers;
     for (int32_t id = 1; id <= (int32_t)node_count; id++) {
         lab->states[0].brokers[id] = (struct lab_broker){ .epoch = ++lab->next_broker_epoch };
         config->replicas[id - 1] = id;
-        config->isr |= lab_bit(id);
+        if ((observers & lab_bit(id)) == 0) config->isr |= lab_bit(id);
         lab->nodes[id].disk = calloc(1, sizeof *lab->nodes[id].disk);
         lab->nodes[id].disk->inode_count = 1;
         prng_init(&lab->nodes[id].disk->prng, 7, 10 + (uint64_t)id);
@@ -36,6 +37,11 @@ static inline struct lab *lab_with(uint32_t node_count, uint8_t isr_min, uint32_
     for (int32_t id = 1; id <= (int32_t)node_count; id++) lab_start(lab, id);
     lab_run(lab, 100);
     return lab;
+}
+
+static inline struct lab *lab_with(uint32_t node_count, uint8_t isr_min, uint32_t streams_max)
+{
+    return lab_observed(node_count, isr_min, streams_max, 0);
 }
 
 static inline struct lab *lab_of(uint32_t node_count, uint8_t isr_min)

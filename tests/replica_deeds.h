@@ -36,6 +36,7 @@ static inline void lab_say_partition(struct lab *lab, int32_t id, uint32_t parti
         said.replicas[i] = config->replicas[i];
         if ((config->isr & lab_bit(config->replicas[i])) != 0) said.isr |= 1u << i;
         if ((config->elr & lab_bit(config->replicas[i])) != 0) said.elr |= 1u << i;
+        if ((config->observers & lab_bit(config->replicas[i])) != 0) said.observers |= 1u << i;
     }
     if (!node->has[partition]) {
         LAB_CHECK(logs_has(node->logs, log) ||

@@ -33,7 +33,7 @@ enum {
 struct lab_config { /* of a partition; sets are bits by node id */
     int32_t replicas[LAB_NODES];
     uint8_t replica_count;
-    uint32_t isr, elr;
+    uint32_t isr, elr, observers;
     int32_t leader, leader_epoch, partition_epoch, last_leader, last_unclean_epoch;
     bool recovering, relaxed;
     uint8_t isr_min;

@@ -14,7 +14,7 @@ struct world {
     struct image *image;
     struct placement placement;
     struct balance balance;
-    uint32_t placement_memory[4 * BROKERS_MAX], balance_memory[2 * BROKERS_MAX];
+    uint32_t placement_memory[5 * BROKERS_MAX], balance_memory[2 * BROKERS_MAX];
     uint8_t memory[64 << 10];
     struct proposal records;
     uint32_t moves_max; /* at the same time */
@@ -64,14 +64,21 @@ static void apply(struct world *world)
     world->moves_max = MAX(world->moves_max, image_view(world->image).reassigning_count);
 }
 
-static void join(struct world *world, int32_t id, uint8_t rack)
+static void join_as(struct world *world, int32_t id, uint8_t rack, bool observer)
 {
-    const struct metadata_broker_record record = {
-        .broker_id = id, .incarnation = { { (uint8_t)id, [15] = 1 } }, .epoch = -1, .rack = { &rack, rack != 0 }
-    };
+    const struct metadata_broker_record record = { .broker_id = id,
+                                                   .incarnation = { { (uint8_t)id, [15] = 1 } },
+                                                   .epoch = -1,
+                                                   .rack = { &rack, rack != 0 },
+                                                   .observer = observer };
 
     proposal_add_broker(&world->records, &record);
     apply(world);
+}
+
+static void join(struct world *world, int32_t id, uint8_t rack)
+{
+    join_as(world, id, rack, false);
 }
 
 static const struct image_broker *broker_of(const struct world *world, int32_t id)
@@ -85,7 +92,8 @@ static void change(struct world *world, int32_t id, int8_t fenced, int8_t leavin
                                                           .epoch = broker_of(world, id)->epoch,
                                                           .fenced = fenced,
                                                           .in_controlled_shutdown = -1,
-                                                          .leaving = leaving };
+                                                          .leaving = leaving,
+                                                          .observer = -1 };
 
     proposal_add_broker_change(&world->records, &record);
     apply(world);
@@ -197,6 +205,78 @@ static uint32_t spread_of(const struct world *world, bool preferred)
         most = MAX(most, count);
     }
     return most - least;
+}
+
+/* Of every partition, how many observers are in the site of a rack. */
+static void expect_observed(const char *why, const struct world *world, uint8_t rack, uint32_t wanted)
+{
+    for (uint32_t slot = image_next_partition(world->image, SLOT_NONE); slot != SLOT_NONE;
+         slot = image_next_partition(world->image, slot)) {
+        const struct image_partition *partition = image_partition(world->image, slot);
+        uint32_t count = 0;
+        for (uint32_t i = 0; i < partition->observer_count; i++) {
+            count += broker_of(world, partition->observers[i])->rack[0] == rack;
+        }
+        EXPECT_EQ(why, wanted, count);
+    }
+}
+
+TEST(each_site_observes_each_partition_once)
+{
+    struct world *world = world_new();
+    struct prng prng;
+
+    prng_init(&prng, 1, 1);
+    for (int32_t id = 1; id <= 3; id++) join(world, id, 'a');
+    create(world, "topic", 40, 3, 5);
+    settle(world, &prng, false);
+    expect_observed("nobody observes", world, 'x', 0);
+    join_as(world, 4, 'x', true);
+    join_as(world, 5, 'x', true);
+    settle(world, &prng, false);
+    expect_observed("one of two in a site", world, 'x', 1);
+    EXPECT_EQ("both as much", 20, broker_of(world, 4)->observed_count);
+    join_as(world, 6, 'y', true);
+    settle(world, &prng, false);
+    expect_observed("as before", world, 'x', 1);
+    expect_observed("and the other site", world, 'y', 1);
+    EXPECT_EQ("they have no replicas", 0, broker_of(world, 6)->replica_count);
+    change(world, 4, -1, 1);
+    settle(world, &prng, false);
+    EXPECT_EQ("who leaves observes no more", 0, broker_of(world, 4)->observed_count);
+    expect_observed("its neighbour does", world, 'x', 1);
+    world_free(world);
+}
+
+TEST(who_is_promoted_is_one_copy_more_until_it_is_asked_for)
+{
+    struct world *world = world_new();
+    struct prng prng;
+
+    prng_init(&prng, 2, 1);
+    for (int32_t id = 1; id <= 3; id++) join(world, id, 'a');
+    join_as(world, 4, 'x', true);
+    create(world, "topic", 40, 3, 5);
+    settle(world, &prng, false);
+    struct metadata_broker_change_record record = metadata_broker_change_record_default;
+    record.broker_id = 4;
+    record.epoch = broker_of(world, 4)->epoch;
+    record.observer = 0;
+    proposal_add_broker_change(&world->records, &record);
+    apply(world);
+    settle(world, &prng, false);
+    EXPECT_EQ("it has a replica of each", 40, broker_of(world, 4)->replica_count);
+    const uint32_t moves = world->moves;
+    change(world, 1, -1, 1);
+    settle(world, &prng, false);
+    EXPECT_EQ("another one leaves, and nothing has to be copied", moves, world->moves);
+    EXPECT_EQ("it has nothing left", 0, broker_of(world, 1)->replica_count);
+    expect_targets("as many as there are meant to be", world);
+    change(world, 1, -1, 0);
+    balance_ask(&world->balance);
+    settle(world, &prng, false);
+    expect_targets("when that is asked for", world);
+    world_free(world);
 }
 
 TEST(a_cluster_grows_and_shrinks)

@@ -19,6 +19,51 @@ TEST(all_of_it_gets_everywhere)
     lab_end(lab);
 }
 
+TEST(an_observer_gets_everything_and_nobody_waits_for_it)
+{
+    struct lab *lab = lab_observed(3, 2, 0, lab_bit(3));
+    struct replica_view view;
+
+    produce(lab, 50);
+    lab_run(lab, 50);
+    EXPECT_EQ("it has all", offsets_of(lab, 1).log_end_offset, offsets_of(lab, 3).log_end_offset);
+    EXPECT_EQ("and knows that it is committed", offsets_of(lab, 1).log_end_offset, offsets_of(lab, 3).high_watermark);
+    EXPECT_EQ("alone it would lack nothing", 0, replicas_lack(lab->nodes[3].replicas).behind);
+    lab->net.links[1][3].cut = true;
+    net_break(&lab->net, 1, 3);
+    produce(lab, 50);
+    lab_run(lab, 50);
+    EXPECT("it gets nothing", offsets_of(lab, 3).log_end_offset < offsets_of(lab, 1).log_end_offset);
+    EXPECT_EQ("and all is committed", offsets_of(lab, 1).log_end_offset, offsets_of(lab, 1).high_watermark);
+    const struct replicas_lack lack = replicas_lack(lab->nodes[3].replicas);
+    EXPECT_EQ("it knows of one partition", 1, lack.partitions);
+    EXPECT("and since when it knows nothing new", lack.silent_ns >= 40 * LAB_MS && lack.silent_ns < 1000 * LAB_MS);
+    lab->net.links[1][3].cut = false;
+    lab_run(lab, 3000);
+    EXPECT_EQ("it catches up", offsets_of(lab, 1).log_end_offset, offsets_of(lab, 3).log_end_offset);
+    EXPECT_EQ("and joins no ISR", lab_bit(1) | lab_bit(2), isr_of(lab));
+    EXPECT("its leader knows what it is", replicas_view(lab->nodes[1].replicas, lab_log(1, 0), 2, &view));
+    EXPECT("and how far it is", view.node_id == 3 && view.observes && view.streaming && !view.in_sync &&
+                                    view.held_offset == offsets_of(lab, 1).log_end_offset);
+    lab_end(lab);
+}
+
+TEST(a_replica_in_sync_is_waited_for_whatever_an_observer_holds)
+{
+    struct lab *lab = lab_observed(3, 1, 0, lab_bit(3));
+
+    produce(lab, 10);
+    lab_run(lab, 50);
+    const int64_t committed = offsets_of(lab, 1).high_watermark;
+    lab->net.links[1][2].cut = true;
+    net_break(&lab->net, 1, 2);
+    for (uint32_t i = 0; i < 100; i++) lab_produce(lab);
+    lab_run(lab, 50);
+    EXPECT("the observer has more", offsets_of(lab, 3).log_end_offset > committed);
+    EXPECT_EQ("which is not committed by that", committed, offsets_of(lab, 1).high_watermark);
+    lab_end(lab);
+}
+
 TEST(a_leader_that_was_deposed_commits_nothing_more)
 {
     struct lab *lab = lab_of(3, 1);
