@@ -221,6 +221,13 @@ void controller_unregister(struct controller *controller, int32_t node_id, struc
     fake_decide(controller, answer);
 }
 
+void controller_set_feature_level(struct controller *controller, int16_t level, bool judge_only,
+                                  struct controller_answer *answer)
+{
+    (void)level, (void)judge_only;
+    fake_decide(controller, answer);
+}
+
 bool controller_quorum_member(const struct controller *controller, uint32_t place, struct quorum_member *member)
 {
     (void)controller;

@@ -46,6 +46,7 @@ enum call_verdict produce_handle(struct call *call);
 enum call_verdict remove_raft_voter_handle(struct call *call);
 enum call_verdict sync_group_handle(struct call *call);
 enum call_verdict unregister_broker_handle(struct call *call);
+enum call_verdict update_features_handle(struct call *call);
 
 /* A version of ApiVersions that is not ours gets an answer in version 0, from which clients learn ours (KIP-511). */
 enum call_verdict api_versions_unserved(struct call *call);

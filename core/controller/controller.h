@@ -277,6 +277,10 @@ void controller_remove_voter(struct controller *controller, int32_t node_id, con
                              struct controller_answer *answer);
 void controller_unregister(struct controller *controller, int32_t node_id, struct controller_answer *answer);
 
+/* UpdateFeatures: the level of metadata.version, if every registered broker understands it. */
+void controller_set_feature_level(struct controller *controller, int16_t level, bool judge_only,
+                                  struct controller_answer *answer);
+
 /* A member of the group that keeps the metadata log, as its leader sees it. */
 struct quorum_member {
     uint64_t member;

@@ -262,6 +262,20 @@ void controller_reassign(struct controller *controller, uint32_t partition, cons
     draft_made_guarded(controller);
 }
 
+/* Who registers while it is under way might not understand it: so both touch the same. */
+void controller_set_feature_level(struct controller *controller, int16_t level, bool judge_only,
+                                  struct controller_answer *answer)
+{
+    const uint64_t key = draft_key(controller, SUBJECT_REGISTRATION, (struct bytes){ 0 });
+    struct proposal *records = &controller->draft.records;
+    if (!draft_begin_wish(controller, key, answer)) return;
+    const struct proposal before = *records;
+
+    answer->error = decide_feature_level(controller->image, level, records, &answer->message);
+    if (judge_only) *records = before;
+    else if (records->record_count > before.record_count) draft_made(controller, key);
+}
+
 /* ---- proposing ---- */
 
 /* The draft is on its way: what it touches waits for it, and what it takes counts. */
