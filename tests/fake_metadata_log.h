@@ -218,7 +218,7 @@ bool metadata_log_owes_recovery(const struct metadata_log *log)
 
 void metadata_log_on_recovered(struct metadata_log *log, uint64_t index)
 {
-    (void)log;
+    (void)log, (void)index;
 }
 
 void metadata_log_on_removed(struct metadata_log *log)
