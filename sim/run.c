@@ -297,7 +297,8 @@ static void enter(struct run *run, enum phase phase)
     run->phase = phase;
     run->phase_began_ns = run->world.now_ns;
     if (run->trace != NULL) fprintf(run->trace, "[%12.6f] == %s\n", (double)run->world.now_ns / 1e9, names[phase]);
-    run->world.settled = run->world.machine_count == 1 || phase == PHASE_VERIFY || phase == PHASE_REVERIFY;
+    const bool at_rest = phase == PHASE_VERIFY || phase == PHASE_REVERIFY;
+    run->world.settled_index = run->world.machine_count == 1 ? UINT64_MAX : at_rest ? run->group.applied_index : 0;
     switch (phase) {
     case PHASE_GROW: break;
     case PHASE_CHAOS: faults_begin(run); break;

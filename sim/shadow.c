@@ -93,7 +93,7 @@ void shadow_check(struct run *run)
     shadow->world.run = shadow;
     shadow->world.now_ns = shadow->phase_began_ns = run->world.now_ns; /* what the judge knows has its times */
     shadow->world.net.now_ns = shadow->world.now_ns;
-    shadow->world.settled = run->world.machine_count == 1;
+    shadow->world.settled_index = run->world.machine_count == 1 ? UINT64_MAX : 0;
     shadow->knobs = run->knobs;
     shadow->phase = PHASE_VERIFY;
     shadow->is_shadow = true;

@@ -75,8 +75,8 @@ uint64_t world_known_index(const struct world *world, uint32_t number)
 {
     const struct machine *machine = world->machines[number];
 
-    if (world->settled) return UINT64_MAX;
-    return machine->state == PROCESS_UP ? image_view(node_image(machine->node)).applied_index : 0;
+    const uint64_t applied = machine->state == PROCESS_UP ? image_view(node_image(machine->node)).applied_index : 0;
+    return MAX(applied, world->settled_index);
 }
 
 /* ---- clocks ---- */

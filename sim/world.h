@@ -83,9 +83,9 @@ struct world {
     uint64_t note_counts[NOTE_COUNT];
     FILE *digests; /* of every event, to find the first that differs; or NULL */
     bool ended;
-    bool settled;     /* whoever is asked has applied all metadata that anybody has */
-    uint32_t current; /* the machine whose node was stepped last */
-    void *run;        /* for clients, faults and judge: their own state */
+    uint64_t settled_index; /* whoever is asked has applied all metadata up to here */
+    uint32_t current;       /* the machine whose node was stepped last */
+    void *run;              /* for clients, faults and judge: their own state */
 };
 
 void world_init(struct world *world, uint64_t seed, uint64_t latency_ns);
