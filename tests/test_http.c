@@ -62,9 +62,10 @@ static const struct row {
       "\"leaders\": 0}]" },
     { "the leader", "GET /admin/cluster/leader HTTP/1.1\r\n\r\n", "200", "{\"node_id\": 1, \"addr\": \"a:1\"" },
     { "partitions", "GET /admin/cluster/partitions HTTP/1.1\r\n\r\n", "200",
-      "\"partition_epoch\": 0, \"replicas\": [1, 2], \"isr\": [1], \"elr\": [], \"min_isr\": 1, "
+      "\"partition_epoch\": 0, \"replicas\": [1, 2], \"observers\": [], \"isr\": [1], \"elr\": [], \"min_isr\": 1, "
       "\"log_start_offset\": 0, \"high_watermark\": 7, \"log_end_offset\": 9, \"bytes\": 100, "
-      "\"followers\": [{\"node_id\": 2, \"in_sync\": false, \"streaming\": true, \"lag_records\": 2, "
+      "\"followers\": [{\"node_id\": 2, \"in_sync\": false, \"observes\": false, \"streaming\": true, \"lag_records\": "
+      "2, "
       "\"lag_bytes\": 40, \"lag_seconds\": 1.500}]}]" },
     { "what a follower lacks", "GET /metrics HTTP/1.1\r\n\r\n", "200",
       "\nchronik_follower_lag_seconds{topic=\"t\",partition=\"0\",follower=\"2\"} 1.500\n" },
