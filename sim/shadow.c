@@ -80,6 +80,8 @@ void shadow_check(struct run *run)
     size_t told_size;
 
     if (run->damaged || run->phase == PHASE_DONE) return;
+    /* Most voters are lost, and the survivor has not been told to go on alone: nobody would, before the operator. */
+    if (run->disaster.stage == DISASTER_STRUCK) return;
     for (uint32_t i = 0; i < run->world.machine_count; i++) {
         if (run->world.machines[i]->state == PROCESS_HALTED) return;
     }
