@@ -297,6 +297,24 @@ TEST(growth_keeps_the_target)
     court_free(court);
 }
 
+/* A group's partition is found by their number: its offsets would be looked for where they are not. */
+TEST(internal_topics_keep_their_partitions)
+{
+    struct court *court = court_new();
+    struct topic_made made;
+    const struct uuid id = id_of(1);
+    const struct create_topics_request_topic topic = { .name = BYTES_LITERAL("__consumer_offsets"),
+                                                       .num_partitions = 1,
+                                                       .replication_factor = -1 };
+    const struct create_partitions_request_topic wish = { .name = BYTES_LITERAL("__consumer_offsets"), .count = 3 };
+
+    EXPECT_EQ("made", ERROR_NONE, decide_topic(sit(court), &topic, &id, &made));
+    apply(court);
+    EXPECT_EQ("and not grown", ERROR_INVALID_TOPIC_EXCEPTION, decide_partitions(sit(court), &wish));
+    EXPECT_EQ("nothing is decided", 0, (int64_t)court->records.writer.size);
+    court_free(court);
+}
+
 TEST(deletion_can_be_switched_off)
 {
     struct court *court = court_new();

@@ -344,6 +344,9 @@ static enum error judge_growth(struct decision *decision, const struct create_pa
 {
     const int64_t added = (int64_t)wish->count - topic->partition_count;
 
+    if (topic->internal) { /* which partition a group belongs to hangs on their number, and so do its offsets */
+        return say(decision, ERROR_INVALID_TOPIC_EXCEPTION, "An internal topic keeps its number of partitions.");
+    }
     if (added == 0) {
         text_add(decision->message, "Topic already has ");
         text_add_int(decision->message, wish->count);
