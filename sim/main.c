@@ -389,6 +389,7 @@ static bool mutant_bench(const struct options *options)
         one.quiet = true;
         one.keep_going = false;
         choose_runs(mutant, &one);
+        plan.wishes = one.wishes;
         mutant_choose(mutant->name);
         hunt_seeds(&one, &hunt);
         const bool died = hunt.failed > 0;
