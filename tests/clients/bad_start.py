@@ -273,6 +273,7 @@ def damaged_files(was_clean):
     if was_clean:
         origin.stop()
     else:
+        until(lambda: any(path.endswith(".log") for path in files_of(origin)), 30, "nothing is flushed")
         origin.kill()
         origin.process = None
     try:

@@ -53,12 +53,13 @@ def fill(server):
          data="".join(f"filler:{'.' * 800}{i}\n" for i in range(300)))
 
 
-def check(server):
-    """Offsets are those of the records as they were written, and each key has its last value."""
+def check(server, compact=True):
+    """Offsets are those of the records as they were written, and each key has its last value. After a kill, what was
+    compacted behind the last checkpoint is as it was before, for a while."""
     records = read(server)
     offsets = [record["offset"] for record in records]
     require(offsets == sorted(set(offsets)), "offsets do not rise")
-    require(len(records) < KEYS * ROUNDS // 2, f"{len(records)} records are left of {KEYS * ROUNDS}")
+    require(not compact or len(records) < KEYS * ROUNDS // 2, f"{len(records)} records are left of {KEYS * ROUNDS}")
     last = {}
     for record in records:
         last[record["key"]] = record["payload"]
@@ -88,7 +89,7 @@ def compacted(then=lambda server: None):
 def kill(server):
     server.kill()
     server.start()
-    check(server)
+    check(server, compact=False)
     server.stop()
 
 

@@ -1,4 +1,5 @@
 """A chronik-server of one's own: a data directory, free ports, a log; started, watched, killed and judged."""
+import atexit
 import os
 import random
 import re
@@ -19,6 +20,11 @@ STOP_SECONDS = 30
 PORTS = (20000, 29999)  # below those that systems give to outgoing connections
 
 
+if "CHRONIK_PORTS" not in os.environ:  # one for all suites of a run, and for the programs that they start
+    os.environ["CHRONIK_PORTS"] = tempfile.mkdtemp(prefix="chronik-ports-")
+    atexit.register(shutil.rmtree, os.environ["CHRONIK_PORTS"], True)
+
+
 class Failure(Exception):
     """A test's reason to fail."""
 
@@ -28,9 +34,20 @@ def require(holds, why):
         raise Failure(why)
 
 
+def claim(port):
+    """Whether the port is this test's for good: a node that was down gets its own again, whoever starts meanwhile."""
+    try:
+        os.close(os.open(os.path.join(os.environ["CHRONIK_PORTS"], str(port)), os.O_CREAT | os.O_EXCL))
+    except FileExistsError:
+        return False
+    return True
+
+
 def free_port():
-    for _ in range(200):
+    for _ in range(1000):
         port = random.randint(*PORTS)
+        if not claim(port):
+            continue
         with socket.socket() as probe:
             try:
                 probe.bind((HOST, port))
