@@ -14,7 +14,7 @@ static void format_cell(const json_t *value, char text[256])
         snprintf(text, 256, "%s", json_string_value(value));
         return;
     }
-    char *compact = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+    char *compact = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(12));
     snprintf(text, 256, "%s", compact != NULL ? compact : "");
     free(compact);
 }

@@ -8,9 +8,9 @@
 
 /* The words that may stand first, beside the table's. */
 static const char *const others[] = { "start", "standalone", "cluster", "version", "completion", "man", "--help" };
-static const char *const cluster_words[] = { "members",     "leader",          "partitions", "status",  "add-node",
-                                             "remove-node", "transfer-leader", "rebalance",  "promote", "recover",
-                                             "help" };
+static const char *const cluster_words[] = { "members",  "leader",           "partitions",      "status",
+                                             "add-node", "remove-node",      "transfer-leader", "rebalance",
+                                             "promote",  "promote-observer", "recover",         "help" };
 
 static bool is_first_of_noun(uint32_t i)
 {

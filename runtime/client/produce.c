@@ -37,6 +37,7 @@ struct production {
     int16_t acks;
     int64_t producer_id;
     int16_t producer_epoch;
+    bool refused;    /* for good, by the broker or here: nothing is under way */
     uint32_t sticky; /* the partition of records without a key, until something was sent */
     uint64_t gathered_size;
     uint64_t records, bytes; /* sent, or acknowledged if that was asked for */
@@ -175,6 +176,7 @@ static bool take_answer(struct production *production, const struct produce_resp
                      error_name(answer->error_code), answer->error_message.size > 0 ? ": " : "",
                      (int)MIN(answer->error_message.size, 200U), (const char *)answer->error_message.data);
             if (!client_may_retry(answer->error_code) && answer->error_code != ERROR_UNKNOWN_TOPIC_OR_PARTITION) {
+                production->refused = true;
                 return false;
             }
         }
@@ -446,6 +448,8 @@ enum command_code topic_produce(const struct typed *typed, struct client *client
     if (typed->json) printf("{\"records\": %" PRIu64 "}\n", production.records);
     else fprintf(stderr, "%" PRIu64 " records to %s\n", production.records, typed->names.texts[0]);
     if (well) return COMMAND_DONE;
-    return command_fail(typed, "%s; of the last %" PRIu64 " records it is not known whether they are there",
-                        client->error[0] != 0 ? client->error : "no answer", production.gathered_records);
+    const char *why = client->error[0] != 0 ? client->error : "no answer";
+    if (production.refused) return command_fail(typed, "%s", why);
+    return command_fail(typed, "%s (of the last %" PRIu64 " records it is not known whether they are there)", why,
+                        production.gathered_records);
 }
