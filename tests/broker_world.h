@@ -12,6 +12,7 @@
 #include "fake_controller.h"
 #include "fake_logs.h"
 #include "fake_replicas.h"
+#include "group/groups.h"
 #include "meta/records.h"
 #include "t.h"
 
@@ -45,7 +46,7 @@ struct world {
     uint32_t steps;
     uint32_t notes[NOTE_COUNT];
     uint8_t lent[WORLD_LENT_MAX];
-    void *blocks[2]; /* to be freed */
+    void *blocks[3]; /* to be freed */
 };
 
 /* ---- making one ---- */
@@ -158,7 +159,19 @@ static inline struct world *world_new(const struct broker_config *config)
     CHECK(broker_size(config) > 0);
     world->broker = world_memory(broker_size(config), &world->blocks[1]);
     world->replicas = (struct replicas){ .node_id = config->node_id, .image = world->image };
-    const struct broker_rooms rooms = { world->logs, &world->controller, world->image, &world->replicas };
+    const struct groups_config groups_config = { .node_id = config->node_id,
+                                                 .groups_max = 4,
+                                                 .members_max = 8,
+                                                 .offsets_max = 64,
+                                                 .memory_size = 64 << 10,
+                                                 .topics_max = 8,
+                                                 .logs_max = FAKE_LOGS_MAX,
+                                                 .waiters_max = 16,
+                                                 .message_size_max = 16 << 10 };
+    const struct groups_rooms around = { .logs = world->logs, .image = world->image, .replicas = &world->replicas };
+    struct groups *groups = world_memory(groups_size(&groups_config), &world->blocks[2]);
+    groups_init(groups, &groups_config, &around); /* there is no topic for offsets: it coordinates nothing */
+    const struct broker_rooms rooms = { world->logs, &world->controller, world->image, &world->replicas, groups };
     broker_init(world->broker, config, &rooms);
     proposal_add_cluster(&proposal, &(struct metadata_cluster_record){ .cluster_id = topic_id_of("cluster") });
     proposal_add_feature(&proposal, &(struct metadata_feature_record){ text_of("metadata.version"), 1 });
@@ -176,6 +189,7 @@ static inline void world_free(struct world *world)
     fake_logs_free(world->logs);
     free(world->blocks[0]);
     free(world->blocks[1]);
+    free(world->blocks[2]);
     free(world);
 }
 
