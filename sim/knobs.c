@@ -100,7 +100,7 @@ static void draw_rates(struct fault_rates *rates, struct prng *prng, const struc
         uint32_t rate = usual[kind].rate / 2 + (uint32_t)prng_below(prng, usual[kind].rate);
         if (knobs->nodes > 1) rate = rate * MIN(knobs->nodes + 2, 12U) / 4;
         if (knobs->nodes == 1 && usual[kind].needs_others) rate = 0;
-        if (knobs->nodes > 1 && kind == FAULT_FLIP) rate = 0; /* one damaged node of many is for another day */
+        if (knobs->nodes > 1 && kind == FAULT_FLIP) rate = 0; /* it forgives the run its losses: all nodes' */
         rates->per_100_s[kind] = on && knobs->profile != PROFILE_CALM ? rate : 0;
     }
     rates->aimed = prng_chance(prng, 3, 4);
