@@ -107,17 +107,21 @@ int main(int argc, char **argv)
     must(rd_kafka_produce(topic, 0, RD_KAFKA_MSG_F_COPY, value, size, NULL, 0, NULL) == 0, "produce");
     must(rd_kafka_flush(producer, FLUSH_MS) == 0, "no answer");
     delivered = 0;
-    const uint64_t begin_ns = now_ns(), own_ns = own_cpu_ns(), server_ns = pid != 0 ? process_cpu_ns(pid) : 0;
+    if (pid != 0) process_peak_forget(pid);
+    const struct threads own = threads_of(getpid()), server = threads_of(pid);
+    const uint64_t begin_ns = now_ns();
     (once ? run_once_each : run_fast)(producer, topic, value, size, begin_ns + (uint64_t)(seconds * 1e9));
     must(rd_kafka_flush(producer, FLUSH_MS) == 0, "no answer");
     const double took = (double)(now_ns() - begin_ns) / 1e9;
+    const struct threads own_then = threads_of(getpid()), server_then = threads_of(pid);
     errno = 0;
     must(failed == 0, "%llu messages failed", (unsigned long long)failed);
-    printf("seconds=%.4f records=%llu bytes=%llu client_cpu=%.4f server_cpu=%.4f memory=%llu p50_us=%.1f p99_us=%.1f\n",
+    printf("seconds=%.4f records=%llu bytes=%llu client_cpu=%.4f client_busiest=%.4f server_cpu=%.4f "
+           "server_busiest=%.4f peak=%llu p50_us=%.1f p99_us=%.1f\n",
            took, (unsigned long long)delivered, (unsigned long long)(delivered * size),
-           (double)(own_cpu_ns() - own_ns) / 1e9, pid != 0 ? (double)(process_cpu_ns(pid) - server_ns) / 1e9 : 0,
-           (unsigned long long)(pid != 0 ? process_memory(pid) : 0),
-           (double)percentile(latencies, latency_count, 0.5) / 1e3,
+           (double)threads_cpu_ns(&own, &own_then) / 1e9, (double)threads_busiest_ns(&own, &own_then) / 1e9,
+           (double)threads_cpu_ns(&server, &server_then) / 1e9, (double)threads_busiest_ns(&server, &server_then) / 1e9,
+           (unsigned long long)process_peak(pid), (double)percentile(latencies, latency_count, 0.5) / 1e3,
            (double)percentile(latencies, latency_count, 0.99) / 1e3);
     fflush(stdout);
     _exit(0); /* to destroy the mock broker takes a second */

@@ -197,28 +197,33 @@ static void receive_some(struct link *link, bool is_fetch)
 }
 
 struct span {
-    uint64_t begin_ns, own_cpu_ns, process_cpu_ns;
+    uint64_t begin_ns, own_cpu_ns;
+    struct threads threads;
 };
 
 static struct span span_begin(pid_t pid)
 {
     answered = failed = records_size = record_count = 0;
     latency_count = 0;
-    return (struct span){ now_ns(), own_cpu_ns(), pid != 0 ? process_cpu_ns(pid) : 0 };
+    if (pid != 0) process_peak_forget(pid);
+    const struct threads threads = threads_of(pid);
+    return (struct span){ now_ns(), own_cpu_ns(), threads };
 }
 
 static void span_print(const struct span *span, pid_t pid)
 {
     const double seconds = (double)(now_ns() - span->begin_ns) / 1e9;
     const double own = (double)(own_cpu_ns() - span->own_cpu_ns) / 1e9;
-    const double other = pid != 0 ? (double)(process_cpu_ns(pid) - span->process_cpu_ns) / 1e9 : 0;
+    const struct threads threads = threads_of(pid);
+    const double other = (double)threads_cpu_ns(&span->threads, &threads) / 1e9;
+    const double busiest = (double)threads_busiest_ns(&span->threads, &threads) / 1e9;
 
     errno = 0;
     must(failed == 0, "%llu answers were errors, the last %d", (unsigned long long)failed, last_error);
-    printf("seconds=%.4f frames=%llu records=%llu bytes=%llu client_cpu=%.4f server_cpu=%.4f memory=%llu "
-           "p50_us=%.1f p99_us=%.1f p999_us=%.1f\n",
+    printf("seconds=%.4f frames=%llu records=%llu bytes=%llu client_cpu=%.4f server_cpu=%.4f server_busiest=%.4f "
+           "memory=%llu peak=%llu p50_us=%.1f p99_us=%.1f p999_us=%.1f\n",
            seconds, (unsigned long long)answered, (unsigned long long)record_count, (unsigned long long)records_size,
-           own, other, (unsigned long long)(pid != 0 ? process_memory(pid) : 0),
+           own, other, busiest, (unsigned long long)process_memory(pid), (unsigned long long)process_peak(pid),
            (double)percentile(latencies, latency_count, 0.5) / 1e3,
            (double)percentile(latencies, latency_count, 0.99) / 1e3,
            (double)percentile(latencies, latency_count, 0.999) / 1e3);

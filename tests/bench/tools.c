@@ -31,24 +31,56 @@ uint64_t own_cpu_ns(void)
     return clock_ns(CLOCK_PROCESS_CPUTIME_ID);
 }
 
-uint64_t process_cpu_ns(pid_t pid)
+struct threads threads_of(pid_t pid)
 {
+    struct threads threads = { .count = 0 };
     char path[320];
-    uint64_t sum = 0;
 
     snprintf(path, sizeof path, "/proc/%d/task", (int)pid);
     DIR *tasks = opendir(path);
-    if (tasks == NULL) return 0;
-    for (const struct dirent *task; (task = readdir(tasks)) != NULL;) {
+    if (tasks == NULL) return threads;
+    for (const struct dirent *task; (task = readdir(tasks)) != NULL && threads.count < THREADS_MAX;) {
         unsigned long long ns = 0;
         snprintf(path, sizeof path, "/proc/%d/task/%s/schedstat", (int)pid, task->d_name);
         FILE *file = task->d_name[0] != '.' ? fopen(path, "r") : NULL;
         if (file == NULL) continue;
-        if (fscanf(file, "%llu", &ns) == 1) sum += ns;
+        if (fscanf(file, "%llu", &ns) == 1) {
+            threads.list[threads.count].id = atoi(task->d_name);
+            threads.list[threads.count++].cpu_ns = ns;
+        }
         fclose(file);
     }
     closedir(tasks);
+    return threads;
+}
+
+static uint64_t spent_ns(const struct threads *before, const struct threads *after, uint32_t thread)
+{
+    for (uint32_t i = 0; i < before->count; i++) {
+        if (before->list[i].id == after->list[thread].id) {
+            return after->list[thread].cpu_ns - before->list[i].cpu_ns;
+        }
+    }
+    return after->list[thread].cpu_ns;
+}
+
+uint64_t threads_cpu_ns(const struct threads *before, const struct threads *after)
+{
+    uint64_t sum = 0;
+
+    for (uint32_t i = 0; i < after->count; i++) sum += spent_ns(before, after, i);
     return sum;
+}
+
+uint64_t threads_busiest_ns(const struct threads *before, const struct threads *after)
+{
+    uint64_t busiest_ns = 0;
+
+    for (uint32_t i = 0; i < after->count; i++) {
+        const uint64_t ns = spent_ns(before, after, i);
+        if (ns > busiest_ns) busiest_ns = ns;
+    }
+    return busiest_ns;
 }
 
 uint64_t process_memory(pid_t pid)
@@ -62,6 +94,30 @@ uint64_t process_memory(pid_t pid)
     if (fscanf(file, "%*u %llu", &pages) != 1) pages = 0;
     fclose(file);
     return pages * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+uint64_t process_peak(pid_t pid)
+{
+    char path[64], line[256];
+    unsigned long long kib = 0;
+
+    snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
+    FILE *file = fopen(path, "r");
+    if (file == NULL) return 0;
+    while (fgets(line, sizeof line, file) != NULL && sscanf(line, "VmHWM: %llu", &kib) != 1) continue;
+    fclose(file);
+    return kib * 1024;
+}
+
+void process_peak_forget(pid_t pid)
+{
+    char path[64];
+
+    snprintf(path, sizeof path, "/proc/%d/clear_refs", (int)pid);
+    FILE *file = fopen(path, "w");
+    if (file == NULL) return; /* another user's process: its peak is that of its life */
+    fputs("5", file);
+    fclose(file);
 }
 
 static int compare(const void *a, const void *b)

@@ -12,11 +12,26 @@ uint64_t now_ns(void);
 /* CPU time of this process. */
 uint64_t own_cpu_ns(void);
 
-/* CPU time of all threads of another one; those that ended do not count. */
-uint64_t process_cpu_ns(pid_t pid);
-
-/* Resident bytes. */
+/* Resident bytes: now, and the most of them since the last process_peak_forget, which begins with what is there now. */
 uint64_t process_memory(pid_t pid);
+uint64_t process_peak(pid_t pid);
+void process_peak_forget(pid_t pid);
+
+/* What each thread of a process had of a CPU up to some moment. */
+enum { THREADS_MAX = 128 };
+struct threads {
+    uint32_t count;
+    struct {
+        int id;
+        uint64_t cpu_ns;
+    } list[THREADS_MAX];
+};
+struct threads threads_of(pid_t pid);
+
+/* CPU time since `before`: of all threads that are still there, and of the one that had most of it. With a second of it
+ * in a second that one is what all wait for. */
+uint64_t threads_cpu_ns(const struct threads *before, const struct threads *after);
+uint64_t threads_busiest_ns(const struct threads *before, const struct threads *after);
 
 /* Sorts them; 0 of none. */
 uint64_t percentile(uint64_t *values, size_t count, double fraction);
