@@ -122,6 +122,7 @@ pub fn build(b: *Build) void {
     all.lint(server, mutants);
     all.unitTests(checked);
     if (sanitize == .none) all.unitTests(p.with(.{ .optimize = .Debug, .sanitize = .address }));
+    all.testedMutants(p.with(.{ .optimize = p.v.optimize, .mutants = true }));
     all.fuzzTargets();
     all.simulator(sim, mutants, seeds);
     all.digests();
@@ -651,6 +652,7 @@ const Suite = struct {
         s.job("lint: text", 60, .together);
         s.run.addFileArg(text);
         s.run.addArg(".");
+        s.script("lint: each mutant has a row", 60, .together, &.{ "sh", "tests/lint/mutants.sh", "." });
         s.script("lint: clang-format", 60, .together, &.{ "sh", "tests/lint/format.sh", "--check", p.b.graph.zig_exe });
         if (p.with(.{ .optimize = .ReleaseFast }).archives.get(.core)) |core| {
             s.script("lint: core's undefined symbols", 60, .together, &.{ "sh", "tests/lint/symbols.sh" });
@@ -679,6 +681,28 @@ const Suite = struct {
             const bin = p.leaf(p.join("tests", f), &.{}, &.{ .helpers, .core, .codecs }) orelse continue;
             s.job(name, 180, if (p.v.usesZig()) .together else .fixed);
             s.run.addFileArg(bin);
+        }
+    }
+
+    /// Bugs that no simulated run shows, each beside a test that does.
+    fn testedMutants(s: Suite, p: Project) void {
+        const b = p.b;
+        const name = "mutants that tests kill";
+        if (!s.wants(name) or raft_engine == .canonical) return;
+        s.script(name, 300, .together, &.{ "sh", "tests/suite/tested_mutants.sh" });
+        const root = b.build_root.handle;
+        const list = root.readFileAlloc(b.graph.io, "tests/mutants.txt", b.allocator, .limited(1 << 20)) catch
+            @panic("tests/mutants.txt");
+        var tests: std.StringArrayHashMapUnmanaged(void) = .empty;
+        var lines = std.mem.tokenizeScalar(u8, list, '\n');
+        while (lines.next()) |line| if (line[0] != '#') {
+            var words = std.mem.tokenizeScalar(u8, line, ' ');
+            _ = words.next();
+            tests.put(b.allocator, words.next() orelse @panic(line), {}) catch @panic("OOM");
+        };
+        for (tests.keys()) |t| {
+            const file = b.fmt("tests/{s}.c", .{t});
+            s.run.addFileArg(p.leaf(file, &.{}, &.{ .helpers, .core, .codecs }) orelse @panic(file));
         }
     }
 

@@ -49,6 +49,11 @@
     X(follower_raises_watermark_first, "data that is refused says what is committed (KAFKA-14704)", OPEN) \
     X(follower_truncates_to_own_high_watermark, "a follower truncates to its high watermark " \
       "(KAFKA-1211)", DIES_IN_CLUSTER) \
+    X(group_answers_before_commit, "an offset commit is answered before it is committed", DIES_IN_TEST) \
+    X(group_joins_early, "a generation begins with those who came first, and leaves out the others", DIES_IN_TEST) \
+    X(group_serves_uncommitted, "a coordinator answers by what may not be committed", DIES_IN_TEST) \
+    X(group_takes_any_generation, "a member of an older generation is heard", DIES_IN_TEST) \
+    X(group_tells_uncommitted, "assignments are told before they are committed", DIES_IN_TEST) \
     X(index_names_next_offset, "index entries are off by one", DIES) \
     X(journal_durable_when_written, "a round is called durable before its sync", DIES) \
     X(journal_ignores_failed_sync, "a failed sync is taken for a good one (fsyncgate)", DIES) \
@@ -80,6 +85,11 @@
     X(producer_remembers_one_batch, "only the last batch of a producer is remembered, not five", DIES) \
     X(read_passes_high_watermark, "a range of a segment passes the high watermark -- control: it is the only " \
       "replica, so what is in a segment is durable and committed", ABSENT) \
+    X(record_batch_crc_unchecked, "a batch's checksum is not looked at", DIES_IN_TEST) \
+    X(record_batch_stamp_keeps_crc, "a batch gets another timestamp and keeps its checksum", DIES_IN_TEST) \
+    X(record_count_unchecked, "a batch says that it has more offsets than records", DIES_IN_TEST) \
+    X(record_find_time_is_strict, "a lookup by time passes the record of that very time", DIES_IN_TEST) \
+    X(record_key_unchecked, "a compacted topic takes records without a key", DIES_IN_TEST) \
     X(recovery_does_not_cut, "what lies behind the checkpoint in a segment is left there", DIES) \
     X(removal_without_a_slot_is_due, "files that wait for a slot ask for time", OPEN) \
     X(replay_forgets_producers, "producer state is not rebuilt from the journal", DIES) \
@@ -113,13 +123,16 @@
     X(isr_takes_stale_broker_epoch, "the ISR takes one that has started anew meanwhile (KIP-903)", OPEN) \
     X(learning_skips_batches, "what producers did in a truncated log is not learned from all of it", OPEN) \
     X(meta_changes_ignore_epochs, "a change of a partition counts, whatever it was decided on", OPEN) \
+    X(meta_crashed_remember, "who crashed without a sync is taken for having all (relaxed topics)", DIES_IN_TEST) \
     X(meta_elects_anybody, "who is not in sync is elected", DIES_IN_CLUSTER) \
     X(meta_elr_outlives_min_isr, "the ELR outlives the commits that it lacks (KIP-966)", OPEN) \
     X(meta_fenced_stay_in_isr, "who is fenced stays in the ISR", OPEN) \
     X(meta_forgets_votes, "a vote is not written down", OPEN) \
+    X(meta_forgets_what_observers_have, "a partition begins empty, though an observer has its records", DIES_IN_TEST) \
     X(meta_forgets_what_it_owes, "a node that starts does not wait for what it had decided", OPEN) \
     X(meta_min_isr_change_settles_nothing, "a change of min.insync.replicas does not reach partitions", OPEN) \
     X(meta_moves_end_early, "a move ends before its target is in sync", OPEN) \
+    X(meta_observers_become_replicas, "who is to observe becomes a replica that counts", DIES_IN_TEST) \
     X(meta_other_disk_leads, "the last leader leads again, with another disk", OPEN) \
     X(meta_recovers_under_its_old_name, "who goes on alone keeps its member id", OPEN) \
     X(meta_restarted_stay_in_isr, "who starts anew stays in the ISR", OPEN) \

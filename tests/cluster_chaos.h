@@ -4,7 +4,7 @@
  * reported. What is to be changed about the members, and who may lose his disk, is each test's own matter.
  *
  * LAB_SEEDS=A..B runs others than the usual seeds, LAB_PRINT=1 prints what the nodes say. With -DCHRONIK_MUTANTS,
- * LAB_MUTANT=M67 switches a known bug on. */
+ * MUTANT=M67 switches a known bug on. */
 #include "cluster_deeds.h"
 
 #include <signal.h>

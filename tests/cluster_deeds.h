@@ -7,11 +7,11 @@
 #ifdef CHRONIK_MUTANTS
 static uint64_t mutant_reached;
 
-/* LAB_MUTANT=M67 switches a known bug on. */
+/* MUTANT=M67 switches a known bug on. */
 bool mutant_active(const char *name)
 {
     static const char *active;
-    if (active == NULL) active = getenv("LAB_MUTANT") != NULL ? getenv("LAB_MUTANT") : "";
+    if (active == NULL) active = getenv("MUTANT") != NULL ? getenv("MUTANT") : "";
     if (strcmp(active, name) != 0) return false;
     mutant_reached++;
     return true;

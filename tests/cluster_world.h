@@ -8,16 +8,6 @@
 
 #include <stdlib.h>
 
-#ifdef CHRONIK_MUTANTS
-/* With -DCHRONIK_MUTANTS, MUTANT=name switches a known bug on. */
-__attribute__((weak)) bool mutant_active(const char *name)
-{
-    const char *active = getenv("MUTANT");
-
-    return active != NULL && strcmp(active, name) == 0;
-}
-#endif
-
 struct cluster {
     struct image *image;
     uint64_t index;

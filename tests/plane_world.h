@@ -11,16 +11,6 @@
 #include "fake_metadata_log.h"
 #include "t.h"
 
-#ifdef CHRONIK_MUTANTS
-/* With -DCHRONIK_MUTANTS, MUTANT=name switches a known bug on. */
-__attribute__((weak)) bool mutant_active(const char *name)
-{
-    const char *active = getenv("MUTANT");
-
-    return active != NULL && strcmp(active, name) == 0;
-}
-#endif
-
 enum { PLANE_BROKERS_MAX = 8, PLANE_PARTITIONS_MAX = 16384, PLANE_LINE_MAX = 256 };
 #define PLANE_MS UINT64_C(1000000)
 

@@ -150,16 +150,6 @@ struct lab {
         }                                                                                                              \
     } while (0)
 
-#ifdef CHRONIK_MUTANTS
-/* LAB_MUTANT=name switches a known bug on. */
-__attribute__((weak)) bool mutant_active(const char *name)
-{
-    const char *active = getenv("LAB_MUTANT");
-
-    return active != NULL && strcmp(active, name) == 0;
-}
-#endif
-
 static inline bool lab_chance(struct lab *lab, uint32_t numerator, uint32_t denominator)
 {
     return prng_chance(&lab->prng, numerator, denominator);

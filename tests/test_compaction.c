@@ -2,15 +2,6 @@
 #include "log/learn.h"
 #include "log_files.h"
 
-#ifdef CHRONIK_MUTANTS
-bool mutant_active(const char *name)
-{
-    const char *active = getenv("LOG_MUTANT");
-
-    return active != NULL && strcmp(active, name) == 0;
-}
-#endif
-
 static struct world world;
 
 static void set_rules(void)

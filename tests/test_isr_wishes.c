@@ -4,16 +4,6 @@
 #include "t.h"
 #include <stdlib.h>
 
-#ifdef CHRONIK_MUTANTS
-/* With -DCHRONIK_MUTANTS, MUTANT=name switches a known bug on. */
-bool mutant_active(const char *name)
-{
-    const char *active = getenv("MUTANT");
-
-    return active != NULL && strcmp(active, name) == 0;
-}
-#endif
-
 enum { SIZE_MAX_USUAL = 1 << 20 };
 
 static const struct uuid topic_id = { { 7 } };

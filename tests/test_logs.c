@@ -2,16 +2,6 @@
  * and a crash during recovery changes nothing. */
 #include "log_calm.h"
 
-#ifdef CHRONIK_MUTANTS
-/* LOG_MUTANT=name switches a known bug on. */
-bool mutant_active(const char *name)
-{
-    const char *active = getenv("LOG_MUTANT");
-
-    return active != NULL && strcmp(active, name) == 0;
-}
-#endif
-
 /* Memory and journal so small that appends have to wait. */
 static void world_config_tight(void)
 {

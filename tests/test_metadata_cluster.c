@@ -1,7 +1,7 @@
 /* What a metadata log of several members does, told step by step: growing, loss of a leader, snapshots over the wire,
  * power lost in the middle of them, and what others may do to a node.
  *
- * LAB_PRINT=1 prints what the nodes say. With -DCHRONIK_MUTANTS, LAB_MUTANT=M67 switches a known bug on. */
+ * LAB_PRINT=1 prints what the nodes say. With -DCHRONIK_MUTANTS, MUTANT=M67 switches a known bug on. */
 #include "cluster_deeds.h"
 
 /* ---- tests ---- */

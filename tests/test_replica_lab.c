@@ -1,6 +1,6 @@
 /* Replicas of several nodes in any schedule that chance finds: nothing that was committed is lost or changed, and when
  * all is well again, all have the same. LAB_SEEDS=A..B runs other seeds than the usual ones, LAB_DEEDS=N longer; with
- * -DCHRONIK_MUTANTS, LAB_MUTANT=name switches a known bug on. */
+ * -DCHRONIK_MUTANTS, MUTANT=name switches a known bug on. */
 #include "replica/frames.h"
 #include "replica_deeds.h"
 

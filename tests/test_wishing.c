@@ -9,15 +9,6 @@
 #include "fake_metadata_log.h"
 #include "t.h"
 
-#ifdef CHRONIK_MUTANTS
-bool mutant_active(const char *name)
-{
-    const char *active = getenv("MUTANT");
-
-    return active != NULL && strcmp(active, name) == 0;
-}
-#endif
-
 enum { NODES = 3, TOPICS = 12, ASKS_MAX = 4096, FRAMES_MAX = 512, IDS_MAX = 1 << 20 };
 enum { ASK_CREATE, ASK_DELETE, ASK_CONFIGURE, ASK_AUTO_CREATE };
 #define MS UINT64_C(1000000)

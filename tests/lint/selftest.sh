@@ -93,5 +93,22 @@ expect 0 "no mutant in it"               sh "$here/no_mutants.sh" "$scratch/with
 expect 1 "a mutant in it"                sh "$here/no_mutants.sh" "$scratch/with" "$scratch/with"
 expect 1 "the control has none"          sh "$here/no_mutants.sh" "$scratch/without" "$scratch/without"
 
+bug() { # CODE WHY CODE-LINE ROW TEST
+    plant core/a.c "$3\n"
+    mkdir -p "$scratch/tree/sim" "$scratch/tree/tests"
+    printf '%b' "    X(other, \"another\", DIES) \\\\\n$4" >"$scratch/tree/sim/mutants.c"
+    printf 'x = MUTANT(other);\n' >"$scratch/tree/core/b.h"
+    : >"$scratch/tree/sim/raft_mutants.c"
+    printf '%b' "# why\n${5-}" >"$scratch/tree/tests/mutants.txt"
+    expect "$1" "$2" sh "$here/mutants.sh" "$scratch/tree"
+}
+bug 0 "a bug and its row"                'f(MUTANT(m1));' '    X(m1, "x",\n      DIES)\n'
+bug 1 "a bug without a row"              'f(MUTANT(m1) || MUTANT(m2));' '    X(m2, "x", DIES)\n'
+bug 1 "a row without a bug"              'f(MUTANT(m1));' '    X(m1, "x", DIES)\n    X(m2, "y", DIES)\n'
+bug 1 "two rows for one bug"             'f(MUTANT(m1));' '    X(m1, "x", DIES)\n    X(m1, "x", DIES)\n'
+bug 0 "left to a test that is named"     'f(MUTANT(m1));' '    X(m1, "x",\n      DIES_IN_TEST)\n' 'm1 test_x\n'
+bug 1 "left to no test"                  'f(MUTANT(m1));' '    X(m1, "x", DIES_IN_TEST)\n'
+bug 1 "a test for what is not left to it" 'f(MUTANT(m1));' '    X(m1, "x", DIES)\n' 'm1 test_x\n'
+
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]
