@@ -29,7 +29,8 @@ struct world {
     bool ready[WAITERS_MAX];
     uint32_t notes;
     uint64_t lives;
-    bool moved; /* the disk answered */
+    uint32_t offsets_max; /* 0: plenty; for the next process */
+    bool moved;           /* the disk answered */
     void *blocks[2];
 };
 
@@ -166,7 +167,7 @@ static inline void world_make_groups(struct world *world)
         .node_id = 1,
         .groups_max = 64,
         .members_max = 128,
-        .offsets_max = 4096,
+        .offsets_max = world->offsets_max == 0 ? 4096 : world->offsets_max,
         .memory_size = 1 << 20,
         .topics_max = 16,
         .logs_max = FAKE_LOGS_MAX,

@@ -113,3 +113,105 @@ TEST(limits_are_told)
     EXPECT("all of them were committed in their order", world_offset(world, "g", "t", 0) >= 190);
     world_free(world);
 }
+
+/* A room of eight offsets, all of them taken by one group. */
+static struct world *full_room(void)
+{
+    struct world *world = world_new();
+
+    world->offsets_max = 8;
+    world_restart(world);
+    world_run(world);
+    for (int32_t i = 0; i < 8; i++) world_commits(world, &(struct commit){ "g", "", -1, "t", i, 1 });
+    EXPECT_EQ("full", 8, groups_usage(world->groups).offsets);
+    return world;
+}
+
+TEST(a_full_room_takes_no_more_offsets_and_all_else)
+{
+    struct world *world = full_room();
+
+    EXPECT_EQ("one more partition", ERROR_COORDINATOR_NOT_AVAILABLE,
+              world_commits(world, &(struct commit){ "g", "", -1, "u", 0, 1 }));
+    EXPECT_EQ("of another group", ERROR_COORDINATOR_NOT_AVAILABLE,
+              world_commits(world, &(struct commit){ "h", "", -1, "t", 0, 1 }));
+    EXPECT("which is not kept for that", strcmp(world_state(world, "h"), "none") == 0);
+    for (int32_t i = 0; i < 8; i++) {
+        EXPECT_EQ("who has some goes on", ERROR_NONE, world_commits(world, &(struct commit){ "g", "", -1, "t", i, 2 }));
+    }
+    world->slow = true;
+    for (int32_t i = 0; i < 8; i++) {
+        EXPECT_EQ("all at once, too", ERROR_NONE,
+                  world_send_commit(world, 1 + (uint64_t)i, &(struct commit){ "g", "", -1, "t", i, 3 }));
+    }
+    EXPECT_EQ("as many on their way as there is room for", ERROR_COORDINATOR_NOT_AVAILABLE,
+              world_send_commit(world, 20, &(struct commit){ "g", "", -1, "t", 0, 4 }));
+    world->slow = false;
+    world_run(world);
+    EXPECT_EQ("they came through", 3, world_offset(world, "g", "t", 7));
+    world_restart(world);
+    world_run(world);
+    EXPECT_EQ("as many are loaded", 8, groups_usage(world->groups).offsets);
+    EXPECT_EQ("the group can be deleted", ERROR_NONE, delete_group(world, "g"));
+    EXPECT_EQ("with all of them", 0, groups_usage(world->groups).offsets);
+    EXPECT_EQ("and there is room again", ERROR_NONE, world_commits(world, &(struct commit){ "h", "", -1, "t", 0, 1 }));
+    world_free(world);
+}
+
+TEST(what_is_too_old_leaves_a_full_room)
+{
+    struct world *world = full_room();
+
+    world_config(world, "offsets.retention.minutes", "60");
+    world_pass(world, 80 * 60 * 1000);
+    EXPECT_EQ("all are gone", 0, groups_usage(world->groups).offsets);
+    world_free(world);
+}
+
+TEST(a_deletion_waits_for_the_reserve)
+{
+    struct world *world = full_room();
+    enum error error;
+
+    world->slow = true;
+    for (int32_t i = 0; i < 8; i++) {
+        world_send_commit(world, 1 + (uint64_t)i, &(struct commit){ "g", "", -1, "t", i, 3 });
+    }
+    EXPECT_EQ("begun", GROUP_WAITS, groups_delete(world->groups, BYTES_LITERAL("g"), 20, &error));
+    world_run(world);
+    EXPECT("not yet", !world->ready[20]);
+    world->slow = false;
+    world_run(world);
+    EXPECT_EQ("then it goes", ERROR_NONE, world_outcome(world, 20));
+    world_free(world);
+}
+
+TEST(names_that_fill_the_memory_leave_a_part_of_it)
+{
+    static const uint32_t sizes[] = { 20000, 4000, 1000, 200 };
+    struct world *world = world_new();
+    char *id = calloc(1, sizes[0] + 1);
+    uint32_t count = 0;
+    int32_t partition = 0;
+
+    world_commits(world, &(struct commit){ "g", "", -1, "t", 0, 1 });
+    for (uint32_t i = 0; i < 4; i++) {
+        memset(id, 'x', sizes[0]);
+        id[sizes[i]] = 0;
+        do {
+            id[0] = (char)('a' + ++count % 26);
+            id[1] = (char)('a' + count / 26);
+        } while (world_commits(world, &(struct commit){ id, "", -1, "t", 0, 1 }) == ERROR_NONE);
+    }
+    EXPECT("by names, not by groups", groups_usage(world->groups).groups < 64);
+    while (world_commits(world, &(struct commit){ "g", "", -1, "t", ++partition, 1 }) == ERROR_NONE) {
+    }
+    EXPECT_EQ("another member would not be known", ERROR_GROUP_MAX_SIZE_REACHED,
+              world_join(world, 1, &(struct asked){ .metadata = id }).error);
+    EXPECT_EQ("nor another partition", ERROR_COORDINATOR_NOT_AVAILABLE,
+              world_commits(world, &(struct commit){ "g", "", -1, "t", partition, 1 }));
+    EXPECT_EQ("who is there goes on", ERROR_NONE, world_commits(world, &(struct commit){ "g", "", -1, "t", 0, 2 }));
+    EXPECT_EQ("and can be deleted", ERROR_NONE, delete_group(world, "g"));
+    free(id);
+    world_free(world);
+}

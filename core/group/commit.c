@@ -47,6 +47,7 @@ enum error groups_begin_commit(struct groups *groups, struct bytes group_id, uin
     if (count > groups->offset_pool.slots_max - groups->offset_pool.taken_count) {
         return ERROR_COORDINATOR_NOT_AVAILABLE;
     }
+    if (group == NONE && groups_are_crowded(groups)) return ERROR_COORDINATOR_NOT_AVAILABLE;
     if (group == NONE) group = group_make(groups, place_of(groups, group_id), group_id);
     if (group == NONE) return ERROR_COORDINATOR_NOT_AVAILABLE;
     commit_begin(groups, group);
@@ -99,6 +100,15 @@ static struct record_key key_of(const struct groups *groups, struct bytes topic,
     };
 }
 
+/* One more partition, or another offset for one that has some. */
+static bool is_let_in(const struct groups *groups, const struct record_key *key)
+{
+    const uint32_t topic = topic_find(groups, key->topic);
+    const bool known = topic != NONE && offset_find(groups, groups->committing.group, topic, key->partition) != NONE;
+
+    return known || (offsets_have_room(groups, false) && !groups_are_crowded(groups));
+}
+
 enum error groups_add_commit(struct groups *groups, const struct group_offset *offset)
 {
     const struct record_key key = key_of(groups, offset->topic, offset->partition);
@@ -113,6 +123,7 @@ enum error groups_add_commit(struct groups *groups, const struct group_offset *o
     if (offset->metadata.size > setting(groups, CONFIG_OFFSET_METADATA_MAX_BYTES)) {
         return ERROR_OFFSET_METADATA_TOO_LARGE;
     }
+    if (!is_let_in(groups, &key)) return ERROR_COORDINATOR_NOT_AVAILABLE;
     const uint32_t made = offset_make(groups, groups->committing.group, &key, &value);
     return made == NONE ? ERROR_COORDINATOR_NOT_AVAILABLE : append(groups, made, &key, &value);
 }

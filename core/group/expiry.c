@@ -62,10 +62,9 @@ static enum append_outcome delete_more(struct groups *groups, uint32_t number, e
         if (commit_add_deletion(groups, at) != ERROR_NONE) break;
         count++;
     }
-    *error = ERROR_COORDINATOR_NOT_AVAILABLE;
-    if (groups->committing.count == 0) { /* no room even for one */
+    if (groups->committing.count == 0) { /* all the reserve is under way */
         groups->committing.open = false;
-        return APPEND_REFUSED;
+        return APPEND_LATER;
     }
     switch (groups_end_commit(groups, NOBODY, error)) {
     case GROUP_WAITS: return APPENDED;

@@ -39,6 +39,13 @@ void timer_clear_member(struct groups *groups, uint32_t member)
     timers_clear(&groups->timers, groups->config.groups_max + member);
 }
 
+bool groups_are_crowded(const struct groups *groups)
+{
+    const uint64_t size = groups->texts.buddy.config.range_size;
+
+    return groups->texts.buddy.taken_size > size - size / CROWDED_PART;
+}
+
 /* ---- who waits ---- */
 
 struct wait *wait_of(struct groups *groups, uint64_t waiter)

@@ -201,7 +201,7 @@ static enum group_verdict join_new(struct joining *joining, struct group_joined 
         const uint32_t member = member_find_instance(groups, joining->group, request->group_instance_id);
         if (member != NONE) return replace(joining, member, joined);
     }
-    if (is_full(joining)) return refuse(joined, ERROR_GROUP_MAX_SIZE_REACHED);
+    if (is_full(joining) || groups_are_crowded(groups)) return refuse(joined, ERROR_GROUP_MAX_SIZE_REACHED);
     if (is_static || joining->caller->version < FIRST_VERSION_WITH_IDS) return add_member(joining, joined);
     const enum group_verdict verdict = promise(joining, joining->terms.id, joined);
     if (joined->error != ERROR_MEMBER_ID_REQUIRED) return verdict;
@@ -295,6 +295,7 @@ enum group_verdict groups_join(struct groups *groups, const struct group_caller 
     joining.group = group_find(groups, request->group_id);
     if (joining.group == NONE) {
         if (request->member_id.size > 0) return refuse(joined, ERROR_UNKNOWN_MEMBER_ID);
+        if (groups_are_crowded(groups)) return refuse(joined, ERROR_COORDINATOR_NOT_AVAILABLE);
         joining.group = group_make(groups, place_of(groups, request->group_id), request->group_id);
         if (joining.group == NONE) return refuse(joined, ERROR_COORDINATOR_NOT_AVAILABLE);
     }

@@ -30,6 +30,12 @@ static uint32_t writes_max(const struct groups_config *config)
     return 2 * config->waiters_max + config->groups_max;
 }
 
+/* Those that may be there, and as many on their way as make nothing new. */
+static uint32_t offsets_slots(const struct groups_config *config)
+{
+    return config->offsets_max + MIN(config->offsets_max, (uint32_t)OFFSETS_RESERVE_MAX);
+}
+
 static struct parts carve_all(struct carver *carver, struct groups *groups, const struct groups_config *config)
 {
     struct parts parts;
@@ -41,9 +47,9 @@ static struct parts carve_all(struct carver *carver, struct groups *groups, cons
     groups->members = carve(carver, sizeof(struct member) * (uint64_t)config->members_max);
     parts.member_pool = carve(carver, pool_size(config->members_max));
     parts.member_ids = carve(carver, text_map_size(config->members_max));
-    groups->offsets = carve(carver, sizeof(struct offset) * (uint64_t)config->offsets_max);
-    parts.offset_pool = carve(carver, pool_size(config->offsets_max));
-    parts.offset_keys = carve(carver, map_size(config->offsets_max, MAP_KEY_ID));
+    groups->offsets = carve(carver, sizeof(struct offset) * (uint64_t)offsets_slots(config));
+    parts.offset_pool = carve(carver, pool_size(offsets_slots(config)));
+    parts.offset_keys = carve(carver, map_size(offsets_slots(config), MAP_KEY_ID));
     groups->topics = carve(carver, sizeof(struct topic) * (uint64_t)config->topics_max);
     parts.topic_pool = carve(carver, pool_size(config->topics_max));
     parts.topic_names = carve(carver, text_map_size(config->topics_max));
@@ -74,7 +80,8 @@ static bool is_possible(const struct groups_config *config)
 {
     const bool some = config->groups_max > 0 && config->members_max > 0 && config->offsets_max > 0 &&
                       config->topics_max > 0 && config->logs_max > 0 && config->waiters_max > 0;
-    const bool timed = (uint64_t)config->groups_max + config->members_max <= TIMERS_SLOTS_MAX;
+    const bool timed =
+        (uint64_t)config->groups_max + config->members_max <= TIMERS_SLOTS_MAX && config->offsets_max <= UINT32_MAX / 2;
     const bool power = (config->memory_size & (config->memory_size - 1)) == 0;
 
     return some && timed && power && config->memory_size >= MEMORY_SIZE_MIN;
@@ -117,8 +124,8 @@ void groups_init(struct groups *groups, const struct groups_config *config, cons
     text_map_init(&groups->group_ids, parts.group_ids, config->groups_max, hash_seed);
     pool_init(&groups->member_pool, parts.member_pool, config->members_max);
     text_map_init(&groups->member_ids, parts.member_ids, config->members_max, hash_seed);
-    pool_init(&groups->offset_pool, parts.offset_pool, config->offsets_max);
-    map_init(&groups->offset_keys, parts.offset_keys, config->offsets_max, MAP_KEY_ID, hash_seed);
+    pool_init(&groups->offset_pool, parts.offset_pool, offsets_slots(config));
+    map_init(&groups->offset_keys, parts.offset_keys, offsets_slots(config), MAP_KEY_ID, hash_seed);
     pool_init(&groups->topic_pool, parts.topic_pool, config->topics_max);
     text_map_init(&groups->topic_names, parts.topic_names, config->topics_max, hash_seed);
     timers_init(&groups->timers, parts.timers, config->groups_max + config->members_max);

@@ -66,6 +66,14 @@ uint32_t offset_find(const struct groups *groups, uint32_t group, uint32_t topic
     return map_get(&groups->offset_keys, key_of(group, topic, partition), &offset) ? offset : NONE;
 }
 
+bool offsets_have_room(const struct groups *groups, bool replayed)
+{
+    const uint32_t reserve = groups->offset_pool.slots_max - groups->config.offsets_max;
+
+    /* A log may have a few more than were ever let in: what was deleted on its way while it was written again. */
+    return groups->offset_pool.taken_count < groups->config.offsets_max + (replayed ? reserve / 2 : 0);
+}
+
 uint32_t offset_make_for(struct groups *groups, uint32_t group, uint32_t topic, int32_t partition,
                          const struct offset_value *value)
 {

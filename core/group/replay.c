@@ -28,6 +28,9 @@ static enum replay_verdict replay_offset(struct groups *groups, uint32_t place, 
     if (!offset_value_read(value, &read)) return REPLAY_BROKEN;
     if (group == NONE) group = group_make(groups, place, key->group_id);
     if (group == NONE) return REPLAY_FULL;
+    const uint32_t topic = topic_find(groups, key->topic);
+    const bool known = topic != NONE && offset_find(groups, group, topic, key->partition) != NONE;
+    if (!known && !offsets_have_room(groups, true)) return REPLAY_FULL;
     const uint32_t offset = offset_make(groups, group, key, &read);
     if (offset == NONE) return REPLAY_FULL;
     offset_commit(groups, offset);

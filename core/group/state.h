@@ -58,6 +58,10 @@ enum {
     MEMBER_ID_SIZE_MAX = STRING_SIZE_MAX,
     UNPACK_SIZE = 4 << 20,   /* a batch that another broker wrote, uncompressed */
     RECORD_REST_SIZE = 4096, /* of a batch, beside its one record's value */
+    /* Offsets on their way beyond offsets_max, for what makes nothing new: more than any batch has, and a part of small
+     * rooms. */
+    OFFSETS_RESERVE_MAX = 32 << 10,
+    CROWDED_PART = 16, /* of the memory of names, as much is left to who is there already */
 };
 #define NONE UINT32_MAX
 #define NS_PER_MS UINT64_C(1000000)
@@ -269,6 +273,9 @@ void timer_clear_member(struct groups *groups, uint32_t member);
 
 int64_t setting(const struct groups *groups, int id);
 
+/* What is left of the memory of names is for who is there already: nobody new comes in. */
+bool groups_are_crowded(const struct groups *groups);
+
 /* ---- places.c ---- */
 
 /* The log of a group's partition; SLOT_NONE: the topic is not there. */
@@ -404,6 +411,10 @@ void offset_commit(struct groups *groups, uint32_t offset);
 
 /* Takes it out of its group, where it is committed. */
 void offset_remove(struct groups *groups, uint32_t offset);
+
+/* Whether one more partition may have an offset: of a commit, or of a record that is replayed. The rest of the room is
+ * for deletions and for what takes an older one's place, which give back more than they take. */
+bool offsets_have_room(const struct groups *groups, bool replayed);
 
 /* ---- commit.c ---- */
 
