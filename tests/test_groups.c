@@ -112,6 +112,25 @@ TEST(members_come_and_go)
     world_free(world);
 }
 
+TEST(an_assignment_is_made_once)
+{
+    struct world *world = world_new();
+    const struct heard one = world_enter(world, 1, &(struct asked){ 0 });
+    const char *names[] = { one.member, "nobody" }, *others[] = { "nobody", one.member };
+
+    world->slow = true;
+    EXPECT("on its way", world_sync(world, 1, one.member, 1, names, 2).waits);
+    EXPECT("asked again, and otherwise", world_sync(world, 2, one.member, 1, others, 2).waits);
+    EXPECT_EQ("who asked first has given up", ERROR_REBALANCE_IN_PROGRESS, world_synced(world, 1).error);
+    world->slow = false;
+    world_run(world);
+    EXPECT("what was said first holds", strcmp(world_synced(world, 2).assignment, "0") == 0);
+    world_restart(world);
+    world_run(world);
+    EXPECT("and is what the log has", strcmp(world_sync(world, 1, one.member, 1, NULL, 0).assignment, "0") == 0);
+    world_free(world);
+}
+
 TEST(who_is_silent_is_out)
 {
     struct world *world = world_new();

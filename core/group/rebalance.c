@@ -114,6 +114,7 @@ static void begin_generation(struct groups *groups, uint32_t number)
     struct group *group = &groups->groups[number];
 
     group->generation = group->generation == INT32_MAX ? 1 : group->generation + 1;
+    group->assigned = false;
     groups->counters.rebalances++;
     timer_clear_group(groups, number);
     if (group->member_count == 0) {

@@ -75,6 +75,7 @@ struct group {
     bool grew;               /* ... and one came since that wait began */
     bool recorded;           /* the log has a generation of it */
     bool write_wanted;       /* its generation is to be appended, when there is room */
+    bool assigned;           /* its leader has said who reads what in this generation, which stays so */
     uint32_t place;          /* a log */
     uint32_t previous, next; /* in it */
     struct kept id;

@@ -125,11 +125,14 @@ static enum group_verdict complete(struct groups *groups, const struct group_cal
     const uint32_t number = groups->members[member].group;
 
     wait_for_assignment(groups, caller, member);
-    if (group->leader != member) return GROUP_WAITS;
+    /* A leader that asks again has lost its connection, and may have thought of something else since. What it said
+     * first is on its way into the log. */
+    if (group->leader != member || (group->assigned && !MUTANT(group_assigns_twice))) return GROUP_WAITS;
     if (!take_assignments(groups, number, request)) {
         rebalance_settle(groups, number, group->generation, ERROR_COORDINATOR_NOT_AVAILABLE);
         return GROUP_WAITS;
     }
+    group->assigned = true;
     if (MUTANT(group_tells_uncommitted)) {
         rebalance_settle(groups, number, group->generation, ERROR_NONE);
     }
