@@ -14,7 +14,7 @@
 #include "t.h"
 #include <string.h>
 
-enum { WAITERS_MAX = 64, OFFSETS_PARTITIONS = 4 };
+enum { WAITERS_MAX = 1100, OFFSETS_PARTITIONS = 4 };
 #define MS UINT64_C(1000000)
 
 struct world {
@@ -166,7 +166,7 @@ static inline void world_make_groups(struct world *world)
     const struct groups_config config = {
         .node_id = 1,
         .groups_max = 64,
-        .members_max = 128,
+        .members_max = 1200,
         .offsets_max = world->offsets_max == 0 ? 4096 : world->offsets_max,
         .memory_size = 1 << 20,
         .topics_max = 16,

@@ -40,9 +40,9 @@ static void break_off(struct groups *groups, uint32_t group)
 void rebalance_begin(struct groups *groups, uint32_t number)
 {
     struct group *group = &groups->groups[number];
-    const int32_t longest_ms = rebalance_ms(groups, number);
 
     if (group->state == GROUP_PREPARING || group->state == GROUP_DEAD) return;
+    const int32_t longest_ms = rebalance_ms(groups, number);
     if (group->state == GROUP_COMPLETING) break_off(groups, number);
     chain_remove(&groups->wanting, number); /* what the last one was to say is of yesterday */
     group->write_wanted = false;

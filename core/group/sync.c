@@ -63,33 +63,18 @@ void groups_synced(struct groups *groups, uint64_t waiter, struct group_synced *
     tell(groups, wait->member, synced);
 }
 
-static struct bytes assignment_for(const struct sync_group_request *request, struct bytes member_id)
-{
-    for (uint32_t i = 0; i < request->assignments_count; i++) {
-        if (bytes_equal(request->assignments[i].member_id, member_id)) return request->assignments[i].assignment;
-    }
-    return BYTES_LITERAL("");
-}
-
-/* Nearly always the leader names the members in the order in which he was told of them. */
-static struct bytes next_assignment(const struct sync_group_request *request, uint32_t number, struct bytes member_id)
-{
-    if (number < request->assignments_count && bytes_equal(request->assignments[number].member_id, member_id)) {
-        return request->assignments[number].assignment;
-    }
-    return assignment_for(request, member_id);
-}
-
-/* The leader has decided. False: there is no room for that. */
+/* The leader has decided. Who is not named gets nothing; of one that is named twice, the last word counts. False: there
+ * is no room for that. */
 static bool take_assignments(struct groups *groups, uint32_t group, const struct sync_group_request *request)
 {
-    uint32_t number = 0;
-
     for (uint32_t at = groups->groups[group].member_first; at != NONE; at = groups->members[at].next) {
-        struct member *member = &groups->members[at];
-        if (member->promised) continue;
-        const struct bytes assignment = next_assignment(request, number++, kept_bytes(groups, &member->id));
-        if (!texts_replace(&groups->texts, &member->assignment, assignment)) return false;
+        texts_give(&groups->texts, &groups->members[at].assignment);
+    }
+    for (uint32_t i = 0; i < request->assignments_count; i++) {
+        const struct sync_group_request_assignment *from = &request->assignments[i];
+        const uint32_t member = member_find(groups, group, from->member_id);
+        if (member == NONE || groups->members[member].promised) continue;
+        if (!texts_replace(&groups->texts, &groups->members[member].assignment, from->assignment)) return false;
     }
     return true;
 }
