@@ -33,8 +33,9 @@ struct groups_config {
     int32_t node_id;
     uint32_t groups_max;
     uint32_t members_max; /* of all groups together, as are the next two */
-    uint32_t offsets_max; /* partitions that groups have committed offsets for, and those that are new among the commits
-                           * under way; beyond it there is room for deletions, and for what takes an older one's place */
+    /* Partitions that groups have committed offsets for, and those that are new among the commits under way. Beyond it
+     * there is room for deletions, and for what takes an older one's place. */
+    uint32_t offsets_max;
     uint64_t memory_size; /* of names, subscriptions, assignments and the like: a power of two */
     uint32_t topics_max;  /* that offsets were committed for */
     uint32_t logs_max;    /* logs are numbered below it */
