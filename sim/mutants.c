@@ -49,6 +49,7 @@
     X(follower_raises_watermark_first, "data that is refused says what is committed (KAFKA-14704)", OPEN) \
     X(follower_truncates_to_own_high_watermark, "a follower truncates to its high watermark " \
       "(KAFKA-1211)", DIES_IN_CLUSTER) \
+    X(full_leader_stays, "a leader whose disk is full goes on leading what it cannot take", DIES_IN_TEST) \
     X(group_answers_before_commit, "an offset commit is answered before it is committed", DIES_IN_TEST) \
     X(group_joins_early, "a generation begins with those who came first, and leaves out the others", DIES_IN_TEST) \
     X(group_serves_uncommitted, "a coordinator answers by what may not be committed", DIES_IN_TEST) \

@@ -331,6 +331,9 @@ static void change_isr(struct model *model, uint32_t node, uint32_t p)
         if (members == 1u << node) wish_isr(model, node, p, members);
     } else if (member && other != node && chance(model, model->calm ? 3 : 30) && !model->heals) {
         wish_isr(model, node, p, members & ~(1u << other));
+    } else if (member && other == node && members != 1u << node && chance(model, model->calm ? 3 : 20) &&
+               !model->heals) {
+        wish_isr(model, node, p, members & ~(1u << node)); /* its disk is full */
     } else if (!member && image_partition_has_replica(partition, (int32_t)other) && replica->matched[other] &&
                replica->acked[other] >= MAX(replica->high_watermark, replica->epoch_start)) {
         const struct image_broker *broker = broker_of(model, node, other);

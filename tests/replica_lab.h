@@ -139,6 +139,7 @@ struct lab {
     int64_t next_broker_epoch;
     /* what happened, so that a test can see that it did */
     uint64_t appends, acked, crashes, elections, uncleans, grants, refusals, fences, breaks, steps, deleted;
+    uint64_t resignations;
     struct replicas_counters counters; /* of all lives */
 };
 

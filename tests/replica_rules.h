@@ -148,7 +148,9 @@ static inline enum error lab_alter(struct lab *lab, const struct lab_wish *asked
         set |= lab_bit(wish->isr[i]);
     }
     if (config->recovering && wish->isr_count > 1) return ERROR_INVALID_REQUEST;
-    LAB_CHECK((set & lab_bit(asked->node)) != 0);
+    const bool resigns = (set & lab_bit(asked->node)) == 0;
+    LAB_CHECK(!resigns || (set & ~config->isr) == 0);
+    if (set == 0 || (resigns && (set & lab_able(now, config)) == 0)) return ERROR_INELIGIBLE_REPLICA;
     struct lab_state *state = lab_begin_state(lab);
     struct lab_config *changed = &state->configs[partition];
     changed->elr |= changed->isr & ~set;
@@ -156,6 +158,11 @@ static inline enum error lab_alter(struct lab *lab, const struct lab_wish *asked
     changed->isr = set;
     if (__builtin_popcount(set) >= changed->isr_min) changed->elr = 0;
     changed->recovering = false;
+    if (resigns) {
+        lab_elect(lab, state, changed);
+        changed->leader_epoch++;
+        lab->resignations++;
+    }
     changed->partition_epoch++;
     return ERROR_NONE;
 }

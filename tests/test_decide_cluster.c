@@ -158,7 +158,6 @@ static const struct ask_row isr_rows[] = {
     { "the leader has seen more than this controller", "", "by 1 isr 1 le+", ERROR_NOT_CONTROLLER, NULL, NULL },
     { "the same of the partition's epoch", "", "by 1 isr 1 pe+", ERROR_NOT_CONTROLLER, NULL, NULL },
     { "a follower asks", "", "by 2 isr 1,2", ERROR_INVALID_REQUEST, NULL, NULL },
-    { "the leader is to be out of sync", "", "by 1 isr 2,3", ERROR_INVALID_REQUEST, NULL, NULL },
     { "somebody who is no replica", "broker 4", "by 1 isr 1,4", ERROR_INVALID_REQUEST, NULL, NULL },
     { "somebody twice", "", "by 1 isr 1,2,2", ERROR_INVALID_REQUEST, NULL, NULL },
     { "it is so already", "", "by 1 isr 1,2,3", ERROR_NONE, NULL, NULL },
@@ -178,6 +177,25 @@ static const struct ask_row isr_rows[] = {
 TEST(isr_changes_are_judged_as_by_kafka)
 {
     PLAY_COURT(isr_rows);
+}
+
+/* A leader whose disk is full asks to leave. */
+static const struct ask_row resign_rows[] = {
+    { "who stays is about to go: nobody would lead", "broker 1; broker 2; broker 3; create 1,2,3; shutdown 2; fence 3",
+      "by 1 isr 2", ERROR_INVALID_REQUEST, NULL, NULL },
+    { "who stays is fenced, so not in sync", "remove 2; broker 2", "by 1 isr 3", ERROR_INVALID_REQUEST, NULL, NULL },
+    { "others would join: they have to be in first", "unfence 3", "by 1 isr 2,3", ERROR_INVALID_REQUEST, NULL, NULL },
+    { "so they join", "", "by 1 isr 1,2,3", ERROR_NONE, "leader=1 epoch=0/3 isr=1,2,3 replicas=1,2,3", NULL },
+    { "a follower cannot ask for it", "", "by 2 isr 2,3", ERROR_INVALID_REQUEST, NULL, NULL },
+    { "the first of those that stay leads", "", "by 1 isr 2,3", ERROR_NEW_LEADER_ELECTED,
+      "leader=2 epoch=1/4 isr=2,3 replicas=1,2,3", NULL },
+    { "and may leave: it has all that is committed until there is a second one", "", "by 2 isr 3",
+      ERROR_NEW_LEADER_ELECTED, "leader=3 epoch=2/5 isr=3 elr=2 replicas=1,2,3", NULL },
+};
+
+TEST(a_leader_may_leave_who_has_a_successor)
+{
+    PLAY_COURT(resign_rows);
 }
 
 static const struct ask_row recovery_rows[] = {

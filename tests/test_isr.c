@@ -68,6 +68,91 @@ TEST(isr_is_decided)
     }
 }
 
+/* Our own disk is full. */
+static const struct resign_row {
+    const char *why;
+    slot_set current;
+    struct isr_facts f, g;
+    bool own_full, asks;
+    slot_set wanted;
+} resign_rows[] = {
+    { "with room nobody resigns",
+      LFG,
+      { true, true, false, 3, 50, NOW },
+      { true, true, false, 7, 50, NOW },
+      false,
+      false,
+      LFG },
+    { "others have room",
+      LFG,
+      { true, true, false, 3, 50, NOW },
+      { true, true, false, 7, 50, NOW },
+      true,
+      true,
+      ooG | 2 },
+    { "one of them has", LFG, { true, true, true, 3, 50, NOW }, { true, true, false, 7, 50, NOW }, true, true, ooG },
+    { "nobody has: whoever led could take nothing",
+      LFG,
+      { true, true, true, 3, 50, NOW },
+      { true, true, true, 7, 50, NOW },
+      true,
+      true,
+      Loo },
+    { "who has room is about to go",
+      LFo,
+      { false, true, false, 3, 50, NOW },
+      { true, false, true, 7, 20, NOW },
+      true,
+      false,
+      LFo },
+    { "who joins has to be in first",
+      Loo,
+      { true, true, false, 3, 50, NOW },
+      { true, false, true, 7, 20, NOW },
+      true,
+      true,
+      LFo },
+    { "who is in goes before who joins",
+      LFo,
+      { true, true, false, 3, 50, NOW },
+      { true, true, false, 7, 50, NOW },
+      true,
+      true,
+      LFo & ~Loo },
+    { "alone it can only wait",
+      Loo,
+      { false, false, false, -1, -1, 0 },
+      { false, false, false, -1, -1, 0 },
+      true,
+      false,
+      Loo },
+};
+
+TEST(a_leader_whose_disk_is_full_resigns)
+{
+    FOR_EACH(resign_row, row, resign_rows) {
+        struct isr isr;
+        struct isr_view then = view;
+        slot_set wanted = row->current;
+
+        then.own_full = row->own_full;
+        facts[1] = row->f;
+        facts[2] = row->g;
+        isr_init(&isr, 0, row->current);
+        EXPECT_EQ(row->why, row->asks, isr_decide(&isr, &then, &wanted));
+        EXPECT_EQ(row->why, row->wanted, wanted);
+        EXPECT_EQ("we count until somebody else leads", row->wanted | Loo, isr.sets.proposed);
+        EXPECT("once is enough", !isr_decide(&isr, &then, &wanted));
+        if (!row->asks) continue;
+        isr_on_refused(&isr, &then, false);
+        EXPECT_EQ("refused, all is as it was", row->current, isr.sets.proposed);
+        EXPECT("and the question waits", !isr_decide(&isr, &then, &wanted));
+        if (row->wanted == (row->wanted & ~Loo)) {
+            EXPECT_EQ("not for ever", isr.quiet_until_ns, isr_deadline_ns(&isr, &then));
+        }
+    }
+}
+
 static struct isr asked_for_g(void)
 {
     struct isr isr;

@@ -223,6 +223,7 @@ TEST(replicas_keep_what_is_committed)
         sum.uncleans += lab->uncleans;
         sum.grants += lab->grants;
         sum.refusals += lab->refusals;
+        sum.resignations += lab->resignations;
         sum.breaks += lab->breaks;
         sum.deleted += lab->deleted;
         for (size_t i = 0; i < sizeof sum.counters / sizeof(uint64_t); i++) {
@@ -253,6 +254,7 @@ TEST(replicas_keep_what_is_committed)
     EXPECT("others were elected", sum.elections > 100);
     EXPECT("some of them uncleanly", sum.uncleans > 0);
     EXPECT("the ISR changed", sum.grants > 50);
+    EXPECT("leaders whose disk was full resigned", sum.resignations > 5);
     EXPECT("not every time that it was asked for", sum.refusals > 5);
     EXPECT("followers gave up what their leader had not", sum.counters.truncations > 20);
     EXPECT("or all that they had", sum.counters.resets > 10);

@@ -261,6 +261,40 @@ TEST(a_full_disk_leaves_the_isr_at_once)
     lab_end(lab);
 }
 
+TEST(a_leader_whose_disk_is_full_hands_over)
+{
+    struct lab *lab = lab_of(3, 1);
+    const int64_t before = offsets_of(lab, 1).log_end_offset;
+
+    lab->nodes[1].disk->full = true;
+    produce(lab, 100);
+    lab_run(lab, 1000); /* less than the lag */
+    EXPECT_EQ("another one leads", 2, lab_newest(lab)->configs[0].leader);
+    EXPECT_EQ("without the full one", lab_bit(2) | lab_bit(3), isr_of(lab));
+    const int64_t taken = offsets_of(lab, 2).log_end_offset;
+    EXPECT("what others had room for is there", taken >= before);
+    EXPECT_EQ("and committed", taken, offsets_of(lab, 2).high_watermark);
+    lab->nodes[1].disk->full = false;
+    lab_run(lab, 5000);
+    EXPECT_EQ("with space again, it comes back", lab_bit(1) | lab_bit(2) | lab_bit(3), isr_of(lab));
+    lab_end(lab);
+}
+
+TEST(full_disks_everywhere_move_nothing)
+{
+    struct lab *lab = lab_of(2, 1);
+
+    lab->nodes[1].disk->full = lab->nodes[2].disk->full = true;
+    produce(lab, 100);
+    lab_run(lab, 3000);
+    EXPECT_EQ("the leader stays", 1, lab_newest(lab)->configs[0].leader);
+    lab->nodes[1].disk->full = lab->nodes[2].disk->full = false;
+    lab_run(lab, 5000);
+    EXPECT_EQ("and goes on", offsets_of(lab, 1).log_end_offset, offsets_of(lab, 1).high_watermark);
+    EXPECT_EQ("with the other one", lab_bit(1) | lab_bit(2), isr_of(lab));
+    lab_end(lab);
+}
+
 TEST(who_has_it_in_memory_only_is_not_caught_up)
 {
     struct lab *lab = lab_of(3, 1);

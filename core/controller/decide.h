@@ -62,7 +62,8 @@ void decide_registration(const struct image *image, int32_t broker_id, const str
 
 /* What a partition's leader wishes of its ISR. As in Kafka: NOT_CONTROLLER: it knows more than we do;
  * FENCED_LEADER_EPOCH, INVALID_UPDATE_VERSION: it knows less; INELIGIBLE_REPLICA: of a member that is not alive, or not
- * the one that the leader means; INVALID_REQUEST. NEW_LEADER_ELECTED says that it is done and moved the leader. */
+ * the one that the leader means; INVALID_REQUEST. NEW_LEADER_ELECTED says that it is done and moved the leader, as when
+ * one whose disk is full asks to leave the ISR. */
 enum error decide_isr(const struct image *image, int32_t broker_id, const struct wish_isr_record_partition *wish,
                       struct proposal *records);
 

@@ -36,7 +36,7 @@ static enum error judge_epochs(const struct image_partition *partition, int32_t 
     return wish->partition_epoch < partition->partition_epoch ? ERROR_INVALID_UPDATE_VERSION : ERROR_NONE;
 }
 
-/* The set that is wished for; false: somebody is no replica, or named twice. */
+/* The set that is wished for; false: nobody, or somebody is no replica, or named twice. */
 static bool read_isr(const struct image_partition *partition, const struct wish_isr_record_partition *wish,
                      replica_set *isr)
 {
@@ -46,7 +46,16 @@ static bool read_isr(const struct image_partition *partition, const struct wish_
         if (place == 0 || (*isr & place) != 0) return false;
         *isr |= place;
     }
-    return (*isr & image_partition_place(partition, partition->leader)) != 0;
+    return *isr != 0;
+}
+
+/* A leader whose disk is full may ask to leave, if nothing else is asked and somebody who stays can lead. Otherwise who
+ * leads is in sync. */
+static enum error judge_leader(const struct image *image, const struct image_partition *partition, replica_set isr)
+{
+    if ((isr & image_partition_place(partition, partition->leader)) != 0) return ERROR_NONE;
+    if ((isr & (replica_set)~partition->isr) != 0) return ERROR_INVALID_REQUEST;
+    return (isr & partition_able(image, partition)) != 0 ? ERROR_NONE : ERROR_INELIGIBLE_REPLICA;
 }
 
 /* Who is fenced, about to go, or not in the life in which it caught up, must not join (KIP-841, KIP-903). Who is in
@@ -103,9 +112,11 @@ enum error decide_isr(const struct image *image, int32_t broker_id, const struct
     const struct image_partition *partition = image_partition(image, slot);
     replica_set isr;
 
-    const enum error error = judge_epochs(partition, broker_id, wish);
+    enum error error = judge_epochs(partition, broker_id, wish);
     if (error != ERROR_NONE) return error;
     if (!read_isr(partition, wish, &isr)) return ERROR_INVALID_REQUEST;
+    error = judge_leader(image, partition, isr);
+    if (error != ERROR_NONE) return error;
     if (wish->recovering && (wish->isr_count > 1 || !partition->recovering)) return ERROR_INVALID_REQUEST;
     for (uint32_t i = 0; i < wish->isr_count; i++) {
         if (!is_eligible(image, partition, &wish->isr[i])) return ERROR_INELIGIBLE_REPLICA;

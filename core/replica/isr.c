@@ -133,20 +133,42 @@ static slot_set late(const struct isr *isr, const struct isr_view *view)
     return set;
 }
 
+/* Who can lead in our place: in sync, alive, and with room. Nobody who joins, for it may still be refused. */
+static slot_set successors(const struct isr *isr, const struct isr_view *view)
+{
+    slot_set set = 0;
+
+    if (!view->own_full || MUTANT(full_leader_stays)) return 0;
+    for (uint8_t slot = 0; slot < view->replica_count; slot++) {
+        if (slot == isr->own_slot || !slots_have(isr->sets.current, slot)) continue;
+        if (view->facts[slot].eligible && !is_behind(view, slot)) set |= slot_bit(slot);
+    }
+    return set;
+}
+
+static void ask(struct isr *isr, slot_set wanted)
+{
+    isr->asked = true;
+    isr->asked_for = wanted;
+    isr->sets.proposed = wanted | slot_bit(isr->own_slot);
+    isr->sets.joining &= ~wanted;
+    isr_check(isr);
+}
+
 bool isr_decide(struct isr *isr, const struct isr_view *view, slot_set *wanted)
 {
     end_joining(isr, view);
     begin_joining(isr, view);
     if (isr->asked || view->mono_ns < isr->quiet_until_ns) return false;
     const slot_set added = arrived(isr, view), removed = late(isr, view);
-    if ((added | removed) == 0) return false;
-
-    *wanted = (isr->sets.current | added) & ~removed;
-    isr->asked = true;
-    isr->asked_for = *wanted;
-    isr->sets.proposed = *wanted;
-    isr->sets.joining &= ~added;
-    isr_check(isr);
+    if (successors(isr, view) != 0) {
+        *wanted = isr->sets.current & ~removed & ~slot_bit(isr->own_slot);
+    } else if ((added | removed) != 0) {
+        *wanted = (isr->sets.current | added) & ~removed;
+    } else {
+        return false;
+    }
+    ask(isr, *wanted);
     return true;
 }
 
@@ -154,6 +176,7 @@ uint64_t isr_deadline_ns(const struct isr *isr, const struct isr_view *view)
 {
     uint64_t deadline = UINT64_MAX;
 
+    if (!isr->asked && successors(isr, view) != 0) deadline = isr->quiet_until_ns;
     for (uint8_t slot = 0; slot < view->replica_count; slot++) {
         if (slot == isr->own_slot) continue;
         if (slots_have(isr->sets.joining, slot)) {

@@ -5,6 +5,8 @@
  *
  *   Shrink.  A member that has not been caught up for replica.lag.time.max.ms, or whose disk is full, is to leave. It
  *            counts until the change is applied: the controller may choose it as leader until then.
+ *   Resign.  A leader whose own disk is full takes nothing more. If somebody in sync can take over, it asks to leave as
+ *            any other would have to, and the controller elects one of those that stay.
  *   Expand.  A replica whose stream is live, and that may join at all, *joins*: the high watermark waits for it, since
  *            under load it would never meet a mark that runs ahead of it. When it holds all that is committed and the
  *            begin of this leader epoch (KAFKA-7128), it counts first, and is asked for then (KIP-497).
@@ -13,7 +15,7 @@
  *            longer each time, or, if it was found ineligible (KIP-903), until its broker registers anew.
  *
  * Invariants, numbered as in isr_check():
- *   (1) Our own slot is in every set but `joining`, in which it never is.
+ *   (1) Our own slot is in every set but `joining`, in which it never is: who resigns counts until somebody else leads.
  *   (2) Without a question open, nothing is proposed beyond what is current. */
 #ifndef CHRONIK_REPLICA_ISR_H
 #define CHRONIK_REPLICA_ISR_H
@@ -57,6 +59,7 @@ struct isr_view {
     int64_t high_watermark;
     int64_t epoch_start; /* where our leader epoch began */
     uint8_t replica_count;
+    bool own_full;                 /* our own disk takes no more */
     const struct isr_facts *facts; /* [replica_count]; our own are not looked at */
 };
 
@@ -66,7 +69,8 @@ void isr_init(struct isr *isr, uint8_t own_slot, slot_set current);
 /* The metadata log has a new configuration of the partition. */
 void isr_on_config(struct isr *isr, slot_set current);
 
-/* Looks at all of them. True: `wanted` is to be asked for; it counts already. After either answer `sets` may have
+/* Looks at all of them. True: `wanted` is to be asked for; it counts already. We ourselves are lacking in it if we
+ * resign. After either answer `sets` may have
  * changed, and the watermark wants to know. */
 bool isr_decide(struct isr *isr, const struct isr_view *view, slot_set *wanted);
 

@@ -249,6 +249,7 @@ static struct isr_view view_of(const struct replicas *replicas, const struct par
         .high_watermark = partition->watermark.high_watermark,
         .epoch_start = partition->epoch_start,
         .replica_count = partition->watermark.replica_count,
+        .own_full = replicas->own_full,
         .facts = facts,
     };
 }
@@ -314,6 +315,15 @@ void leading_on_time(struct replicas *replicas, uint32_t log)
 
     if (partition->role == ROLE_LEADER && is_due) begin_flows(replicas, log);
     leading_decide(replicas, log);
+}
+
+void leading_resign(struct replicas *replicas)
+{
+    if (!replicas->own_full) return;
+    for (uint32_t i = 0; i < RESIGNS_PER_STEP && replicas->resigned < replicas->partitions_end; i++) {
+        leading_decide(replicas, replicas->resigned++);
+    }
+    replicas->due |= replicas->resigned < replicas->partitions_end;
 }
 
 void leading_on_lost(struct replicas *replicas, uint32_t log, uint8_t slot)

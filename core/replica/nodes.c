@@ -231,10 +231,22 @@ static void sweep(struct replicas *replicas)
     }
 }
 
+/* What we lead takes nothing more if our disk does not: others may have room. A beat later they have said so. */
+static void look_at_own_disk(struct replicas *replicas)
+{
+    const bool full = logs_usage(replicas->rooms.logs).disk_full;
+    const bool lasts = full && replicas->own_fills;
+
+    if (lasts && !replicas->own_full) replicas->resigned = 0;
+    replicas->own_full = lasts;
+    replicas->own_fills = full;
+}
+
 void nodes_work(struct replicas *replicas)
 {
     if (replicas->flows_pool.taken_count == 0 || replicas->mono_ns < replicas->next_beat_ns) return;
     replicas->next_beat_ns = replicas->mono_ns + BEAT_NS;
+    look_at_own_disk(replicas);
     for (uint32_t number = 0; number < replicas->nodes_pool.fresh_first; number++) {
         if (pool_is_taken(&replicas->nodes_pool, number)) beat(replicas, number);
     }

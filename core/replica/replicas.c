@@ -303,6 +303,7 @@ void replicas_work(struct replicas *replicas, struct effects *effects)
     run_timers(replicas);
     following_work(replicas);
     nodes_work(replicas);
+    leading_resign(replicas);
     streams_work(replicas, effects);
     reading_work(replicas, effects);
     sending_work(replicas, effects);

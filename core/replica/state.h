@@ -47,6 +47,7 @@ enum {
     SEARCHES_MAX = 32, /* that wait for the disk at the same time; with the reads, REPLICA_WAITERS_MAX */
     TIMERS_PER_STEP = 256,
     STARTS_PER_STEP = 1024,
+    RESIGNS_PER_STEP = 256,   /* partitions looked at, when our disk is full */
     ACK_FRAMES_PER_STEP = 16, /* to one node */
     EFFECTS_KEPT = 160,       /* of a step's orders are left for other rooms */
     NOBODY = 0x7fffffff,      /* the waiter of a read that is asked for again anyway */
@@ -212,6 +213,9 @@ struct replicas {
     uint64_t next_beat_ns;
     uint64_t again_ns; /* a link had no room for a message; UINT64_MAX: none */
     uint32_t swept;    /* flows whose log starts were compared; see nodes_work */
+    bool own_fills;    /* our own disk took no more at the last beat */
+    bool own_full;     /* ... and at the one before */
+    uint32_t resigned; /* partitions below it were decided since; partitions_end or more: all were */
 
     struct partition *partitions;
     struct map by_id;
@@ -310,6 +314,7 @@ void leading_learn_start(struct replicas *replicas, uint32_t log);
 
 /* Its timer is due. */
 void leading_on_time(struct replicas *replicas, uint32_t log);
+void leading_resign(struct replicas *replicas); /* what others can lead, while our disk is full; a few a step */
 
 /* The stream to that slot is over. */
 void leading_on_lost(struct replicas *replicas, uint32_t log, uint8_t slot);

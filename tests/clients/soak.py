@@ -9,6 +9,7 @@ partitions took no message.
 CHRONIK_SOAK_MINUTES: so many minutes of faults, drawn from CHRONIK_SOAK_SEED; without it each kind once. Needs root:
 nodes live in network namespaces (namespaces.py), and disks are files mounted in a namespace of mounts, so nothing
 outside is touched and all of it goes with the process."""
+import json
 import os
 import random
 import shutil
@@ -133,14 +134,25 @@ class AllFaults(Faults):
         self.rest()
 
     def full(self):
-        """The disk of a leader is full, until somebody makes room: what it leads takes nothing meanwhile."""
+        """The disk of a leader is full, until somebody makes room: others lead meanwhile."""
         node = leader_of(self.cluster, self.dice)
         node.fill()
         until(lambda: not node.is_alive() or node.metric("chronik_disk_full") > 0, FULL_SECONDS, "its disk is full")
+        until(lambda: not node.is_alive() or not self.is_seen_leading(node), FULL_SECONDS, "others lead")
+        self.load.wait_for_progress()
         time.sleep(self.dice.uniform(*PAUSES))
         node.drain()
         if not node.is_alive():
             node.start()
+
+    def is_seen_leading(self, node):
+        """By another node: what the full one knows may be old."""
+        for other in self.others(node):
+            if other.is_alive():
+                status, text = other.get("/admin/cluster/partitions", 3)
+                return status != 200 or any(p["leader"] == node.node_id and len(p["replicas"]) > 1
+                                            for p in json.loads(text))
+        return True
 
     def reassign(self):
         """Partitions of a topic go to other replicas, or to fewer, and then to all again."""
