@@ -1,4 +1,5 @@
-/* fuzz_node.c -- the whole node, driven by bytes: which fact comes next, what a client sends, when the power goes.
+/* fuzz_node.c -- the whole node, driven by bytes: which fact comes next, what a client sends, what a disk fails to do,
+ * when the power goes.
  *
  * Each byte is a choice; some are followed by a size and that many bytes, which a client sends as they are, or wrapped
  * into a frame of a known API. Whatever they are, the node answers, closes the link or waits; it never fails a CHECK,
@@ -11,7 +12,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-enum { LINKS = 4, STEPS_MAX = 3000, LENT_MAX = 4096 };
+enum { LINKS = 4, STEPS_MAX = 3000, LENT_MAX = 4096, SETTLING_MAX = 400 };
 
 struct link_state {
     bool open, receiving, sending;
@@ -60,6 +61,7 @@ static void configure(void)
     config.message_size_max = 16 * 1024;
     config.log_segment_size = 8 * 1024;
     config.retention_check_interval_ms = 100;
+    config.compaction_backoff_ms = 1000;
 }
 
 static void obey(void);
@@ -137,7 +139,8 @@ static void disk_works(uint8_t choice)
 static uint32_t wrap(uint8_t *frame, uint32_t size)
 {
     uint8_t body[LENT_MAX];
-    const uint16_t key = next_byte(), version = next_byte() % 20;
+    const uint16_t key = next_byte();
+    const uint16_t version = next_byte() % 20;
 
     memcpy(body, frame, size);
     store_u32(frame, 10 + size);
@@ -163,13 +166,15 @@ static void link_works(uint8_t choice)
         struct event event = { .type = EVENT_LINK_CLOSED, .link_closed = { number } };
         *link = (struct link_state){ 0 };
         step(&event);
-    } else if (link->sending && (choice & 0x40)) {
+    } else if (choice & 0x40) {
         struct event event = { .type = EVENT_SENT, .sent = { number } };
+        if (!link->sending) return;
         link->sending = false;
         step(&event);
     } else if (link->receiving) {
         uint8_t *lent = malloc(LENT_MAX);
-        uint32_t size = next_byte() + (next_byte() & 7u) * 256u + 1;
+        uint32_t size = next_byte() + 1u;
+        size += (next_byte() & 7u) * 256u;
         size = (uint32_t)MIN((size_t)size, (size_t)(input_end - input));
         if (size > 0) memcpy(lent, input, size);
         input += size;
@@ -194,8 +199,54 @@ static void time_works(uint8_t choice)
 
     if (deadline_ns == UINT64_MAX) return;
     if (choice & 1) now_ns += (uint64_t)choice * 1000000;
+    if (choice & 2) now_ns += (uint64_t)choice * 1000000000;
     if (deadline_ns > now_ns) now_ns = deadline_ns;
     step(&event);
+}
+
+/* All that was ordered is carried out, and what becomes due of it, until nothing is under way. */
+static void settle(void)
+{
+    for (uint32_t i = 0; i < SETTLING_MAX && !halted; i++) {
+        const uint64_t deadline_ns = node_deadline_ns(node);
+        uint32_t waiting = 0;
+        for (uint32_t slot = 0; slot < disk.order_high; slot++) waiting += disk.orders[slot].used;
+        if (waiting > 0) disk_works(7);
+        else if (deadline_ns <= now_ns) time_works(0);
+        else return;
+    }
+}
+
+static void disk_fails(uint8_t choice)
+{
+    disk.full = (choice & 1) != 0;
+    disk.reads_fail = (choice & 2) != 0;
+    disk.sync_fails_in = choice >> 2 & 7;
+    disk.failing = SORT_ALL;
+}
+
+/* The process ends; what follows on its disk says the choice. */
+static void die(uint8_t choice)
+{
+    static const char *const damaged[] = { "__journal", "__meta", ".log", "index", "checkpoint", "" };
+
+    disk_kill(&disk);
+    halted = true;
+    if (choice < LOSS_COUNT) disk_lose_power(&disk, (enum loss)choice);
+    else if (choice >= 128) disk_flip(&disk, damaged[choice % COUNT_OF(damaged)]);
+}
+
+static void something_rare(uint8_t choice)
+{
+    struct event event = { .type = EVENT_STOP_ASKED };
+
+    switch (choice & 0x1f) {
+    case 0: die(next_byte()); break;
+    case 1: step(&event); break;
+    case 2: disk_fails(next_byte()); break;
+    case 3: settle(); break;
+    default: disk_works(choice);
+    }
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -225,17 +276,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         case 4:
         case 5: disk_works(next_byte()); break;
         case 6: time_works(choice); break;
-        default:
-            if ((choice & 0x1f) == 0) {
-                disk_kill(&disk);
-                disk_lose_power(&disk, (enum loss)(next_byte() % LOSS_COUNT));
-                halted = true;
-            } else if ((choice & 0x1f) == 1) {
-                struct event event = { .type = EVENT_STOP_ASKED };
-                step(&event);
-            } else {
-                disk_works(choice);
-            }
+        default: something_rare(choice);
         }
         if (halted) disk_kill(&disk);
     }
