@@ -28,6 +28,7 @@ struct world {
     bool slow;
     bool ready[WAITERS_MAX];
     uint32_t notes;
+    bool disk_fails;
     uint64_t lives;
     uint32_t offsets_max; /* 0: plenty; for the next process */
     bool moved;           /* the disk answered */
@@ -130,8 +131,9 @@ static inline void world_step(struct world *world)
         if (effect->type != EFFECT_READ) continue;
         world->moved = true;
         memcpy(effect->read.into, (const void *)(uintptr_t)effect->read.position, effect->read.size);
-        groups_on_disk(world->groups,
-                       &(struct event){ .type = EVENT_READ_DONE, .disk = { .size = effect->read.size } });
+        groups_on_disk(world->groups, &(struct event){ .type = EVENT_READ_DONE,
+                                                       .disk = { .result = world->disk_fails ? DISK_FAILED : DISK_DONE,
+                                                                 .size = effect->read.size } });
     }
     groups_check(world->groups);
 }

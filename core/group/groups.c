@@ -163,7 +163,8 @@ void groups_work(struct groups *groups, struct effects *effects)
 uint64_t groups_deadline_ns(const struct groups *groups)
 {
     if (groups->due || groups->ready.count > 0) return groups->mono_ns;
-    return MIN(timers_next(&groups->timers), groups->look_due_ns == 0 ? UINT64_MAX : groups->look_due_ns);
+    const uint64_t look_ns = groups->look_due_ns == 0 ? UINT64_MAX : groups->look_due_ns;
+    return MIN(timers_next(&groups->timers), MIN(look_ns, places_deadline_ns(groups)));
 }
 
 struct groups_usage groups_usage(const struct groups *groups)
@@ -174,6 +175,8 @@ struct groups_usage groups_usage(const struct groups *groups)
     usage.members = groups->member_pool.taken_count;
     usage.offsets = groups->offset_pool.taken_count;
     usage.memory_used = groups->texts.buddy.taken_size;
+    usage.loading = groups->watched.count + groups->loading.count;
+    usage.failed = groups->failed.count;
     return usage;
 }
 

@@ -10,10 +10,10 @@
  *              groups_next_ready. A waiter has one such request at a time; its lower half is a number below
  *              waiters_max.
  *   Loading.   Reading a log that was not led here before takes a while, in bounded pieces. Until it is done, and all
- *              that was read is committed, groups of this partition are COORDINATOR_LOAD_IN_PROGRESS.
+ *              that was read is committed, groups of this partition are COORDINATOR_LOAD_IN_PROGRESS. A log that cannot be
+ *              read, or does not fit, is tried again after a while; meanwhile they are COORDINATOR_NOT_AVAILABLE.
  *   Losing.    Who waits is told NOT_COORDINATOR at once; what was known is dropped, in bounded pieces.
- *   Limits.    Groups, members, offsets and the bytes of their names are bounded; who comes too late is refused. A log
- *              that does not fit is not served, with a note.
+ *   Limits.    Groups, members, offsets and the bytes of their names are bounded; who comes too late is refused.
  *
  * Order within a step: groups_on_time, the facts, groups_work, then requests. */
 #ifndef CHRONIK_GROUP_GROUPS_H
@@ -241,6 +241,8 @@ struct groups_usage {
     uint64_t rebalances; /* generations begun */
     uint64_t commits;    /* batches of offsets that were committed */
     uint64_t loads;
+    uint64_t load_failures;
+    uint32_t loading, failed; /* partitions of __consumer_offsets that are led here, and not served yet */
 };
 struct groups_usage groups_usage(const struct groups *groups);
 

@@ -1,7 +1,9 @@
 /* places.c -- the partitions of __consumer_offsets that are led here: gained, loaded, lost.
  *
  *     ELSEWHERE -> READING -> SETTLING -> ARMING -> OPEN
- *                     '-> FAILED
+ *                    |  ^
+ *                    v  '-- tried again, after a while
+ *                   FAILED
  *
  * From each of them back to ELSEWHERE, when the partition is lost: whoever waits is told so at once, and what was known
  * is dropped in pieces. It may be led here again before that is done; then it waits. */
@@ -10,6 +12,8 @@
 #include "group/state.h"
 #include "meta/image.h"
 #include "replica/replicas.h"
+
+enum { RETRY_MS_MIN = 1000, RETRY_MS_MAX = 60000 }; /* of a log that could not be loaded; doubled each time */
 
 /* ---- where a group is ---- */
 
@@ -66,6 +70,7 @@ void groups_on_removed(struct groups *groups, uint32_t log)
     chain_remove(&groups->watched, log);
     if (place->state == PLACE_ELSEWHERE) return;
     chain_remove(&groups->loading, log);
+    chain_remove(&groups->failed, log);
     loading_forget(groups, log);
     place->state = PLACE_ELSEWHERE;
     place->dropping = true;
@@ -138,13 +143,14 @@ void groups_on_partition(struct groups *groups, uint32_t log)
     }
 }
 
-static void gain(struct groups *groups, uint32_t log, int32_t leader_epoch)
+static void gain(struct groups *groups, uint32_t log, int32_t leader_epoch, uint32_t failures)
 {
     const struct log_offsets offsets = log_offsets(groups->rooms.logs, log);
 
     groups->places[log] = (struct place){
         .state = PLACE_READING,
         .leader_epoch = leader_epoch,
+        .failures = failures,
         .next_offset = offsets.log_start_offset,
         .end_offset = offsets.log_end_offset,
         .group_first = NONE,
@@ -165,16 +171,55 @@ static void gain_all(struct groups *groups)
         const int32_t leader_epoch = replicas_leader_epoch(groups->rooms.replicas, log);
         if (leader_epoch < 0 || groups->places[log].dropping) continue;
         chain_remove(&groups->watched, log);
-        gain(groups, log, leader_epoch);
+        gain(groups, log, leader_epoch, 0);
     }
 }
 
+/* ---- failed ---- */
+
+/* What was loaded is not all there is, and makes room for other logs. */
 void place_fail(struct groups *groups, uint32_t log, struct effects *effects)
 {
+    struct place *place = &groups->places[log];
+    const uint64_t retry_ms = (uint64_t)RETRY_MS_MIN << MIN(place->failures, 16U);
+
     chain_remove(&groups->loading, log);
-    groups->places[log].state = PLACE_FAILED;
+    place->state = PLACE_FAILED;
+    place->failures++;
+    place->retry_ns = groups->mono_ns + MIN(retry_ms, (uint64_t)RETRY_MS_MAX) * NS_PER_MS;
+    place->dropping = true;
+    chain_add(&groups->dropping, log);
+    chain_add(&groups->failed, log);
+    groups->counters.load_failures++;
+    groups->due = true;
     NOTE(effects, GROUPS_UNREADABLE, image_partition(groups->rooms.image, log)->index, groups->places[log].next_offset);
 }
+
+/* What could not be read may be readable by now, and what did not fit may fit. */
+static void retry_all(struct groups *groups)
+{
+    uint32_t next;
+
+    for (uint32_t log = groups->failed.first; log != CHAIN_NONE; log = next) {
+        const struct place *place = &groups->places[log];
+        next = groups->failed.hooks[log].next;
+        if (place->dropping || groups->mono_ns < place->retry_ns) continue;
+        chain_remove(&groups->failed, log);
+        gain(groups, log, place->leader_epoch, place->failures);
+    }
+}
+
+uint64_t places_deadline_ns(const struct groups *groups)
+{
+    uint64_t deadline_ns = UINT64_MAX;
+
+    for (uint32_t log = groups->failed.first; log != CHAIN_NONE; log = groups->failed.hooks[log].next) {
+        deadline_ns = MIN(deadline_ns, groups->places[log].retry_ns);
+    }
+    return deadline_ns;
+}
+
+/* ---- open ---- */
 
 /* Members get their time from now on: nobody could have heard them before. */
 static void arm(struct groups *groups, uint32_t log)
@@ -193,6 +238,7 @@ static void arm(struct groups *groups, uint32_t log)
         place->arm_next = group->next;
     }
     place->state = PLACE_OPEN;
+    place->failures = 0;
     chain_remove(&groups->loading, log);
 }
 
@@ -217,6 +263,7 @@ void places_work(struct groups *groups, struct effects *effects)
 {
     if (groups->dropping.count > 0) drop(groups);
     if (groups->watched.count > 0) gain_all(groups);
+    if (groups->failed.count > 0) retry_all(groups);
     if (groups->loading.count == 0) return;
     loading_work(groups, effects);
     settle_all(groups);

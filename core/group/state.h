@@ -139,13 +139,15 @@ enum place_state {
     PLACE_SETTLING, /* and all of that has to be committed, */
     PLACE_ARMING,   /* and members get their time from then on */
     PLACE_OPEN,
-    PLACE_FAILED, /* it does not fit, or cannot be read */
+    PLACE_FAILED, /* it does not fit, or cannot be read: what was loaded goes, and it is tried again later */
 };
 
 struct place {
     uint8_t state; /* enum place_state */
     bool dropping; /* of an earlier leadership: first that has to go */
     int32_t leader_epoch;
+    uint32_t failures;   /* to load it, one after the other */
+    uint64_t retry_ns;   /* of a failed one */
     int64_t next_offset; /* to be replayed */
     int64_t end_offset;
     uint32_t group_first;
@@ -232,6 +234,7 @@ struct groups {
     struct chain watched; /* places that are to be gained */
     struct chain loading;
     struct chain dropping;
+    struct chain failed;
     struct write *writes;
     struct pool write_pool;
     struct chain wanting; /* groups with write_wanted */
@@ -283,6 +286,7 @@ bool groups_are_crowded(const struct groups *groups);
 uint32_t place_of(const struct groups *groups, struct bytes group_id);
 bool place_is_open(const struct groups *groups, uint32_t place);
 void place_fail(struct groups *groups, uint32_t place, struct effects *effects);
+uint64_t places_deadline_ns(const struct groups *groups);
 void places_work(struct groups *groups, struct effects *effects);
 
 /* ---- loading.c ---- */
