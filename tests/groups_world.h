@@ -138,13 +138,17 @@ static inline void world_step(struct world *world)
     groups_check(world->groups);
 }
 
-static inline void world_run(struct world *world)
+/* What a node does until nothing is left; how many steps it took. */
+static inline uint32_t world_run(struct world *world)
 {
+    uint32_t count = 1;
+
     world_step(world);
-    for (uint32_t i = 0; world->moved || groups_deadline_ns(world->groups) <= world->now; i++) {
-        CHECK(i < 1000000); /* else it spins */
+    for (; world->moved || groups_deadline_ns(world->groups) <= world->now; count++) {
+        CHECK(count < 1000000); /* else it spins */
         world_step(world);
     }
+    return count;
 }
 
 static inline void world_pass(struct world *world, uint64_t ms)

@@ -61,6 +61,24 @@ TEST(what_is_too_old_goes)
     world_free(world);
 }
 
+TEST(many_offsets_are_looked_at_in_many_steps)
+{
+    enum { MANY = 10000 };
+    struct world *world = world_new();
+
+    world->offsets_max = MANY;
+    world_restart(world);
+    world_run(world);
+    world_config(world, "offsets.retention.minutes", "60");
+    for (int32_t i = 0; i < MANY; i++) world_commits(world, &(struct commit){ "g", "", -1, "t", i, 1 });
+    world->now += 601 * 1000 * MS;
+    EXPECT("none is too old, and one step would be a long one", world_run(world) > 2);
+    EXPECT_EQ("all stay", MANY, groups_usage(world->groups).offsets);
+    world_pass(world, 90 * 60 * 1000);
+    EXPECT_EQ("and go, when it is time", 0, groups_usage(world->groups).offsets);
+    world_free(world);
+}
+
 TEST(offsets_of_a_topic_go_with_it)
 {
     struct world *world = world_new();

@@ -1,6 +1,6 @@
 /* expiry.c -- what is too old, and groups that go.
  *
- * A search walks over all groups, a bounded number of things in each step. Offsets of a group without members go when
+ * A search walks over all groups, a bounded number of things in each step: of a group with many offsets, some of them. Offsets of a group without members go when
  * they are older than offsets.retention.minutes, counted from when it became empty; of a group with members, those of
  * topics that none of them reads any more; and those of topics that are gone. So does a group of which nothing is left.
  *
@@ -113,18 +113,20 @@ enum group_verdict groups_delete(struct groups *groups, struct bytes group_id, u
 
 /* ---- what is too old ---- */
 
-static bool is_read(const struct groups *groups, uint32_t number, struct bytes topic)
+static bool is_read(const struct groups *groups, uint32_t number, struct bytes topic, uint32_t *work)
 {
     const struct bytes protocol = kept_bytes(groups, &groups->groups[number].protocol);
 
     for (uint32_t at = groups->groups[number].member_first; at != NONE; at = groups->members[at].next) {
+        ++*work;
         if (groups->members[at].promised) continue;
         if (subscription_has_topic(member_subscription(groups, at, protocol), topic)) return true;
     }
     return false;
 }
 
-static bool is_too_old(const struct groups *groups, uint32_t number, const struct offset *offset, int64_t retention_ms)
+static bool is_too_old(const struct groups *groups, uint32_t number, const struct offset *offset, int64_t retention_ms,
+                       uint32_t *work)
 {
     const struct group *group = &groups->groups[number];
     const struct bytes topic = kept_bytes(groups, &groups->topics[offset->topic].name);
@@ -139,7 +141,7 @@ static bool is_too_old(const struct groups *groups, uint32_t number, const struc
         return since_ms + retention_ms <= groups->wall_ms;
     }
     if (group->state != GROUP_STABLE || !consumes || offset->commit_ms + retention_ms > groups->wall_ms) return false;
-    return !is_read(groups, number, topic);
+    return !is_read(groups, number, topic, work);
 }
 
 /* There is an offset for another topic of that name: a deletion in the log would be taken for that one's. */
@@ -150,25 +152,30 @@ static bool is_outlived(const struct groups *groups, const struct offset *offset
     return now != NONE && offset_find(groups, offset->group, now, offset->partition) != NONE;
 }
 
-/* How many offsets were looked at. */
-static uint32_t look_at(struct groups *groups, uint32_t number)
+/* Goes on with the offsets of a group, as far as the step's work reaches. What is committed meanwhile comes before those
+ * that are left, and is young. */
+static void look_at(struct groups *groups, uint32_t number, uint32_t *work)
 {
     const int64_t retention_ms = setting(groups, CONFIG_OFFSETS_RETENTION_MINUTES) * 60000;
-    uint32_t count = 1, next;
     enum error error;
 
     commit_begin(groups, number);
-    for (uint32_t at = groups->groups[number].offset_first; at != NONE; at = next, count++) {
+    while (groups->look_offset != NONE && *work < LOOKS_PER_STEP_MAX) {
+        const uint32_t at = groups->look_offset;
         const struct offset *offset = &groups->offsets[at];
-        next = offset->next;
-        if (!is_too_old(groups, number, offset, retention_ms)) continue;
-        if (is_outlived(groups, offset)) {
-            offset_remove(groups, at);
-            continue;
+        ++*work;
+        if (is_too_old(groups, number, offset, retention_ms, work)) {
+            if (is_outlived(groups, offset)) {
+                offset_remove(groups, at); /* and with it, the search goes on */
+                continue;
+            }
+            if (groups->committing.count == TOMBSTONES_MAX || commit_add_deletion(groups, at) != ERROR_NONE) {
+                groups->look_again = true;
+                groups->look_offset = NONE;
+                break;
+            }
         }
-        if (groups->committing.count < TOMBSTONES_MAX && commit_add_deletion(groups, at) == ERROR_NONE) continue;
-        groups->look_again = true;
-        break;
+        groups->look_offset = offset->next;
     }
     if (groups->committing.count == 0) {
         groups->committing.open = false;
@@ -177,27 +184,36 @@ static uint32_t look_at(struct groups *groups, uint32_t number)
     } else {
         groups->look_again |= groups->groups[number].state == GROUP_EMPTY; /* perhaps nothing is left of it */
     }
-    return count;
+}
+
+static bool may_be_looked_at(struct groups *groups, uint32_t number)
+{
+    const struct group *group = &groups->groups[number];
+
+    if (!pool_is_taken(&groups->group_pool, number) || !place_is_open(groups, group->place)) return false;
+    if (group->state != GROUP_EMPTY && group->state != GROUP_STABLE) return false;
+    if (group->pending_count == 0) return true;
+    groups->look_again = true; /* what is on its way says more than a deletion behind it would */
+    return false;
 }
 
 static void look(struct groups *groups)
 {
-    uint32_t left = LOOKS_PER_STEP_MAX;
+    uint32_t work = 0;
 
-    while (groups->look_group < groups->group_pool.fresh_first && left > 0) {
-        const uint32_t number = groups->look_group++;
-        left--;
-        if (!pool_is_taken(&groups->group_pool, number)) continue;
+    while (groups->look_group < groups->group_pool.fresh_first && work < LOOKS_PER_STEP_MAX) {
+        const uint32_t number = groups->look_group;
         const struct group *group = &groups->groups[number];
-        if (!place_is_open(groups, group->place)) continue;
-        if (group->pending_count > 0) { /* what is on its way says more than a deletion behind it would */
-            groups->look_again = true;
-            continue;
+        work++;
+        if (may_be_looked_at(groups, number)) {
+            if (groups->look_offset == NONE) groups->look_offset = group->offset_first;
+            look_at(groups, number, &work);
+            if (groups->look_offset != NONE) continue; /* with this group, in another step */
+            const bool idle = group->pending_count == 0 && group->promised_count == 0 && !group->write_wanted;
+            if (group->state == GROUP_EMPTY && group->offset_first == NONE && idle) group_kill(groups, number, NOBODY);
         }
-        if (group->state != GROUP_EMPTY && group->state != GROUP_STABLE) continue;
-        left -= MIN(look_at(groups, number), left);
-        const bool idle = group->pending_count == 0 && group->promised_count == 0 && !group->write_wanted;
-        if (group->state == GROUP_EMPTY && group->offset_first == NONE && idle) group_kill(groups, number, NOBODY);
+        groups->look_offset = NONE;
+        groups->look_group++;
     }
     groups->due |= groups->look_group < groups->group_pool.fresh_first;
 }
@@ -209,7 +225,7 @@ static bool is_looking(const struct groups *groups)
 
 void expiry_work(struct groups *groups)
 {
-    enum { AGAIN_MS = 10000 };
+    enum { AGAIN_MS = 1000 };
 
     if (groups->dying.count > 0) reap(groups);
     if (groups->mono_ns < groups->look_due_ns && !is_looking(groups)) return;
@@ -218,6 +234,7 @@ void expiry_work(struct groups *groups)
     if (!is_looking(groups)) {
         if (groups->mono_ns < groups->look_due_ns) return;
         groups->look_group = 0;
+        groups->look_offset = NONE;
         groups->look_again = false;
     }
     look(groups);

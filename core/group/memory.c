@@ -116,7 +116,7 @@ void groups_init(struct groups *groups, const struct groups_config *config, cons
 
     CHECK((uintptr_t)groups % CACHE_LINE == 0);
     CHECK(is_possible(config));
-    *groups = (struct groups){ .config = *config, .rooms = *rooms, .look_group = NONE };
+    *groups = (struct groups){ .config = *config, .rooms = *rooms, .look_group = NONE, .look_offset = NONE };
     carve(&carver, sizeof(struct groups));
     const struct parts parts = carve_all(&carver, groups, config);
     prng_init(&groups->prng, config->seed[0], config->seed[1]);

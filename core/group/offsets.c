@@ -135,6 +135,7 @@ void offset_remove(struct groups *groups, uint32_t number)
     else groups->offsets[offset->previous].next = offset->next;
     if (offset->next != NONE) groups->offsets[offset->next].previous = offset->previous;
     group->offset_count--;
+    if (groups->look_offset == number) groups->look_offset = offset->next;
     offset_free(groups, number);
 }
 

@@ -252,6 +252,7 @@ struct groups {
 
     uint64_t look_due_ns; /* the next search for what is too old; 0: none was asked for yet */
     uint32_t look_group;  /* where it goes on; NONE: none runs */
+    uint32_t look_offset; /* the next of that group's offsets, if it was begun with; NONE: it was not */
     bool look_again;      /* it left something behind that it found */
 };
 
