@@ -34,19 +34,22 @@ void group_reap(struct groups *groups, uint32_t number)
     groups->due = true;
 }
 
+void group_give_notice(struct groups *groups, uint32_t number, enum error error)
+{
+    wait_end(groups, groups->groups[number].deleter, error);
+    groups->groups[number].deleter = NOBODY;
+}
+
 /* It cannot be deleted now: what was, is, and the rest stays. */
 static void abandon(struct groups *groups, uint32_t number, enum error error)
 {
-    struct group *group = &groups->groups[number];
-
-    wait_end(groups, group->deleter, error);
-    group->deleter = NOBODY;
+    group_give_notice(groups, number, error);
     group_set_state(groups, number, GROUP_EMPTY);
 }
 
 static void bury(struct groups *groups, uint32_t number)
 {
-    wait_end(groups, groups->groups[number].deleter, ERROR_NONE);
+    group_give_notice(groups, number, ERROR_NONE);
     group_discard(groups, number);
 }
 

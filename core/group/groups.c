@@ -164,7 +164,8 @@ uint64_t groups_deadline_ns(const struct groups *groups)
 {
     if (groups->due || groups->ready.count > 0) return groups->mono_ns;
     const uint64_t look_ns = groups->look_due_ns == 0 ? UINT64_MAX : groups->look_due_ns;
-    return MIN(timers_next(&groups->timers), MIN(look_ns, places_deadline_ns(groups)));
+    const uint64_t places_ns = places_deadline_ns(groups), writes_ns = writes_deadline_ns(groups);
+    return MIN(MIN(timers_next(&groups->timers), look_ns), MIN(places_ns, writes_ns));
 }
 
 struct groups_usage groups_usage(const struct groups *groups)

@@ -20,7 +20,7 @@ static void *carve(struct carver *carver, uint64_t size)
 struct parts {
     void *texts, *group_pool, *group_ids, *member_pool, *member_ids, *offset_pool, *offset_keys, *topic_pool,
         *topic_names, *timers, *write_pool;
-    struct chain_hook *watched, *loading, *dropping, *failed, *wanting, *dying, *ready;
+    struct chain_hook *watched, *loading, *dropping, *failed, *wanting, *dying, *ready, *awaited;
 };
 
 /* Every waiter has a write under way at most, every group its generation, and as many may be left by waiters that are
@@ -60,6 +60,7 @@ static struct parts carve_all(struct carver *carver, struct groups *groups, cons
     parts.failed = carve(carver, sizeof(struct chain_hook) * (uint64_t)config->logs_max);
     parts.dropping = carve(carver, sizeof(struct chain_hook) * (uint64_t)config->logs_max);
     groups->writes = carve(carver, sizeof(struct write) * (uint64_t)writes_max(config));
+    parts.awaited = carve(carver, sizeof(struct chain_hook) * (uint64_t)writes_max(config));
     parts.write_pool = carve(carver, pool_size(writes_max(config)));
     parts.wanting = carve(carver, sizeof(struct chain_hook) * (uint64_t)config->groups_max);
     parts.dying = carve(carver, sizeof(struct chain_hook) * (uint64_t)config->groups_max);
@@ -108,6 +109,7 @@ static void init_chains(struct groups *groups, const struct parts *parts)
     chain_init(&groups->wanting, parts->wanting);
     chain_init(&groups->dying, parts->dying);
     chain_init(&groups->ready, parts->ready);
+    chain_init(&groups->awaited, parts->awaited);
 }
 
 void groups_init(struct groups *groups, const struct groups_config *config, const struct groups_rooms *rooms)

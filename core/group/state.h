@@ -56,6 +56,7 @@ enum {
     DELETIONS_SIZE = 128 << 10, /* which is not much larger than this */
     BATCHES_READ_MAX = 1 << 20,
     MEMBER_ID_SIZE_MAX = STRING_SIZE_MAX,
+    COMMIT_MS_MAX = 5000,    /* who waits for a write waits no longer: Kafka's offsets.commit.timeout.ms */
     UNPACK_SIZE = 4 << 20,   /* a batch that another broker wrote, uncompressed */
     RECORD_REST_SIZE = 4096, /* of a batch, beside its one record's value */
     /* Offsets on their way beyond offsets_max, for what makes nothing new: more than any batch has, and a part of small
@@ -166,6 +167,7 @@ struct write {
     int32_t generation;
     int64_t end_offset;
     uint64_t waiter;
+    uint64_t due_ns; /* whoever waits for it is told so by then */
 };
 
 enum wait_kind { WAIT_FREE, WAIT_JOIN, WAIT_SYNC, WAIT_COMMIT };
@@ -237,6 +239,7 @@ struct groups {
     struct chain failed;
     struct write *writes;
     struct pool write_pool;
+    struct chain awaited; /* writes that somebody may wait for, the oldest first */
     struct chain wanting; /* groups with write_wanted */
     struct chain dying;   /* groups that are dead and have nothing under way */
 
@@ -321,6 +324,7 @@ enum append_outcome write_removal(struct groups *groups, uint32_t group, enum er
 /* Its generation is to be appended as soon as that can be. */
 void write_want(struct groups *groups, uint32_t group);
 void writes_work(struct groups *groups);
+uint64_t writes_deadline_ns(const struct groups *groups);
 
 /* All writes of a place are nobody's. */
 void writes_drop(struct groups *groups, uint32_t place);
@@ -434,6 +438,9 @@ void expiry_work(struct groups *groups);
 
 /* The group goes: it gets no new members or offsets. */
 void group_kill(struct groups *groups, uint32_t group, uint64_t deleter);
+
+/* Whoever waits for its end waits no more; it goes on going. */
+void group_give_notice(struct groups *groups, uint32_t group, enum error error);
 
 /* Puts it before expiry_work, if it is dead and nothing is under way. */
 void group_reap(struct groups *groups, uint32_t group);

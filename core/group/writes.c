@@ -68,6 +68,8 @@ enum append_outcome write_append(struct groups *groups, uint32_t number, struct 
     groups->writes[made].group = number;
     groups->writes[made].end_offset = end_offset;
     groups->writes[made].next = NONE;
+    groups->writes[made].due_ns = groups->mono_ns + COMMIT_MS_MAX * NS_PER_MS;
+    chain_add(&groups->awaited, made);
     if (place->write_last == NONE) place->write_first = made;
     else groups->writes[place->write_last].next = made;
     place->write_last = made;
@@ -154,6 +156,37 @@ enum append_outcome write_removal(struct groups *groups, uint32_t number, enum e
     return write_append(groups, number, batch, &write, error);
 }
 
+/* ---- not committed ---- */
+
+/* It may be committed later, and is then true; who waits is not to wait for that. Members whose assignment it is join
+ * again, and get another generation. */
+static void fail(struct groups *groups, const struct write *write, enum error error)
+{
+    const struct wait *wait = write->waiter == NOBODY ? NULL : wait_of(groups, write->waiter);
+
+    if (wait != NULL && wait->member != NONE) member_tell(groups, wait->member, error);
+    else wait_end(groups, write->waiter, error);
+    if (write->kind == WRITE_GENERATION) rebalance_settle(groups, write->group, write->generation, error);
+    if (groups->groups[write->group].state == GROUP_DEAD) group_give_notice(groups, write->group, error);
+}
+
+/* Kafka's answers: a rebalance goes on, and everything else is to be asked again. */
+static void give_notice(struct groups *groups)
+{
+    while (groups->awaited.count > 0 && groups->writes[groups->awaited.first].due_ns <= groups->mono_ns) {
+        const struct write *write = &groups->writes[chain_take(&groups->awaited)];
+        const bool assigns = write->kind == WRITE_GENERATION && write->waiter == NOBODY;
+        fail(groups, write, assigns ? ERROR_REBALANCE_IN_PROGRESS : ERROR_COORDINATOR_NOT_AVAILABLE);
+    }
+}
+
+uint64_t writes_deadline_ns(const struct groups *groups)
+{
+    return groups->awaited.count == 0 ? UINT64_MAX : groups->writes[groups->awaited.first].due_ns;
+}
+
+/* ---- wanted ---- */
+
 void write_want(struct groups *groups, uint32_t group)
 {
     groups->groups[group].write_wanted = true;
@@ -183,6 +216,7 @@ void writes_work(struct groups *groups)
 {
     uint32_t count = groups->wanting.count;
 
+    give_notice(groups);
     if (count == 0 || !logs_has_room(groups->rooms.logs)) return; /* a round that ends makes room, and a step */
     while (count-- > 0) append_wanted(groups, chain_take(&groups->wanting));
 }
@@ -231,6 +265,7 @@ static uint32_t take_first(struct groups *groups, struct place *place)
 {
     const uint32_t first = place->write_first;
 
+    chain_remove(&groups->awaited, first);
     place->write_first = groups->writes[first].next;
     if (place->write_first == NONE) place->write_last = NONE;
     return first;
@@ -268,14 +303,13 @@ void writes_drop(struct groups *groups, uint32_t number)
     }
 }
 
-/* It may be committed later, and is then true; who waits is not to wait for that. */
 void groups_on_min_isr_lost(struct groups *groups, uint32_t log)
 {
     const struct place *place = &groups->places[log];
 
     if (place->state != PLACE_OPEN || place->write_last == NONE) return;
     for (uint32_t write = place->write_first; write != NONE; write = groups->writes[write].next) {
-        if (groups->writes[write].kind != WRITE_OFFSETS) continue;
-        wait_end(groups, groups->writes[write].waiter, ERROR_COORDINATOR_NOT_AVAILABLE);
+        chain_remove(&groups->awaited, write);
+        fail(groups, &groups->writes[write], ERROR_COORDINATOR_NOT_AVAILABLE);
     }
 }

@@ -1,0 +1,80 @@
+/* What is appended and not committed: whoever waits for it is told so in time, and what comes true later is true. */
+#include "groups_world.h"
+
+/* How it comes that nobody is to wait any longer. */
+static const struct trouble_row {
+    const char *why;
+    bool few; /* too few replicas are in sync; else it takes too long */
+    enum error sync, rest;
+} trouble_rows[] = {
+    { "too few replicas are in sync", true, ERROR_COORDINATOR_NOT_AVAILABLE, ERROR_COORDINATOR_NOT_AVAILABLE },
+    { "it takes too long", false, ERROR_REBALANCE_IN_PROGRESS, ERROR_COORDINATOR_NOT_AVAILABLE },
+};
+
+static void pass(struct world *world, const struct trouble_row *row)
+{
+    if (row->few) groups_on_min_isr_lost(world->groups, world_log_of(world, "g"));
+    world_pass(world, row->few ? 0 : 5000);
+}
+
+TEST(an_assignment_is_not_waited_for_for_ever)
+{
+    FOR_EACH(trouble_row, row, trouble_rows) {
+        struct world *world = world_new();
+        const struct heard one = world_enter(world, 1, &(struct asked){ 0 });
+        world->slow = true;
+        EXPECT("on its way", world_sync(world, 1, one.member, 1, (const char *[]){ one.member }, 1).waits);
+        if (!row->few) world_pass(world, 4900);
+        EXPECT("not yet", world_synced(world, 1).waits);
+        pass(world, row);
+        EXPECT_EQ(row->why, row->sync, world_synced(world, 1).error);
+        EXPECT_EQ("it is to join again", ERROR_REBALANCE_IN_PROGRESS, world_beat(world, one.member, 1));
+        const struct heard again = world_enter(world, 1, &(struct asked){ .member = one.member });
+        EXPECT_EQ("another generation", 2, again.generation);
+        EXPECT("and its assignment", world_sync(world, 1, one.member, 2, NULL, 0).waits);
+        world->slow = false;
+        world_run(world);
+        EXPECT("is what counts, though the first came true as well", world_synced(world, 1).assignment[0] == 0);
+        EXPECT("at rest", strcmp(world_state(world, "g"), "Stable") == 0);
+        world_free(world);
+    }
+}
+
+TEST(a_deletion_is_not_waited_for_for_ever)
+{
+    FOR_EACH(trouble_row, row, trouble_rows) {
+        struct world *world = world_new();
+        enum error error;
+        world_commits(world, &(struct commit){ "g", "", -1, "t", 0, 1 });
+        world->slow = true;
+        EXPECT_EQ("begun", GROUP_WAITS, groups_delete(world->groups, BYTES_LITERAL("g"), 1, &error));
+        world_run(world);
+        EXPECT("not yet", !world->ready[1]);
+        pass(world, row);
+        EXPECT_EQ(row->why, row->rest, world_outcome(world, 1));
+        world->slow = false;
+        world_run(world);
+        EXPECT("it goes all the same", strcmp(world_state(world, "g"), "none") == 0);
+        world_free(world);
+    }
+}
+
+TEST(a_static_member_does_not_wait_for_ever)
+{
+    FOR_EACH(trouble_row, row, trouble_rows) {
+        struct world *world = world_new();
+        pair_at_rest(world, &(struct asked){ .instance = "a" }, &(struct asked){ .instance = "b" });
+        world->slow = true;
+        EXPECT("its new id is on its way", world_join(world, 3, &(struct asked){ .instance = "b" }).waits);
+        pass(world, row);
+        EXPECT_EQ(row->why, row->rest, world_joined(world, 3, 3).error);
+        EXPECT("it tries again", world_join(world, 3, &(struct asked){ .instance = "b" }).waits);
+        world->slow = false;
+        world_run(world);
+        const struct heard back = world_joined(world, 3, 3);
+        EXPECT_EQ("and is back", ERROR_NONE, back.error);
+        EXPECT("in its place",
+               strcmp(world_sync(world, 3, back.member, back.generation, NULL, 0).assignment, "1") == 0);
+        world_free(world);
+    }
+}
