@@ -1,8 +1,9 @@
 /* expiry.c -- what is too old, and groups that go.
  *
- * A search walks over all groups, a bounded number of things in each step: of a group with many offsets, some of them. Offsets of a group without members go when
- * they are older than offsets.retention.minutes, counted from when it became empty; of a group with members, those of
- * topics that none of them reads any more; and those of topics that are gone. So does a group of which nothing is left.
+ * A search walks over all groups, a bounded number of things in each step: of a group with many offsets, some of them.
+ * Offsets of a group without members go when they are older than offsets.retention.minutes, counted from when it became
+ * empty; of a group with members, those of topics that none of them reads any more; and those of topics that are gone.
+ * So does a group of which nothing is left.
  *
  * A group that goes is dead first: its offsets are deleted in the log batch by batch, then it is, and then it is
  * forgotten. */
@@ -155,8 +156,8 @@ static bool is_outlived(const struct groups *groups, const struct offset *offset
     return now != NONE && offset_find(groups, offset->group, now, offset->partition) != NONE;
 }
 
-/* Goes on with the offsets of a group, as far as the step's work reaches. What is committed meanwhile comes before those
- * that are left, and is young. */
+/* Goes on with the offsets of a group, as far as the step's work reaches. What is committed meanwhile comes before
+ * those that are left, and is young. */
 static void look_at(struct groups *groups, uint32_t number, uint32_t *work)
 {
     const int64_t retention_ms = setting(groups, CONFIG_OFFSETS_RETENTION_MINUTES) * 60000;

@@ -10,8 +10,8 @@
  *              groups_next_ready. A waiter has one such request at a time; its lower half is a number below
  *              waiters_max.
  *   Loading.   Reading a log that was not led here before takes a while, in bounded pieces. Until it is done, and all
- *              that was read is committed, groups of this partition are COORDINATOR_LOAD_IN_PROGRESS. A log that cannot be
- *              read, or does not fit, is tried again after a while; meanwhile they are COORDINATOR_NOT_AVAILABLE.
+ *              that was read is committed, groups of this partition are COORDINATOR_LOAD_IN_PROGRESS. A log that cannot
+ *              be read, or does not fit, is tried again after a while; meanwhile they are COORDINATOR_NOT_AVAILABLE.
  *   Losing.    Who waits is told NOT_COORDINATOR at once; what was known is dropped, in bounded pieces.
  *   Limits.    Groups, members, offsets and the bytes of their names are bounded; who comes too late is refused.
  *
