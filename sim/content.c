@@ -5,31 +5,38 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SECTORS = CONTENT_PAGE_SIZE / SECTOR_SIZE };
+enum { SECTORS = CONTENT_PAGE_SIZE / SECTOR_SIZE, PACKED_SIZE_MAX = CONTENT_PAGE_SIZE / 4 * 3, PACKED_UNIT = 64 };
 
+/* What is written is whole. What is durable has no more bytes than up to its last one that is not zero: a journal's
+ * rounds are small, and begin with a page of their own. */
 struct page {
     uint32_t references;
-    struct page *next; /* of the spare ones */
-    uint8_t bytes[CONTENT_PAGE_SIZE];
+    uint32_t size;     /* behind that it is zeros */
+    struct page *next; /* of the spare ones, which are whole */
+    uint8_t bytes[];
 };
 
 static struct page *spare;
-static const struct page zeros;
+static const uint8_t zeros[CONTENT_PAGE_SIZE];
 
-static struct page *page_new(const struct page *from)
+static struct page *page_new(uint32_t size)
 {
-    struct page *page = spare;
+    struct page *page = size == CONTENT_PAGE_SIZE ? spare : NULL;
 
     if (page != NULL) spare = page->next;
-    else page = malloc(sizeof *page);
+    else page = malloc(sizeof *page + size);
     page->references = 1;
-    memcpy(page->bytes, from == NULL ? zeros.bytes : from->bytes, sizeof page->bytes);
+    page->size = size;
     return page;
 }
 
 static void page_drop(struct page *page)
 {
     if (page == NULL || --page->references > 0) return;
+    if (page->size < CONTENT_PAGE_SIZE) {
+        free(page);
+        return;
+    }
     page->next = spare;
     spare = page;
 }
@@ -42,19 +49,43 @@ static void page_set(struct page **place, struct page *page)
     *place = page;
 }
 
-/* The page of nobody else, to be written. */
+static void page_read(const struct page *page, uint32_t at, uint8_t *into, uint32_t size)
+{
+    const uint32_t there = page == NULL || page->size <= at ? 0 : MIN(size, page->size - at);
+
+    if (there > 0) memcpy(into, page->bytes + at, there);
+    if (there < size) memset(into + there, 0, size - there);
+}
+
+/* The page of nobody else, whole, to be written. */
 static uint8_t *page_own(struct page **place)
 {
-    if (*place != NULL && (*place)->references == 1) return (*place)->bytes;
-    struct page *page = page_new(*place);
+    if (*place != NULL && (*place)->references == 1 && (*place)->size == CONTENT_PAGE_SIZE) return (*place)->bytes;
+    struct page *page = page_new(CONTENT_PAGE_SIZE);
+    page_read(*place, 0, page->bytes, CONTENT_PAGE_SIZE);
     page_drop(*place);
     *place = page;
     return page->bytes;
 }
 
-static const uint8_t *page_bytes(const struct page *page)
+static uint32_t size_without_zeros(const uint8_t *bytes)
 {
-    return page == NULL ? zeros.bytes : page->bytes;
+    uint32_t size = CONTENT_PAGE_SIZE;
+
+    while (size > 0 && load_u64(bytes + size - 8) == 0) size -= 8;
+    return (size + PACKED_UNIT - 1) / PACKED_UNIT * PACKED_UNIT;
+}
+
+static void page_pack(struct page **place)
+{
+    struct page *whole = *place;
+
+    if (whole == NULL || whole->references > 1 || whole->size < CONTENT_PAGE_SIZE) return;
+    const uint32_t size = size_without_zeros(whole->bytes);
+    if (size > PACKED_SIZE_MAX) return;
+    *place = size == 0 ? NULL : page_new(size);
+    if (size > 0) memcpy((*place)->bytes, whole->bytes, size);
+    page_drop(whole);
 }
 
 static void *grown(void *list, uint32_t from, uint32_t to, size_t size)
@@ -90,6 +121,18 @@ void content_free(struct content *content)
     free(content->dirty_pages);
 }
 
+void content_forget(struct content *content)
+{
+    for (uint32_t i = 0; i < content->page_max; i++) {
+        page_set(&content->now[i], NULL);
+        page_set(&content->durable[i], NULL);
+    }
+    content->forgotten = true;
+    if (content->dirty_count > 0) return;
+    content_free(content);
+    *content = (struct content){ .size = content->size, .durable_size = content->durable_size, .forgotten = true };
+}
+
 /* The sectors of page `number` that lie in [from, to) are dirty. */
 static void mark_dirty(struct content *content, uint32_t number, uint32_t from, uint32_t to)
 {
@@ -102,7 +145,7 @@ static void mark_dirty(struct content *content, uint32_t number, uint32_t from, 
 /* A page of which nothing was ever written but zeros takes no memory: journals prepare whole files of them. */
 static bool stays_empty(const struct page *page, const uint8_t *data, uint32_t size)
 {
-    return page == NULL && (data == NULL || memcmp(data, zeros.bytes, size) == 0);
+    return page == NULL && (data == NULL || memcmp(data, zeros, size) == 0);
 }
 
 /* Writes `data`, or zeros if it is NULL. */
@@ -112,7 +155,7 @@ static void put(struct content *content, uint64_t position, const uint8_t *data,
         const uint32_t number = (uint32_t)(position / CONTENT_PAGE_SIZE), at = position % CONTENT_PAGE_SIZE;
         const uint32_t part = (uint32_t)MIN(size, (uint64_t)(CONTENT_PAGE_SIZE - at));
         if (!stays_empty(content->now[number], data, part)) {
-            memcpy(page_own(&content->now[number]) + at, data == NULL ? zeros.bytes : data, part);
+            memcpy(page_own(&content->now[number]) + at, data == NULL ? zeros : data, part);
         }
         mark_dirty(content, number, at, at + part);
         if (data != NULL) data += part;
@@ -141,7 +184,7 @@ uint32_t content_read(const struct content *content, uint64_t position, uint8_t 
     const uint32_t there = (uint32_t)MIN((uint64_t)size, content->size - position);
     for (uint32_t left = there; left > 0;) {
         const uint32_t at = position % CONTENT_PAGE_SIZE, part = MIN(left, CONTENT_PAGE_SIZE - at);
-        memcpy(into, page_bytes(content->now[position / CONTENT_PAGE_SIZE]) + at, part);
+        page_read(content->now[position / CONTENT_PAGE_SIZE], at, into, part);
         into += part;
         position += part;
         left -= part;
@@ -154,13 +197,14 @@ static void settle(struct content *content, uint32_t number, uint8_t sectors)
 {
     if (sectors == 0) return;
     if (!content->tainted && sectors == content->dirty[number]) { /* only those differ */
+        page_pack(&content->now[number]);
         page_set(&content->durable[number], content->now[number]);
         return;
     }
     uint8_t *to = page_own(&content->durable[number]);
     for (uint32_t sector = 0; sector < SECTORS; sector++) {
-        const size_t at = (size_t)sector * SECTOR_SIZE;
-        if (sectors & 1U << sector) memcpy(to + at, page_bytes(content->now[number]) + at, SECTOR_SIZE);
+        const uint32_t at = sector * SECTOR_SIZE;
+        if (sectors & 1U << sector) page_read(content->now[number], at, to + at, SECTOR_SIZE);
     }
 }
 
@@ -209,12 +253,12 @@ void content_lose(struct content *content, enum loss loss, struct prng *prng, st
             count->sectors_kept += keep;
             count->sectors_lost += !keep;
         }
-        settle(content, number, kept);
+        if (!content->forgotten) settle(content, number, kept);
     }
     if (content->size != content->durable_size) {
         const bool keep = loss == LOSS_NONE || (loss == LOSS_MIXED && prng_chance(prng, 1, 2));
         if (keep) content->durable_size = content->size;
-        cut_durable(content);
+        if (!content->forgotten) cut_durable(content);
     }
     forget_dirty(content);
     for (uint32_t i = 0; i < content->page_max; i++) page_set(&content->now[i], content->durable[i]);

@@ -29,6 +29,7 @@ struct content {
     uint32_t dirty_count, page_max;
     uint32_t size, durable_size;
     bool tainted; /* a sync failed: sectors that differ are taken for clean */
+    bool forgotten;
 };
 
 void content_free(struct content *content);
@@ -47,6 +48,10 @@ struct loss_count {
     uint64_t sectors_lost, sectors_kept;
 };
 void content_lose(struct content *content, enum loss loss, struct prng *prng, struct loss_count *count);
+
+/* Nobody can come by it any more. Its bytes are given back; a power loss draws for it what it would have drawn, so that
+ * what becomes of other files does not depend on when this one went. */
+void content_forget(struct content *content);
 
 void content_copy(const struct content *from, struct content *to);
 void content_flip(struct content *content, uint32_t position, uint8_t bit);

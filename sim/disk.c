@@ -17,8 +17,10 @@ static uint32_t inode_new(struct disk *disk)
     if (disk->inode_count == disk->inode_max) {
         disk->inode_max = disk->inode_max == 0 ? 64 : disk->inode_max * 2;
         disk->inodes = realloc(disk->inodes, disk->inode_max * sizeof *disk->inodes);
+        disk->holders = realloc(disk->holders, disk->inode_max * sizeof *disk->holders);
     }
     disk->inodes[disk->inode_count] = (struct content){ 0 };
+    disk->holders[disk->inode_count] = 0;
     return disk->inode_count++;
 }
 
@@ -41,11 +43,34 @@ void disk_free(struct disk *disk)
 {
     for (uint32_t i = 0; i < disk->inode_count; i++) content_free(&disk->inodes[i]);
     free(disk->inodes);
+    free(disk->holders);
     paths_free(&disk->paths);
     free(disk->now.inodes);
     free(disk->durable.inodes);
     free(disk->changes);
     free(disk->orders);
+}
+
+/* ---- who holds which file ---- */
+
+static void hold(struct disk *disk, uint32_t inode)
+{
+    if (inode != INODE_NONE && inode != INODE_DIRECTORY) disk->holders[inode]++;
+}
+
+static void let_go(struct disk *disk, uint32_t inode)
+{
+    if (inode == INODE_NONE || inode == INODE_DIRECTORY) return;
+    if (--disk->holders[inode] == 0) content_forget(&disk->inodes[inode]);
+}
+
+static void give_name(struct disk *disk, struct names *names, uint32_t path, uint32_t inode)
+{
+    const uint32_t before = names_get(names, path);
+
+    hold(disk, inode);
+    names_set(names, path, inode);
+    let_go(disk, before);
 }
 
 /* ---- names that are not durable yet ---- */
@@ -57,12 +82,13 @@ static void change_add(struct disk *disk, enum change_kind kind, uint32_t inode,
         disk->changes = realloc(disk->changes, disk->change_max * sizeof *disk->changes);
     }
     disk->changes[disk->change_count++] = (struct change){ kind, inode, path, to };
+    hold(disk, inode);
 }
 
-static void change_apply(struct names *names, const struct change *change)
+static void change_apply(struct disk *disk, const struct change *change)
 {
-    names_set(names, change->path, change->kind == CHANGE_CREATE ? change->inode : INODE_NONE);
-    if (change->kind == CHANGE_RENAME) names_set(names, change->to, change->inode);
+    give_name(disk, &disk->durable, change->path, change->kind == CHANGE_CREATE ? change->inode : INODE_NONE);
+    if (change->kind == CHANGE_RENAME) give_name(disk, &disk->durable, change->to, change->inode);
 }
 
 /* The changes to one directory become durable, or a prefix of them does; they are pending no more. */
@@ -76,8 +102,9 @@ static void settle_directory(struct disk *disk, uint32_t directory, uint32_t pre
             disk->changes[kept++] = change;
             continue;
         }
-        if (seen++ < prefix) change_apply(&disk->durable, &change);
+        if (seen++ < prefix) change_apply(disk, &change);
         else disk->figures.names_lost++;
+        let_go(disk, change.inode);
     }
     disk->change_count = kept;
 }
@@ -272,7 +299,7 @@ static enum disk_result carry_write(struct disk *disk, uint32_t path, const stru
     }
     if (inode == INODE_NONE) {
         inode = inode_new(disk);
-        names_set(&disk->now, path, inode);
+        give_name(disk, &disk->now, path, inode);
         change_add(disk, CHANGE_CREATE, inode, path, PATH_NONE);
     }
     for (uint32_t i = 0; i < write->piece_count; i++) {
@@ -336,7 +363,7 @@ static enum disk_result make_directory(struct disk *disk, uint32_t path)
     const enum disk_result above = make_directory(disk, disk->paths.list[path].parent);
     if (above != DISK_DONE) return above;
     if (disk->full) return DISK_FULL;
-    names_set(&disk->now, path, INODE_DIRECTORY);
+    give_name(disk, &disk->now, path, INODE_DIRECTORY);
     change_add(disk, CHANGE_CREATE, INODE_DIRECTORY, path, PATH_NONE);
     return DISK_DONE;
 }
@@ -375,7 +402,7 @@ static enum disk_result unlink_path(struct disk *disk, uint32_t path)
     if (inode == INODE_NONE) return DISK_NOT_FOUND;
     if (inode == INODE_DIRECTORY && names_has_children(&disk->now, &disk->paths, path)) return DISK_FAILED;
     change_add(disk, CHANGE_UNLINK, inode, path, PATH_NONE);
-    names_set(&disk->now, path, INODE_NONE);
+    give_name(disk, &disk->now, path, INODE_NONE);
     return DISK_DONE;
 }
 
@@ -392,8 +419,8 @@ static enum disk_result rename_path(struct disk *disk, uint32_t path, uint32_t t
         rename_path(disk, child, path_of(&disk->paths, moved));
     }
     change_add(disk, CHANGE_RENAME, inode, path, to);
-    names_set(&disk->now, path, INODE_NONE);
-    names_set(&disk->now, to, inode);
+    give_name(disk, &disk->now, path, INODE_NONE);
+    give_name(disk, &disk->now, to, inode);
     return DISK_DONE;
 }
 
@@ -505,8 +532,10 @@ void disk_lose_power(struct disk *disk, enum loss loss)
     /* A name whose directory is gone is gone too; parents have smaller numbers than what lies in them. */
     for (uint32_t i = 1; i < disk->durable.max && i < disk->paths.count; i++) {
         const uint32_t above = names_get(&disk->durable, disk->paths.list[i].parent);
-        if (above != INODE_DIRECTORY) names_set(&disk->durable, i, INODE_NONE);
+        if (above != INODE_DIRECTORY) give_name(disk, &disk->durable, i, INODE_NONE);
     }
+    for (uint32_t i = 0; i < disk->durable.max; i++) hold(disk, names_get(&disk->durable, i));
+    for (uint32_t i = 0; i < disk->now.max; i++) let_go(disk, names_get(&disk->now, i));
     free(disk->now.inodes);
     names_copy(&disk->durable, &disk->now);
 }
@@ -530,6 +559,8 @@ void disk_copy_after_loss(const struct disk *disk, struct disk *copy, uint64_t s
     copy->inode_max = disk->inode_count + 1;
     copy->inodes = malloc(copy->inode_max * sizeof *copy->inodes);
     for (uint32_t i = 0; i < disk->inode_count; i++) content_copy(&disk->inodes[i], &copy->inodes[i]);
+    copy->holders = malloc(copy->inode_max * sizeof *copy->holders);
+    memcpy(copy->holders, disk->holders, disk->inode_count * sizeof *copy->holders);
     disk_lose_power(copy, loss);
 }
 

@@ -46,6 +46,7 @@ struct disk_figures {
 struct disk {
     struct prng prng;
     struct content *inodes; /* INODE_NONE is nobody's */
+    uint32_t *holders;      /* of each: names, and changes of names that are not durable */
     uint32_t inode_count, inode_max;
     struct paths paths;
     struct names now, durable;

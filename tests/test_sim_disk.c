@@ -167,3 +167,117 @@ TEST(a_shadow_is_what_a_power_loss_would_leave)
     disk_free(&copy);
     disk_free(&original);
 }
+
+/* ---- what is kept of a file ---- */
+
+static const struct held_row {
+    const char *why;
+    enum step steps[6];
+    bool forgotten; /* what was first d/f */
+} held_rows[] = {
+    { "a name may come back as long as its going is not durable", { WRITE, SYNC, SYNC_NAME, UNLINK }, false },
+    { "then nobody can read it any more", { WRITE, SYNC, SYNC_NAME, UNLINK, SYNC_NAME }, true },
+    { "nor one that never had a durable name", { WRITE, UNLINK, SYNC_NAME }, true },
+    { "a rename that is not durable leaves both", { WRITE, SYNC, SYNC_NAME, RENAME }, false },
+    { "one that is leaves the new name", { WRITE, SYNC, SYNC_NAME, RENAME, SYNC_NAME }, false },
+};
+
+TEST(bytes_are_given_back_when_no_name_leads_to_them)
+{
+    FOR_EACH(held_row, row, held_rows) {
+        prepare();
+        for (int i = 0; i < 6; i++) take(row->steps[i]);
+        EXPECT(row->why, disk.inodes[1].forgotten == row->forgotten);
+        EXPECT(row->why, (disk.inodes[1].page_max == 0) == row->forgotten || disk.inodes[1].dirty_count > 0);
+        disk_lose_power(&disk, LOSS_NONE);
+        disk_free(&disk);
+    }
+}
+
+TEST(a_file_that_another_one_replaces_is_given_back)
+{
+    prepare();
+    put("d/g", 0, "older");
+    take(SYNC_NAME);
+    take(WRITE);
+    take(RENAME);
+    EXPECT("not as long as a power loss brings it back", !disk.inodes[1].forgotten);
+    take(SYNC_NAME);
+    EXPECT("then it is", disk.inodes[1].forgotten && !disk.inodes[2].forgotten);
+    EXPECT_TEXT("and the other one is there", "old", content("d/g"));
+    disk_lose_power(&disk, LOSS_ALL);
+    EXPECT("what a power loss draws for it hurts nobody", !disk.inodes[2].forgotten);
+    disk_free(&disk);
+}
+
+/* Plain bytes beside pages that are shared, packed and forgotten. */
+enum { MODEL_SIZE = 3 * CONTENT_PAGE_SIZE };
+
+static struct model {
+    uint8_t now[MODEL_SIZE], durable[MODEL_SIZE];
+    uint32_t size, durable_size;
+} model;
+
+static void model_write(struct content *content, struct prng *prng)
+{
+    static uint8_t bytes[MODEL_SIZE];
+    const uint32_t at = (uint32_t)prng_below(prng, MODEL_SIZE);
+    const uint32_t size = 1 + (uint32_t)prng_below(prng, MODEL_SIZE - at);
+
+    memset(bytes, prng_chance(prng, 1, 3) ? 0 : 1 + (int)prng_below(prng, 255), size);
+    if (prng_chance(prng, 1, 2)) memset(bytes + size / 3, 0, size - size / 3);
+    content_write(content, at, bytes, size);
+    memcpy(model.now + at, bytes, size);
+    model.size = MAX(model.size, at + size);
+}
+
+static void model_truncate(struct content *content, struct prng *prng)
+{
+    const uint32_t size = (uint32_t)prng_below(prng, MODEL_SIZE);
+
+    content_truncate(content, size);
+    if (size < model.size) memset(model.now + size, 0, model.size - size);
+    model.size = size;
+}
+
+static void expect_model(const struct content *content)
+{
+    static uint8_t bytes[MODEL_SIZE];
+
+    EXPECT_EQ("as many bytes", model.size, content_read(content, 0, bytes, MODEL_SIZE));
+    EXPECT("and the same", memcmp(bytes, model.now, model.size) == 0);
+}
+
+TEST(pages_say_what_plain_bytes_say)
+{
+    struct prng prng;
+    struct content content = { 0 }, copy;
+    struct loss_count count = { 0 };
+
+    prng_init(&prng, 3, 1);
+    model = (struct model){ 0 };
+    for (int i = 0; i < 5000; i++) {
+        switch (prng_below(&prng, 6)) {
+        case 0: model_truncate(&content, &prng); break;
+        case 1:
+            content_sync(&content);
+            memcpy(model.durable, model.now, sizeof model.durable);
+            model.durable_size = model.size;
+            break;
+        case 2:
+            content_lose(&content, LOSS_ALL, &prng, &count);
+            memcpy(model.now, model.durable, sizeof model.now);
+            model.size = model.durable_size;
+            break;
+        case 3: /* whoever has a copy writes to pages of his own */
+            content_copy(&content, &copy);
+            content_write(&copy, 0, (const uint8_t *)"copy", 4);
+            content_sync(&copy);
+            content_free(&copy);
+            break;
+        default: model_write(&content, &prng); break;
+        }
+        expect_model(&content);
+    }
+    content_free(&content);
+}
