@@ -41,7 +41,7 @@ static const struct key_row {
     { "an offset", BYTES(0, 1, 0, 1, 'g', 0, 2, 't', 't', 0, 0, 0, 9), RECORD_OFFSET, "g", "tt", 9, true },
     { "an older one", BYTES(0, 0, 0, 1, 'g', 0, 2, 't', 't', 0, 0, 0, 9), RECORD_OFFSET, "g", "tt", 9, false },
     { "a group", BYTES(0, 2, 0, 2, 'g', 'h'), RECORD_GROUP, "gh", "", 0, true },
-    { "of the newer protocol", BYTES(0, 3, 0, 1, 'g'), RECORD_OTHER, "", "", 0, false },
+    { "what the topics of a group looked like once", BYTES(0, 4, 0, 1, 'g'), RECORD_OTHER, "", "", 0, false },
     { "cut short", BYTES(0, 1, 0, 1, 'g', 0, 2, 't'), RECORD_BROKEN, "", "", 0, false },
     { "no key", BYTES(7), RECORD_BROKEN, "", "", 0, false },
     { "a negative version", BYTES(255, 255, 0, 1, 'g'), RECORD_BROKEN, "", "", 0, false },

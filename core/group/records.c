@@ -4,6 +4,12 @@ enum {
     KEY_OFFSET_0 = 0, /* the same bytes in both */
     KEY_OFFSET_1 = 1,
     KEY_GROUP = 2,
+    KEY_CONSUMER_GROUP = 3,
+    KEY_CONSUMER_MEMBER = 5, /* 4 was what the topics looked like; a hash has taken its place */
+    KEY_TARGET = 6,
+    KEY_TARGET_MEMBER = 7,
+    KEY_CURRENT_MEMBER = 8,
+    KEY_REGEX = 16,
 
     OFFSET_VERSION_EXPIRES = 1, /* written where the client gave a retention time */
     OFFSET_VERSION = 3,
@@ -56,35 +62,60 @@ uint32_t group_partition(struct bytes group_id, uint32_t partition_count)
 
 /* ---- keys ---- */
 
+static const struct kind {
+    int16_t version;
+    enum record_kind kind;
+    bool named;
+} kinds[] = {
+    { KEY_GROUP, RECORD_GROUP, false },
+    { KEY_CONSUMER_GROUP, RECORD_CONSUMER_GROUP, false },
+    { KEY_CONSUMER_MEMBER, RECORD_CONSUMER_MEMBER, true },
+    { KEY_TARGET, RECORD_TARGET, false },
+    { KEY_TARGET_MEMBER, RECORD_TARGET_MEMBER, true },
+    { KEY_CURRENT_MEMBER, RECORD_CURRENT_MEMBER, true },
+    { KEY_REGEX, RECORD_REGEX, true },
+};
+enum { KIND_COUNT = sizeof kinds / sizeof kinds[0] };
+
 struct record_key record_key_read(struct bytes key)
 {
     struct reader reader = reader_of(key);
     struct record_key read = { .kind = RECORD_BROKEN };
+    uint32_t at = 0;
 
     if (key.data == NULL || key.size < 2) return read;
     const int16_t version = reader_int16(&reader);
     if (version < 0) return read;
-    if (version > KEY_GROUP) {
+    while (at < KIND_COUNT && kinds[at].version != version) at++;
+    if (at == KIND_COUNT && version > KEY_OFFSET_1) {
         read.kind = RECORD_OTHER;
         return read;
     }
     read.group_id = reader_string(&reader, false, false);
-    if (version != KEY_GROUP) {
+    if (version <= KEY_OFFSET_1) {
         read.topic = reader_string(&reader, false, false);
         read.partition = reader_int32(&reader);
+    } else if (kinds[at].named) {
+        read.name = reader_string(&reader, false, false);
     }
-    if (reader_ok(&reader)) read.kind = version == KEY_GROUP ? RECORD_GROUP : RECORD_OFFSET;
+    if (reader_ok(&reader)) read.kind = version <= KEY_OFFSET_1 ? RECORD_OFFSET : kinds[at].kind;
     return read;
 }
 
 void record_key_write(struct writer *writer, const struct record_key *key)
 {
-    CHECK(key->kind == RECORD_OFFSET || key->kind == RECORD_GROUP);
-    writer_int16(writer, key->kind == RECORD_GROUP ? KEY_GROUP : KEY_OFFSET_1);
+    uint32_t at = 0;
+
+    while (at < KIND_COUNT && kinds[at].kind != key->kind) at++;
+    CHECK(at < KIND_COUNT || key->kind == RECORD_OFFSET);
+    writer_int16(writer, key->kind == RECORD_OFFSET ? (int16_t)KEY_OFFSET_1 : kinds[at].version);
     writer_string(writer, false, false, key->group_id);
-    if (key->kind == RECORD_GROUP) return;
-    writer_string(writer, false, false, key->topic);
-    writer_int32(writer, key->partition);
+    if (key->kind == RECORD_OFFSET) {
+        writer_string(writer, false, false, key->topic);
+        writer_int32(writer, key->partition);
+    } else if (kinds[at].named) {
+        writer_string(writer, false, false, key->name);
+    }
 }
 
 /* ---- offsets ---- */

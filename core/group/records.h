@@ -18,8 +18,15 @@ uint32_t group_partition(struct bytes group_id, uint32_t partition_count);
 enum record_kind {
     RECORD_OFFSET, /* what a group has committed for a partition */
     RECORD_GROUP,  /* a generation of a group, and its members */
-    RECORD_OTHER,  /* of a kind that is not known */
-    RECORD_BROKEN, /* no key that Kafka writes */
+    /* Of groups of the newer protocol; their values are in consumer_records.h. */
+    RECORD_CONSUMER_GROUP,  /* its epoch */
+    RECORD_CONSUMER_MEMBER, /* what a member says of itself */
+    RECORD_TARGET,          /* the epoch of the target assignment */
+    RECORD_TARGET_MEMBER,   /* what a member is to have */
+    RECORD_CURRENT_MEMBER,  /* what it has */
+    RECORD_REGEX,           /* the topics of a regular expression */
+    RECORD_OTHER,           /* of a kind that is not known */
+    RECORD_BROKEN,          /* no key that Kafka writes */
 };
 
 struct record_key {
@@ -27,6 +34,7 @@ struct record_key {
     struct bytes group_id;
     struct bytes topic; /* of RECORD_OFFSET, as is the next */
     int32_t partition;
+    struct bytes name; /* of those that have one: the member's id, or the expression */
 };
 
 struct record_key record_key_read(struct bytes key);

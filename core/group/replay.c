@@ -128,6 +128,12 @@ enum replay_verdict replay_record(struct groups *groups, uint32_t place, const s
     switch (key.kind) {
     case RECORD_OFFSET: return replay_offset(groups, place, &key, record->value);
     case RECORD_GROUP: return replay_group(groups, place, &key, record->value);
+    case RECORD_CONSUMER_GROUP:
+    case RECORD_CONSUMER_MEMBER:
+    case RECORD_TARGET:
+    case RECORD_TARGET_MEMBER:
+    case RECORD_CURRENT_MEMBER:
+    case RECORD_REGEX:
     case RECORD_OTHER: return REPLAY_DONE;
     case RECORD_BROKEN: return REPLAY_BROKEN;
     }
