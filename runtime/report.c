@@ -207,7 +207,7 @@ static void add_compaction(struct page *page, const struct node_status *status)
         { "kafka_log_logcleanermanager_time_since_last_run_ms", "gauge", "Since a log was compacted.",
           status->compaction_idle_ms },
         { "kafka_log_logcleanermanager_uncleanable_partitions_count", "gauge",
-          "Partitions that cannot be compacted before the next start.", usage->uncleanable },
+          "Partitions of which a part, or all, is not compacted before the next start.", usage->uncleanable },
         { "kafka_log_logcleaner_cleaner_recopy_percent", "gauge", "Bytes written of those read by compaction.",
           recopied },
         { "chronik_compaction_runs_total", "counter", "Logs compacted.", usage->runs },

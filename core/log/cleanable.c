@@ -43,15 +43,17 @@ bool cleanable_read(const struct logs *logs, uint32_t number, struct cleanable *
     found->begin_offset = MAX(log->cleaned_offset, logs->segments[log->first_segment].base_offset);
     for (uint32_t at = log->first_segment; is_settled(logs, log, at); at = logs->segments[at].next) {
         const struct segment *segment = &logs->segments[at];
+        found->end_offset = logs->segments[segment->next].base_offset;
+        if ((segment->flags & SEGMENT_OPAQUE) != 0) continue;
         const bool dirty = segment->written.end_offset > found->begin_offset;
         if (dirty && is_young(log, segment, logs->wall_ms)) {
             found->later = true;
+            found->end_offset = segment->base_offset;
             break;
         }
         if (dirty) dirty_size += segment->written.size;
         else clean_size += segment->written.size;
         if (dirty) oldest_ms = MIN(oldest_ms, time_of(segment, segment->first_timestamp));
-        found->end_offset = logs->segments[segment->next].base_offset;
     }
     if (dirty_size == 0) return false;
     const bool limited = log->rules.max_compaction_lag_ms < INT64_MAX;
@@ -78,6 +80,7 @@ bool cleanable_add(const struct logs *logs, const struct log *log, int64_t offse
     if (number == SEGMENT_NONE) return false;
     const struct segment *segment = &logs->segments[number];
     if (segment->base_offset >= end_offset || segment->next == SEGMENT_NONE) return false;
+    if ((segment->flags & SEGMENT_OPAQUE) != 0) return false;
     if (group->count == 0) group->base_offset = segment->base_offset;
     else if (size + segment->written.size > size_max) return false;
     if (segment->written.end_offset - 1 - group->base_offset > INT32_MAX) return false;

@@ -15,7 +15,7 @@ bool cleanable_before(const struct cleanable *a, const struct cleanable *b);
 
 /* Adds the segment that holds the offset, or is the first behind it, to those that become one. `size` is what is left
  * of them so far: with the next one it must fit into segment.bytes, and into the width of an index. False: it does not,
- * or begins at `end_offset` or later. */
+ * or begins at `end_offset` or later, or is one that is passed over. */
 bool cleanable_add(const struct logs *logs, const struct log *log, int64_t offset, int64_t end_offset, uint64_t size,
                    struct replacement *group);
 

@@ -41,13 +41,10 @@ static void order_unlinks(struct logs *logs, struct effects *effects)
 static void give_up(struct logs *logs, enum compaction_failure why, struct effects *effects)
 {
     struct compaction *compaction = &logs->compaction;
-    struct log *log = &logs->logs[compaction->log];
 
     source_leave(logs);
     compaction->usage.failures++;
     NOTE(effects, COMPACTION_FAILED, compaction->log, compaction->offset, (int64_t)why);
-    /* To try that again would come to the same. */
-    log->uncleanable = why == COMPACTION_UNREADABLE || why == COMPACTION_TOO_LARGE;
     if (compaction->group.edition > 0) order_unlinks(logs, effects);
     else rest(logs, false);
 }
@@ -118,9 +115,25 @@ static void begin_choosing(struct logs *logs)
 
 /* ---- reading ---- */
 
-static void fail_reading(struct logs *logs, bool too_large, struct effects *effects)
+/* To try that again would come to the same. What lies in other segments is compacted in another run. */
+static void pass_over(struct logs *logs, enum compaction_failure why, struct effects *effects)
 {
-    give_up(logs, too_large ? COMPACTION_TOO_LARGE : COMPACTION_UNREADABLE, effects);
+    struct compaction *compaction = &logs->compaction;
+
+    if (compaction->source != SEGMENT_NONE) {
+        logs->segments[compaction->source].flags |= SEGMENT_OPAQUE;
+        logs->logs[compaction->log].passed_over = true;
+        logs->due = true;
+    } else {
+        logs->logs[compaction->log].uncleanable = true;
+    }
+    give_up(logs, why, effects);
+}
+
+static void give_up_for_good(struct logs *logs, enum compaction_failure why, struct effects *effects)
+{
+    logs->logs[logs->compaction.log].uncleanable = true;
+    give_up(logs, why, effects);
 }
 
 /* ---- mapping ---- */
@@ -134,6 +147,7 @@ static void begin_copying(struct logs *logs)
     source_leave(logs);
     compaction->state = COMPACTION_COPYING;
     compaction->offset = 0; /* the first segment that is there by now */
+    compaction->opaque = false;
     begin_group(logs);
 }
 
@@ -151,11 +165,11 @@ static bool map_batch(struct logs *logs, const struct record_batch *batch, uint3
     case DISTILL_SAME: break;
     case DISTILL_GONE: /* no more keys fit in: what lies from here on is for the next run */
         if (compaction->mapped_end > compaction->chosen.begin_offset) begin_copying(logs);
-        else give_up(logs, COMPACTION_TOO_LARGE, effects);
+        else give_up_for_good(logs, COMPACTION_TOO_LARGE, effects);
         return false;
+    case DISTILL_TOO_LARGE: break; /* it stays as it is, and what is older stays beside it */
     case DISTILL_WRITTEN:
-    case DISTILL_UNREADABLE:
-    case DISTILL_TOO_LARGE: fail_reading(logs, verdict == DISTILL_TOO_LARGE, effects); return false;
+    case DISTILL_UNREADABLE: pass_over(logs, COMPACTION_UNREADABLE, effects); return false;
     }
     source_pass(compaction, batch);
     compaction->mapped_end = MAX(compaction->mapped_end, compaction->source_offset);
@@ -177,12 +191,17 @@ static void map(struct logs *logs, struct effects *effects)
                 begin_copying(logs);
                 return;
             }
+            if ((logs->segments[number].flags & SEGMENT_OPAQUE) != 0) {
+                compaction->offset = logs->segments[number].written.end_offset;
+                work += RECORD_BATCH_HEAD_SIZE;
+                continue;
+            }
             source_enter(logs, number);
         }
         switch (source_next(logs, &batch, effects)) {
         case READING_WAITS: return;
-        case READING_BAD: fail_reading(logs, false, effects); return;
-        case READING_TOO_LARGE: fail_reading(logs, true, effects); return;
+        case READING_BAD: pass_over(logs, COMPACTION_UNREADABLE, effects); return;
+        case READING_TOO_LARGE: pass_over(logs, COMPACTION_TOO_LARGE, effects); return;
         case READING_END:
             compaction->offset = logs->segments[compaction->source].written.end_offset;
             source_leave(logs);
@@ -234,6 +253,19 @@ static void order_writes(struct logs *logs, struct effects *effects)
     begin_output(compaction); /* the memory stays put: nothing is added before the answers */
 }
 
+/* Segments that stay as they are, unread. */
+static void pass_opaque(struct logs *logs)
+{
+    struct compaction *compaction = &logs->compaction;
+    uint32_t number = segment_find(logs, &logs->logs[compaction->log], compaction->offset);
+
+    for (; number != SEGMENT_NONE && (logs->segments[number].flags & SEGMENT_OPAQUE) != 0;
+         number = logs->segments[number].next) {
+        compaction->offset = logs->segments[number].written.end_offset;
+        compaction->opaque = true;
+    }
+}
+
 /* The next segment, which may take more in; or all are done. */
 static void begin_group(struct logs *logs)
 {
@@ -241,6 +273,7 @@ static void begin_group(struct logs *logs)
     struct log *log = &logs->logs[compaction->log];
     struct replacement *group = &compaction->group;
 
+    pass_opaque(logs);
     *group = (struct replacement){ .log = compaction->log };
     if (!cleanable_add(logs, log, compaction->offset, compaction->mapped_end, 0, group)) {
         compaction->usage.runs++;
@@ -315,6 +348,13 @@ static bool head_stays(const struct logs *logs, const struct record_batch *batch
                           logs->logs[compaction->log].high_watermark);
 }
 
+/* What was packed anew may be larger than it was, and then than what a follower can take. */
+static bool is_too_large(const struct logs *logs, const struct record_batch *batch, const struct distilled *distilled)
+{
+    return distilled->batch.size > MAX(batch->bytes.size, logs->batch_size_max / 2);
+}
+
+/* What is left of a batch. One that is too large for that stays whole. */
 static enum distill_verdict distill(struct logs *logs, const struct record_batch *batch, struct distilled *distilled)
 {
     struct compaction *compaction = &logs->compaction;
@@ -323,9 +363,15 @@ static enum distill_verdict distill(struct logs *logs, const struct record_batch
         .mapped_end = compaction->mapped_end,
         .now_ms = compaction->now_ms,
         .delete_retention_ms = logs->logs[compaction->log].rules.delete_retention_ms,
+        .keeps_tombstones = compaction->opaque && !MUTANT(compaction_forgets_what_it_passed_over),
     };
-    const enum distill_verdict verdict =
+    enum distill_verdict verdict =
         distill_batch(batch, &rules, head_stays(logs, batch), &compaction->memory, distilled);
+    if (verdict == DISTILL_TOO_LARGE || (verdict == DISTILL_WRITTEN && is_too_large(logs, batch, distilled))) {
+        *distilled = (struct distilled){ .unpacked_size = distilled->unpacked_size };
+        compaction->opaque = true;
+        verdict = DISTILL_SAME;
+    }
     const uint32_t size = verdict == DISTILL_WRITTEN ? distilled->batch.size : batch->bytes.size;
 
     if (!is_end(logs, batch, verdict, size) || verdict != DISTILL_GONE) return verdict;
@@ -347,11 +393,11 @@ static bool copy_batch(struct logs *logs, const struct record_batch *batch, uint
         CHECK(record_batch_read(distilled.batch, &left) == RECORD_BATCH_WHOLE);
         fits = add_batch(logs, &left, distilled.batch);
         break;
-    case DISTILL_UNREADABLE: fail_reading(logs, false, effects); return false;
-    case DISTILL_TOO_LARGE: fits = false; break;
+    case DISTILL_UNREADABLE: pass_over(logs, COMPACTION_UNREADABLE, effects); return false;
+    case DISTILL_TOO_LARGE: CHECK(false); break;
     }
     if (!fits) {
-        fail_reading(logs, true, effects);
+        give_up_for_good(logs, COMPACTION_TOO_LARGE, effects);
         return false;
     }
     compaction->usage.records_removed += distilled.removed_count;
@@ -368,7 +414,8 @@ static void close_output(struct logs *logs, struct effects *effects)
 
     if (compaction->mark.size == 0) {
         const bool gone = !segment_can_replace(logs, &compaction->group);
-        give_up(logs, gone ? COMPACTION_OVERTAKEN : COMPACTION_UNREADABLE, effects);
+        if (gone) give_up(logs, COMPACTION_OVERTAKEN, effects);
+        else give_up_for_good(logs, COMPACTION_UNREADABLE, effects);
         return;
     }
     compaction->mark.end_offset = compaction->group.end_offset;
@@ -425,8 +472,8 @@ static void copy(struct logs *logs, struct effects *effects)
         }
         switch (source_next(logs, &batch, effects)) {
         case READING_WAITS: return;
-        case READING_BAD: fail_reading(logs, false, effects); return;
-        case READING_TOO_LARGE: fail_reading(logs, true, effects); return;
+        case READING_BAD: pass_over(logs, COMPACTION_UNREADABLE, effects); return;
+        case READING_TOO_LARGE: pass_over(logs, COMPACTION_TOO_LARGE, effects); return;
         case READING_END:
             compaction->offset = logs->segments[compaction->source].written.end_offset;
             source_leave(logs);
@@ -494,7 +541,7 @@ static bool goes_on(struct logs *logs, struct effects *effects)
 
     if (is_overtaken(logs)) give_up(logs, COMPACTION_OVERTAKEN, effects);
     else if (compaction->disk_full) give_up(logs, COMPACTION_NO_ROOM, effects);
-    else if (compaction->failed) give_up(logs, COMPACTION_UNREADABLE, effects);
+    else if (compaction->failed) pass_over(logs, COMPACTION_UNREADABLE, effects);
     else return true;
     return false;
 }

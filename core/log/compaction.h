@@ -19,8 +19,9 @@
  * ones. What is left over by a crash is a file that is not recorded, and recovery unlinks those anyway. Whoever reads
  * an old segment keeps it until he is done.
  *
- * What goes wrong costs the run and no more: its files are unlinked, and the log is tried again later; or not before
- * the next start, if it is its own files that are wrong. */
+ * What goes wrong costs the run and no more: its files are unlinked, and the log is tried again later. A segment that
+ * cannot be read is passed over from then on, until the next start, and a batch that unpacks to more than there is
+ * memory for stays whole. Values that lie there are not found, so tombstones behind them stay for ever. */
 #ifndef CHRONIK_LOG_COMPACTION_H
 #define CHRONIK_LOG_COMPACTION_H
 

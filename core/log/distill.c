@@ -71,6 +71,7 @@ static bool stays(const struct record_batch *batch, const struct record *record,
     if (MUTANT(compaction_keeps_the_first) && key_map_get(rules->keys, record->key) == offset) return false;
     if (offset < key_map_get(rules->keys, record->key)) return false;
     if (record->value.data != NULL) return true;
+    if (rules->keeps_tombstones) return true;
     return (!has_horizon || rules->now_ms < batch->base_timestamp) && !MUTANT(compaction_drops_tombstones_at_once);
 }
 
@@ -186,7 +187,8 @@ enum distill_verdict distill_batch(const struct record_batch *batch, const struc
 
     distilled->removed_count = (uint32_t)batch->record_count - chosen.count;
     distilled->keyless_count = chosen.keyless;
-    const bool begins_horizon = chosen.tombstones && (batch->attributes & RECORD_BATCH_DELETE_HORIZON) == 0;
+    const bool begins_horizon =
+        chosen.tombstones && !rules->keeps_tombstones && (batch->attributes & RECORD_BATCH_DELETE_HORIZON) == 0;
     if (distilled->removed_count == 0 && !begins_horizon) return DISTILL_SAME;
     if (chosen.count > 0) {
         return write_chosen(batch, records, rules, &chosen, begins_horizon, memory, &distilled->batch);

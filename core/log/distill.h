@@ -35,6 +35,7 @@ struct distill_rules {
     int64_t mapped_end; /* the map knows the records below it */
     int64_t now_ms;     /* not negative, nor is the other one */
     int64_t delete_retention_ms;
+    bool keeps_tombstones; /* for ever: what they delete may lie where nobody can look */
 };
 
 enum distill_verdict {

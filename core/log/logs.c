@@ -525,7 +525,8 @@ struct compaction_usage logs_compaction_usage(const struct logs *logs)
     struct compaction_usage usage = logs->compaction.usage;
 
     for (uint32_t number = 0; number < logs->logs_end; number++) {
-        usage.uncleanable += logs->logs[number].open && logs->logs[number].uncleanable;
+        usage.uncleanable +=
+            logs->logs[number].open && (logs->logs[number].uncleanable || logs->logs[number].passed_over);
     }
     return usage;
 }

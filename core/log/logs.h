@@ -312,7 +312,7 @@ struct compaction_usage {
     uint64_t bytes_after;  /* of those */
     uint64_t records_removed;
     uint64_t keyless_removed; /* of those */
-    uint32_t uncleanable;     /* logs that will not be tried again before the next start */
+    uint32_t uncleanable;     /* logs of which a part is not tried again before the next start, or all */
 };
 
 enum compaction_failure {

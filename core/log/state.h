@@ -128,7 +128,8 @@ struct log {
     bool learn_queued;
     bool truncates_all;    /* it is to begin anew */
     bool truncation_fails; /* the segment to be cut cannot be read */
-    bool uncleanable;      /* its files are not what was written, or more than there is memory for: not compacted */
+    bool uncleanable;      /* more than there is memory for: it is not compacted before the next start */
+    bool passed_over;      /* nor are some of its segments, which cannot be read */
     uint8_t truncation;    /* enum truncation */
     uint32_t generation;   /* tells this log from an earlier one in its slot */
     uint32_t era;          /* tells journal entries about what it is from those about what was cut off */
@@ -191,6 +192,7 @@ enum segment_flags {
     SEGMENT_FREED = 64,     /* its slot is given back when it comes out of the list of dirty ones */
     SEGMENT_REBUILDING = 128,
     SEGMENT_DAMAGED = 256, /* recovery: its .log has only found_size bytes, unless the journal says why it is lost */
+    SEGMENT_OPAQUE = 512,  /* compaction could not read it, and passes it over */
 };
 
 struct segment {
