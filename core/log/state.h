@@ -118,21 +118,19 @@ struct log {
     bool durable_queued;
     bool trim_queued;
     bool end_queued;
-    bool moves;             /* in the line of those whose start does */
-    bool fresh;             /* it was not there at the start, and nothing of it was flushed */
-    bool unclear;           /* in the line of those whose directories have to be cleared first */
-    bool frozen;            /* the checkpoint is in the middle of its segments: no roll, no removal */
-    bool replicated;        /* its high watermark is told, not known from its own disk */
-    bool sole_when_durable; /* not any more, as soon as all below it is durable here */
-    bool learning;          /* what its producers did is known only below learnt_offset; see learn.h */
-    bool learn_queued;
-    bool truncates_all;    /* it is to begin anew */
-    bool truncation_fails; /* the segment to be cut cannot be read */
-    bool uncleanable;      /* more than there is memory for: it is not compacted before the next start */
-    bool passed_over;      /* nor are some of its segments, which cannot be read */
-    uint8_t truncation;    /* enum truncation */
-    uint32_t generation;   /* tells this log from an earlier one in its slot */
-    uint32_t era;          /* tells journal entries about what it is from those about what was cut off */
+    bool moves;                    /* in the line of those whose start does */
+    bool fresh;                    /* it was not there at the start, and nothing of it was flushed */
+    bool unclear;                  /* in the line of those whose directories have to be cleared first */
+    bool frozen;                   /* the checkpoint is in the middle of its segments: no roll, no removal */
+    bool replicated;               /* its high watermark is told, not known from its own disk */
+    bool sole_when_durable;        /* not any more, as soon as all below it is durable here */
+    bool learning, learn_queued;   /* what its producers did is known only below learnt_offset; see learn.h */
+    bool truncates_all;            /* it is to begin anew */
+    bool truncation_fails;         /* the segment to be cut cannot be read */
+    bool uncleanable, passed_over; /* not compacted before the next start: the log; some unreadable segments of it */
+    uint8_t truncation;            /* enum truncation */
+    uint32_t generation;           /* tells this log from an earlier one in its slot */
+    uint32_t era;                  /* tells journal entries about what it is from those about what was cut off */
     uint32_t topic;
     int32_t partition;
     struct log_rules rules;
