@@ -23,6 +23,10 @@ enum {
 
     LANE_STACK_SIZE = 1024 * 1024,  /* address space; a debug build keeps much of its own on it */
     AT_ONCE_SIZE_MAX = 1024 * 1024, /* copying more from the page cache would hold up the loop */
+
+    COMMIT_HERE_NS_MAX = 400 * 1000,   /* two wake-ups, 50 to 100 us, would be less than a fourth of a slower one */
+    COMMIT_HERE_SIZE_MAX = 128 * 1024, /* writing more takes time in which the loop could read */
+    MEAN_PARTS = 8,                    /* a new sync counts for one of so many in the mean */
 };
 
 struct jobs {
@@ -49,6 +53,7 @@ struct disk {
     struct jobs ready;           /* taken from there, or done at once: oldest first */
     struct work *spare;
     struct disk_counts counts;
+    uint64_t commit_ns; /* what an urgent sync takes: a moving mean; 0: there was none */
 };
 
 static void append(struct jobs *jobs, struct work *work)
@@ -316,6 +321,60 @@ void disk_flush(struct disk *disk)
     }
 }
 
+/* ---- a commit on the loop ---- */
+
+bool disk_is_committing(const struct disk *disk)
+{
+    for (uint32_t i = LANE_URGENT; i < LANE_URGENT + LANE_URGENT_COUNT; i++) {
+        if (disk->lanes[i].outstanding > 0) return true;
+    }
+    return false;
+}
+
+static bool is_small_commit(const struct jobs *ordered)
+{
+    const struct work *write = ordered->first, *sync = write != NULL ? write->next : NULL;
+    uint64_t size = 0;
+
+    if (sync == NULL || sync->next != NULL) return false;
+    if (write->effect.type != EFFECT_WRITE || sync->effect.type != EFFECT_SYNC || write->path != sync->path)
+        return false;
+    for (uint32_t i = 0; i < write->effect.write.piece_count; i++) size += write->effect.write.pieces[i].size;
+    return size <= COMMIT_HERE_SIZE_MAX;
+}
+
+/* The urgent lane that has the only commit; LANE_COUNT: there is none, or more than it. */
+static uint32_t lone_commit(const struct disk *disk)
+{
+    uint32_t lone = LANE_COUNT, outstanding = 0;
+
+    for (uint32_t i = LANE_URGENT; i < LANE_URGENT + LANE_URGENT_COUNT; i++) {
+        outstanding += disk->lanes[i].outstanding;
+        if (is_small_commit(&disk->lanes[i].ordered)) lone = i;
+    }
+    return outstanding == 2 ? lone : LANE_COUNT; /* the two of it */
+}
+
+bool disk_may_commit_here(const struct disk *disk)
+{
+    return disk->commit_ns > 0 && disk->commit_ns <= COMMIT_HERE_NS_MAX && lone_commit(disk) != LANE_COUNT;
+}
+
+void disk_commit_here(struct disk *disk)
+{
+    const uint32_t lane = lone_commit(disk);
+
+    CHECK(lane != LANE_COUNT);
+    struct jobs commit = disk->lanes[lane].ordered;
+    disk->lanes[lane].ordered = (struct jobs){ NULL, NULL };
+    disk_flush(disk); /* what others have to do meanwhile */
+    disk->counts.commits_here++;
+    for (struct work *work; (work = take(&commit)) != NULL;) {
+        work_do(work, disk->files);
+        append(&disk->ready, work);
+    }
+}
+
 /* Takes what the lanes have finished, in the order in which they did. */
 static void collect(struct disk *disk)
 {
@@ -355,6 +414,10 @@ static void count_done(struct disk *disk, const struct work *work)
     if (work->effect.type == EFFECT_SYNC) {
         disk->counts.syncs++;
         disk->counts.sync_ns += work->took_ns;
+    }
+    if (work->effect.type == EFFECT_SYNC && work->effect.sync.urgent) {
+        const uint64_t mean_ns = disk->commit_ns > 0 ? disk->commit_ns : work->took_ns;
+        disk->commit_ns = (mean_ns * (MEAN_PARTS - 1) + work->took_ns) / MEAN_PARTS;
     }
 }
 

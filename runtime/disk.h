@@ -3,7 +3,8 @@
  * There are a few lanes; each is a thread with a queue. A path whose orders are under way stays in its lane, so they
  * are carried out as given; any other goes to the lane of its kind that has least to do. Urgent ones (a journal's
  * write and sync) have lanes of their own, so they never wait behind a segment's sync or the removal of a file. A
- * write followed by a sync of its path is answered with it: one wake-up for both.
+ * write followed by a sync of its path is answered with it: one wake-up for both. Where the loop thread has nothing
+ * else to do it may carry out such a commit by itself, without any (docs/adr/0025).
  *
  * A read of a path with nothing under way is tried at once, on the loop thread, where it cannot block: its file is
  * open and the bytes are in the page cache. */
@@ -33,6 +34,7 @@ struct disk_done {
 struct disk_counts {
     uint64_t orders;
     uint64_t reads_at_once; /* answered from the page cache without a thread */
+    uint64_t commits_here;  /* carried out by the loop thread */
     uint64_t written_size;
     uint64_t read_size;
     uint64_t syncs;
@@ -50,6 +52,15 @@ void disk_free(struct disk *disk);
 /* A WRITE, SYNC, READ or FILE. Threads see it after disk_flush, which the end of each step calls. */
 void disk_order(struct disk *disk, const struct effect *effect);
 void disk_flush(struct disk *disk);
+
+/* Whether the orders that are not flushed have one commit among them, a write with its sync that somebody waits for,
+ * with no other one under way, where syncs are so quick that to hand one to a thread and back is a large part of it.
+ * disk_commit_here carries it out on the calling thread: its answers are the next to be told. */
+bool disk_may_commit_here(const struct disk *disk);
+void disk_commit_here(struct disk *disk);
+
+/* Whether a write or a sync that somebody waits for is under way. */
+bool disk_is_committing(const struct disk *disk);
 
 /* Opens the file and brings a range of it into the page cache, so that it can be sent without blocking. `file` is
  * what an earlier answer gave, or NULL; it goes over to disk. */

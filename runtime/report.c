@@ -309,6 +309,8 @@ static void add_host(struct page *page, const struct report_sources *sources)
         { "chronik_disk_read_bytes_total", "counter", "Bytes read from files.", disk.read_size },
         { "chronik_disk_cached_reads_total", "counter", "Reads answered from the page cache at once.",
           disk.reads_at_once },
+        { "chronik_disk_commits_on_loop_total", "counter",
+          "Commits done by the loop thread, as nothing else was to do.", disk.commits_here },
         { "chronik_disk_failures_total", "counter", "Orders for files that failed.", disk.failures },
         { "chronik_log_lines_dropped_total", "counter", "Log lines left out because there were too many.",
           log_lines_dropped() },

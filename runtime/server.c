@@ -24,6 +24,7 @@ enum {
     FILES_OPEN_MAX = 4096,
     FILES_OPEN_MIN = 64,
     DESCRIPTORS_KEPT = 128, /* for listeners, admin, libraries */
+    LONE_COMMITS_MIN = 8,   /* in a row without any other event: the next one will be alone too */
 };
 
 struct host {
@@ -45,8 +46,9 @@ struct host {
     bool serving;       /* connections are taken */
     uint32_t stop_asks; /* signals to stop so far */
     bool stop_told;
-    bool time_told; /* in this turn */
-    uint32_t facts; /* told in this turn */
+    bool time_told;        /* in this turn */
+    uint32_t facts;        /* told in this turn */
+    uint32_t lone_commits; /* in a row: no link had anything to say while they were under way */
     bool halted;
     enum halt_reason halt_reason;
     struct effects effects;
@@ -132,6 +134,7 @@ static void turn(struct host *host)
         uv_timer_start(&host->timer, on_timer, (deadline_ns - now_ns + 999999) / 1000000, 0);
         uv_run(&host->loop, UV_RUN_ONCE);
     }
+    if (disk_is_committing(host->disk) && net_is_ready(host->net)) host->lone_commits = 0;
     host->time_told = false;
     host->facts = 0;
 }
@@ -196,8 +199,16 @@ static void halt(struct host *host, const struct effect_halt *order)
     }
 }
 
-/* The disk's orders first: its threads work while this one sends. */
-void host_do(struct host *host, struct effects *effects)
+/* Whether this thread carries out a commit by itself: nothing is left to tell, and in the last ones nothing came in.
+ * What comes in after all is seen when it is done, before its answers are told, and then the disk's threads have their
+ * turn: while they work, this one can read. */
+static bool commits_here(struct host *host)
+{
+    if (!disk_may_commit_here(host->disk) || net_is_ready(host->net) || disk_is_ready(host->disk)) return false;
+    return host->lone_commits >= LONE_COMMITS_MIN;
+}
+
+static void order_disk(struct host *host, const struct effects *effects)
 {
     for (uint32_t i = 0; i < effects->count; i++) {
         const struct effect *effect = &effects->list[i];
@@ -214,7 +225,10 @@ void host_do(struct host *host, struct effects *effects)
         case EFFECT_HALT: break;
         }
     }
-    disk_flush(host->disk);
+}
+
+static void order_net(struct host *host, const struct effects *effects)
+{
     for (uint32_t i = 0; i < effects->count; i++) {
         const struct effect *effect = &effects->list[i];
         switch (effect->type) {
@@ -222,17 +236,42 @@ void host_do(struct host *host, struct effects *effects)
         case EFFECT_RECEIVE:
         case EFFECT_SEND:
         case EFFECT_CLOSE_LINK: net_order(host->net, effect); break;
-        case EFFECT_NOTE: log_note(&effect->note); break;
-        case EFFECT_HALT: halt(host, &effect->halt); break;
+        case EFFECT_NOTE:
+        case EFFECT_HALT:
         case EFFECT_WRITE:
         case EFFECT_SYNC:
         case EFFECT_READ:
         case EFFECT_FILE: break;
         }
     }
+}
+
+static void say(struct host *host, const struct effects *effects)
+{
+    for (uint32_t i = 0; i < effects->count; i++) {
+        const struct effect *effect = &effects->list[i];
+        if (effect->type == EFFECT_NOTE) log_note(&effect->note);
+        if (effect->type == EFFECT_HALT) halt(host, &effect->halt);
+    }
     if (effects->notes_dropped > 0) {
         log_line(NOTE_WARNING, "notes_dropped", "%u lines were left out in a busy moment", effects->notes_dropped);
     }
+}
+
+/* The disk's orders first: its threads work while this one sends. What is only said comes behind what is waited for. */
+void host_do(struct host *host, struct effects *effects)
+{
+    const bool was_committing = disk_is_committing(host->disk);
+
+    order_disk(host, effects);
+    const bool here = commits_here(host);
+    if (!was_committing && disk_is_committing(host->disk)) host->lone_commits++;
+    if (!here) disk_flush(host->disk);
+    order_net(host, effects);
+    say(host, effects);
+    if (!here) return;
+    disk_commit_here(host->disk);
+    host->facts = FACTS_PER_TURN;
 }
 
 /* ---- start and end ---- */
