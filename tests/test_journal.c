@@ -449,6 +449,27 @@ TEST(files_may_become_smaller)
     config.round_size_max = 16 * 1024;
 }
 
+/* Neither is the missing round, and neither shows that more was durable. Looking at one sent to the other, for ever. */
+TEST(files_that_claim_the_same_round_are_looked_at_once)
+{
+    static const char *const paths[] = { "j/journal-1", "j/journal-2" };
+
+    prng_init(&prng, 9, 0);
+    disk_wiped();
+    reopen("new", 1, 1);
+    rounds(3);
+    for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
+        struct disk_file *file = find(paths[i], true);
+        memcpy(file->now, find("j/journal-0", false)->now, JOURNAL_BLOCK_SIZE);
+        store_u64(file->now + 8, journal_open_sequence(journal)); /* its checksum says otherwise */
+        file->size = JOURNAL_BLOCK_SIZE;
+    }
+    EXPECT("it opens", reopen("damaged", 1, 1));
+    rounds(2);
+    EXPECT_EQ("and goes on", appended, durable_number);
+    EXPECT("and opens again", reopen("again", 1, 1));
+}
+
 /* To sync what was written before is cheaper than to let a file grow: so it grows seldom. */
 TEST(a_file_grows_in_steps)
 {

@@ -241,16 +241,19 @@ static void break_chain(struct journal *journal, struct effects *effects)
 {
     struct journal_opening_state *opening = &journal->opening;
     const uint64_t position = opening->buffer_position + opening->buffer_begin;
-
+    /* Two files that begin alike are no crash's work. Each gets its chance, once: in the order of their numbers. */
+    const bool begins_here = position == 0 && journal->files[opening->file].first_sequence == opening->next_sequence;
     bool later = false;
 
     for (uint32_t file = 0; file < JOURNAL_FILES_MAX; file++) {
         const uint64_t first = journal->files[file].first_sequence;
         if (file == opening->file || first < opening->next_sequence) continue;
-        later = true;
-        if (first > opening->next_sequence) continue;
-        begin_file(journal, file);
-        return;
+        if (first > opening->next_sequence) {
+            later = true;
+        } else if (!begins_here || file > opening->file) {
+            begin_file(journal, file);
+            return;
+        }
     }
     if (later) {
         corrupt(journal, position, effects);
