@@ -44,6 +44,7 @@ static void cluster_status(const struct node *node, struct node_status *status)
     status->heartbeats = log.heartbeats_sent;
     status->snapshots_sent = log.snapshots_sent;
     status->snapshots_installed = log.snapshots_installed;
+    status->members_forgot = log.members_forgot;
     status->frames_lost = log.frames_lost;
     status->frames_refused = node->frames_refused + log.frames_malformed + log.frames_stray + log.frames_impossible;
     if (node->peers == NULL) return;

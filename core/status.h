@@ -101,6 +101,7 @@ struct node_status {
     uint64_t heartbeats; /* sent without */
     uint64_t snapshots_sent;
     uint64_t snapshots_installed;
+    uint64_t members_forgot; /* that lack what they acknowledged */
     uint64_t frames_lost;    /* frames for other nodes that found no room or no link */
     uint64_t frames_refused; /* frames of other nodes that say what cannot be, or nothing that we know */
     uint64_t peer_dials, peer_misses, peers_turned_away;

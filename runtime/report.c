@@ -257,6 +257,8 @@ static void add_cluster(struct page *page, const struct node_status *status)
           status->snapshots_sent },
         { "raft_snapshots_installed_total", "counter", "Snapshots received and installed.",
           status->snapshots_installed },
+        { "raft_members_forgot_total", "counter", "Members whose disk lacks what they had acknowledged.",
+          status->members_forgot },
         { "chronik_fenced_brokers", "gauge", "Brokers that are registered, and fenced.", status->fenced_brokers },
         { "chronik_wishes", "gauge", "Changes of metadata that this node waits for.", status->wishes },
         { "chronik_peer_links", "gauge", "Links to other nodes.", status->peer_links },

@@ -184,6 +184,8 @@ static void halt(struct host *host, const struct effect_halt *order)
         [HALT_FOREIGN] = "the data belongs to another node, cluster or format",
         [HALT_PROMOTED] = "stopped, to go on alone",
         [HALT_OUTLIVED] = "the cluster was recovered without this node; it may join again with an empty data directory",
+        [HALT_FORGOT] = ("the disk lacks what this node acknowledged: it is an older copy; the node may join again "
+                         "with an empty data directory"),
         [HALT_REMOVED] = "this node was removed from its cluster; it may join again with an empty data directory",
     };
     const bool is_clean = order->reason == HALT_STOPPED || order->reason == HALT_PROMOTED;
@@ -475,6 +477,7 @@ static enum exit_code exit_code_of(enum halt_reason reason)
     case HALT_FOREIGN: return EXIT_FOREIGN;
     case HALT_PROMOTED: return EXIT_PROMOTED;
     case HALT_OUTLIVED:
+    case HALT_FORGOT:
     case HALT_REMOVED: return EXIT_REMOVED;
     }
     CHECK(false);

@@ -330,6 +330,55 @@ static void violate_rest(struct raft_world *world)
     raft_world_violate(world, "L: no rest:%.*s", (int)sizeof text, text);
 }
 
+/* Not of one that was alone then: back in those days it would need nobody, and ask nobody. */
+static void back_up(struct raft_world *world, const struct raft_node *node)
+{
+    const bool idle = node->op_count == 0; /* its disk has the list that it goes by */
+
+    if (node->up && idle && node->judged_voters.count[0] > 1) raft_disk_back_up(world, node);
+}
+
+/* Somebody who was heard in this term, and whose disk was copied in the midst of it all; NULL: nobody. The leader is
+ * left alone: what it was told is what it is about. */
+static struct raft_node *one_with_backup(struct raft_world *world, const struct raft_node *leader)
+{
+    struct raft_node *node = raft_world_node(world, world->backup.id);
+    const bool listed = raft_configuration_find(leader->engine->configuration(leader->raft), world->backup.id) != NULL;
+
+    return node == NULL || node == leader || !listed || leader->judged_voters.count[0] < 3 ? NULL : node;
+}
+
+/* All is at rest. A disk is replaced by an older copy of it: has its node broken a promise? Then it has to notice, and
+ * goes for good; or else it gets on. */
+static void rewind_one(struct raft_world *world)
+{
+    enum { NOTICE_MS = 2000 };
+    struct raft_node *leader = raft_world_leader(world), *node = one_with_backup(world, leader);
+    struct raft_peer_view held;
+
+    if (node == NULL || !leader->engine->recalls || !leader->engine->peer(leader->raft, node->id, &held)) return;
+    if (held.match_index != leader->engine->last_index(leader->raft)) return; /* an answer is still under way */
+    const uint64_t term = leader->engine->term(leader->raft);
+    const bool promised = leader->engine->term_at(leader->raft, held.match_index) == term;
+    raft_world_crash(world, node);
+    raft_disk_rewind(world, node);
+    const bool broken = promised && !raft_disk_has(node, held.match_index, term);
+    raft_world_restart(world, node);
+    raft_world_run(world, world->now_ns + NOTICE_MS * MS);
+    if (world->violation[0] != 0 || leader->engine->term(leader->raft) != term) return;
+    if (leader->engine->has_forgotten(node->raft) != broken) {
+        raft_world_violate(world, "O12 PROMISE: node %u %s what it acknowledged up to %u, and nobody %s",
+                           (unsigned)node->id, broken ? "lacks" : "has", (unsigned)held.match_index,
+                           broken ? "notices" : "believes it");
+        return;
+    }
+    world->stats.forgot += broken;
+    if (!broken) return;
+    raft_world_crash(world, node);
+    raft_world_wipe(world, node);
+    raft_world_restart(world, node);
+}
+
 void raft_chaos_run(const struct raft_chaos_options *options, uint64_t seed, struct raft_chaos_result *result)
 {
     const struct raft_world_config config = draw_config(options, seed);
@@ -337,10 +386,13 @@ void raft_chaos_run(const struct raft_chaos_options *options, uint64_t seed, str
     const struct mood mood = draw_mood(world, options->fixed);
     const uint64_t chaos_ns = (options->time_ms != 0 ? options->time_ms : CHAOS_MS) * MS;
     uint64_t next_ns = mood.pause_ns;
+    struct prng backups; /* its own: what else happens is not changed by them */
 
+    prng_init(&backups, seed, 3);
     while (world->now_ns < chaos_ns && world->violation[0] == 0) {
         raft_world_run(world, world->now_ns + 1 + raft_world_draw(world, 15 * MS));
         work(world);
+        if (prng_chance(&backups, 1, 100)) back_up(world, &world->nodes[prng_below(&backups, config.nodes)]);
         if (raft_world_chance(world, mood.changes)) change_members(world, &mood);
         const bool aim = mood.aim > 0 && (somebody_installs(world) || changes_members(raft_world_leader(world)));
         const bool aimed = aim && raft_world_chance(world, 100);
@@ -348,9 +400,8 @@ void raft_chaos_run(const struct raft_chaos_options *options, uint64_t seed, str
         next_ns = world->now_ns + raft_world_draw(world, 2 * mood.pause_ns);
         disturb(world, &mood);
     }
-    if (!options->lies && world->violation[0] == 0 && !come_to_rest(world)) {
-        violate_rest(world);
-    }
+    if (!options->lies && world->violation[0] == 0 && come_to_rest(world)) rewind_one(world);
+    if (!options->lies && world->violation[0] == 0 && !come_to_rest(world)) violate_rest(world);
     memcpy(result->violation, world->violation, sizeof result->violation);
     result->digest = world->digest;
     result->now_ns = world->now_ns;

@@ -1,6 +1,8 @@
 /* raft_disk.c -- the disk of a simulated member: it does its writes in order and keeps a prefix of them in a crash. */
 #include "sim/raft_world.h"
 
+#include "base/check.h"
+
 #include <stdlib.h>
 
 /* ------------------------------------------------------------------------------------- snapshots */
@@ -125,6 +127,40 @@ void raft_disk_apply_picture(struct raft_world *world, struct raft_node *node, c
         picture->index > raft_disk_trailing(world, node) ? picture->index - raft_disk_trailing(world, node) : 1;
     raft_items_drop_before(&node->disk_log,
                            keep); /* what is left may belong to the old log, until the install's mark */
+}
+
+static void copy_items(const struct raft_items *from, struct raft_items *to)
+{
+    raft_items_reset(to, from->first);
+    for (uint32_t i = 0; i < from->count; i++) raft_items_push(to, &from->list[i]);
+}
+
+void raft_disk_back_up(struct raft_world *world, const struct raft_node *node)
+{
+    struct raft_backup *backup = &world->backup;
+
+    backup->id = node->id;
+    backup->term = node->disk_term;
+    backup->vote = node->disk_vote;
+    copy_items(&node->disk_log, &backup->log);
+    memcpy(backup->cuts, node->disk_cuts, sizeof backup->cuts);
+    backup->cut_count = node->disk_cut_count;
+    backup->picture = node->disk_picture;
+}
+
+void raft_disk_rewind(struct raft_world *world, struct raft_node *node)
+{
+    const struct raft_backup *backup = &world->backup;
+
+    CHECK(!node->up && node->id == backup->id);
+    world->stats.rewinds++;
+    node->rewound = true;
+    node->disk_term = backup->term;
+    node->disk_vote = backup->vote;
+    copy_items(&backup->log, &node->disk_log);
+    memcpy(node->disk_cuts, backup->cuts, sizeof backup->cuts);
+    node->disk_cut_count = backup->cut_count;
+    node->disk_picture = backup->picture;
 }
 
 bool raft_disk_has(const struct raft_node *node, uint64_t index, uint64_t term)

@@ -8,6 +8,7 @@
 
 const struct raft_engine raft_engine_ours = { .name = "ours",
                                               .joint = true,
+                                              .recalls = true,
                                               .leased = true,
 #define X(door) .door = raft_##door,
                                               EACH_RAFT_DOOR(X)

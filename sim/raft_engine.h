@@ -13,15 +13,16 @@
     X(size) X(init) X(restore_snapshot) X(restore_hard_state) X(restore_truncate) X(restore_entry) X(found) X(start) \
     X(on_time) X(on_message) X(on_stored) X(on_snapshot_installed) X(on_snapshot_refused) \
     X(propose) X(change) X(read) X(transfer) X(on_snapshot_taken) X(compact) \
-    X(deadline_ns) X(id) X(is_started) X(stored_index) X(snapshot_is_arriving) \
+    X(deadline_ns) X(id) X(is_started) X(stored_index) X(snapshot_is_arriving) X(has_forgotten) \
     X(role) X(term) X(vote) X(leader) X(commit_index) X(last_index) X(first_index) X(entry) X(term_at) \
     X(configuration) X(configuration_is_committed) X(configuration_at) X(snapshot_needed) X(peer) X(check)
 /* clang-format on */
 
 struct raft_engine {
     const char *name;
-    bool joint;  /* several changes of members in one step */
-    bool leased; /* a leader that hears no majority steps down within an election timeout and two heartbeats */
+    bool joint;   /* several changes of members in one step */
+    bool recalls; /* its leaders hold members to what they acknowledged */
+    bool leased;  /* a leader that hears no majority steps down within an election timeout and two heartbeats */
     void (*set_guards)(struct raft *raft, uint32_t guards); /* between init and start; NULL: it has none */
 #define X(door) __typeof__(raft_##door) *door;
     EACH_RAFT_DOOR(X)

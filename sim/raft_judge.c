@@ -286,6 +286,10 @@ void raft_judge_step(struct raft_world *world, struct raft_node *node)
         raft_world_violate(world, "O6 STATE: node %u takes back its commit index %u", (unsigned)node->id,
                            (unsigned)node->applied);
     }
+    if (engine->has_forgotten(node->raft) && !node->rewound && raft_judged(world)) {
+        raft_world_violate(world, "O12 PROMISE: node %u is said to lack what it acknowledged, and lacks nothing",
+                           (unsigned)node->id);
+    }
     if (world->stats.steps % 4 == 0) judge_list(world, node);
     node->judged_commit = MAX(node->judged_commit, commit_index);
     node->judged_voters = voters;
@@ -297,6 +301,7 @@ void raft_judge_message(struct raft_world *world, struct raft_node *node, const 
 {
     const uint64_t me = node->id;
 
+    if (node->rewound) return; /* it knows neither its votes nor its acknowledgements: those it made, we remember */
     switch (message->kind) {
     case RAFT_VOTE_REQUEST:
         if (message->vote_request.pre) return;

@@ -79,9 +79,10 @@ static int code_of(const char *violation)
 static void print_stats(const struct raft_world_stats *stats)
 {
     printf("steps=%" PRIu64 " messages=%" PRIu64 " commits=%" PRIu64 " reads=%" PRIu64 " elections=%" PRIu64
-           " crashes=%" PRIu64 " wipes=%" PRIu64 " cuts=%" PRIu64 " stalls=%" PRIu64 " handovers=%" PRIu64 "\n",
+           " crashes=%" PRIu64 " wipes=%" PRIu64 " rewinds=%" PRIu64 " forgot=%" PRIu64 " cuts=%" PRIu64
+           " stalls=%" PRIu64 " handovers=%" PRIu64 "\n",
            stats->steps, stats->messages, stats->commits, stats->reads, stats->elections, stats->crashes, stats->wipes,
-           stats->cuts, stats->stalls, stats->handovers);
+           stats->rewinds, stats->forgot, stats->cuts, stats->stalls, stats->handovers);
     printf("changes=%" PRIu64 " joint=%" PRIu64 " rollbacks=%" PRIu64 " truncations=%" PRIu64 " taken=%" PRIu64
            " installs=%" PRIu64 " chunks=%" PRIu64 " impossible=%" PRIu64 "\n",
            stats->changes, stats->joint, stats->rollbacks, stats->truncations, stats->taken, stats->installs,

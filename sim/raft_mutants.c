@@ -24,7 +24,10 @@
     X(M61, "a snapshot is installed with its index off by one (KAFKA-14618)", 20, DIES) \
     X(M62, "a log that begins late is accepted without its snapshot (KAFKA-14240)", 20, DIES) \
     X(M64, "what is stored is told as committed: a snapshot covers what may be truncated", 200, DIES) \
-    X(M65, "appends are taken while a snapshot is installed", 200, DIES)
+    X(M65, "appends are taken while a snapshot is installed", 200, DIES) \
+    X(raft_broken_promises_are_not_noticed, "a member whose disk is an older copy is taken for what it was", 20, DIES) \
+    X(raft_promises_of_older_terms_bind, "what was acknowledged before the term was durable is taken for a promise", \
+      500, DIES)
 /* clang-format on */
 
 #ifdef CHRONIK_MUTANTS

@@ -83,7 +83,9 @@ void raft_say_message(struct raft_world *world, struct raft_node *node, const st
     }
     case RAFT_APPEND_RESPONSE: {
         const struct raft_append_response *response = &message->append_response;
-        if (response->rejected) {
+        if (response->forgot) {
+            say(world, node, "< %u has forgotten what it held up to %u", from, (unsigned)response->index);
+        } else if (response->rejected) {
             say(world, node, "< %u rejects behind %u, hint %u/%u, term %u", from, (unsigned)response->index,
                 (unsigned)response->hint_index, (unsigned)response->hint_term, term);
         } else {

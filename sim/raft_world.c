@@ -273,6 +273,7 @@ void raft_world_wipe(struct raft_world *world, struct raft_node *node)
 {
     CHECK(!node->up);
     world->stats.wipes++;
+    node->rewound = false;
     node->id += RAFT_NODES_MAX;
     node->disk_term = 0;
     node->disk_vote = 0;
@@ -318,6 +319,7 @@ void raft_world_free(struct raft_world *world)
         free(world->nodes[i].incoming);
     }
     raft_world_give_back(world);
+    free(world->backup.log.list);
     free(world->queue);
     free(world->committed);
     free(world->leader_of);

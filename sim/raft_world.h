@@ -38,6 +38,15 @@ struct raft_picture { /* a snapshot; index 0: none */
     uint64_t size;
 };
 
+struct raft_backup { /* of a disk, as it was once */
+    uint64_t id;     /* whose; 0: there is none */
+    uint64_t term, vote;
+    struct raft_items log;
+    uint64_t cuts[RAFT_CUTS_MAX];
+    uint32_t cut_count;
+    struct raft_picture picture;
+};
+
 enum raft_op_kind { RAFT_OP_WRITE, RAFT_OP_TAKE, RAFT_OP_INSTALL };
 
 struct raft_op { /* what a disk is doing */
@@ -64,6 +73,7 @@ struct raft_node {
     struct raft *raft;
     bool up;
     uint32_t life;
+    bool rewound;      /* its disk is an older copy of what it was */
     uint64_t timer_ns; /* the wake-up that is in the queue; RAFT_NEVER: none */
     /* volatile */
     struct raft_items log;
@@ -144,6 +154,7 @@ struct raft_match_record {
 struct raft_world_stats {
     uint64_t steps, messages, elections, crashes, installs, commits, reads, changes, truncations, rollbacks, joint;
     uint64_t impossible, taken, chunks, asked, busy, wipes, handovers, cuts, stalls;
+    uint64_t rewinds, forgot;
 };
 
 enum { RAFT_VOTES_MAX = 1 << 15, RAFT_MATCHES_MAX = 1 << 17, RAFT_COMMITTED_MAX = 1 << 16, RAFT_TERMS_MAX = 1 << 16 };
@@ -161,6 +172,7 @@ struct raft_world {
     struct raft_vote_record *votes;
     struct raft_match_record *matches;
     uint32_t vote_count, match_count;
+    struct raft_backup backup;
     struct raft_block *memory;
     uint64_t next_value, next_token;
     char violation[RAFT_VIOLATION_SIZE]; /* empty: none. It begins with the judge's rule */
@@ -203,6 +215,9 @@ struct raft_op *raft_disk_push(struct raft_world *world, struct raft_node *node,
 void raft_disk_apply_write(struct raft_world *world, struct raft_node *node, const struct raft_op *op, uint64_t parts);
 void raft_disk_apply_picture(struct raft_world *world, struct raft_node *node, const struct raft_picture *picture);
 uint32_t raft_disk_trailing(const struct raft_world *world, const struct raft_node *node);
+/* Copies a disk, instead of the copy that there was; and puts that copy in place of a disk, of a node that is down. */
+void raft_disk_back_up(struct raft_world *world, const struct raft_node *node);
+void raft_disk_rewind(struct raft_world *world, struct raft_node *node);
 bool raft_disk_has(const struct raft_node *node, uint64_t index, uint64_t term);
 struct raft_picture raft_picture_make(struct raft_world *world, const struct raft_node *node,
                                       const struct raft_configuration *list);

@@ -240,6 +240,9 @@ void run_on_halt(struct world *world, uint32_t number)
     case HALT_OUTLIVED:
         judge_violated(&run->judge, RULE_N, "node %u: its cluster was not recovered", number + 1);
         break;
+    case HALT_FORGOT:
+        judge_violated(&run->judge, RULE_N, "node %u: nobody gave it an older disk: %s", number + 1, path);
+        break;
     case HALT_REMOVED:
         if (!machine->may_leave)
             judge_violated(&run->judge, RULE_N, "node %u: nobody removed it: %s", number + 1, path);

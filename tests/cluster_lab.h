@@ -57,7 +57,9 @@ struct lab_node {
     bool up;
     uint32_t life;
     bool founds;
-    uint64_t wish; /* to be started with another directory */
+    bool old_disk;   /* it was replaced by an older copy of it */
+    uint32_t forgot; /* how often it stopped for that */
+    uint64_t wish;   /* to be started with another directory */
     struct disk *disk;
     uint64_t disk_due_ns;
     struct image *image;
@@ -231,6 +233,10 @@ static void lab_judge_halt(struct lab *lab, struct lab_node *node)
 
     lab->stats.halts++;
     if (lab->config.corrupt > 0 || halt.reason == HALT_DISK_FULL || halt.reason == HALT_REMOVED) return;
+    if (halt.reason == HALT_FORGOT && node->old_disk) {
+        node->forgot++;
+        return;
+    }
     lab_violate(lab, "node %d halts for reason %d at %s", node->id, (int)halt.reason, halt.path);
 }
 
@@ -381,7 +387,8 @@ static bool lab_wants_in(const struct lab *lab, const struct lab_node *node)
     switch (metadata_log_standing(node->log)) {
     case STANDING_WAITS: return !node->founds;
     case STANDING_MEMBER: return lab->now_ns - node->led_ns > 3000 * LAB_MS;
-    case STANDING_REMOVED: break;
+    case STANDING_REMOVED:
+    case STANDING_FORGOT: break;
     }
     return false;
 }

@@ -77,8 +77,9 @@ struct world_node {
     size_t size;
     struct peers_config config;
     struct peer_identity identity;
-    bool holds;     /* takes no frames of data */
-    bool holds_all; /* nor others */
+    uint16_t speaks; /* another version of the protocol; 0: this one */
+    bool holds;      /* takes no frames of data */
+    bool holds_all;  /* nor others */
     uint32_t frames_per_step;
     uint32_t frame_count;
     struct got_frame frames[WORLD_FRAMES_MAX];

@@ -278,6 +278,19 @@ static inline void world_opened(struct world *world, uint32_t number)
     world_step(world, (int32_t)end->node, &event);
 }
 
+/* A handshake between nodes of two versions: what one says, and what the other one says to it, is not what it knows. */
+static inline void world_translate(const struct world *world, uint32_t from, uint32_t to, uint8_t *frame, uint32_t size)
+{
+    enum { VERSIONS_AT = WIRE_HEAD_SIZE + 4, UNKNOWN_VERSION = 999 };
+    const uint16_t said = world->nodes[from].speaks, heard = world->nodes[to].speaks == 0 ? 0 : UNKNOWN_VERSION;
+
+    if ((said == 0 && heard == 0) || size < WIRE_HEAD_SIZE || load_u32(frame) != size) return;
+    if (frame[12] < WIRE_HELLO || frame[12] > WIRE_REFUSED) return;
+    store_u16(frame + VERSIONS_AT, said != 0 ? said : heard);
+    store_u16(frame + VERSIONS_AT + 2, said != 0 ? said : heard);
+    store_u32(frame + 4, crc32c(0, frame + 8, size - 8));
+}
+
 static inline void world_sent(struct world *world, uint32_t number, enum side side)
 {
     struct wire *wire = &world->wires[number];
@@ -306,6 +319,7 @@ static inline void world_sent(struct world *world, uint32_t number, enum side si
         world->flips--;
         other->data[other->size - 1] ^= 0x10;
     }
+    world_translate(world, end->node, other->node, other->data + other->size - size, size);
     world->bytes_moved += size;
     end->sending = end->blocked = false;
     world_after(world, WORLD_DELAY, WORLD_ARRIVE, number, !side);

@@ -119,6 +119,51 @@ TEST(who_is_turned_away)
     }
 }
 
+/* Nodes of two versions of the protocol: whoever calls, both say why there is no link. */
+static const struct version_row {
+    const char *why;
+    uint16_t speaks;
+    int32_t caller;
+    const char *ours; /* what is read of node 1, which speaks ours, and of the other one */
+    const char *theirs;
+} version_rows[] = {
+    { "an older node calls", WIRE_VERSION_MIN - 1, 2,
+      "1   node 2 called, and was turned away: there is no version of the protocol that both speak",
+      "2   node 1 takes no link from this node: there is no version of the protocol that both speak" },
+    { "an older node is called", WIRE_VERSION_MIN - 1, 1,
+      "1   node 2 takes no link from this node: there is no version of the protocol that both speak",
+      "2   node 1 called, and was turned away: there is no version of the protocol that both speak" },
+    { "a newer node calls", WIRE_VERSION_MAX + 1, 2,
+      "1   node 2 called, and was turned away: there is no version of the protocol that both speak",
+      "2   node 1 takes no link from this node: there is no version of the protocol that both speak" },
+    { "a newer node is called", WIRE_VERSION_MAX + 1, 1,
+      "1   node 2 takes no link from this node: there is no version of the protocol that both speak",
+      "2   node 1 called, and was turned away: there is no version of the protocol that both speak" },
+};
+
+TEST(nodes_of_other_versions_are_turned_away)
+{
+    static char story[1 << 14];
+
+    FOR_EACH(version_row, row, version_rows) {
+        struct world *world = world_new(2);
+        world->story = story;
+        world->story_max = sizeof story;
+        story[0] = 0;
+        world->nodes[2].speaks = row->speaks;
+        world_start(world, 1, 1);
+        world_start(world, 2, 1);
+        peers_want(room(world, row->caller), 3 - row->caller, PEER_CONTROL, world_address(3 - row->caller, false));
+        world_run(world, 1000);
+        EXPECT(row->why, !world_is_up(world, 1, 2, PEER_CONTROL) && !world_is_up(world, 2, 1, PEER_CONTROL));
+        EXPECT_EQ(row->why, PEER_WRONG_VERSION, world->nodes[row->caller].last_miss.reason);
+        EXPECT_EQ(row->why, PEER_WRONG_VERSION, world->nodes[3 - row->caller].last_turned_away.reason);
+        EXPECT(row->ours, strstr(story, row->ours) != NULL);
+        EXPECT(row->theirs, strstr(story, row->theirs) != NULL);
+        world_free(world);
+    }
+}
+
 TEST(what_can_not_change_soon_is_not_asked_often)
 {
     struct world *world = world_new(2);

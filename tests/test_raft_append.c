@@ -120,6 +120,74 @@ TEST(late_answers_of_the_disk_are_about_other_entries)
     free(raft);
 }
 
+/* A leader says what it was told that we hold: of its own term, durably. If we do not, this is not the disk that it was
+ * said of. */
+static const struct promise_row {
+    const char *why;
+    uint64_t term; /* the leader's */
+    const char *log;
+    uint64_t held_index;
+    bool forgot;
+} promise_rows[] = {
+    { "nothing was promised", 4, "12", 0, false },
+    { "all of it is there", 4, "124", 4, false },
+    { "and more", 4, "12444", 4, false },
+    { "its last entry is not", 4, "124", 5, true },
+    { "nor anything of that term", 4, "1", 4, true },
+    { "there is another entry, which is older", 4, "1222", 4, true },
+    { "what was promised to this leader counts, though our disk is of before it", 5, "124", 6, true },
+};
+
+static enum raft_verdict remind(struct raft *raft, uint64_t term, uint64_t held_index)
+{
+    return lab_say(raft, 2, term,
+                   (struct raft_message){ .kind = RAFT_APPEND_REQUEST,
+                                          .append_request = { .beat = 9, .held_index = held_index } });
+}
+
+TEST(who_lacks_what_it_acknowledged_notices)
+{
+    FOR_EACH(promise_row, row, promise_rows) {
+        struct raft *raft = lab_restore(1, 4, 0, row->log);
+        EXPECT_EQ(row->why, RAFT_ACCEPTED, remind(raft, row->term, row->held_index));
+        EXPECT_EQ(row->why, row->forgot, raft_has_forgotten(raft));
+        EXPECT_EQ(row->why, row->forgot, lab_noted(RAFT_NOTE_FORGOT));
+        const struct raft_message *sent = lab_sent(RAFT_APPEND_RESPONSE, 2);
+        EXPECT(row->why, sent != NULL && sent->append_response.forgot == row->forgot);
+        if (row->forgot) EXPECT_EQ(row->why, (int64_t)row->held_index, (int64_t)sent->append_response.index);
+        free(raft);
+    }
+}
+
+TEST(who_has_forgotten_promises_nothing_more)
+{
+    struct raft *raft = lab_restore(1, 4, 0, "122");
+
+    remind(raft, 4, 9);
+    EXPECT_EQ("no vote", RAFT_IGNORED, lab_ask_vote(raft, 3, 9, false, 9, 8));
+    EXPECT_EQ("not even that it would", RAFT_IGNORED, lab_ask_vote(raft, 3, 9, true, 9, 8));
+    EXPECT_EQ("no entries", RAFT_IGNORED, lab_append(raft, 2, 4, 4, 2, "44", 0));
+    EXPECT_TEXT("its log stays", "1122", lab_draw(raft));
+    EXPECT_EQ("and it waits for nobody", (int64_t)RAFT_NEVER, (int64_t)raft_deadline_ns(raft));
+    lab_wait(raft, 10 * LAB_TIMEOUT_MS);
+    EXPECT_EQ("nor stands for election", RAFT_FOLLOWER, raft_role(raft));
+    EXPECT_EQ("it says nothing", 0, lab_out.message_count);
+    free(raft);
+}
+
+/* What is under way to the disk when it is found out is not acknowledged any more. */
+TEST(who_has_forgotten_acknowledges_nothing_late)
+{
+    struct raft *raft = lab_restore(1, 4, 0, "122");
+
+    lab_append(raft, 2, 4, 4, 2, "44", 0);
+    remind(raft, 4, 9);
+    EXPECT("noticed", raft_has_forgotten(raft));
+    lab_stored(raft);
+    EXPECT_EQ("silence", 0, lab_out.message_count);
+    free(raft);
+}
+
 TEST(a_leader_of_an_older_term_is_told)
 {
     struct raft *raft = lab_restore(1, 4, 0, "122");

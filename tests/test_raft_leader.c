@@ -133,6 +133,86 @@ TEST(rejections_find_where_logs_agree)
     }
 }
 
+static enum raft_verdict answer(struct raft *raft, struct raft_append_response response)
+{
+    return lab_say(raft, 2, 4, (struct raft_message){ .kind = RAFT_APPEND_RESPONSE, .append_response = response });
+}
+
+/* What a follower acknowledged of our own term is durable with the term; so it is told what it said, and held to it. */
+TEST(a_promise_is_recalled)
+{
+    static const struct row {
+        const char *why;
+        uint64_t held_index, recalled_index;
+    } rows[] = {
+        { "nothing was said", 0, 0 },
+        { "older terms' entries: nothing was promised", 4, 0 },
+        { "the own term's", 5, 5 },
+    };
+    FOR_EACH(row, row, rows) {
+        struct raft *raft = leader();
+        lab_hold(raft, 2, row->held_index);
+        lab_wait(raft, 30);
+        const struct raft_message *sent = lab_sent(RAFT_APPEND_REQUEST, 2);
+        EXPECT(row->why, sent != NULL && sent->append_request.held_index == row->recalled_index);
+        free(raft);
+    }
+}
+
+TEST(who_has_forgotten_counts_no_more)
+{
+    struct raft *raft = leader();
+    struct raft_peer_view view;
+
+    lab_hold(raft, 2, 5);
+    EXPECT_EQ("taken", RAFT_ACCEPTED, raft_propose(raft, lab_now, ones, 2, &lab_out));
+    lab_called(raft);
+    lab_stored(raft);
+    lab_hold(raft, 2, 6);
+    EXPECT_EQ("it counted", 6, raft->commit_index);
+    const struct raft_append_response more = { .beat = 1, .rejected = true, .forgot = true, .index = 7 };
+    EXPECT_EQ("it was never told that much", RAFT_IMPOSSIBLE, answer(raft, more));
+    const struct raft_append_response forgot = { .beat = 1, .rejected = true, .forgot = true, .index = 6 };
+    EXPECT_EQ("it says so", RAFT_ACCEPTED, answer(raft, forgot));
+    EXPECT("and people are told", lab_noted(RAFT_NOTE_FORGOT));
+    EXPECT_EQ("once", RAFT_STALE, answer(raft, forgot));
+    lab_hold(raft, 2, 7);
+    EXPECT_EQ("whatever it says now", 6, raft->commit_index);
+    EXPECT("it holds nothing", raft_peer(raft, 2, &view) && view.match_index == 0);
+    EXPECT_EQ("it does not lead next", RAFT_BEHIND, raft_transfer(raft, lab_now, 2, &lab_out));
+    lab_called(raft);
+    lab_hold(raft, 3, 7);
+    EXPECT_EQ("others count", 7, raft->commit_index);
+    lab_wait(raft, 30);
+    const struct raft_message *sent = lab_sent(RAFT_APPEND_REQUEST, 2);
+    EXPECT("when it starts again it is told again", sent != NULL && sent->append_request.held_index == 7);
+    free(raft);
+}
+
+/* It acknowledged entries of older terms when its disk did not have our term; after a crash it took a late message of
+ * the leader before us, and dropped them. That breaks no promise, and it must not be waited for in vain. */
+TEST(entries_of_older_terms_may_be_taken_back)
+{
+    struct raft *raft = leader();
+    struct raft_append_response lacks = { .beat = 1, .rejected = true, .index = 4, .hint_index = 3, .hint_term = 2 };
+
+    lab_hold(raft, 2, 4);
+    EXPECT_EQ("said before it said that it has it, perhaps", RAFT_STALE, answer(raft, lacks));
+    lab_wait(raft, 30);
+    lacks.beat = raft->progress.beat;
+    lacks.index = 5; /* what was sent was behind the no-op */
+    EXPECT_EQ("a gap", RAFT_ACCEPTED, answer(raft, lacks));
+    lab_wait(raft, 30);
+    lacks.beat = raft->progress.beat;
+    lacks.index = 4;
+    EXPECT_EQ("in answer to what was sent after that", RAFT_ACCEPTED, answer(raft, lacks));
+    const struct raft_message *sent = lab_sent(RAFT_APPEND_REQUEST, 2);
+    EXPECT("it is probed below", sent != NULL && sent->append_request.prev_index == 3);
+    lab_hold(raft, 2, 3);
+    EXPECT_EQ("and gets on", 2, entries_to(2));
+    free(raft);
+}
+
 TEST(who_is_too_far_behind_gets_the_snapshot)
 {
     struct raft *raft = leader();

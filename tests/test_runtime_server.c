@@ -17,6 +17,9 @@ TEST(halts_have_exit_codes)
         { "corrupt", HALT_CORRUPT, EXIT_CORRUPT, "to go on would lose more: here" },
         { "removed", HALT_REMOVED, EXIT_REMOVED,
           "removed from its cluster; it may join again with an empty data directory: here" },
+        { "its disk is an older copy", HALT_FORGOT, EXIT_REMOVED,
+          "lacks what this node acknowledged: it is an older copy; the node may join again with an empty data "
+          "directory: here" },
         { "left behind", HALT_OUTLIVED, EXIT_REMOVED,
           "recovered without this node; it may join again with an empty data directory: here" },
         { "somebody else's", HALT_FOREIGN, EXIT_FOREIGN, "belongs to another node, cluster or format: here" },

@@ -147,7 +147,8 @@ enum halt_reason {
     HALT_FOREIGN,     /* the data belongs to another node, cluster or format */
     HALT_PROMOTED,    /* asked to go on alone, and stopped for that: to be started with `recovers`, and then again */
     HALT_OUTLIVED,    /* its cluster was recovered without it; only with an empty data directory it may come back */
-    HALT_REMOVED,     /* the cluster has removed this node; only with an empty data directory it may come back */
+    HALT_FORGOT,  /* the disk lacks what this node acknowledged; only with an empty data directory it may come back */
+    HALT_REMOVED, /* the cluster has removed this node; only with an empty data directory it may come back */
 };
 
 struct effect_halt {

@@ -77,6 +77,9 @@ enum note_level { NOTE_DEBUG, NOTE_INFO, NOTE_WARNING, NOTE_ERROR };
     X(RAFT_TRANSFER, NOTE_INFO, "metadata leadership is handed to node %d in term %d")                                 \
     X(RAFT_TRANSFER_FAILED, NOTE_WARNING, "node %d did not take over metadata leadership of term %d")                  \
     X(RAFT_IMPOSSIBLE, NOTE_WARNING, "node %d says what cannot be, in a metadata message of kind %d")                  \
+    X(RAFT_FORGOT, NOTE_ERROR,                                                                                         \
+      "node %d lacks metadata entries, up to %d, that it had acknowledged: its disk is an older copy of what it was. " \
+      "It counts no more, stops, and may join again with an empty data directory")                                     \
     X(RAFT_TRAIL_FULL, NOTE_WARNING, "no room for metadata entry %d until a snapshot is taken")                        \
     X(META_SNAPSHOT, NOTE_DEBUG, "metadata snapshot at index %d: %d bytes")                                            \
     X(BROKER_SILENT, NOTE_WARNING, "node %d is silent: its broker of epoch %d is fenced")                              \

@@ -42,7 +42,8 @@ static bool wants_in(const struct controller *controller)
     if (controller->config.address.size == 0 || metadata_log_state(controller->log) != METADATA_LOG_OPEN) return false;
     if (!metadata_log_identity_is_durable(controller->log)) return false;
     switch (metadata_log_standing(controller->log)) {
-    case STANDING_REMOVED: return false;
+    case STANDING_REMOVED:
+    case STANDING_FORGOT: return false;
     case STANDING_WAITS: return !is_sole(controller);
     case STANDING_MEMBER: break;
     }

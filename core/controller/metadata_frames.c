@@ -209,6 +209,7 @@ void metadata_take_notes(struct metadata_log *log)
         counters->leaders_seen += note->kind == RAFT_NOTE_LEADER || note->kind == RAFT_NOTE_FOLLOWING;
         counters->snapshots_sent += note->kind == RAFT_NOTE_SNAPSHOT_SENDING;
         counters->snapshots_installed += note->kind == RAFT_NOTE_SNAPSHOT_INSTALLED;
+        counters->members_forgot += note->kind == RAFT_NOTE_FORGOT;
         counters->snapshots_refused += note->kind == RAFT_NOTE_SNAPSHOT_REFUSED;
         if (log->note_count < NOTES_KEPT_MAX) log->notes[log->note_count++] = *note;
     }
@@ -234,6 +235,7 @@ static void tell(const struct raft_note *note, struct effects *effects)
     case RAFT_NOTE_TRANSFER_BEGUN: NOTE(effects, RAFT_TRANSFER, node, detail); break;
     case RAFT_NOTE_TRANSFER_FAILED: NOTE(effects, RAFT_TRANSFER_FAILED, node, detail); break;
     case RAFT_NOTE_IMPOSSIBLE: NOTE(effects, RAFT_IMPOSSIBLE, node, detail); break;
+    case RAFT_NOTE_FORGOT: NOTE(effects, RAFT_FORGOT, node, detail); break;
     case RAFT_NOTE_TRAIL_FULL: NOTE(effects, RAFT_TRAIL_FULL, subject); break;
     case RAFT_NOTE_PRE_CANDIDATE:
     case RAFT_NOTE_LEADER: /* told when it may decide */

@@ -96,6 +96,7 @@ enum standing {
     STANDING_WAITS = 1, /* no committed list had us */
     STANDING_MEMBER,
     STANDING_REMOVED, /* a committed list has left us out, or the leader says that it did: time to go */
+    STANDING_FORGOT,  /* this directory lacks what was acknowledged from it: it is an older copy, and no good */
 };
 
 /* Our member id; 0: not open. It may be told to others when the identity is durable: another one would be drawn
@@ -238,6 +239,7 @@ struct metadata_log_counters {
     uint64_t snapshots_sent; /* begun */
     uint64_t snapshots_installed;
     uint64_t snapshots_refused; /* not what the leader's checksum says */
+    uint64_t members_forgot;    /* that lack what they acknowledged, ourselves included */
     uint64_t frames_lost;       /* they found no room on our side */
     uint64_t frames_malformed;
     uint64_t frames_stray;      /* for a member that we are not */

@@ -201,6 +201,7 @@ struct metadata_log {
     uint64_t member; /* 0: not known yet */
     enum standing standing;
     bool removed;               /* the leader said so */
+    uint64_t forgot_sequence;   /* of the round that says we forgot; 0: none */
     uint64_t owed_from;         /* a recovery is owed since this index; 0: none is */
     uint64_t identity_sequence; /* of the round that has it; 0: it was there before */
     uint64_t standing_index;    /* of the list by which standing was judged last */

@@ -151,7 +151,7 @@ static bool trailer_read(struct metadata_log *log, const uint8_t *from)
     log->member = load_u64(from + 32);
     log->standing = (enum standing)from[40];
     log->owed_from = from[41] != 0 ? log->loader.head.index + 1 : 0;
-    return from[40] >= STANDING_WAITS && from[40] <= STANDING_REMOVED;
+    return from[40] >= STANDING_WAITS && from[40] <= STANDING_FORGOT;
 }
 
 /* A group that does not know us never elects us, and one that removed us knows us no more. */
@@ -161,6 +161,8 @@ static bool is_ours(struct metadata_log *log)
         metadata_log_break(log, HALT_FOREIGN, META_DIRECTORY);
     } else if (log->standing == STANDING_REMOVED && !log->config.recovers) {
         metadata_log_break(log, HALT_REMOVED, META_DIRECTORY);
+    } else if (log->standing == STANDING_FORGOT && !log->config.recovers) {
+        metadata_log_break(log, HALT_FORGOT, META_DIRECTORY);
     }
     return log->opening != OPENING_BROKEN;
 }
@@ -283,7 +285,7 @@ static enum raft_verdict replay_replacement(struct metadata_log *log, uint64_t i
 static enum raft_verdict replay_identity(struct metadata_log *log, struct bytes payload)
 {
     const uint64_t member = load_u64(payload.data);
-    const bool known = payload.data[8] >= STANDING_WAITS && payload.data[8] <= STANDING_REMOVED;
+    const bool known = payload.data[8] >= STANDING_WAITS && payload.data[8] <= STANDING_FORGOT;
 
     const bool renamed = log->snapshot_index != 0 && member_node(member) == member_node(log->member);
     if (!known || (log->member != 0 && log->member != member && !renamed)) return RAFT_CORRUPT;

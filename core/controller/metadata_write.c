@@ -229,6 +229,9 @@ void metadata_on_round_durable(struct metadata_log *log)
         awaited->sequence = 0;
     }
     metadata_tell_stored(log);
+    if (log->forgot_sequence != 0 && log->forgot_sequence <= durable) {
+        metadata_log_break(log, HALT_FORGOT, META_DIRECTORY);
+    }
 }
 
 /* ---- who we are ---- */
@@ -283,13 +286,27 @@ bool metadata_write_rename(struct metadata_log *log)
     return true;
 }
 
+/* Not before the directory says so: another leader, who was told nothing, would take this node in. But if that cannot
+ * be written, at once. */
+static void judge_memory(struct metadata_log *log)
+{
+    if (!raft_has_forgotten(log->raft) || log->standing == STANDING_FORGOT) return;
+    if (!journal_reserve(log->journal, padded(IDENTITY_SIZE))) {
+        metadata_log_break(log, HALT_FORGOT, META_DIRECTORY);
+        return;
+    }
+    log->forgot_sequence = journal_open_sequence(log->journal);
+    write_standing(log, STANDING_FORGOT);
+}
+
 /* A list says something of us when it is known to be committed. One that is in our log only may be another's dream. */
 void metadata_judge_standing(struct metadata_log *log)
 {
     const struct raft_configuration *list = raft_configuration(log->raft);
     enum standing standing = log->standing;
 
-    if (log->standing == STANDING_REMOVED) return;
+    judge_memory(log);
+    if (log->standing >= STANDING_REMOVED) return;
     if (log->removed) {
         standing = STANDING_REMOVED;
     } else {

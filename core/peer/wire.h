@@ -9,8 +9,8 @@
 #include "peer/peers.h"
 
 enum {
-    WIRE_VERSION_MIN = 1,
-    WIRE_VERSION_MAX = 1,
+    WIRE_VERSION_MIN = 2, /* 1 had shorter acks, and appends that recalled no promise */
+    WIRE_VERSION_MAX = 2,
     WIRE_HEAD_SIZE = 16,
     WIRE_HANDSHAKE_SIZE_MAX = 1024, /* of a payload; later versions may say more than this one does */
 };

@@ -84,6 +84,25 @@ static bool append_entries(struct raft *raft, const struct raft_append_request *
     return true;
 }
 
+/* What this leader was told in this term we hold, durably, and do not: no crash does that. It was said of entries of
+ * this term, which our disk got behind the term itself: so no leader of an older term can have made us drop them after
+ * a crash, and this one never does. A late request names less than we have said, never more. */
+static bool has_forgotten(const struct raft *raft, uint64_t held_index)
+{
+    if (held_index == 0 || MUTANT(raft_broken_promises_are_not_noticed)) return false;
+    if (held_index > raft->trail.last_index) return true;
+    return raft_trail_covers(&raft->trail, held_index) && raft_trail_term(&raft->trail, held_index) != raft->term;
+}
+
+static void forget(struct raft *raft, uint64_t held_index, struct raft_output *output)
+{
+    raft->forgot = true;
+    raft_note(output, RAFT_NOTE_FORGOT, raft->config.id, held_index);
+    raft_message_add(raft, output, RAFT_APPEND_RESPONSE, raft->leader)->append_response = (struct raft_append_response){
+        .beat = raft->following.beat, .rejected = true, .forgot = true, .index = held_index
+    };
+}
+
 static void learn_commit(struct raft *raft, uint64_t commit_index)
 {
     const uint64_t known = MUTANT(M50) ? raft->trail.last_index : raft_append_verified(raft);
@@ -100,6 +119,10 @@ enum raft_verdict raft_append_on_request(struct raft *raft, const struct raft_me
     const enum raft_verdict verdict = raft_append_accept_leader(raft, message->from, output);
     if (verdict != RAFT_ACCEPTED) return verdict;
     raft->following.beat = MAX(raft->following.beat, request->beat);
+    if (has_forgotten(raft, request->held_index)) {
+        forget(raft, request->held_index, output);
+        return RAFT_ACCEPTED;
+    }
     if (raft->receiving.complete && !MUTANT(M65)) {
         /* A snapshot is about to replace the log. We are alive, and take nothing, whatever term it is. */
         raft_append_reply(raft, output);

@@ -142,7 +142,7 @@ static bool promotes_one_behind(struct raft *raft, const struct raft_change *cha
         if (changes[i].kind != RAFT_PROMOTE || changes[i].id == raft->config.id) continue;
         const struct raft_peer *peer = raft_progress_find(raft, changes[i].id);
         if (peer == NULL) continue; /* no member: the list will say so */
-        if (peer->state != RAFT_STREAMING || peer->first_heard == 0) return true;
+        if (peer->state != RAFT_STREAMING || peer->first_heard == 0 || peer->forgot) return true;
         if (raft->now_ns - peer->heard_ns >= raft->config.election_timeout_ns) return true;
         if (raft->trail.last_index - peer->match_index > raft->config.promote_lag_max) return true;
     }

@@ -13,7 +13,7 @@
 #include "base/check.h"
 
 enum { HEAD_SIZE = 12, ENTRY_SIZE = 13, NUMBERS_MAX = 5 };
-enum { FLAG_PRE = 1, FLAG_GRANTED = 2, FLAG_TRANSFER = 2, FLAG_REJECTED = 1, FLAG_INSTALLED = 1 };
+enum { FLAG_PRE = 1, FLAG_GRANTED = 2, FLAG_TRANSFER = 2, FLAG_REJECTED = 1, FLAG_FORGOT = 2, FLAG_INSTALLED = 1 };
 
 /* What a kind is made of: the flags it may have, how many u64 numbers, whether a u32 follows. */
 static const struct shape {
@@ -22,8 +22,8 @@ static const struct shape {
 } shapes[] = {
     [RAFT_VOTE_REQUEST] = { FLAG_PRE | FLAG_TRANSFER, 3, false },
     [RAFT_VOTE_RESPONSE] = { FLAG_PRE | FLAG_GRANTED, 1, false },
-    [RAFT_APPEND_REQUEST] = { 0, 4, true },
-    [RAFT_APPEND_RESPONSE] = { FLAG_REJECTED, 4, false },
+    [RAFT_APPEND_REQUEST] = { 0, 5, true },
+    [RAFT_APPEND_RESPONSE] = { FLAG_REJECTED | FLAG_FORGOT, 4, false },
     [RAFT_SNAPSHOT_REQUEST] = { 0, 5, true },
     [RAFT_SNAPSHOT_RESPONSE] = { FLAG_INSTALLED, 3, false },
     [RAFT_TIMEOUT_NOW] = { 0, 0, false },
@@ -53,7 +53,8 @@ static struct numbers numbers_of(const struct raft_message *message)
     }
     case RAFT_APPEND_REQUEST: {
         const struct raft_append_request *append = &message->append_request;
-        return (struct numbers){ { append->prev_index, append->prev_term, append->commit_index, append->beat },
+        return (struct numbers){ { append->prev_index, append->prev_term, append->commit_index, append->beat,
+                                   append->held_index },
                                  append->entry_count,
                                  0 };
     }
@@ -61,7 +62,7 @@ static struct numbers numbers_of(const struct raft_message *message)
         const struct raft_append_response *append = &message->append_response;
         return (struct numbers){ { append->beat, append->index, append->hint_index, append->hint_term },
                                  0,
-                                 append->rejected * FLAG_REJECTED };
+                                 (uint8_t)(append->rejected * FLAG_REJECTED | append->forgot * FLAG_FORGOT) };
     }
     case RAFT_SNAPSHOT_REQUEST: {
         const struct raft_snapshot_request *chunk = &message->snapshot_request;
@@ -95,11 +96,12 @@ static void fill_message(struct raft_message *message, const struct numbers *fro
             (struct raft_vote_response){ n[0], (from->flags & FLAG_PRE) != 0, (from->flags & FLAG_GRANTED) != 0 };
         break;
     case RAFT_APPEND_REQUEST:
-        message->append_request = (struct raft_append_request){ n[0], n[1], n[2], n[3], from->count, NULL };
+        message->append_request = (struct raft_append_request){ n[0], n[1], n[2], n[3], n[4], from->count, NULL };
         break;
     case RAFT_APPEND_RESPONSE:
-        message->append_response =
-            (struct raft_append_response){ n[0], (from->flags & FLAG_REJECTED) != 0, n[1], n[2], n[3] };
+        message->append_response = (struct raft_append_response){
+            n[0], (from->flags & FLAG_REJECTED) != 0, (from->flags & FLAG_FORGOT) != 0, n[1], n[2], n[3]
+        };
         break;
     case RAFT_SNAPSHOT_REQUEST:
         message->snapshot_request = (struct raft_snapshot_request){ n[0], n[1], n[2], n[3], n[4], from->count };

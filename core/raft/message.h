@@ -58,6 +58,8 @@ struct raft_append_request {
     uint64_t prev_index, prev_term; /* the entry before the first one; 0, 0: the log's beginning */
     uint64_t commit_index;
     uint64_t beat;        /* grows; comes back in the response: proof that the leader still led when it sent this */
+    uint64_t held_index;  /* the receiver said that it holds all up to here, durably, with entries of this term; 0: it
+                             did not. If that is not so, its disk is not the one that it was */
     uint32_t entry_count; /* entries prev_index + 1 ... */
     const struct raft_entry *entries; /* received: lent with the message. To be sent: NULL, ask raft_entry() */
 };
@@ -65,6 +67,7 @@ struct raft_append_request {
 struct raft_append_response {
     uint64_t beat;
     bool rejected;
+    bool forgot;    /* and for good: what it acknowledged up to `index` is not there */
     uint64_t index; /* accepted: all up to here equals the leader's log, durably. Rejected: the prev_index it was */
     uint64_t hint_index, hint_term; /* rejected: my last entry that may still agree, at or below prev_index */
 };

@@ -195,13 +195,38 @@ void raft_progress_stream(struct raft *raft, struct raft_peer *peer, struct raft
     raft_progress_touch(raft, peer);
 }
 
+/* It holds entries of our own term, by its own word. What it said of older ones it may have said before its disk had
+ * our term: after a crash a leader of an older term, whose messages are late, could make it drop those again. */
+static bool has_promised(const struct raft *raft, const struct raft_peer *peer)
+{
+    return peer->match_index >= raft->progress.term_start_index || MUTANT(raft_promises_of_older_terms_bind);
+}
+
+static enum raft_verdict on_forgot(struct raft_peer *peer, uint64_t held_index, struct raft_output *output)
+{
+    if (held_index > peer->match_index) return RAFT_IMPOSSIBLE;
+    if (peer->forgot) return RAFT_STALE;
+    peer->forgot = true;
+    raft_note(output, RAFT_NOTE_FORGOT, peer->id, held_index);
+    return RAFT_ACCEPTED;
+}
+
+/* It lacks what it said it has, of older terms, and says so in answer to what was sent when we knew that. Nothing rests
+ * on it: what commits is of our own term. */
+static bool takes_back(const struct raft *raft, const struct raft_peer *peer,
+                       const struct raft_append_response *response)
+{
+    return response->beat > peer->match_beat && !has_promised(raft, peer);
+}
+
 static enum raft_verdict on_rejected(struct raft *raft, struct raft_peer *peer,
                                      const struct raft_append_response *response, struct raft_output *output)
 {
-    if (response->index <= peer->match_index) return RAFT_STALE;
+    if (response->index <= peer->match_index && !takes_back(raft, peer, response)) return RAFT_STALE;
     if (peer->state == RAFT_SENDING_SNAPSHOT) return RAFT_STALE;
     if (peer->state == RAFT_PROBING && response->index != peer->next_index - 1) return RAFT_STALE;
     if (response->index >= peer->next_index) return RAFT_STALE;
+    if (response->index <= peer->match_index) peer->match_index = 0;
     /* Ours must agree with theirs no later than where our terms come down to their hint's (Raft 5.3, end). */
     const uint64_t agree = raft_trail_find(&raft->trail, response->hint_index, response->hint_term);
     const uint64_t next_index = MAX(peer->match_index + 1, MIN(agree + 1, response->index));
@@ -223,6 +248,7 @@ static void on_accepted(struct raft *raft, struct raft_peer *peer, uint64_t inde
 {
     if (index > peer->match_index) {
         peer->match_index = index;
+        peer->match_beat = raft->progress.beat;
         peer->next_index = MAX(peer->next_index, index + 1);
         raft->progress.recount = true;
     }
@@ -241,6 +267,7 @@ enum raft_verdict raft_progress_on_response(struct raft *raft, const struct raft
     if (raft->role != RAFT_LEADER || peer == NULL) return RAFT_STALE;
     if (response->beat > raft->progress.beat || response->index > raft->trail.last_index) return RAFT_IMPOSSIBLE;
     raft_progress_hear(raft, peer, response->beat);
+    if (response->forgot) return on_forgot(peer, response->index, output);
     if (response->rejected) return on_rejected(raft, peer, response, output);
     on_accepted(raft, peer, response->index, output);
     return RAFT_ACCEPTED;
@@ -298,6 +325,7 @@ static void send_append(struct raft *raft, struct raft_peer *peer, uint64_t prev
         .prev_term = raft_trail_term(&raft->trail, prev_index),
         .commit_index = raft->commit_index,
         .beat = raft->progress.beat,
+        .held_index = has_promised(raft, peer) ? peer->match_index : 0,
         .entry_count = count,
     };
     peer->beat_told = raft->progress.beat;

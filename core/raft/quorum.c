@@ -17,7 +17,7 @@ static uint64_t value_of(const struct raft *raft, uint32_t slot, enum raft_quoru
     if (slot == RAFT_SLOT_NONE) return 0;
     const struct raft_peer *peer = &raft->progress.peers[slot];
     switch (what) {
-    case RAFT_QUORUM_MATCH: return peer->match_index;
+    case RAFT_QUORUM_MATCH: return peer->forgot ? 0 : peer->match_index;
     case RAFT_QUORUM_BEAT: return peer->beat_heard;
     case RAFT_QUORUM_HEARD: return peer->heard_ns;
     }

@@ -108,7 +108,9 @@ void raft_on_time(struct raft *raft, uint64_t now_ns, struct raft_output *output
 {
     begin(raft, now_ns, output);
     raft_read_on_time(raft);
-    if (raft->role == RAFT_LEADER) {
+    if (raft->forgot) {
+        MAYBE(raft->reads.count > 0); /* they fail in their time */
+    } else if (raft->role == RAFT_LEADER) {
         raft_transfer_on_time(raft, output);
         raft_progress_on_time(raft, output);
     } else {
@@ -167,6 +169,7 @@ enum raft_verdict raft_on_message(struct raft *raft, uint64_t now_ns, const stru
     enum raft_verdict verdict = RAFT_IMPOSSIBLE;
 
     begin(raft, now_ns, output);
+    if (raft->forgot) return RAFT_IGNORED;
     if (raft_message_is_possible(raft, message)) verdict = on_possible_message(raft, message, output);
     if (verdict == RAFT_IMPOSSIBLE) raft_note(output, RAFT_NOTE_IMPOSSIBLE, message->from, message->kind);
     settle(raft, output);
@@ -177,8 +180,10 @@ void raft_on_stored(struct raft *raft, uint64_t now_ns, struct raft_ticket ticke
 {
     begin(raft, now_ns, output);
     raft_storage_stored(raft, ticket);
-    if (raft_storage_hard_is_durable(raft)) raft_election_on_hard_stored(raft, output);
-    raft_append_on_stored(raft, output);
+    if (!raft->forgot) {
+        if (raft_storage_hard_is_durable(raft)) raft_election_on_hard_stored(raft, output);
+        raft_append_on_stored(raft, output);
+    }
     raft->progress.recount = true;
     settle(raft, output);
 }
@@ -278,6 +283,7 @@ uint64_t raft_deadline_ns(const struct raft *raft)
 
     if (raft->more) return raft->now_ns;
     if (raft->reads.count > 0) deadline_ns = raft_read_deadline_ns(raft);
+    if (raft->forgot) return deadline_ns;
     if (raft->role == RAFT_LEADER) {
         if (raft->handover.to != 0) deadline_ns = MIN(deadline_ns, raft->handover.deadline_ns);
         return MIN(deadline_ns, raft->progress.heartbeat_due_ns);
@@ -294,6 +300,11 @@ uint64_t raft_id(const struct raft *raft)
 bool raft_is_started(const struct raft *raft)
 {
     return raft->started;
+}
+
+bool raft_has_forgotten(const struct raft *raft)
+{
+    return raft->forgot;
 }
 
 bool raft_snapshot_is_arriving(const struct raft *raft)
@@ -390,7 +401,7 @@ bool raft_peer(const struct raft *raft, uint64_t id, struct raft_peer_view *view
     const bool sending = peer->state == RAFT_SENDING_SNAPSHOT;
     *view = (struct raft_peer_view){
         .state = (enum raft_peer_state)peer->state,
-        .match_index = peer->match_index,
+        .match_index = peer->forgot ? 0 : peer->match_index,
         .heard_ns = peer->first_heard != 0 ? peer->heard_ns : 0,
         .caught_up_ns = peer->caught_up_ns,
         .snapshot_offset = sending ? peer->sending.offset : 0,

@@ -113,6 +113,7 @@ enum raft_note_kind {
     RAFT_NOTE_TRANSFER_BEGUN,     /* to whom, term */
     RAFT_NOTE_TRANSFER_FAILED,    /* to whom, term */
     RAFT_NOTE_IMPOSSIBLE,         /* from, kind of message: a peer said what cannot be */
+    RAFT_NOTE_FORGOT,             /* who, index: what it acknowledged up to there is not on its disk any more */
     RAFT_NOTE_TRAIL_FULL,         /* first index that found no room, last index there is */
     RAFT_NOTE_KIND_COUNT,
 };
@@ -227,6 +228,11 @@ enum raft_role { RAFT_FOLLOWER, RAFT_PRE_CANDIDATE, RAFT_CANDIDATE, RAFT_LEADER 
 uint64_t raft_deadline_ns(const struct raft *raft); /* when to call raft_on_time next; RAFT_NEVER if nothing waits */
 uint64_t raft_id(const struct raft *raft);
 bool raft_is_started(const struct raft *raft); /* all that was on disk is restored */
+
+/* Our disk lacks entries that we acknowledged: it is an older copy of what it was, or was written to behind our back.
+ * Then we have broken a promise that a majority may rest on. The leader was told; from here on nothing is heard, said,
+ * voted or acknowledged, and the caller stops this node: only as another member it may come back. */
+bool raft_has_forgotten(const struct raft *raft);
 enum raft_role raft_role(const struct raft *raft);
 uint64_t raft_term(const struct raft *raft);
 uint64_t raft_vote(const struct raft *raft);         /* 0: nobody in this term */

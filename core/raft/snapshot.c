@@ -78,6 +78,7 @@ enum raft_verdict raft_snapshot_on_response(struct raft *raft, const struct raft
     if (response->offset > sending->total_size) return RAFT_IMPOSSIBLE;
     if (response->installed) {
         peer->match_index = MAX(peer->match_index, response->index);
+        peer->match_beat = raft->progress.beat;
         peer->next_index = peer->match_index + 1;
         raft->progress.recount = true;
         raft_progress_stream(raft, peer, output);

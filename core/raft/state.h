@@ -81,7 +81,9 @@ struct raft_peer {
     uint8_t state;  /* enum raft_peer_state */
     bool gone;      /* a member of the previous list only: it is to hear of its removal */
     bool probe_due; /* probing: ask now, not with the next heartbeat */
+    bool forgot;    /* what it acknowledged is not there: it counts no more in this term, whatever it says */
     uint64_t match_index, next_index;
+    uint64_t match_beat;   /* the newest beat when match_index rose: who answers a later one knew of that when it did */
     uint64_t flight_index; /* what was sent behind it since streaming began is in flight until it is acknowledged */
     uint64_t commit_told;
     uint64_t heard_ns, first_heard; /* first_heard: 1 once it answered in this term */
@@ -147,6 +149,7 @@ struct raft {
     struct prng prng;
     uint64_t now_ns;
     bool started;
+    bool forgot;           /* our disk lacks what we acknowledged: we promise nothing any more */
     bool more;             /* messages or answers found no room in the last output */
     bool restore_discards; /* the log on disk parted from the snapshot: what follows is void */
 

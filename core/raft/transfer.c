@@ -14,7 +14,7 @@ uint64_t raft_transfer_best(const struct raft *raft)
         if (slot >= raft->progress.count) continue; /* ourselves, or not known */
         const struct raft_peer *peer = &raft->progress.peers[slot];
         const bool lately = raft->now_ns - peer->heard_ns < raft->config.election_timeout_ns;
-        if (lately && (best == NULL || peer->match_index > best->match_index)) best = peer;
+        if (lately && !peer->forgot && (best == NULL || peer->match_index > best->match_index)) best = peer;
     }
     return best == NULL ? 0 : best->id;
 }
@@ -26,7 +26,7 @@ enum raft_verdict raft_transfer_begin(struct raft *raft, uint64_t to, struct raf
     const uint64_t target = to == 0 ? raft_transfer_best(raft) : to;
     const struct raft_peer *peer = raft_progress_find(raft, target);
     if (peer == NULL || (peer->flags & RAFT_VOTER) == 0) return RAFT_UNKNOWN;
-    if (peer->state == RAFT_SENDING_SNAPSHOT) return RAFT_BEHIND;
+    if (peer->state == RAFT_SENDING_SNAPSHOT || peer->forgot) return RAFT_BEHIND;
     raft->handover = (struct raft_handover){
         .to = target,
         .deadline_ns = raft->now_ns + raft->config.election_timeout_ns,

@@ -31,6 +31,7 @@ static bool append_is_possible(struct raft *raft, const struct raft_message *mes
 
     if (!is_place(request->prev_index, request->prev_term, message->term)) return false;
     if (request->commit_index >= RAFT_NUMBER_MAX || request->beat >= RAFT_NUMBER_MAX) return false;
+    if (request->held_index >= RAFT_NUMBER_MAX) return false;
     if (request->entry_count > RAFT_APPEND_ENTRIES_MAX) return false;
     if (request->entry_count > 0 && request->entries == NULL) return false;
     for (uint32_t i = 0; i < request->entry_count; i++) {
@@ -68,6 +69,7 @@ static bool body_is_possible(struct raft *raft, const struct raft_message *messa
     case RAFT_APPEND_RESPONSE: {
         const struct raft_append_response *response = &message->append_response;
         if (response->index >= RAFT_NUMBER_MAX || response->beat >= RAFT_NUMBER_MAX) return false;
+        if (response->forgot && !response->rejected) return false;
         return is_place(response->hint_index, response->hint_term, message->term);
     }
     case RAFT_SNAPSHOT_REQUEST: return chunk_is_possible(message);

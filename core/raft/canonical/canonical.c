@@ -499,6 +499,12 @@ uint64_t canonical_stored_index(const struct raft *raft)
     return raft->library.last_stored;
 }
 
+bool canonical_has_forgotten(const struct raft *raft)
+{
+    MAYBE(raft->started);
+    return false;
+}
+
 bool canonical_snapshot_is_arriving(const struct raft *raft)
 {
     return raft->receiving.from != 0;

@@ -89,6 +89,7 @@ bool canonical_is_started(const struct raft *raft);
 uint64_t canonical_stored_index(const struct raft *raft);
 bool canonical_vote_is_durable(const struct raft *raft);
 bool canonical_snapshot_is_arriving(const struct raft *raft);
+bool canonical_has_forgotten(const struct raft *raft); /* never: its leaders do not say what they were told */
 enum raft_role canonical_role(const struct raft *raft);
 uint64_t canonical_term(const struct raft *raft);
 uint64_t canonical_vote(const struct raft *raft);

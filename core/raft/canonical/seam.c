@@ -213,6 +213,11 @@ uint64_t raft_stored_index(const struct raft *raft)
     return canonical_stored_index(raft);
 }
 
+bool raft_has_forgotten(const struct raft *raft)
+{
+    return canonical_has_forgotten(raft);
+}
+
 bool raft_snapshot_is_arriving(const struct raft *raft)
 {
     return canonical_snapshot_is_arriving(raft);
