@@ -736,6 +736,10 @@ const Suite = struct {
         s.run.addFileArg(bin);
         s.run.addArgs(&.{ "--seeds", "1..30", "--jobs", s.p.cpus() });
         s.run.addArgs(&.{ "--nodes", "3", "--replicas", "3", "--disasters", "1" });
+        s.job("sim: seeds of consumer groups", 300, .alone);
+        s.run.addFileArg(bin);
+        s.run.addArgs(&.{ "--seeds", "1..100", "--jobs", s.p.cpus() });
+        s.run.addArgs(&.{ "--nodes", "3", "--replicas", "3", "--members", "6" });
         s.job("sim: seeds of partitions that move", 300, .alone);
         s.run.addFileArg(bin);
         s.run.addArgs(&.{ "--seeds", "1..40", "--jobs", s.p.cpus() });

@@ -113,6 +113,7 @@ static void lost(struct run *run, struct client *client, struct session *session
     client->stale = true;
     if (client->kind == CLIENT_PRODUCER) producer_on_lost(client, session->machine);
     if (client->kind == CLIENT_CONSUMER) consumer_on_lost(client, session->machine);
+    if (client->kind == CLIENT_MEMBER) member_on_lost(run, client, session->machine);
     /* At once, soon, or so late that much has happened to what was asked and not answered. */
     const uint64_t delays_ns[] = { 200 * 1000, 50 * 1000 * 1000, 50 * 1000 * 1000, 3000ull * 1000 * 1000 };
     const uint64_t delay_ns = delays_ns[prng_below(&client->prng, COUNT_OF(delays_ns))];
@@ -209,6 +210,7 @@ static void work(struct run *run, struct client *client)
     case CLIENT_PRODUCER: producer_work(run, client); break;
     case CLIENT_CONSUMER: consumer_work(run, client); break;
     case CLIENT_ADMINISTRATOR: administrator_work(run, client); break;
+    case CLIENT_MEMBER: member_work(run, client); break;
     case CLIENT_OPERATOR: break;
     }
 }
@@ -381,6 +383,7 @@ void client_on_bytes(struct run *run, struct client *client, uint32_t wire, cons
         else if (client->kind == CLIENT_PRODUCER) producer_on_response(run, client, session, &response);
         else if (client->kind == CLIENT_CONSUMER) consumer_on_response(run, client, session, &response);
         else if (client->kind == CLIENT_OPERATOR) operator_on_response(run, client, &response);
+        else if (client->kind == CLIENT_MEMBER) member_on_response(run, client, &response);
         else administrator_on_response(run, client, &response);
     }
 }
@@ -392,6 +395,7 @@ bool client_is_done(const struct run *run, const struct client *client)
     case CLIENT_CONSUMER: return client->done || (run->phase != PHASE_VERIFY && run->phase != PHASE_REVERIFY);
     case CLIENT_ADMINISTRATOR: return client_pending(client) == 0;
     case CLIENT_OPERATOR: return client->operator.duty_count == 0;
+    case CLIENT_MEMBER: return member_is_done(run, client);
     }
     return true;
 }

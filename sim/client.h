@@ -6,6 +6,7 @@
 #ifndef CHRONIK_SIM_CLIENT_H
 #define CHRONIK_SIM_CLIENT_H
 
+#include "sim/cohort.h"
 #include "sim/judge.h"
 #include "sim/session.h"
 
@@ -16,7 +17,7 @@ enum { COOKIE_TOPIC_MADE = 60, COOKIE_NOTHING };
 
 enum { TOPICS_MAX = 8, TARGETS_MAX = 64, OUTSTANDING_MAX = 8, SESSIONS_MAX = 8 };
 
-enum client_kind { CLIENT_PRODUCER, CLIENT_CONSUMER, CLIENT_ADMINISTRATOR, CLIENT_OPERATOR };
+enum client_kind { CLIENT_PRODUCER, CLIENT_CONSUMER, CLIENT_ADMINISTRATOR, CLIENT_OPERATOR, CLIENT_MEMBER };
 
 /* A partition as a client knows it. */
 struct target {
@@ -73,6 +74,28 @@ struct duty {
     uint32_t tries_left;
 };
 
+/* A member of a consumer group. It asks one thing at a time. */
+enum doing { DOING_FIND, DOING_JOIN, DOING_SYNC, DOING_OWN };
+
+struct membership {
+    uint32_t cohort;
+    uint32_t life; /* of its process */
+    enum doing doing;
+    bool awaits;      /* an answer of its coordinator */
+    uint32_t machine; /* the coordinator; MACHINE_NONE: not known */
+    char member_id[128];
+    int32_t generation;
+    bool leads;
+    uint64_t shares; /* that it has */
+    uint32_t mates;  /* the leader: how many others there are, and who; itself among them */
+    char mate_ids[32][128];
+    int32_t session_ms, rebalance_ms;
+    struct cohort_asked asked;
+    uint64_t committing; /* shares */
+    int64_t numbers[COHORT_SHARES];
+    bool committed; /* something, since nothing goes wrong any more */
+};
+
 enum { DUTIES_MAX = 16 };
 
 struct operator
@@ -109,6 +132,7 @@ struct client {
     uint32_t target_count;
     struct administration administration;
     struct operator operator;
+    struct membership membership;
 };
 
 void client_init(struct client *client, enum client_kind kind, uint32_t number, uint64_t seed);
@@ -180,6 +204,16 @@ void operator_on_response(struct run *run, struct client *client, struct respons
 
 /* Whoever is leaving goes at last, or stays. `machine` is one of them. */
 void operator_settle(struct run *run, struct client *client, uint32_t machine);
+
+void member_init(const struct run *run, struct client *client, uint32_t number);
+void member_work(struct run *run, struct client *client);
+void member_on_response(struct run *run, struct client *client, struct response *response);
+void member_on_lost(struct run *run, struct client *client, uint32_t machine);
+bool member_is_done(const struct run *run, const struct client *client);
+
+/* Nothing goes wrong any more; and all is to be looked at. */
+void member_calm(struct run *run, struct client *client);
+void member_read_all(struct run *run, struct client *client);
 
 /* The digest and identity of a record of ours. False: it is none. */
 bool made_of(struct bytes value, struct made *made);

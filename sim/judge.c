@@ -24,7 +24,7 @@ void judge_free(struct judge *judge)
 
 const char *rule_name(enum rule rule)
 {
-    static const char *const names[RULE_COUNT] = { "none", "O1",  "O2",  "O3",  "O4",  "O5", "O6", "O7", "O8",
+    static const char *const names[RULE_COUNT] = { "none", "O1",  "O2",  "O3",  "O4",  "O5", "O6", "O7", "O8",    "O10",
                                                    "O11",  "O12", "O13", "O14", "O15", "F",  "L",  "N",  "canary" };
     return names[rule];
 }

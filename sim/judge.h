@@ -11,6 +11,7 @@
  *   O6   committed metadata is never lost or changed, and the same on all nodes
  *   O7   who may be elected has all that was committed, on disk (plane.h)
  *   O8   idempotent producers: no record twice, none missing, none out of order; no spurious fatal error
+ *   O10  consumer groups (cohort.h)
  *   O11  consumers skip nothing
  *   O15  of a compacted log, only what a later record of its key has replaced is gone
  *   O12  nothing is acknowledged that the disk could still lose
@@ -36,6 +37,7 @@ enum rule {
     RULE_O6,
     RULE_O7,
     RULE_O8,
+    RULE_O10,
     RULE_O11,
     RULE_O12,
     RULE_O13,

@@ -249,6 +249,7 @@ void knobs_draw(struct knobs *knobs, struct config *config, uint64_t seed, const
     knobs->observers = MIN(wishes->observers, knobs->nodes - 1);
     draw_replicas(knobs, &prng, wishes->replicas);
     knobs->moves = wishes->moves;
+    knobs->members = wishes->members;
     knobs->disasters = knobs->nodes > 1 ? wishes->disasters : 0;
     if (knobs->profile == PROFILE_SCALE) scale_knobs(knobs, wishes);
     config->num_partitions = (int32_t)knobs->partitions;

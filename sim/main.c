@@ -325,11 +325,12 @@ enum {
     BENCH_SEEDS = 150, /* unless it is said how many */
     OPEN_SEEDS = 4,    /* of gaps: a look whether they still are, not a hunt */
     CLUSTER_SEEDS = 60,
+    GROUP_MEMBERS = 6,
 };
 
 static bool is_doomed(enum mutant_fate fate)
 {
-    return fate == DIES || fate == DIES_IN_CLUSTER || fate == DIES_IN_DISASTER;
+    return fate == DIES || fate == DIES_IN_CLUSTER || fate == DIES_IN_DISASTER || fate == DIES_IN_GROUPS;
 }
 
 /* Which runs, and how many of them, unless that is said. */
@@ -341,6 +342,7 @@ static void choose_runs(const struct mutant *mutant, struct options *options)
     if (in_cluster && wishes->nodes == 0) wishes->nodes = 3;
     if (in_cluster && wishes->replicas == 0) wishes->replicas = 3;
     if (mutant->fate == DIES_IN_DISASTER && wishes->disasters == 0) wishes->disasters = 1;
+    if (mutant->fate == DIES_IN_GROUPS && wishes->members == 0) wishes->members = GROUP_MEMBERS;
     if (options->many) return;
     if (in_cluster) options->seed_last = options->seed_first + CLUSTER_SEEDS - 1;
     if (mutant->fate == OPEN) options->seed_last = options->seed_first + OPEN_SEEDS - 1;
@@ -358,7 +360,8 @@ static const char *mutant_verdict(const struct mutant *mutant, const struct hunt
     switch (mutant->fate) {
     case DIES:
     case DIES_IN_CLUSTER:
-    case DIES_IN_DISASTER: *fine = died; break;
+    case DIES_IN_DISASTER:
+    case DIES_IN_GROUPS: *fine = died; break;
     case LIVES: *fine = reached && !died; break;
     case ABSENT: *fine = !reached; break;
     case DIES_IN_TEST:

@@ -51,13 +51,14 @@
     X(follower_truncates_to_own_high_watermark, "a follower truncates to its high watermark " \
       "(KAFKA-1211)", DIES_IN_CLUSTER) \
     X(full_leader_stays, "a leader whose disk is full goes on leading what it cannot take", DIES_IN_TEST) \
-    X(group_answers_before_commit, "an offset commit is answered before it is committed", DIES_IN_TEST) \
+    X(group_answers_before_commit, "an offset commit is answered before it is committed", DIES_IN_GROUPS) \
     X(group_assigns_unreleased, "a member gets what another one has not given up yet", DIES_IN_TEST) \
-    X(group_joins_early, "a generation begins with those who came first, and leaves out the others", DIES_IN_TEST) \
+    X(group_joins_early, "a generation begins with those who came first, and leaves out the others", DIES_IN_GROUPS) \
     X(group_revokes_unheard, "what a member is to give up counts as given up at once", DIES_IN_TEST) \
     X(group_serves_uncommitted, "a coordinator answers by what may not be committed", DIES_IN_TEST) \
-    X(group_takes_any_generation, "a member of an older generation is heard", DIES_IN_TEST) \
-    X(group_tells_uncommitted, "assignments are told before they are committed", DIES_IN_TEST) \
+    X(group_takes_any_generation, "a member of an older generation is heard", DIES_IN_GROUPS) \
+    X(group_tells_uncommitted, "assignments are told before they are committed", DIES_IN_GROUPS) \
+    X(group_assigns_twice, "a leader changes an assignment that is being committed", DIES_IN_TEST) \
     X(index_names_next_offset, "index entries are off by one", DIES) \
     X(journal_durable_when_written, "a round is called durable before its sync", DIES) \
     X(journal_ignores_failed_sync, "a failed sync is taken for a good one (fsyncgate)", DIES) \

@@ -13,6 +13,7 @@ enum mutant_fate {
     ABSENT,           /* a control: no run of one node comes where it would show. Once one does, it must die */
     DIES_IN_CLUSTER,  /* where partitions have several replicas; so it is tried there */
     DIES_IN_DISASTER, /* where, besides, all nodes but one are lost for ever */
+    DIES_IN_GROUPS,   /* where, besides, there are consumer groups */
     DIES_IN_TEST,     /* no run shows it: tests/mutants.txt names a test that does, and the bench leaves it alone */
     OPEN,             /* no seed is known that it dies by: a look at a few of a cluster, and it is not judged */
 };

@@ -38,6 +38,7 @@ const char options_usage[] =
     "  --replicas N         topics with up to N replicas of each partition, and what goes with them; else one\n"
     "  --moves N            of 100 times, administrators move a partition, or have all of them rebalanced\n"
     "  --observers N        so many of the nodes observe\n"
+    "  --members N          so many members of consumer groups\n"
     "  --disasters N        so often all nodes but one are lost for ever, and it goes on alone\n"
     "\n"
     "exit: 0 passed, 2 usage, 127 crash, 128 no rest, 129 wrong, 130 not deterministic\n";
@@ -118,6 +119,7 @@ static const struct wish_name {
     { "--replicas", offsetof(struct wishes, replicas), 7 },
     { "--moves", offsetof(struct wishes, moves), 100 },
     { "--observers", offsetof(struct wishes, observers), 8 },
+    { "--members", offsetof(struct wishes, members), 32 },
     { "--disasters", offsetof(struct wishes, disasters), 3 },
     { "--clients", offsetof(struct wishes, clients), JUDGED_PRODUCERS_MAX },
 };

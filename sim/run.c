@@ -41,8 +41,8 @@ static void add_clients(struct run *run)
 {
     static const int16_t kinds_of_acks[] = { -1, -1, 1, 0 };
 
-    run->client_max =
-        run->knobs.producers + run->knobs.idempotent_producers + run->knobs.consumers + run->knobs.administrators + 1;
+    run->client_max = run->knobs.producers + run->knobs.idempotent_producers + run->knobs.consumers +
+                      run->knobs.administrators + run->knobs.members + 1;
     run->clients = calloc(run->client_max, sizeof *run->clients);
     for (uint32_t i = 0; i < run->knobs.producers; i++) {
         struct client *client = add_client(run, CLIENT_PRODUCER);
@@ -62,6 +62,7 @@ static void add_clients(struct run *run)
         client->administration.config = i;
         administrator_init(run, client);
     }
+    for (uint32_t i = 0; i < run->knobs.members; i++) member_init(run, add_client(run, CLIENT_MEMBER), i);
     if (run->world.machine_count > 1) run->operator= add_client(run, CLIENT_OPERATOR);
 }
 
@@ -273,6 +274,7 @@ static void begin_reading(struct run *run)
     judge_read_again(&run->judge);
     for (uint32_t i = 0; i < run->client_count; i++) {
         struct client *client = run->clients[i];
+        if (client->kind == CLIENT_MEMBER) member_read_all(run, client);
         if (client->kind != CLIENT_CONSUMER) continue;
         consumer_read_all(client);
         client->done = !first;
@@ -293,6 +295,14 @@ static void stop_nodes(struct run *run)
     } while (!run->knobs.rolling && run->stopping < world->machine_count);
 }
 
+static void begin_healing(struct run *run)
+{
+    faults_end(run);
+    for (uint32_t i = 0; i < run->client_count; i++) {
+        if (run->clients[i]->kind == CLIENT_MEMBER) member_calm(run, run->clients[i]);
+    }
+}
+
 static void enter(struct run *run, enum phase phase)
 {
     static const char *const names[] = { "grow", "chaos", "heal", "verify", "stop", "verify again", "done" };
@@ -305,7 +315,7 @@ static void enter(struct run *run, enum phase phase)
     switch (phase) {
     case PHASE_GROW: break;
     case PHASE_CHAOS: faults_begin(run); break;
-    case PHASE_HEAL: faults_end(run); break;
+    case PHASE_HEAL: begin_healing(run); break;
     case PHASE_VERIFY: begin_reading(run); break;
     case PHASE_STOP:
         run->stopping = 0;
@@ -485,6 +495,7 @@ enum outcome run_seed(struct run *run, uint64_t seed)
     judge_init(&run->judge);
     run->judge.compacts = common.log_compacts;
     group_init(&run->group);
+    cohorts_init(&run->cohorts, MIN((run->knobs.members + 2) / 3, (uint32_t)COHORTS_MAX));
     plane_init(&run->plane);
     run->plane.trace = run->trace;
     add_machines(run, &common);
@@ -511,6 +522,7 @@ void run_free(struct run *run)
     }
     free(run->clients);
     judge_free(&run->judge);
+    cohorts_free(&run->cohorts);
     group_free(&run->group);
     plane_free(&run->plane);
     world_free(&run->world);

@@ -10,6 +10,7 @@
 #define CHRONIK_SIM_RUN_H
 
 #include "sim/client.h"
+#include "sim/cohort.h"
 #include "sim/disaster.h"
 #include "sim/group.h"
 #include "sim/judge.h"
@@ -26,7 +27,7 @@ enum profile { PROFILE_SWARM, PROFILE_LITE, PROFILE_CALM, PROFILE_SCALE, PROFILE
 /* What the command line wants instead of what the seed would draw; 0: nothing. */
 struct wishes {
     enum profile profile;
-    uint32_t nodes, voters, topics, partitions, clients, replicas, moves, disasters, observers;
+    uint32_t nodes, voters, topics, partitions, clients, replicas, moves, disasters, observers, members;
 };
 
 /* All that differs between runs and is not a fault. */
@@ -43,6 +44,7 @@ struct knobs {
     uint32_t moves;              /* of 100 orders of administrators, how many move partitions */
     uint32_t disasters;          /* that leave one node of all */
     uint32_t observers;          /* the last of the machines at the beginning, which follow and do not count */
+    uint32_t members;            /* of consumer groups, in up to COHORTS_MAX of them */
     uint32_t min_isr;
     uint32_t lag_ms;       /* replica.lag.time.max.ms */
     uint32_t remote_reads; /* of 100 times, how often a consumer asks a follower */
@@ -83,6 +85,7 @@ struct run {
     struct group group;
     struct plane plane;
     struct disaster disaster;
+    struct cohorts cohorts;
     enum phase phase;
     uint64_t phase_began_ns;
     uint64_t settled_ns; /* how long healing took */

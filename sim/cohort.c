@@ -1,0 +1,185 @@
+#include "sim/cohort.h"
+
+#include "base/check.h"
+#include "group/records.h"
+#include "meta/image.h"
+#include "sim/run.h"
+#include "status.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void cohorts_init(struct cohorts *cohorts, uint32_t count)
+{
+    *cohorts = (struct cohorts){ .count = count };
+    for (uint32_t i = 0; i < count; i++) {
+        struct cohort *cohort = &cohorts->list[i];
+        *cohort = (struct cohort){ .machine = MACHINE_NONE, .epoch = -1 };
+        snprintf(cohort->id, sizeof cohort->id, "cohort-%u", i);
+        cohort->owners = calloc(COHORT_GENERATIONS_MAX, sizeof *cohort->owners);
+        for (uint32_t share = 0; share < COHORT_SHARES; share++) {
+            cohort->commits[share] = (struct cohort_commits){ .sent = -1, .answered = -1, .shown = -1 };
+        }
+    }
+}
+
+void cohorts_free(struct cohorts *cohorts)
+{
+    for (uint32_t i = 0; i < cohorts->count; i++) free(cohorts->list[i].owners);
+}
+
+/* ---- who coordinates it ---- */
+
+/* What one node knows of it. */
+static void ask_image(struct run *run, struct cohort *cohort, const struct image *image)
+{
+    const struct bytes id = { (const uint8_t *)cohort->id, (uint32_t)strlen(cohort->id) };
+    const uint32_t topic = image_topic_by_name(image, OFFSETS_TOPIC);
+
+    if (topic == SLOT_NONE || image_topic(image, topic)->partition_count == 0) return;
+    const uint32_t count = image_topic(image, topic)->partition_count;
+    const uint32_t slot = image_partition_slot(image, topic, (int32_t)group_partition(id, count));
+    if (slot == SLOT_NONE) return;
+    const struct image_partition *partition = image_partition(image, slot);
+    /* Known to the judge, so that it hears of it when the last disk that had it is lost. */
+    cohort->judged = judge_partition(&run->judge, &image_topic(image, topic)->id, partition->index);
+    if (partition->leader_epoch <= cohort->epoch) return;
+    cohort->epoch = partition->leader_epoch;
+    cohort->machine = partition->leader < 0 ? MACHINE_NONE : (uint32_t)partition->leader - 1;
+}
+
+/* Of those that are down, too: they may have done more than anybody else has heard of. */
+static void look(struct run *run, struct cohort *cohort)
+{
+    for (uint32_t i = 0; i < run->world.machine_count; i++) {
+        const struct machine *machine = run->world.machines[i];
+        if (machine->starts > 0 && !machine->outlived) ask_image(run, cohort, node_image(machine->node));
+    }
+}
+
+/* The records of its partition are lost, and nobody is to blame: nothing is promised any more. */
+static bool is_excused(const struct run *run, const struct cohort *cohort)
+{
+    return run->damaged || run->knobs.disasters > 0 || (cohort->judged != NULL && cohort->judged->gone);
+}
+
+void cohort_on_asked(struct run *run, uint32_t number, uint32_t machine, struct cohort_asked *asked)
+{
+    struct cohort *cohort = &run->cohorts.list[number];
+
+    look(run, cohort);
+    *asked = (struct cohort_asked){ .machine = machine, .epoch = -1, .told = cohort->told };
+    if (cohort->machine == machine) asked->epoch = cohort->epoch;
+    for (uint32_t share = 0; share < COHORT_SHARES; share++) {
+        asked->answered[share] = cohort->commits[share].answered;
+        asked->shown[share] = cohort->commits[share].shown;
+    }
+}
+
+/* Whoever answered coordinated it all the time. */
+static bool coordinated(struct run *run, struct cohort *cohort, const struct cohort_asked *asked)
+{
+    look(run, cohort);
+    return asked->epoch >= 0 && cohort->epoch == asked->epoch && cohort->machine == asked->machine;
+}
+
+bool cohort_is_given_up(const struct run *run, uint32_t number)
+{
+    const struct judged_partition *judged = run->cohorts.list[number].judged;
+
+    return judged != NULL && plane_is_given_up(&run->plane, &judged->topic_id, judged->index);
+}
+
+/* ---- generations ---- */
+
+void cohort_on_joined(struct run *run, uint32_t number, const struct cohort_asked *asked, int32_t generation)
+{
+    struct cohort *cohort = &run->cohorts.list[number];
+
+    if (!coordinated(run, cohort, asked) || is_excused(run, cohort) || generation >= asked->told) return;
+    judge_violated(&run->judge, RULE_O10, "%s: generation %d begins when members of generation %d have their shares",
+                   cohort->id, generation, asked->told);
+}
+
+void cohort_on_share(struct run *run, uint32_t number, int32_t generation, uint32_t who, uint64_t shares)
+{
+    struct cohort *cohort = &run->cohorts.list[number];
+
+    CHECK(who != 0);
+    if (generation < 0 || generation >= COHORT_GENERATIONS_MAX || is_excused(run, cohort)) return;
+    run->cohorts.shares++;
+    cohort->told = MAX(cohort->told, generation);
+    for (uint32_t share = 0; share < COHORT_SHARES; share++) {
+        uint32_t *owner = &cohort->owners[generation][share];
+        if ((shares & 1ull << share) == 0) continue;
+        if (*owner != 0 && *owner != who) {
+            judge_violated(&run->judge, RULE_O10, "%s: topic-%u-%u is two members' in generation %d", cohort->id,
+                           share / SHARES_PER_TOPIC, share % SHARES_PER_TOPIC, generation);
+        }
+        *owner = who;
+    }
+}
+
+/* ---- offsets ---- */
+
+int64_t cohort_on_sent(struct run *run, uint32_t cohort, uint32_t share)
+{
+    return ++run->cohorts.list[cohort].commits[share].sent;
+}
+
+void cohort_on_committed(struct run *run, uint32_t number, const struct cohort_asked *asked, int32_t generation,
+                         uint32_t share, int64_t offset)
+{
+    struct cohort *cohort = &run->cohorts.list[number];
+    struct cohort_commits *commits = &cohort->commits[share];
+
+    run->cohorts.commits++;
+    commits->answered = MAX(commits->answered, offset);
+    if (generation >= asked->told || is_excused(run, cohort)) return;
+    judge_violated(&run->judge, RULE_O10, "%s: a member of generation %d commits when those of %d have their shares",
+                   cohort->id, generation, asked->told);
+}
+
+void cohort_on_doubt(struct run *run, uint32_t cohort, uint32_t share, int64_t number)
+{
+    struct cohort_commits *commits = &run->cohorts.list[cohort].commits[share];
+
+    if (commits->doubt_count < COHORT_DOUBTS) commits->doubts[commits->doubt_count] = number;
+    commits->doubt_count++;
+}
+
+static bool is_doubtful(const struct cohort_commits *commits, int64_t number)
+{
+    if (commits->doubt_count > COHORT_DOUBTS) return true;
+    for (uint32_t i = 0; i < commits->doubt_count; i++) {
+        if (commits->doubts[i] == number) return true;
+    }
+    return false;
+}
+
+void cohort_on_shown(struct run *run, uint32_t number, const struct cohort_asked *asked, bool at_rest, uint32_t share,
+                     int64_t offset)
+{
+    struct cohort *cohort = &run->cohorts.list[number];
+    struct cohort_commits *commits = &cohort->commits[share];
+
+    if (is_excused(run, cohort)) return;
+    run->cohorts.fetches++;
+    if (offset > commits->sent) {
+        judge_violated(&run->judge, RULE_O10, "%s: nobody has committed %lld for topic-%u-%u", cohort->id,
+                       (long long)offset, share / SHARES_PER_TOPIC, share % SHARES_PER_TOPIC);
+    }
+    if (!coordinated(run, cohort, asked) && !at_rest) return;
+    if (offset >= 0 && is_doubtful(commits, offset)) return;
+    if (offset < asked->answered[share]) {
+        judge_violated(&run->judge, RULE_O10,
+                       "%s: %lld was committed for topic-%u-%u, and answered, and now it is %lld", cohort->id,
+                       (long long)asked->answered[share], share / SHARES_PER_TOPIC, share % SHARES_PER_TOPIC,
+                       (long long)offset);
+    } else if (offset < asked->shown[share]) {
+        judge_violated(&run->judge, RULE_O10, "%s: %lld was shown for topic-%u-%u, and now it is %lld", cohort->id,
+                       (long long)asked->shown[share], share / SHARES_PER_TOPIC, share % SHARES_PER_TOPIC,
+                       (long long)offset);
+    }
+    commits->shown = MAX(commits->shown, offset);
+}

@@ -1,0 +1,182 @@
+/* The judge of consumer groups: what breaks O10, and what does not. */
+#include "t.h"
+#include "sim/run.h"
+
+#include <stdlib.h>
+
+enum { NODE = 1, OTHER = 2, SHARE = 3, ANNA = 1, BERT = 2 };
+
+static struct run *run;
+
+static struct cohort_asked ask(uint32_t machine)
+{
+    struct cohort_asked asked;
+
+    cohort_on_asked(run, 0, machine, &asked);
+    return asked;
+}
+
+static void shown_by(const struct cohort_asked *asked, int64_t number)
+{
+    cohort_on_shown(run, 0, asked, false, SHARE, number);
+}
+
+/* Commits the next number in this generation. */
+static void commit(int32_t generation)
+{
+    const struct cohort_asked asked = ask(NODE);
+    const int64_t number = cohort_on_sent(run, 0, SHARE);
+
+    cohort_on_committed(run, 0, &asked, generation, SHARE, number);
+}
+
+static void send_and_hear_nothing(void)
+{
+    cohort_on_doubt(run, 0, SHARE, cohort_on_sent(run, 0, SHARE));
+}
+
+static void quiet_life(void)
+{
+    cohort_on_share(run, 0, 1, ANNA, 1 << SHARE);
+    commit(1);
+    const struct cohort_asked asked = ask(NODE);
+    shown_by(&asked, 0);
+    cohort_on_joined(run, 0, &asked, 2);
+    cohort_on_share(run, 0, 2, BERT, 1 << SHARE);
+}
+
+static void two_owners(void)
+{
+    cohort_on_share(run, 0, 1, ANNA, 1 << SHARE);
+    cohort_on_share(run, 0, 1, BERT, 1 << SHARE | 1);
+}
+
+static void told_twice(void)
+{
+    cohort_on_share(run, 0, 1, ANNA, 1 << SHARE);
+    cohort_on_share(run, 0, 1, ANNA, 1 << SHARE);
+    cohort_on_share(run, 0, 1, BERT, 1);
+}
+
+static void generation_back(void)
+{
+    cohort_on_share(run, 0, 4, ANNA, 1);
+    const struct cohort_asked asked = ask(NODE);
+    cohort_on_joined(run, 0, &asked, 3);
+}
+
+static void deposed_one_goes_back(void)
+{
+    cohort_on_share(run, 0, 4, ANNA, 1);
+    const struct cohort_asked asked = ask(OTHER);
+    cohort_on_joined(run, 0, &asked, 3);
+}
+
+static void deposed_meanwhile(void)
+{
+    commit(1);
+    const struct cohort_asked asked = ask(NODE);
+    run->cohorts.list[0].epoch++;
+    run->cohorts.list[0].machine = OTHER;
+    shown_by(&asked, -1);
+}
+
+static void commit_of_yesterday(void)
+{
+    cohort_on_share(run, 0, 2, ANNA, 1 << SHARE);
+    commit(1);
+}
+
+static void commit_under_way(void)
+{
+    const struct cohort_asked asked = ask(NODE);
+    const int64_t number = cohort_on_sent(run, 0, SHARE);
+
+    cohort_on_share(run, 0, 2, ANNA, 1 << SHARE);
+    cohort_on_committed(run, 0, &asked, 1, SHARE, number);
+}
+
+static void commit_forgotten(void)
+{
+    commit(1);
+    commit(1);
+    const struct cohort_asked asked = ask(NODE);
+    shown_by(&asked, 0);
+}
+
+static void asked_before(void)
+{
+    const struct cohort_asked asked = ask(NODE);
+
+    commit(1);
+    shown_by(&asked, -1);
+}
+
+static void shown_and_forgotten(void)
+{
+    commit(1);
+    cohort_on_sent(run, 0, SHARE); /* on its way, and seen by somebody */
+    struct cohort_asked asked = ask(NODE);
+    shown_by(&asked, 1);
+    asked = ask(NODE);
+    shown_by(&asked, 0);
+}
+
+static void doubt_comes_true(void)
+{
+    send_and_hear_nothing();
+    commit(1);
+    const struct cohort_asked asked = ask(NODE);
+    shown_by(&asked, 0); /* it came last */
+}
+
+static void nobody_sent_it(void)
+{
+    commit(1);
+    const struct cohort_asked asked = ask(NODE);
+    shown_by(&asked, 7);
+}
+
+static void damaged(void)
+{
+    run->damaged = true;
+    commit_forgotten();
+    two_owners();
+}
+
+static const struct story_row {
+    const char *why;
+    void (*story)(void);
+    enum rule rule;
+} story_rows[] = {
+    { "a quiet life", quiet_life, RULE_NONE },
+    { "a partition is two members' in one generation", two_owners, RULE_O10 },
+    { "one member may be told twice", told_twice, RULE_NONE },
+    { "a generation below one that has its shares", generation_back, RULE_O10 },
+    { "who coordinates no more may not know", deposed_one_goes_back, RULE_NONE },
+    { "nor whoever was deposed before he answered", deposed_meanwhile, RULE_NONE },
+    { "a commit of yesterday's generation", commit_of_yesterday, RULE_O10 },
+    { "it may be on its way when the next one begins", commit_under_way, RULE_NONE },
+    { "a commit that was answered is not there", commit_forgotten, RULE_O10 },
+    { "it was asked for before", asked_before, RULE_NONE },
+    { "what was shown is not there", shown_and_forgotten, RULE_O10 },
+    { "a commit without an answer may come true late", doubt_comes_true, RULE_NONE },
+    { "a number that nobody sent", nobody_sent_it, RULE_O10 },
+    { "bits were flipped: nothing is owed", damaged, RULE_NONE },
+};
+
+TEST(cohorts_are_judged)
+{
+    FOR_EACH(story_row, row, story_rows) {
+        run = calloc(1, sizeof *run);
+        judge_init(&run->judge);
+        cohorts_init(&run->cohorts, 1);
+        run->cohorts.list[0].machine = NODE;
+        run->cohorts.list[0].epoch = 5;
+        row->story();
+        EXPECT_EQ(row->why, row->rule, run->judge.broken);
+        judge_free(&run->judge);
+        cohorts_free(&run->cohorts);
+        free(run);
+    }
+}
