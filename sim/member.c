@@ -1,5 +1,5 @@
-/* member.c -- a member of a consumer group, in the classic protocol: it finds its coordinator, joins, takes its share of
- * the partitions, commits numbers for them that only grow, and asks what is committed. It crashes and comes back as
+/* member.c -- a member of a consumer group, in the classic protocol: it finds its coordinator, joins, takes its share
+ * of the partitions, commits numbers for them that only grow, and asks what is committed. It crashes and comes back as
  * another process, leaves, and hangs up in the middle of everything. */
 #include "base/check.h"
 #include "codec/errors.h"
@@ -142,7 +142,8 @@ static uint64_t share_of(const struct target *target)
     return target->index < SHARES_PER_TOPIC ? 1ull << (target->topic * SHARES_PER_TOPIC + (uint32_t)target->index) : 0;
 }
 
-/* The partitions that the leader knows, one after the other, beginning with somebody: another time it is another one. */
+/* The partitions that the leader knows, one after the other, beginning with somebody: another time it is another one.
+ * */
 static void ask_sync(struct run *run, struct client *client, struct session *session)
 {
     const struct membership *membership = &client->membership;
