@@ -20,6 +20,7 @@ enum {
     MEMORY_SETTINGS,
     MEMORY_BROKER_SLOTS,
     MEMORY_BROKERS_BY_ID,
+    MEMORY_COPIES,
     MEMORY_ARENA,
     MEMORY_COUNT,
 };
@@ -46,6 +47,7 @@ static void sizes_of(const struct image_config *config, size_t sizes[MEMORY_COUN
     sizes[MEMORY_SETTINGS] = brokers * sizeof(struct broker_settings);
     sizes[MEMORY_BROKER_SLOTS] = pool_size(config->brokers_max);
     sizes[MEMORY_BROKERS_BY_ID] = map_size(config->brokers_max, MAP_KEY_U64);
+    sizes[MEMORY_COPIES] = brokers * image_copies_words(config->partitions_max) * sizeof(uint64_t);
     sizes[MEMORY_ARENA] = RECORD_ARENA_SIZE;
 }
 
@@ -74,6 +76,8 @@ static void point(struct image *image)
     image->partitions = parts[MEMORY_PARTITIONS];
     image->brokers = parts[MEMORY_BROKERS];
     image->settings = parts[MEMORY_SETTINGS];
+    image->copies = parts[MEMORY_COPIES];
+    image->copies_words = image_copies_words(image->config.partitions_max);
 
     const struct image_config *config = &image->config;
     const uint64_t seed = config->hash_seed;
@@ -362,6 +366,18 @@ static void add_held(const struct image *image, const struct image_partition *pa
     held->led += partition->leader != -1;
 }
 
+static void check_copies(const struct image *image, uint32_t slot)
+{
+    const struct image_partition *partition = &image->partitions[slot];
+
+    for (uint32_t i = 0; i < partition->replica_count + partition->observer_count; i++) {
+        const bool observes = i >= partition->replica_count;
+        const int32_t id = observes ? partition->observers[i - partition->replica_count] : partition->replicas[i];
+        const uint32_t broker = image_broker_by_id(image, id);
+        if (broker != SLOT_NONE) CHECK(image_copies_may_have(image, broker, slot)); /* (8) */
+    }
+}
+
 static uint32_t check_chain(const struct image *image, uint32_t topic, struct held *held)
 {
     const struct image_topic *owner = image_topic(image, topic);
@@ -374,6 +390,7 @@ static uint32_t check_chain(const struct image *image, uint32_t topic, struct he
         CHECK(image_partition_slot(image, topic, partition->index) == slot);    /* (2) */
         partition_check(partition);                                             /* (5) */
         if (is_whole(image)) check_settled(image, partition);
+        if (!image_is_draining(image)) check_copies(image, slot);
         add_held(image, partition, held);
         last = slot;
         count++;

@@ -23,7 +23,8 @@
  *   (5) What a partition says is consistent: partition_check().
  *   (6) Unless draining, every partition is settled: the rules would change nothing. Nobody fenced is in sync. Who
  *       observes is registered as an observer.
- *   (7) Unless draining, a broker's counts are what the partitions say. */
+ *   (7) Unless draining, a broker's counts are what the partitions say.
+ *   (8) Unless draining, whoever looks for a broker's partitions finds all of them. */
 #ifndef CHRONIK_META_IMAGE_H
 #define CHRONIK_META_IMAGE_H
 

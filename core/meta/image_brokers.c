@@ -73,6 +73,7 @@ static void add_broker(struct image *image, uint32_t slot, const struct image_br
     CHECK(map_put(&image->brokers_by_id, broker_key(made->id), slot) == MAP_ADDED);
     image->brokers[slot] = *made;
     image->settings[slot] = (struct broker_settings){ 0 };
+    image_copies_clear(image, slot);
     link_broker(image, slot);
     image->view.broker_count++;
     image->view.broker_changes++;

@@ -8,6 +8,9 @@
 
 enum { DRAIN_PARTITIONS_MAX = 256 }; /* looked at in one piece: some 10 us */
 
+/* A broker's partitions are found by their slots, all others by their topics. Each is settled by itself: it does not
+ * matter in which order. */
+
 bool image_is_draining(const struct image *image)
 {
     return image->drain.kind != DRAIN_NOTHING;
@@ -43,6 +46,13 @@ void image_settle_all(struct image *image)
 
 void image_settle_broker(struct image *image, const struct partition_fact *fact, bool counts)
 {
+    const uint32_t holder = image_broker_by_id(image, fact->broker);
+
+    if (!counts && holder != SLOT_NONE) {
+        if (image->view.partition_count == 0 || image->converging) return;
+        image->drain = (struct drain){ .kind = DRAIN_COPIES, .fact = *fact, .holder = holder };
+        return;
+    }
     settle_from(image, image->first_topic, &(struct drain){ .all_topics = true, .fact = *fact, .counts = counts });
 }
 
@@ -77,7 +87,11 @@ static bool settle(struct image *image, uint32_t slot, struct image_change *chan
     struct image_partition after;
 
     if (broker != -1 && !image_partition_has_copy(before, broker)) return false;
-    if (drain->counts) image_count_replicas(image, before, broker, 1);
+    if (drain->kind == DRAIN_COPIES) image_copies_note_one(image, drain->holder, slot);
+    if (drain->counts) {
+        image_count_replicas(image, before, broker, 1);
+        image_copies_note(image, slot);
+    }
     after = *before;
     if (image->converging || !partition_settle(image, before, &drain->fact, &after)) return false;
     const bool unclean = after.last_unclean_leader_epoch != before->last_unclean_leader_epoch;
@@ -86,12 +100,23 @@ static bool settle(struct image *image, uint32_t slot, struct image_change *chan
     return true;
 }
 
-/* The next partition to be looked at; SLOT_NONE: that was the last one, or a topic without any. */
+static uint32_t next_copy(struct image *image)
+{
+    struct drain *drain = &image->drain;
+    const uint32_t slot = image_copies_next(image, drain->holder, drain->partition);
+
+    if (slot == SLOT_NONE) drain->kind = DRAIN_NOTHING;
+    drain->partition = slot + 1;
+    return slot != SLOT_NONE && pool_is_taken(&image->partition_slots, slot) ? slot : SLOT_NONE;
+}
+
+/* The next partition to be looked at; SLOT_NONE: that was the last one, or there is none at this place. */
 static uint32_t next_partition(struct image *image)
 {
     struct drain *drain = &image->drain;
     const uint32_t slot = drain->partition;
 
+    if (drain->kind == DRAIN_COPIES) return next_copy(image);
     if (slot != SLOT_NONE) drain->partition = image->partitions[slot].next_partition;
     if (drain->partition == SLOT_NONE) {
         drain->topic = drain->all_topics ? image->topics[drain->topic].next_topic : SLOT_NONE;
@@ -109,7 +134,7 @@ void image_drain(struct image *image, struct image_change *change)
         give_back(image, change);
         return;
     }
-    for (uint32_t i = 0; i < DRAIN_PARTITIONS_MAX && image->drain.kind == DRAIN_PARTITIONS; i++) {
+    for (uint32_t i = 0; i < DRAIN_PARTITIONS_MAX && image_is_draining(image); i++) {
         const uint32_t slot = next_partition(image);
         if (slot != SLOT_NONE && settle(image, slot, change)) return;
     }

@@ -38,11 +38,38 @@ void image_count_partition(struct image *image, const struct image_partition *pa
     }
 }
 
+static void count_leader(struct image *image, int32_t broker_id, int sign)
+{
+    const uint32_t slot = image_broker_by_id(image, broker_id);
+    if (slot != SLOT_NONE) image->brokers[slot].leader_count += (uint32_t)sign;
+}
+
+/* The same copies at the same places, and the same of them on their way. */
+static bool is_placed_alike(const struct image_partition *a, const struct image_partition *b)
+{
+    return a->replica_count == b->replica_count && a->observer_count == b->observer_count && a->adding == b->adding &&
+           a->removing == b->removing &&
+           memcmp(a->replicas, b->replicas, a->replica_count * sizeof a->replicas[0]) == 0 &&
+           memcmp(a->observers, b->observers, a->observer_count * sizeof a->observers[0]) == 0;
+}
+
+/* Nearly always only the ISR is another one, or the leader. */
 void image_change_partition(struct image *image, uint32_t slot, const struct image_partition *after)
 {
-    image_count_partition(image, &image->partitions[slot], -1);
-    image->partitions[slot] = *after;
+    struct image_partition *partition = &image->partitions[slot];
+
+    if (is_placed_alike(partition, after)) {
+        if (partition->leader != after->leader) {
+            count_leader(image, partition->leader, -1);
+            count_leader(image, after->leader, 1);
+        }
+        *partition = *after;
+        return;
+    }
+    image_count_partition(image, partition, -1);
+    *partition = *after;
     image_count_partition(image, after, 1);
+    image_copies_note(image, slot);
 }
 
 /* ---- sets, as records have them ---- */
@@ -124,6 +151,7 @@ enum apply_verdict image_apply_partition(struct image *image, const struct metad
     if (!image->converging) partition_settle(image, &asked, &nothing, &made);
     image->partitions[slot] = made;
     image_count_partition(image, &made, 1);
+    image_copies_note(image, slot);
     CHECK(map_put(&image->partitions_by_index, partition_key(topic, made.index), slot) == MAP_ADDED);
     if (owner->last_partition == SLOT_NONE) owner->first_partition = slot;
     else image->partitions[owner->last_partition].next_partition = slot;

@@ -20,6 +20,7 @@ enum drain_kind {
     DRAIN_NOTHING,
     DRAIN_TOPIC,      /* `topic` is removed: its slots are given back */
     DRAIN_PARTITIONS, /* partitions from `partition` on, of `topic` and perhaps of those after it, are settled anew */
+    DRAIN_COPIES,     /* likewise, partitions of `holder` from slot `partition` on */
 };
 
 struct drain {
@@ -29,6 +30,7 @@ struct drain {
     bool all_topics;
     struct partition_fact fact; /* of one broker: only partitions that it has a replica of */
     bool counts;                /* it was unknown, and what it has is counted on the way */
+    uint32_t holder;            /* slot of that broker */
 };
 
 struct image {
@@ -48,6 +50,9 @@ struct image {
     struct image_partition *partitions; /* [partitions_max] */
     struct pool partition_slots;
     struct map partitions_by_index; /* by topic slot and index */
+    uint64_t *copies; /* [brokers_max][copies_words]: a bit for each block of partition slots among which the broker has
+                         a copy, or had one; see image_copies.c */
+    uint32_t copies_words;
 
     struct image_broker *brokers;     /* [brokers_max] */
     struct broker_settings *settings; /* [brokers_max] */
@@ -91,6 +96,20 @@ enum apply_verdict image_apply_partition(struct image *image, const struct metad
 enum apply_verdict image_apply_partition_change(struct image *image,
                                                 const struct metadata_partition_change_record *record,
                                                 struct image_change *change);
+
+/* ---- image_copies.c: where a broker's partitions are ---- */
+
+uint32_t image_copies_words(uint32_t partitions_max);
+void image_copies_clear(struct image *image, uint32_t broker);
+
+/* Of the partition in this slot: all brokers that are registered, or one. */
+void image_copies_note(struct image *image, uint32_t partition);
+void image_copies_note_one(struct image *image, uint32_t broker, uint32_t partition);
+bool image_copies_may_have(const struct image *image, uint32_t broker, uint32_t partition);
+
+/* The next partition slot from `from` on among which there may be one of the broker's; SLOT_NONE: there is none. The
+ * mark of a block that is entered is wiped away: who finds something in it notes it again. */
+uint32_t image_copies_next(struct image *image, uint32_t broker, uint32_t from);
 
 /* ---- image_brokers.c ---- */
 
