@@ -212,4 +212,5 @@ void node_status(const struct node *node, struct node_status *status)
     replica_status(node, status);
     status_of_partitions(node, status);
     log_status(node, status);
+    status->groups = groups_usage(node->groups);
 }

@@ -8,6 +8,7 @@
 #include "base/bytes.h"
 #include "base/latency.h"
 #include "base/uuid.h"
+#include "group/groups.h"
 #include "log/logs.h"
 
 enum {
@@ -89,6 +90,7 @@ struct node_status {
     uint64_t fetches_failed;
     uint64_t throttles; /* times that reading from a link was held back for want of memory */
     struct compaction_usage compaction;
+    struct groups_usage groups;
     uint64_t compaction_idle_ms;        /* since one came to its end; 0: none did */
     uint64_t commit_rounds;             /* journal rounds that became durable */
     uint64_t meta_commits;              /* metadata records committed */

@@ -227,6 +227,47 @@ static void add_compaction(struct page *page, const struct node_status *status)
     for (uint32_t i = 0; i < COUNT_OF(figures); i++) add_figure(page, &figures[i]);
 }
 
+/* Of consumer groups that are coordinated here; under Kafka's names, as far as it has any. */
+static void add_groups(struct page *page, const struct node_status *status)
+{
+    const struct groups_usage *usage = &status->groups;
+    const struct figure figures[] = {
+        { "kafka_coordinator_group_groupmetadatamanager_numgroups", "gauge", "Groups coordinated here.",
+          usage->groups },
+        { "kafka_coordinator_group_groupmetadatamanager_numgroupsempty", "gauge", "... without members.",
+          usage->empty },
+        { "kafka_coordinator_group_groupmetadatamanager_numgroupspreparingrebalance", "gauge",
+          "... that wait for their members to join.", usage->preparing },
+        { "kafka_coordinator_group_groupmetadatamanager_numgroupscompletingrebalance", "gauge",
+          "... that wait for an assignment.", usage->completing },
+        { "kafka_coordinator_group_groupmetadatamanager_numgroupsstable", "gauge", "... at rest.", usage->stable },
+        { "kafka_coordinator_group_groupmetadatamanager_numgroupsdead", "gauge", "... that are being deleted.",
+          usage->dead },
+        { "kafka_coordinator_group_groupmetadatamanager_numoffsets", "gauge",
+          "Partitions that groups have an offset for, and commits under way.", usage->offsets },
+        { "kafka_coordinator_group_group_coordinator_metrics_offset_commit_count", "counter", "Offsets committed.",
+          usage->offsets_committed },
+        { "kafka_coordinator_group_group_coordinator_metrics_offset_deletion_count", "counter", "Offsets deleted.",
+          usage->offsets_deleted },
+        { "kafka_coordinator_group_group_coordinator_metrics_offset_expiration_count", "counter",
+          "Offsets that were too old.", usage->offsets_expired },
+        { "kafka_coordinator_group_group_coordinator_metrics_group_completed_rebalance_count", "counter",
+          "Generations begun.", usage->rebalances },
+        { "chronik_group_members", "gauge", "Members of groups coordinated here.", usage->members },
+        { "chronik_group_commits_total", "counter", "Batches of offsets committed.", usage->commits },
+        { "chronik_group_memory_bytes", "gauge", "Names, subscriptions and assignments of groups.",
+          usage->memory_used },
+        { "chronik_group_memory_max_bytes", "gauge", "What there is room for.", usage->memory_max },
+        { "chronik_group_partitions_loading", "gauge", "Partitions of __consumer_offsets that are being loaded.",
+          usage->loading },
+        { "chronik_group_partitions_failed", "gauge", "... that could not be, and are tried again.", usage->failed },
+        { "chronik_group_loads_total", "counter", "Partitions of __consumer_offsets that were loaded.", usage->loads },
+        { "chronik_group_load_failures_total", "counter", "... or could not be.", usage->load_failures },
+    };
+
+    for (uint32_t i = 0; i < COUNT_OF(figures); i++) add_figure(page, &figures[i]);
+}
+
 static void add_of_node(struct page *page, const struct node_status *status, const struct figure *figure)
 {
     page_add(page, "# HELP %s %s\n# TYPE %s %s\n%s{node_id=\"%d\"} %" PRIu64 "\n", figure->name, figure->help,
@@ -386,6 +427,7 @@ void report_metrics(const struct report_sources *sources, const struct node_stat
     report_partition_metrics(sources, page);
     add_node(page, status);
     add_compaction(page, status);
+    add_groups(page, status);
     add_cluster(page, status);
     report_quorum(sources, status, page);
     add_host(page, sources);

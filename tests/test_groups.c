@@ -101,8 +101,10 @@ TEST(members_come_and_go)
     const struct pair pair = pair_at_rest(world, &(struct asked){ 0 }, &(struct asked){ 0 });
 
     EXPECT_EQ("the second generation", 2, pair.generation);
+    EXPECT_EQ("at rest", 1, groups_usage(world->groups).stable);
     EXPECT_EQ("one goes", ERROR_NONE, world_leave(world, pair.one.member, NULL));
     EXPECT_EQ("the other is told", ERROR_REBALANCE_IN_PROGRESS, world_beat(world, pair.two.member, 2));
+    EXPECT_EQ("and so is whoever counts", 1, groups_usage(world->groups).preparing);
     EXPECT_EQ("and gets no assignment meanwhile", ERROR_REBALANCE_IN_PROGRESS,
               world_sync(world, 2, pair.two.member, 2, NULL, 0).error);
     const struct heard alone = world_enter(world, 2, &(struct asked){ .member = pair.two.member });

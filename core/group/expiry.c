@@ -181,11 +181,13 @@ static void look_at(struct groups *groups, uint32_t number, uint32_t *work)
         }
         groups->look_offset = offset->next;
     }
-    if (groups->committing.count == 0) {
+    const uint32_t expired = groups->committing.count;
+    if (expired == 0) {
         groups->committing.open = false;
     } else if (groups_end_commit(groups, NOBODY, &error) != GROUP_WAITS) {
         groups->look_again = true;
     } else {
+        groups->counters.offsets_expired += expired;
         groups->look_again |= groups->groups[number].state == GROUP_EMPTY; /* perhaps nothing is left of it */
     }
 }

@@ -168,6 +168,20 @@ uint64_t groups_deadline_ns(const struct groups *groups)
     return MIN(MIN(timers_next(&groups->timers), look_ns), MIN(places_ns, writes_ns));
 }
 
+static void count_states(const struct groups *groups, struct groups_usage *usage)
+{
+    for (uint32_t number = 0; number < groups->group_pool.fresh_first; number++) {
+        if (!pool_is_taken(&groups->group_pool, number)) continue;
+        switch ((enum group_state)groups->groups[number].state) {
+        case GROUP_EMPTY: usage->empty++; break;
+        case GROUP_PREPARING: usage->preparing++; break;
+        case GROUP_COMPLETING: usage->completing++; break;
+        case GROUP_STABLE: usage->stable++; break;
+        case GROUP_DEAD: usage->dead++; break;
+        }
+    }
+}
+
 struct groups_usage groups_usage(const struct groups *groups)
 {
     struct groups_usage usage = groups->counters;
@@ -176,6 +190,8 @@ struct groups_usage groups_usage(const struct groups *groups)
     usage.members = groups->member_pool.taken_count;
     usage.offsets = groups->offset_pool.taken_count;
     usage.memory_used = groups->texts.buddy.taken_size;
+    usage.memory_max = groups->texts.buddy.config.range_size;
+    count_states(groups, &usage);
     usage.loading = groups->watched.count + groups->loading.count;
     usage.failed = groups->failed.count;
     return usage;

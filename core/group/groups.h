@@ -237,9 +237,13 @@ uint64_t groups_deadline_ns(const struct groups *groups);
 
 struct groups_usage {
     uint32_t groups, members, offsets;
-    uint64_t memory_used;
-    uint64_t rebalances; /* generations begun */
-    uint64_t commits;    /* batches of offsets that were committed */
+    uint32_t empty, preparing, completing, stable, dead; /* of the groups, by what DescribeGroups calls their state */
+    uint64_t memory_used, memory_max;
+    uint64_t rebalances;        /* generations begun */
+    uint64_t commits;           /* batches of offsets that were committed, */
+    uint64_t offsets_committed; /* and offsets in them */
+    uint64_t offsets_deleted;   /* for whatever reason */
+    uint64_t offsets_expired;   /* of those that were asked to go, because they are too old or their topic is gone */
     uint64_t loads;
     uint64_t load_failures;
     uint32_t loading, failed; /* partitions of __consumer_offsets that are led here, and not served yet */

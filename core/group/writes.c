@@ -239,6 +239,8 @@ static void commit_offsets(struct groups *groups, const struct write *write)
     groups->counters.commits++;
     for (uint32_t offset = write->offset_first; offset != NONE; offset = next) {
         next = groups->offsets[offset].next;
+        if (groups->offsets[offset].deletes) groups->counters.offsets_deleted++;
+        else groups->counters.offsets_committed++;
         offset_commit(groups, offset);
     }
 }
