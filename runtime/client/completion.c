@@ -39,7 +39,7 @@ static void print_flag_names(const struct command *command)
     printf("--help");
 }
 
-/* Names of topics are asked of the brokers that are named already, or of the usual ones. */
+/* Names of topics and groups are asked of the brokers that are named already, or of the usual ones. */
 static void print_bash(void)
 {
     printf("_chronik_server() {\n"
@@ -65,14 +65,18 @@ static void print_bash(void)
         print_flag_names(&commands[i]);
         printf("\" ;;\n");
     }
-    printf(
-        "        esac\n"
-        "    elif [[ ${COMP_WORDS[1]} == topic && $before != --* ]]; then\n"
-        "        words=$(\"${COMP_WORDS[0]}\" topic list \"${bootstrap[@]}\" 2>/dev/null | awk 'NR > 1 { print $1 }')\n"
-        "    fi\n"
-        "    COMPREPLY=($(compgen -W \"$words\" -- \"$word\"))\n"
-        "}\n"
-        "complete -F _chronik_server chronik-server\n");
+    printf("        esac\n"
+           "    elif [[ $before == --compression ]]; then words=\"none gzip snappy lz4 zstd\"\n"
+           "    else\n"
+           "        local noun=\n"
+           "        [[ $before != --* && ${COMP_WORDS[1]} =~ ^(topic|group)$ ]] && noun=${COMP_WORDS[1]}\n"
+           "        [[ $before == --topic ]] && noun=topic\n"
+           "        [[ -n $noun ]] && words=$(\"${COMP_WORDS[0]}\" $noun list \"${bootstrap[@]}\" 2>/dev/null |\n"
+           "            awk 'NR > 1 { print $1 }')\n"
+           "    fi\n"
+           "    COMPREPLY=($(compgen -W \"$words\" -- \"$word\"))\n"
+           "}\n"
+           "complete -F _chronik_server chronik-server\n");
 }
 
 static void print_zsh(void)

@@ -304,28 +304,34 @@ static struct committed *all_committed(const struct typed *typed, struct client 
     return all;
 }
 
-static void add_lag(struct client *client, const struct committed *committed, json_t *rows, int64_t *total)
+struct left {
+    int64_t records;
+    uint32_t uncommitted; /* partitions of these topics that the group has committed nothing of */
+};
+
+static void add_lag(struct client *client, const struct committed *committed, json_t *rows, struct left *left)
 {
     const struct client_topic *topic = &committed->topic;
     struct offsets_asked *end = client_take(client, topic->partition_count, sizeof *end);
 
     for (uint32_t i = 0; i < topic->partition_count; i++) {
         end[i].offset = -1;
-        end[i].timestamp = committed->offsets[i] >= 0 ? OFFSETS_LATEST : OFFSETS_NOT_ASKED;
+        end[i].timestamp = OFFSETS_LATEST;
     }
     offsets_ask(client, topic, end);
     for (uint32_t i = 0; i < topic->partition_count; i++) {
-        if (committed->offsets[i] < 0) continue;
-        const bool known = end[i].offset >= 0;
+        const bool ends = end[i].offset >= 0, began = committed->offsets[i] >= 0;
+        const bool known = ends && began;
         const int64_t lag = known ? MAX(end[i].offset - committed->offsets[i], 0) : 0;
         json_t *row = json_object();
         json_object_set_new(row, "topic", command_json(topic->name));
         json_object_set_new(row, "partition", json_integer(i));
-        json_object_set_new(row, "committed", json_integer(committed->offsets[i]));
-        json_object_set_new(row, "end", known ? json_integer(end[i].offset) : json_null());
+        json_object_set_new(row, "committed", began ? json_integer(committed->offsets[i]) : json_null());
+        json_object_set_new(row, "end", ends ? json_integer(end[i].offset) : json_null());
         json_object_set_new(row, "lag", known ? json_integer(lag) : json_null());
         json_array_append_new(rows, row);
-        *total += lag;
+        left->records += lag;
+        left->uncommitted += !began;
     }
 }
 
@@ -333,18 +339,24 @@ enum command_code group_lag(const struct typed *typed, struct client *client)
 {
     const struct bytes group = command_bytes(typed->names.texts[0]);
     uint32_t count;
-    int64_t total = 0;
+    struct left left = { 0 };
     const struct committed *all = all_committed(typed, client, group, &count);
 
     if (all == NULL) return fail_with_error(typed, client);
     json_t *rows = json_array();
-    for (uint32_t i = 0; i < count; i++) add_lag(client, &all[i], rows, &total);
+    for (uint32_t i = 0; i < count; i++) add_lag(client, &all[i], rows, &left);
     if (json_array_size(rows) == 0) {
         json_decref(rows);
         return command_fail(typed, "%s: it has committed nothing", typed->names.texts[0]);
     }
     command_print_rows(typed, rows);
-    if (!typed->json) printf("\n%" PRId64 " records are left\n", total);
+    if (typed->json) return COMMAND_DONE;
+    printf("\n%" PRId64 " records are left", left.records);
+    if (left.uncommitted > 0) {
+        printf(", and nothing is committed of %u %s", left.uncommitted,
+               left.uncommitted == 1 ? "partition" : "partitions");
+    }
+    printf("\n");
     return COMMAND_DONE;
 }
 

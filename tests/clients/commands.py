@@ -189,6 +189,10 @@ def offsets_of_groups():
     planned = json.loads(group(*reset, "--to", "beginning", "--json"))
     same([(row["partition"], row["before"], row["would_be"]) for row in planned], [(0, None, 0), (1, None, 0)])
     refused(1, "it has committed nothing", "group", "lag", name("group"))
+    group("reset-offsets", name("group"), "--topic", f"{name('grouped')}:1", "--to", "90", "--execute")
+    seen = json.loads(group("lag", name("group"), "--json"))
+    same([(row["committed"], row["end"], row["lag"]) for row in seen], [(None, 0, None), (90, 100, 10)])
+    require("nothing is committed of 1 partition" in group("lag", name("group")), "people see what has no offset")
     group(*reset, "--to", "-10", "--execute")
     seen = json.loads(group("lag", name("group"), "--json"))
     same([(row["committed"], row["end"], row["lag"]) for row in seen], [(0, 0, 0), (90, 100, 10)])
@@ -221,7 +225,7 @@ def members_of_groups():
         refused(1, "NON_EMPTY_GROUP", "group", "delete", name("readers"))
         member.terminate()
         member.wait(WAIT_SECONDS)
-    same(sum(row["lag"] for row in json.loads(group("lag", name("readers"), "--json"))), 0, "it committed")
+    same(sum(row["lag"] or 0 for row in json.loads(group("lag", name("readers"), "--json"))), 0, "it committed")
     group("delete", name("readers"))
 
 
@@ -257,9 +261,12 @@ def explained():
         complete_words chronik-server to
         complete_words chronik-server topic de
         complete_words chronik-server topic create x --part
+        complete_words chronik-server topic produce x --compression z
+        chronik-server() { [ "$1 $2" = "group list" ] && printf 'group\nreaders\nothers\n'; }
+        complete_words chronik-server group lag re
         """
     same(subprocess.run(["bash", "-c", bash], stdout=subprocess.PIPE, text=True, check=True).stdout.split("\n"),
-         ["topic", "describe delete", "--partitions", ""])
+         ["topic", "describe delete", "--partitions", "zstd", "readers", ""])
     refused(2, "bash, zsh or fish", "completion", "tcsh")
 
 
