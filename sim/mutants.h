@@ -15,7 +15,7 @@ enum mutant_fate {
     DIES_IN_DISASTER, /* where, besides, all nodes but one are lost for ever */
     DIES_IN_GROUPS,   /* where, besides, there are consumer groups */
     DIES_IN_TEST,     /* no run shows it: tests/mutants.txt names a test that does, and the bench leaves it alone */
-    OPEN,             /* no seed is known that it dies by: a look at a few of a cluster, and it is not judged */
+    OPEN, /* the same, or a schedule does; the bench looks at a few seeds of a cluster, and does not judge */
 };
 
 struct mutant {

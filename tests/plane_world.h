@@ -22,6 +22,7 @@ struct plane {
     bool silent[PLANE_BROKERS_MAX + 1]; /* this broker sends no heartbeats */
     bool leaves[PLANE_BROKERS_MAX + 1]; /* it wants to shut down */
     bool may_go[PLANE_BROKERS_MAX + 1]; /* and was told that it may */
+    bool holds;                         /* what is proposed is not committed */
     uint32_t entries;                   /* committed by plane_settle, of partitions */
     uint32_t changes;                   /* of partitions, by what was applied since it was zeroed */
     uint32_t changes_most;              /* by one entry */
@@ -89,6 +90,7 @@ static inline void plane_step(struct plane *plane)
     for (uint32_t i = 0; i < plane->effects.count; i++) {
         if (plane->effects.list[i].type == EFFECT_NOTE) plane->notes[plane->effects.list[i].note.id]++;
     }
+    if (plane->holds) return;
     group.committed = group.last;
     group_hear(1, group.committed);
 }

@@ -34,6 +34,7 @@ struct world {
     uint32_t snapshot_entries;
     uint32_t journal_file_size;
     int32_t node_id;
+    struct uuid cluster_id; /* zero: none is founded yet */
 };
 
 static struct controller_config config_of(const struct world *world)
@@ -186,6 +187,16 @@ static int outcome(const struct world *world, uint64_t wish)
 }
 
 /* One step of a node that has nothing but a controller. */
+/* Others are told by it whom they speak with, long before they, or we, know what is committed. */
+static void judge_cluster(struct world *world)
+{
+    const struct ancestry ancestry = controller_ancestry(world->controller);
+
+    if (metadata_log_state(world->controller->log) != METADATA_LOG_OPEN) return;
+    if (uuid_is_zero(&world->cluster_id)) world->cluster_id = ancestry.cluster_id;
+    else EXPECT("it knows its cluster", uuid_equal(&world->cluster_id, &ancestry.cluster_id));
+}
+
 static void step(struct world *world, const struct event *event, bool start)
 {
     struct image_change change;
@@ -210,6 +221,7 @@ static void step(struct world *world, const struct event *event, bool start)
     else controller_check(world->controller);
     disk_take_orders(world->disk, world->effects);
     if (!world->broken) judge_index(world);
+    if (!world->broken) judge_cluster(world);
 }
 
 /* Until nothing is left to do. False: the power went. */

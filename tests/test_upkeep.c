@@ -533,3 +533,25 @@ TEST(evenness_comes_when_it_is_asked_for)
     EXPECT_EQ("and then it is done", 0, image_view(plane_image(plane)).reassigning_count);
     plane_free(plane);
 }
+
+TEST(what_was_decided_is_waited_for)
+{
+    struct plane *plane = plane_new(3);
+
+    set_for_all(plane, "leader.imbalance.check.interval.seconds", "10");
+    plane_create(plane, "t", 1, two, 2, 2);
+    lose(plane, 2);
+    plane_wish_isr(plane, "t", 0, (int32_t[]){ 3, 2 }, 2);
+    const uint64_t last = group.last;
+    plane->holds = true;
+    for (int tenths = 0; tenths < 300; tenths++) {
+        plane->now_ns += 100 * PLANE_MS;
+        for (int32_t id = 2; id <= 3; id++) plane_beat(plane, id);
+        plane_step(plane);
+    }
+    EXPECT_EQ("it was proposed once", (int64_t)last + 1, (int64_t)group.last);
+    plane->holds = false;
+    plane_settle(plane);
+    EXPECT_TEXT("and comes about", "leader=2 isr=2,3 replicas=2,3", plane_said(plane, "t", 0));
+    plane_free(plane);
+}

@@ -31,7 +31,7 @@ struct granted {
     int32_t node;
     struct uuid incarnation;
     uint64_t sequence;
-    uint64_t index;
+    uint64_t index, term;
     uint8_t answer[64];
     uint32_t answer_size;
 };
@@ -112,15 +112,30 @@ static struct ask *ask_of(struct world *world, int32_t node, const struct uuid *
     return NULL;
 }
 
-static void judge_wish(struct world *world, uint64_t index, struct bytes record)
+static struct metadata_wish_record read_wish(struct bytes record)
 {
-    uint8_t memory[256] __attribute__((aligned(8)));
+    uint64_t memory[32];
     struct arena arena;
     struct metadata_wish_record wish;
     struct reader reader = reader_of((struct bytes){ record.data + 2, record.size - 2 });
 
     arena_init(&arena, memory, sizeof memory);
     CHECK(metadata_wish_record_read(&reader, 0, &arena, &wish));
+    return wish;
+}
+
+/* Harmless, since it is granted once, but a leader knows what it has proposed. */
+static void judge_refused(struct world *world, uint64_t term, struct bytes record)
+{
+    const struct metadata_wish_record wish = read_wish(record);
+    const struct granted *granted = granted_to(world, wish.broker_id, &wish.incarnation, (uint64_t)wish.sequence);
+
+    if (granted != NULL) EXPECT("nor proposed twice by one leader", granted->term != term);
+}
+
+static void judge_wish(struct world *world, uint64_t index, uint64_t term, struct bytes record)
+{
+    const struct metadata_wish_record wish = read_wish(record);
     const uint64_t sequence = (uint64_t)wish.sequence;
     EXPECT("granted once", granted_to(world, wish.broker_id, &wish.incarnation, sequence) == NULL);
     const struct ask *ask = ask_of(world, wish.broker_id, &wish.incarnation, sequence);
@@ -131,13 +146,14 @@ static void judge_wish(struct world *world, uint64_t index, struct bytes record)
                                  .incarnation = wish.incarnation,
                                  .sequence = sequence,
                                  .index = index,
+                                 .term = term,
                                  .answer_size = wish.answer.size };
     if (wish.answer.size > 0) memcpy(granted->answer, wish.answer.data, wish.answer.size);
 }
 
 static void commit_one(struct world *world)
 {
-    const uint64_t index = group.committed + 1;
+    const uint64_t index = group.committed + 1, term = group.entries[index].term;
     struct bytes rest = { group.entries[index].bytes, group.entries[index].size }, record;
     struct image_change change;
 
@@ -145,10 +161,11 @@ static void commit_one(struct world *world)
         const bool is_wish = record.data[0] == RECORD_METADATA_WISH;
         const enum apply_verdict verdict = image_apply(world->judge, index, record, &change);
         while (image_is_draining(world->judge)) image_drain(world->judge, &change);
+        if (verdict == APPLY_REFUSED && is_wish) judge_refused(world, term, record);
         if (verdict == APPLY_REFUSED) break;
-        if (is_wish) judge_wish(world, index, record);
+        if (is_wish) judge_wish(world, index, term, record);
     }
-    image_advance(world->judge, index, group.entries[index].term);
+    image_advance(world->judge, index, term);
     group.committed = index;
 }
 
@@ -158,7 +175,7 @@ static struct controller_config config_of(const struct world *world, int32_t nod
 {
     struct controller_config config = {
         .node_id = node,
-        .seed = { world->seed * 64 + (uint64_t)node, world->nodes[node].life },
+        .seed = { world->seed * 64 + (uint64_t)node, world->nodes[node].life << 32 }, /* no two lives draw the same */
         .image = judge_config,
         .endpoints = { { BYTES_LITERAL("localhost"), 9092 } },
         .journal_file_size = 64 << 10,
@@ -599,10 +616,11 @@ TEST(wishes_are_granted_once_whoever_leads)
     uint32_t granted = 0, refused = 0, isrs_granted = 0, isrs_refused = 0;
 
     if (range != NULL) sscanf(range, "%lu..%lu", &first, &last);
-    for (uint64_t seed = first; seed <= last; seed++) {
+    for (uint64_t i = first; i <= last + (range == NULL); i++) {
+        const uint64_t seed = i <= last ? i : 66; /* which meets a bug that all before it pass by */
         struct world *world = world_new(seed);
         group.full_chance = seed % 3 == 0 ? 20 : 0;
-        for (int i = 0; i < 4000; i++) happen(world);
+        for (int deeds = 0; deeds < 4000; deeds++) happen(world);
         heal(world);
         judge_end(world, &granted, &refused);
         isrs_granted += world->isrs_granted;

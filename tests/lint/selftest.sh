@@ -108,6 +108,11 @@ bug 1 "a row without a bug"              'f(MUTANT(m1));' '    X(m1, "x", DIES)\
 bug 1 "two rows for one bug"             'f(MUTANT(m1));' '    X(m1, "x", DIES)\n    X(m1, "x", DIES)\n'
 bug 0 "left to a test that is named"     'f(MUTANT(m1));' '    X(m1, "x",\n      DIES_IN_TEST)\n' 'm1 test_x\n'
 bug 1 "left to no test"                  'f(MUTANT(m1));' '    X(m1, "x", DIES_IN_TEST)\n'
+bug 0 "open, and left to a test"         'f(MUTANT(m1));' '    X(m1, "x", OPEN)\n' 'm1 test_x\n'
+bug 1 "open, and left to nothing"        'f(MUTANT(m1));' '    X(m1, "x", OPEN)\n'
+mkdir -p "$scratch/tree/tests/schedules" && printf 'seed 1\nmutant m1\n' >"$scratch/tree/tests/schedules/old"
+bug 0 "open, and left to a schedule"     'f(MUTANT(m1));' '    X(m1, "x", OPEN)\n'
+rm -r "$scratch/tree/tests/schedules"
 bug 1 "a test for what is not left to it" 'f(MUTANT(m1));' '    X(m1, "x", DIES)\n' 'm1 test_x\n'
 
 echo "$passed passed, $failed failed"
