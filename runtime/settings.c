@@ -431,8 +431,16 @@ static bool apply_section(struct settings *settings, const char *name, const str
     return true;
 }
 
-bool settings_read_toml(struct settings *settings, const char *name, const char *text, size_t size,
-                        char error[SETTINGS_ERROR_SIZE])
+/* What was said comes back in the error. Whatever it was: an error is one line. */
+static bool refuse(char error[SETTINGS_ERROR_SIZE])
+{
+    for (char *at = error; *at != 0; at++) {
+        if ((uint8_t)*at < ' ' || *at == 0x7f) *at = '?';
+    }
+    return false;
+}
+
+static bool apply_file(struct settings *settings, const char *name, const char *text, size_t size, char *error)
 {
     struct toml_error wrong;
     struct toml *toml = toml_parse(text, size, &wrong);
@@ -454,6 +462,12 @@ bool settings_read_toml(struct settings *settings, const char *name, const char 
     }
     toml_free(toml);
     return right;
+}
+
+bool settings_read_toml(struct settings *settings, const char *name, const char *text, size_t size,
+                        char error[SETTINGS_ERROR_SIZE])
+{
+    return apply_file(settings, name, text, size, error) || refuse(error);
 }
 
 enum file_verdict { FILE_READ, FILE_MISSING, FILE_WRONG };
@@ -586,6 +600,7 @@ enum settings_verdict settings_read(struct settings *settings, const struct sett
     const bool right = read_files(settings, sources, error) &&
                        read_environment(settings, sources->environment, error) &&
                        read_arguments(settings, sources->arguments, error);
+    if (!right) refuse(error);
     return right ? SETTINGS_READ : SETTINGS_WRONG;
 }
 
