@@ -37,6 +37,10 @@ static void cluster_status(const struct node *node, struct node_status *status)
     const struct metadata_log_counters log = controller_view(node->controller).log;
 
     status->meta_commit_latency = log.commits;
+    const struct rebalance_view rebalance = controller_rebalance_view(node->controller);
+    status->evens = rebalance.wanted;
+    status->moving = rebalance.moving;
+    status->unmoved = rebalance.left;
     status->elections_won = log.elections_won;
     status->leaders_seen = log.leaders_seen;
     status->vote_requests = log.vote_requests_sent;

@@ -45,6 +45,9 @@ struct node_status {
     uint32_t under_min_isr;      /* led here, with an ISR smaller than min.insync.replicas */
     uint32_t reassigning;        /* led here, and on the way to other replicas */
     uint32_t at_min_isr;         /* led here, with an ISR that may not lose one more */
+    bool evens;                  /* replicas and leaders are being spread evenly, as was wanted: */
+    uint32_t moving;             /* partitions of the cluster that are on the way to other replicas */
+    uint32_t unmoved;            /* replicas that have to move besides */
     uint32_t not_preferred;      /* partitions of the cluster that another replica than the first one leads */
     uint64_t lag_records;        /* of the follower of a partition led here that lacks most */
     uint64_t lag_size;           /* bytes that all of them lack */

@@ -454,6 +454,11 @@ void report_status(const struct report_sources *sources, const struct node_statu
              "%" PRIu64 ", \"catch_up_seconds\": %u, \"bytes_in\": %" PRIu64 ", \"bytes_out\": %" PRIu64 "},\n",
              status->under_replicated, status->under_min_isr, status->reassigning, status->lag_size,
              status->catch_up_seconds, status->replicated_in_size, status->replicated_out_size);
+    page_add(page,
+             "  \"rebalance\": {\"goes_on\": %s, \"partitions_moving\": %u, \"replicas_to_move\": %u, "
+             "\"leaders_to_change\": %u},\n",
+             status->evens ? "true" : "false", status->moving, status->evens ? status->unmoved : 0,
+             status->evens ? status->not_preferred : 0);
     page_add(page, "  \"metadata\": {\"index\": %" PRId64 ", \"term\": %" PRId64 "},\n", status->meta_index,
              status->meta_term);
     page_add(page,

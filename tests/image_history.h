@@ -190,6 +190,7 @@ static void history_entry(struct image *image, struct prng *prng, struct proposa
     case 3: history_change_broker(image, prng, proposal); break;
     case 4: {
         const int64_t next = image_view(image).next_producer_id;
+        proposal_add_balance(proposal, &(struct metadata_balance_record){ .wanted = next % 3000 == 0 });
         proposal_add_producer_ids(proposal, &(struct metadata_producer_ids_record){ 1, 1, next, 1000 });
         break;
     }

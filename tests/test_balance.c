@@ -64,6 +64,13 @@ static void apply(struct world *world)
     world->moves_max = MAX(world->moves_max, image_view(world->image).reassigning_count);
 }
 
+/* Somebody wants evenness. */
+static void ask(struct world *world)
+{
+    proposal_add_balance(&world->records, &(struct metadata_balance_record){ .wanted = true });
+    apply(world);
+}
+
 static void join_as(struct world *world, int32_t id, uint8_t rack, bool observer)
 {
     const struct metadata_broker_record record = { .broker_id = id,
@@ -273,7 +280,7 @@ TEST(who_is_promoted_is_one_copy_more_until_it_is_asked_for)
     EXPECT_EQ("it has nothing left", 0, broker_of(world, 1)->replica_count);
     expect_targets("as many as there are meant to be", world);
     change(world, 1, -1, 0);
-    balance_ask(&world->balance);
+    ask(world);
     settle(world, &prng, false);
     expect_targets("when that is asked for", world);
     world_free(world);
@@ -410,13 +417,13 @@ TEST(evenness_is_for_who_asks)
     for (int32_t id = 4; id <= 6; id++) join(world, id, 0);
     settle(world, &prng, false);
     EXPECT_EQ("nobody asked", 0, broker_of(world, 5)->replica_count);
-    balance_ask(&world->balance);
+    ask(world);
     settle(world, &prng, false);
     EXPECT("each has twenty", spread_of(world, false) <= 2);
     EXPECT("and is first in line for ten", spread_of(world, true) <= 2);
     EXPECT("sixty had to be moved, and hardly one more", world->moves <= 66);
     const uint32_t moves = world->moves;
-    balance_ask(&world->balance);
+    ask(world);
     settle(world, &prng, false);
     EXPECT_EQ("asked again there is nothing to do", moves, world->moves);
     world_free(world);
@@ -454,7 +461,7 @@ static void live(uint64_t seed)
     }
     settle(world, &prng, false);
     expect_targets("whatever happened", world);
-    balance_ask(&world->balance);
+    ask(world);
     settle(world, &prng, false);
     expect_targets("even when evened out", world);
     if (racks == 0) EXPECT("and even", spread_of(world, false) <= 2);

@@ -503,6 +503,11 @@ static uint32_t replicas_of(const struct plane *plane, int32_t id)
     return image_broker(plane_image(plane), image_broker_by_id(plane_image(plane), id))->replica_count;
 }
 
+static uint32_t leaders_of(const struct plane *plane, int32_t id)
+{
+    return image_broker(plane_image(plane), image_broker_by_id(plane_image(plane), id))->leader_count;
+}
+
 TEST(evenness_comes_when_it_is_asked_for)
 {
     struct plane *plane = plane_new(4);
@@ -516,13 +521,19 @@ TEST(evenness_comes_when_it_is_asked_for)
     }
     run_for(plane, 5);
     EXPECT_EQ("nobody asked", 0, (int)replicas_of(plane, 4));
+    EXPECT_EQ("a quarter would have to move", 90, (int)controller_rebalance_view(plane->controller).left);
     for (int time = 0; time < 2; time++) {
         PLANE_ASK(operate, API_OPERATE, 0, .operation = OPERATION_REBALANCE)
         EXPECT_EQ("asked", ERROR_NONE, operate_answer.error_code);
         EXPECT("it is said what comes of it", operate_answer.message.size > 0);
     }
+    EXPECT("the image says so", image_view(plane_image(plane)).evens);
     for (int round = 0; round < 60; round++) {
         plane_pass(plane, 1000);
+        if (round == 0) {
+            EXPECT("not done yet", controller_rebalance_view(plane->controller).left > 0);
+            group_elect(1, 0); /* who leads from now on was asked for nothing */
+        }
         most = MAX(most, image_view(plane_image(plane)).reassigning_count);
         catch_up(plane);
     }
@@ -531,6 +542,45 @@ TEST(evenness_comes_when_it_is_asked_for)
         EXPECT("as many as any other", replicas_of(plane, id) >= 89 && replicas_of(plane, id) <= 91);
     }
     EXPECT_EQ("and then it is done", 0, image_view(plane_image(plane)).reassigning_count);
+    EXPECT("and taken back", !image_view(plane_image(plane)).evens);
+    EXPECT_EQ("nothing is left", 0, (int)controller_rebalance_view(plane->controller).left);
+    for (int32_t id = 1; id <= 4; id++) {
+        EXPECT("each leads as many, before anybody looked for it by itself",
+               leaders_of(plane, id) >= 28 && leaders_of(plane, id) <= 32);
+    }
+    plane_free(plane);
+}
+
+/* Replicas are as they should be, leaders are not. */
+TEST(leaders_are_spread_when_nothing_has_to_move)
+{
+    struct plane *plane = plane_new(3);
+
+    set_for_all(plane, "auto.leader.rebalance.enable", "false");
+    plane_create(plane, "t", 1, two, 2, 2);
+    lose(plane, 2);
+    plane_wish_isr(plane, "t", 0, (int32_t[]){ 3, 2 }, 2);
+    EXPECT_TEXT("another one leads", "leader=3 isr=2,3 replicas=2,3", plane_said(plane, "t", 0));
+    PLANE_ASK(operate, API_OPERATE, 0, .operation = OPERATION_REBALANCE)
+    EXPECT_EQ("asked", ERROR_NONE, operate_answer.error_code);
+    plane_pass(plane, 200);
+    EXPECT_TEXT("at once", "leader=2 isr=2,3 replicas=2,3", plane_said(plane, "t", 0));
+    EXPECT("it is looked at once more", image_view(plane_image(plane)).evens);
+    plane_pass(plane, 1500);
+    EXPECT("then it is done", !image_view(plane_image(plane)).evens);
+    plane_free(plane);
+}
+
+/* Who is alone has nothing to be spread. */
+TEST(evenness_ends_where_there_is_nothing_to_do)
+{
+    struct plane *plane = plane_new(1);
+
+    plane_create(plane, "t", 3, (int32_t[]){ 1 }, 1, 1);
+    PLANE_ASK(operate, API_OPERATE, 0, .operation = OPERATION_REBALANCE)
+    EXPECT_EQ("asked", ERROR_NONE, operate_answer.error_code);
+    plane_pass(plane, 1500);
+    EXPECT("and done", !image_view(plane_image(plane)).evens);
     plane_free(plane);
 }
 

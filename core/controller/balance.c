@@ -19,17 +19,10 @@ void balance_init(struct balance *balance, void *memory, uint32_t brokers_max)
 void balance_begin(struct balance *balance)
 {
     balance->partition = SLOT_NONE;
-    balance->evens = false;
     balance->stalled = 0;
     balance->stalled_now = 0;
     balance->found = false;
     balance->held_back = false;
-    balance->resting = false;
-}
-
-void balance_ask(struct balance *balance)
-{
-    balance->evens = true;
     balance->resting = false;
 }
 
@@ -250,6 +243,28 @@ static bool trim(struct plan *plan)
     return true;
 }
 
+uint32_t balance_left(const struct image *image)
+{
+    uint32_t brokers = 0, replicas = 0, above = 0, below = 0;
+
+    for (uint32_t slot = image_first_broker(image); slot != SLOT_NONE; slot = image_next_broker(image, slot)) {
+        const struct image_broker *broker = image_broker(image, slot);
+        if (broker->leaving || broker->observer || broker->fenced) continue;
+        brokers++;
+        replicas += broker->replica_count - broker->removing_count;
+    }
+    if (brokers == 0) return 0;
+    const uint32_t least = replicas / brokers, most = least + (replicas % brokers != 0);
+    for (uint32_t slot = image_first_broker(image); slot != SLOT_NONE; slot = image_next_broker(image, slot)) {
+        const struct image_broker *broker = image_broker(image, slot);
+        const uint32_t has = broker->replica_count - broker->removing_count;
+        if (broker->leaving || broker->observer || broker->fenced) continue;
+        above += has > most ? has - most : 0;
+        below += has < least ? least - has : 0;
+    }
+    return MAX(above, below);
+}
+
 static bool even_out(struct plan *plan)
 {
     if ((plan->partition->adding | plan->partition->removing) != 0) return false;
@@ -334,7 +349,7 @@ static bool look_at(struct balance *balance, const struct image *image, const st
     case TARGET_PLANNED: break;
     case TARGET_BEYOND_REACH: return false;
     case TARGET_MET:
-        if (!balance->evens || !even_out(&plan)) return false;
+        if (!image_view(image).evens || !even_out(&plan)) return false;
         break;
     }
     for (uint32_t i = 0; i < plan.count; i++) ids[i] = image_broker(image, plan.slots[i])->id;
@@ -352,7 +367,8 @@ static uint64_t sum_of(const struct image *image)
 {
     const struct image_view view = image_view(image);
 
-    return hash_mix(view.broker_changes, (uint64_t)view.partition_count << 32 | view.reassigning_count);
+    return hash_mix(view.broker_changes,
+                    (uint64_t)view.partition_count << 32 | view.reassigning_count << 1 | view.evens);
 }
 
 bool balance_is_due(const struct balance *balance, const struct image *image)
@@ -376,7 +392,6 @@ static void end_walk(struct balance *balance, const struct image *image)
     if (balance->found || again) return;
     balance->seen = sum_of(image);
     balance->resting = true;
-    if (image_view(image).reassigning_count == 0) balance->evens = false;
 }
 
 enum balance_verdict balance_next(struct balance *balance, const struct image *image, const struct placement *placement,

@@ -7,8 +7,8 @@
  *   Leaving.   Replicas on a broker that leaves, or is unknown, go to others; where there is nobody else, they go when
  *              enough remain without them.
  *   Observers. Each site of observers (those of one rack, or one that has none) observes each partition once.
- *   Evenness.  On demand only, since data has to move: brokers have as many replicas, and are first in line to lead as
- *              many partitions, as each other; racks are covered as far as there are any.
+ *   Evenness.  While the image says that it is wanted, since data has to move: brokers have as many replicas, and are
+ *              first in line to lead as many partitions, as each other; racks are covered as far as there are any.
  *
  * It walks through the partitions, a few in each step, and proposes a few reassignments at a time: replicas that catch
  * up cost others their bandwidth. All it remembers is where it is; a new leader begins anew. */
@@ -33,7 +33,6 @@ struct balance {
     uint32_t partition;    /* where to go on; SLOT_NONE: from the beginning */
     uint32_t stalled;      /* moves that could not go on in the last walk: their leader or target is not there */
     uint32_t stalled_now;  /* ... so far in this one */
-    bool evens;            /* evenness was asked for */
     bool found;            /* something, in this walk */
     bool held_back;        /* something was not looked at in this walk: enough was under way */
     bool resting;          /* a whole walk has found nothing */
@@ -45,11 +44,12 @@ size_t balance_size(uint32_t brokers_max);
 /* In zeroed memory of balance_size bytes. */
 void balance_init(struct balance *balance, void *memory, uint32_t brokers_max);
 
-/* Leadership begins: from the beginning, and nothing is asked for. */
+/* Leadership begins: from the beginning. */
 void balance_begin(struct balance *balance);
 
-/* An administrator asks for evenness; it goes on until there is nothing left to be moved. */
-void balance_ask(struct balance *balance);
+/* How many replicas brokers have more than their share, as far as racks allow that they move: what evenness has still
+ * to move. O(brokers) */
+uint32_t balance_left(const struct image *image);
 
 enum balance_verdict {
     BALANCE_FOUND, /* records were added */

@@ -261,6 +261,14 @@ void controller_remove_node(struct controller *controller, int32_t node_id, bool
                             struct controller_answer *answer);
 void controller_promote_observer(struct controller *controller, int32_t node_id, struct controller_answer *answer);
 void controller_rebalance(struct controller *controller, struct controller_answer *answer);
+
+/* How far that is, as any node knows it. */
+struct rebalance_view {
+    bool wanted;     /* and not done */
+    uint32_t moving; /* partitions */
+    uint32_t left;   /* replicas that have to move besides */
+};
+struct rebalance_view controller_rebalance_view(const struct controller *controller);
 void controller_transfer(struct controller *controller, int32_t node_id, struct controller_answer *answer);
 
 /* An operator orders this node to go on alone after a disaster. Not while a leader is known. If it is taken, the node

@@ -46,7 +46,14 @@ enum {
 enum prng_stream { PRNG_TOPICS, PRNG_CLUSTER, PRNG_STREAM_COUNT };
 
 /* What wishes can touch. */
-enum subject { SUBJECT_TOPIC = 1, SUBJECT_BROKER, SUBJECT_REGISTRATION, SUBJECT_PRODUCER_IDS, SUBJECT_NODE };
+enum subject {
+    SUBJECT_TOPIC = 1,
+    SUBJECT_BROKER,
+    SUBJECT_REGISTRATION,
+    SUBJECT_PRODUCER_IDS,
+    SUBJECT_NODE,
+    SUBJECT_BALANCE
+};
 
 /* A proposal under way: whose wish it is, and what it will take of the cluster's limits. */
 struct underway {
@@ -145,7 +152,10 @@ struct upkeep {
     uint64_t proposed_index; /* nothing is decided before that is applied */
     uint64_t began_ns;       /* the last search for partitions that others lead than are preferred */
     uint32_t partition;      /* where it is, */
-    bool walks;              /* ... while there is one */
+    bool walks;              /* ... while there is one, */
+    bool ends;               /* ... and whether it decides that evenness is reached: */
+    uint32_t elected;        /* if it elects nobody */
+    uint64_t settle_ns;      /* when it is looked at next whether all is as even as was wanted */
     uint64_t balance_ns;     /* when partitions are searched next for some that should have other replicas */
     bool waits;              /* ... but not before a move has ended */
 };

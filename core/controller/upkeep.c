@@ -2,10 +2,12 @@
  * meant to be?
  *
  * Every leader.imbalance.check.interval.seconds it goes through all partitions, a few in each step, and elects
- * preferred leaders where others lead; and whenever brokers or partitions have changed, it goes through them to give
- * them the replicas that they are meant to have (balance.h). Records go to the log without a wish: each guards itself,
- * and what comes to nothing is found again by the next walk. Nothing is decided while something of it is under way, or
- * while what follows from a record is not all in the image. */
+ * preferred leaders where others lead; whenever brokers or partitions have changed, it goes through them to give
+ * them the replicas that they are meant to have (balance.h). When an administrator wants all to be spread evenly, the
+ * image says so until it is: replicas move, then preferred leaders are elected at once, and when a whole walk finds
+ * nobody to elect it is taken back. So it survives whoever leads. Records go to the log without a wish: each guards
+ * itself, and what comes to nothing is found again by the next walk. Nothing is decided while something of it is under
+ * way, or while what follows from a record is not all in the image. */
 #include "base/check.h"
 #include "controller/controller_state.h"
 
@@ -62,6 +64,23 @@ static bool propose(struct controller *controller, const struct proposal *record
     return true;
 }
 
+/* Evenness is wanted, and no replica has to move for it any more: leaders are next, then it is done. */
+static bool settles(const struct controller *controller)
+{
+    const struct image_view view = image_view(controller->image);
+
+    return view.evens && view.reassigning_count == 0 && !balance_is_due(&controller->balance, controller->image);
+}
+
+static void end_evening(struct controller *controller)
+{
+    uint8_t memory[ELECTION_SIZE];
+    struct proposal records = proposal_in(memory, sizeof memory);
+
+    proposal_add_balance(&records, &(struct metadata_balance_record){ .wanted = false });
+    propose(controller, &records); /* or after the next walk */
+}
+
 /* A piece of the walk. */
 static void elect_preferred_leaders(struct controller *controller)
 {
@@ -74,18 +93,25 @@ static void elect_preferred_leaders(struct controller *controller)
         decide_preferred_leaders(controller->image, &upkeep->partition, LOOKS_MAX, count_max, &records);
 
     upkeep->walks = upkeep->partition != SLOT_NONE;
+    upkeep->elected += count;
     if (count > 0 && !propose(controller, &records)) upkeep->walks = false;
+    if (!upkeep->walks && upkeep->ends && upkeep->elected == 0 && settles(controller)) end_evening(controller);
 }
 
 static void look_at_leaders(struct controller *controller)
 {
     struct upkeep *upkeep = &controller->upkeep;
 
-    if (!upkeep->walks && due_ns(controller) > controller->mono_ns) return;
+    const bool evens = settles(controller) && upkeep->settle_ns <= controller->mono_ns;
+
+    if (!upkeep->walks && !evens && due_ns(controller) > controller->mono_ns) return;
     if (!upkeep->walks) {
         upkeep->partition = SLOT_NONE;
+        upkeep->ends = evens;
+        upkeep->elected = 0;
         upkeep->began_ns = controller->mono_ns;
-        if (broker_config_int(controller->image, CONFIG_AUTO_LEADER_REBALANCE_ENABLE) == 0) return;
+        upkeep->settle_ns = controller->mono_ns + BALANCE_REST_NS;
+        if (!evens && broker_config_int(controller->image, CONFIG_AUTO_LEADER_REBALANCE_ENABLE) == 0) return;
     }
     elect_preferred_leaders(controller);
 }
@@ -123,26 +149,35 @@ static bool is_alone(const struct controller *controller)
 void upkeep_work(struct controller *controller)
 {
     if (!follow_leader(controller) || !may_decide(controller)) return;
-    if (!is_alone(controller)) look_at_leaders(controller);
+    if (!is_alone(controller) || settles(controller)) look_at_leaders(controller);
     if (may_decide(controller)) look_at_replicas(controller);
 }
 
-/* It is forgotten with its leader: then it is to be asked again. */
 void controller_rebalance(struct controller *controller, struct controller_answer *answer)
 {
-    const uint32_t moves = image_view(controller->image).reassigning_count;
+    const struct rebalance_view view = controller_rebalance_view(controller);
+    const uint64_t key = draft_key(controller, SUBJECT_BALANCE, (struct bytes){ NULL, 0 });
 
-    if (!draft_begin_guarded(controller, answer)) return;
-    if (!controller->balance.evens) {
-        balance_ask(&controller->balance);
+    if (!draft_begin_wish(controller, key, answer)) return;
+    if (!view.wanted) {
+        proposal_add_balance(&controller->draft.records, &(struct metadata_balance_record){ .wanted = true });
+        draft_made(controller, key);
         controller->upkeep.balance_ns = controller->mono_ns;
-        text_add(&answer->message, "Replicas and leaders are spread evenly over the nodes from now on, ");
-        text_add(&answer->message, "a few partitions at a time: ask again to see how far that is.");
-        return;
+        controller->upkeep.settle_ns = controller->mono_ns;
     }
-    text_add(&answer->message, "It goes on: ");
-    text_add_int(&answer->message, moves);
-    text_add(&answer->message, moves == 1 ? " partition is being moved." : " partitions are being moved.");
+    text_add(&answer->message, view.wanted ? "It goes on: " : "Replicas and leaders are spread evenly from now on: ");
+    text_add_int(&answer->message, view.moving);
+    text_add(&answer->message, view.moving == 1 ? " partition is being moved, " : " partitions are being moved, ");
+    text_add_int(&answer->message, view.left);
+    text_add(&answer->message, view.left == 1 ? " more replica has to be; " : " more replicas have to be; ");
+    text_add(&answer->message, "then leaders change. It ends by itself: cluster status tells how far it is.");
+}
+
+struct rebalance_view controller_rebalance_view(const struct controller *controller)
+{
+    const struct image_view view = image_view(controller->image);
+
+    return (struct rebalance_view){ view.evens, view.reassigning_count, balance_left(controller->image) };
 }
 
 uint64_t upkeep_deadline_ns(const struct controller *controller)
@@ -154,5 +189,6 @@ uint64_t upkeep_deadline_ns(const struct controller *controller)
     if (upkeep->led_term == 0 || !may_decide(controller)) return UINT64_MAX;
     if (upkeep->walks) return controller->mono_ns;
     const uint64_t elects_ns = is_alone(controller) ? UINT64_MAX : due_ns(controller);
-    return MIN(elects_ns, balances ? upkeep->balance_ns : UINT64_MAX);
+    const uint64_t settles_ns = settles(controller) ? upkeep->settle_ns : UINT64_MAX;
+    return MIN(MIN(elects_ns, settles_ns), balances ? upkeep->balance_ns : UINT64_MAX);
 }

@@ -333,6 +333,7 @@ static enum converge_verdict end_of_walk(struct image_converge *converge, struct
         return CONVERGE_DONE;
     }
     if (remove_rest(converge, image, change)) return CONVERGE_GOES_ON;
+    image->view.evens = false; /* unless a record says so */
     converge->sets = true;
     converge->rest = converge->loader.rest;
     return CONVERGE_GOES_ON;

@@ -189,6 +189,7 @@ struct image_view {
     uint64_t applied_index; /* the last entry that is in here, and its term */
     uint64_t applied_term;
     int64_t next_producer_id;
+    bool evens; /* replicas and leaders are to be spread evenly, until they are */
     uint32_t topic_count;
     uint32_t partition_count;
     uint32_t reassigning_count; /* partitions whose reassignment runs */

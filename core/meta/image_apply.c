@@ -200,6 +200,12 @@ static enum apply_verdict apply_producer_ids(struct image *image, const struct m
     return APPLY_DONE;
 }
 
+static enum apply_verdict apply_balance(struct image *image, const struct metadata_balance_record *record)
+{
+    image->view.evens = record->wanted;
+    return APPLY_DONE;
+}
+
 /* ---- wishes ---- */
 
 static enum apply_verdict apply_wish(struct image *image, const struct metadata_wish_record *record,
@@ -261,6 +267,7 @@ enum apply_verdict image_apply(struct image *image, uint64_t index, struct bytes
     case RECORD_METADATA_CONFIG: APPLY(config, apply_config(image, &decoded, change))
     case RECORD_METADATA_PRODUCER_IDS: APPLY(producer_ids, apply_producer_ids(image, &decoded))
     case RECORD_METADATA_RECOVERY: APPLY(recovery, apply_recovery(image, &decoded, change))
+    case RECORD_METADATA_BALANCE: APPLY(balance, apply_balance(image, &decoded))
     case RECORD_METADATA_WISH: APPLY(wish, apply_wish(image, &decoded, change))
     case RECORD_METADATA_WISH_WINDOW: APPLY(wish_window, apply_wish_window(image, &decoded))
     default: return APPLY_MALFORMED;

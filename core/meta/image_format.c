@@ -117,6 +117,7 @@ void image_format(const struct image *image, struct text *text)
     if (image->view.incarnation != 0) put_number(" incarnation=", (int64_t)image->view.incarnation, text);
     put_number(" level=", image->view.feature_level, text);
     put_number(" next_producer_id=", image->view.next_producer_id, text);
+    if (image->view.evens) text_add(text, " evens");
     put_number(" applied=", (int64_t)image->view.applied_index, text);
     text_add(text, "\n");
     put_broker_settings(&image->all_brokers, text);

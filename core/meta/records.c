@@ -36,6 +36,7 @@ ADD(partition_change, PARTITION_CHANGE, 1)
 ADD(config, CONFIG, 0)
 ADD(producer_ids, PRODUCER_IDS, 0)
 ADD(recovery, RECOVERY, 0)
+ADD(balance, BALANCE, 0)
 ADD(wish, WISH, 0)
 ADD(wish_window, WISH_WINDOW, 0)
 

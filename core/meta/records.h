@@ -51,6 +51,7 @@ void proposal_add_partition_change(struct proposal *proposal, const struct metad
 void proposal_add_config(struct proposal *proposal, const struct metadata_config_record *record);
 void proposal_add_producer_ids(struct proposal *proposal, const struct metadata_producer_ids_record *record);
 void proposal_add_recovery(struct proposal *proposal, const struct metadata_recovery_record *record);
+void proposal_add_balance(struct proposal *proposal, const struct metadata_balance_record *record);
 void proposal_add_wish(struct proposal *proposal, const struct metadata_wish_record *record);
 void proposal_add_wish_window(struct proposal *proposal, const struct metadata_wish_window_record *record);
 

@@ -67,6 +67,7 @@ static void add_cluster(const struct image *image, struct proposal *records)
                                                           .count = view->next_producer_id };
         proposal_add_producer_ids(records, &ids);
     }
+    if (view->evens) proposal_add_balance(records, &(struct metadata_balance_record){ .wanted = true });
 }
 
 static void add_setting(const struct metadata_config_record *of, enum config_id id, int64_t value,

@@ -54,6 +54,18 @@ def counts(cluster):
     return {member["node_id"]: member["partitions"] for member in json.loads(text)}
 
 
+def leads_spread(cluster):
+    _, text = cluster.leader().get("/admin/cluster/members", 3)
+    leads = [member["leaders"] for member in json.loads(text)]
+    return max(leads) - min(leads)
+
+
+def goes_on(node):
+    status, text = node.get("/admin/status", 3)
+    require(status == 200, f"status: {status}")
+    return json.loads(text)["rebalance"]["goes_on"]
+
+
 # ---- Kafka's tools ----
 
 def reassign(connect, place, name, moves, *action):
@@ -120,9 +132,14 @@ def nodes_come_and_go():
         there = partitions_of(cluster, "three").values()
         require(any(added.node_id in found["replicas"] for found in there), f"{added.node_id} has none")
         code, said = cluster.leader().order("rebalance")
-        require(code == 0, said)
+        require(code == 0 and "being moved" in said, said)
+        code, again = cluster.leader().order("rebalance")
+        require(code == 0, again)
+        cluster.leader().order("transfer-leader")  # whoever leads then goes on
         until(lambda: max(counts(cluster).values()) - min(counts(cluster).values()) <= 1, REST_SECONDS, "even")
         until(lambda: is_whole(cluster, "alone", 1) and is_whole(cluster, "three", 3), REST_SECONDS, "they are in sync")
+        until(lambda: not any(goes_on(node) for node in cluster.nodes.values()), REST_SECONDS, "over")
+        require(leads_spread(cluster) <= 2, "each leads as many as the others, and nobody waited for that")
         for name in ("alone", "three"):
             holds_all(cluster.leader(), name)
 
