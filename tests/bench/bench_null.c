@@ -1,6 +1,6 @@
 /* bench_null.c -- the least a broker can do: Produce frames in, checksum, append, group commit, answer.
  *
- *     bench_null DIRECTORY KIND [SYNC-DELAY-US]
+ *     bench_null DIRECTORY KIND [SYNC-DELAY-US [follow | PORT...]]
  *
  *     none      what came in meanwhile is written, with one write, and not synced
  *     inline    ... and synced by the loop, with one sync
@@ -12,7 +12,10 @@
  * One thread on epoll, one journal file of 256 MiB that is written in advance and overwritten again and again. No
  * topics, no offsets, no reads: what is faster than this is a measuring error, and what is slower pays for being a
  * broker. All but `growing` and `keeping` forget what they took, which is much cheaper: a file's first pages cost
- * several times what the next write to them costs. Says its port, and ends with its input. */
+ * several times what the next write to them costs. Says its port, and ends with its input.
+ *
+ * With PORTs it leads: all that comes in goes on to the null brokers there as it is, and what asks for acks=all is
+ * answered when all of them have it too. `follow` is for those: one answer for a round, which says how far it came. */
 #include "base/crc32c.h"
 #include "frames.h"
 #include "tools.h"
@@ -52,6 +55,9 @@ enum {
     EVENT_INPUT = LINKS_MAX, /* stdin */
     EVENT_LISTEN,
     EVENT_SYNCED,
+    EVENT_FOLLOWER, /* and the numbers behind it */
+    FOLLOWERS_MAX = 2,
+    ALL = -1, /* acks */
 };
 
 enum sync { SYNC_NONE, SYNC_INLINE, SYNC_THREAD, SYNC_GROWING, SYNC_KEEPING };
@@ -67,6 +73,7 @@ struct link {
 /* An answer that waits until the journal holds all below `end`. */
 struct pending {
     uint64_t end;
+    uint32_t followed; /* and until all followers have so many frames */
     uint32_t link;
     uint32_t correlation;
     uint32_t partition;
@@ -86,6 +93,14 @@ static _Atomic uint64_t job_begin, job_end, job_done;
 static int kept_file, keep_fd;
 static _Atomic uint64_t kept;
 static bool job_runs;
+static bool follows;
+static uint32_t follower_count, frames_sent; /* to each of them */
+static struct follower {
+    int fd;
+    uint32_t held; /* so many frames */
+    uint8_t in[1 << 16];
+    size_t in_size;
+} followers[FOLLOWERS_MAX];
 
 /* ---- the journal ---- */
 
@@ -230,6 +245,7 @@ static void on_produce(uint32_t link, struct cursor cursor, uint32_t correlation
     append(cursor.at, size);
     answer.end = ring_end;
     must(pending_end - pending_first < PENDING_MAX, "too many requests wait");
+    answer.followed = acks == ALL ? frames_sent : 0;
     if (acks != 0) pending[pending_end++ % PENDING_MAX] = answer;
 }
 
@@ -240,7 +256,9 @@ static void on_frame(uint32_t link, uint8_t *payload, size_t size)
     const uint64_t api = get(&cursor, 2);
 
     get(&cursor, 2);
+    struct cursor number = cursor;
     const uint32_t correlation = (uint32_t)get(&cursor, 4);
+    if (follower_count > 0) put(&number, 4, ++frames_sent); /* as it goes on */
     skip_string(&cursor);
     if (api == API_PRODUCE) {
         on_produce(link, cursor, correlation);
@@ -255,6 +273,38 @@ static void link_close(struct link *link)
     close(link->fd);
     link->fd = -1;
     link->in_size = link->out_size = 0;
+}
+
+/* As it came. It may block: what is in flight is bounded, and followers always read. */
+static void forward(const uint8_t *bytes, size_t size)
+{
+    for (uint32_t i = 0; i < follower_count; i++) {
+        for (size_t done = 0; done < size;) {
+            const ssize_t sent = send(followers[i].fd, bytes + done, size - done, MSG_NOSIGNAL);
+            must(sent > 0, "send to a follower");
+            done += (size_t)sent;
+        }
+    }
+}
+
+static void follower_receive(struct follower *follower)
+{
+    const ssize_t got =
+        recv(follower->fd, follower->in + follower->in_size, sizeof follower->in - follower->in_size, MSG_DONTWAIT);
+
+    if (got < 0 && errno == EAGAIN) return;
+    must(got > 0, "a follower is gone");
+    follower->in_size += (size_t)got;
+    size_t at = 0;
+    while (follower->in_size - at >= 8) {
+        struct cursor answer = { follower->in + at, follower->in + at + 8 };
+        const size_t size = get(&answer, 4);
+        if (follower->in_size - at - 4 < size) break;
+        follower->held = (uint32_t)get(&answer, 4);
+        at += 4 + size;
+    }
+    follower->in_size -= at;
+    memmove(follower->in, follower->in + at, follower->in_size);
 }
 
 static void link_receive(uint32_t number)
@@ -277,6 +327,7 @@ static void link_receive(uint32_t number)
         on_frame(number, link->in + at + 4, size);
         at += 4 + size;
     }
+    forward(link->in, at);
     link->in_size -= at;
     memmove(link->in, link->in + at, link->in_size);
 }
@@ -313,10 +364,22 @@ static void link_send(struct link *link)
     memmove(link->out, link->out + sent, link->out_size);
 }
 
+static bool is_held(const struct pending *answer)
+{
+    for (uint32_t i = 0; i < follower_count; i++) {
+        if (answer->followed > followers[i].held) return false;
+    }
+    return answer->end <= durable;
+}
+
 static void answer_durable(void)
 {
-    while (pending_first < pending_end && pending[pending_first % PENDING_MAX].end <= durable) {
+    while (pending_first < pending_end && is_held(&pending[pending_first % PENDING_MAX])) {
         const struct pending *answer = &pending[pending_first % PENDING_MAX];
+        if (follows && pending_first + 1 < pending_end && is_held(&pending[(pending_first + 1) % PENDING_MAX])) {
+            pending_first++;
+            continue;
+        }
         struct link *link = &links[answer->link];
         if (OUT_SIZE - link->out_size < ANSWER_SIZE_MAX) link_send(link);
         if (OUT_SIZE - link->out_size < ANSWER_SIZE_MAX) break;
@@ -365,6 +428,8 @@ static bool turn(void)
             must(read(synced_fd, &value, sizeof value) == sizeof value, "eventfd");
             durable = job_done;
             job_runs = false;
+        } else if (number >= EVENT_FOLLOWER) {
+            follower_receive(&followers[number - EVENT_FOLLOWER]);
         } else if (ring_end - (sync_kind == SYNC_KEEPING ? kept : durable) <
                    RING_SIZE / 2) { /* else it waits, as a broker's memory is bounded */
             link_receive(number);
@@ -373,6 +438,19 @@ static bool turn(void)
     commit();
     answer_durable();
     return true;
+}
+
+static void follow(int count, char **arguments)
+{
+    follows = count > 0 && strcmp(arguments[0], "follow") == 0;
+    if (follows) return;
+    must(count <= FOLLOWERS_MAX, "too many followers");
+    for (int i = 0; i < count; i++) {
+        followers[i].fd = try_connect(atoi(arguments[i]));
+        must(followers[i].fd >= 0, "no follower on port %s", arguments[i]);
+        watch(followers[i].fd, EVENT_FOLLOWER + (uint32_t)i);
+        follower_count++;
+    }
 }
 
 int main(int argc, char **argv)
@@ -401,6 +479,7 @@ int main(int argc, char **argv)
     watch(listen_fd, EVENT_LISTEN);
     watch(synced_fd, EVENT_SYNCED);
     watch(STDIN_FILENO, EVENT_INPUT);
+    follow(argc > 4 ? argc - 4 : 0, argv + 4);
     printf("%d\n", port);
     fflush(stdout);
     while (turn()) continue;
