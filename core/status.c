@@ -206,6 +206,15 @@ enum node_state node_state(const struct node *node)
     return node->phase == PHASE_SERVING ? NODE_SERVING : NODE_STOPPING;
 }
 
+struct node_health node_health(const struct node *node)
+{
+    return (struct node_health){
+        .state = node_state(node),
+        .node_id = node->config.node_id,
+        .disk_full = logs_usage(node->logs).disk_full,
+    };
+}
+
 void node_status(const struct node *node, struct node_status *status)
 {
     *status = (struct node_status){ .node_id = node->config.node_id, .state = node_state(node) };

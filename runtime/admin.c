@@ -26,46 +26,50 @@ static const char *const state_names[] = {
 
 /* ---- questions ---- */
 
-static void put_health(const struct admin *admin, const struct node_status *status, struct http_answer *answer)
+static void put_health(const struct admin *admin, struct http_answer *answer)
 {
-    (void)admin;
-    answer->status = status->state == NODE_SERVING ? 200 : 503;
-    page_add(&answer->body, "{\"status\":\"%s\",\"node_id\":%d,\"disk_full\":%s}\n", state_names[status->state],
-             status->node_id, status->disk_full ? "true" : "false");
+    const struct node_health health = node_health(admin->sources.node);
+
+    answer->status = health.state == NODE_SERVING ? 200 : 503;
+    page_add(&answer->body, "{\"status\":\"%s\",\"node_id\":%d,\"disk_full\":%s}\n", state_names[health.state],
+             health.node_id, health.disk_full ? "true" : "false");
 }
 
-static void put_metrics(const struct admin *admin, const struct node_status *status, struct http_answer *answer)
+static void put_metrics(const struct admin *admin, struct http_answer *answer)
 {
+    struct node_status status;
+
+    node_status(admin->sources.node, &status);
     answer->content_type = "text/plain; version=0.0.4; charset=utf-8";
-    report_metrics(&admin->sources, status, &answer->body);
+    report_metrics(&admin->sources, &status, &answer->body);
 }
 
-static void put_status(const struct admin *admin, const struct node_status *status, struct http_answer *answer)
+static void put_status(const struct admin *admin, struct http_answer *answer)
 {
-    report_status(&admin->sources, status, state_names[status->state], &answer->body);
+    struct node_status status;
+
+    node_status(admin->sources.node, &status);
+    report_status(&admin->sources, &status, state_names[status.state], &answer->body);
 }
 
-static void put_members(const struct admin *admin, const struct node_status *status, struct http_answer *answer)
+static void put_members(const struct admin *admin, struct http_answer *answer)
 {
-    (void)status;
     report_members(&admin->sources, &answer->body);
 }
 
-static void put_leader(const struct admin *admin, const struct node_status *status, struct http_answer *answer)
+static void put_leader(const struct admin *admin, struct http_answer *answer)
 {
-    (void)status;
     report_leader(&admin->sources, &answer->body);
 }
 
-static void put_partitions(const struct admin *admin, const struct node_status *status, struct http_answer *answer)
+static void put_partitions(const struct admin *admin, struct http_answer *answer)
 {
-    (void)status;
     report_partitions(&admin->sources, &answer->body);
 }
 
 static const struct question {
     const char *path;
-    void (*put)(const struct admin *admin, const struct node_status *status, struct http_answer *answer);
+    void (*put)(const struct admin *admin, struct http_answer *answer);
 } questions[] = {
     { "/health", put_health },
     { "/metrics", put_metrics },
@@ -180,13 +184,14 @@ static void on_answered(void *context, uint64_t id, const struct operate_respons
 
 /* False: it is given, and its answer will come. */
 static bool give(struct admin *admin, const struct order *order, const struct http_request *request,
-                 const struct node_status *status, struct http_answer *answer)
+                 struct http_answer *answer)
 {
     struct operate_request wish = operate_request_default;
+    const enum node_state state = node_health(admin->sources.node).state;
 
     wish.operation = (int8_t)order->operation;
     if (!may_order(admin, request, answer) || !read_body(order, request->body, &wish, answer)) return true;
-    if (status->state != NODE_SERVING) say(answer, 503, "the node is %s", state_names[status->state]);
+    if (state != NODE_SERVING) say(answer, 503, "the node is %s", state_names[state]);
     else if (operator_ask(admin->operator, request->id, &wish)) return false;
     else say(answer, 503, "too many orders at a time");
     return true;
@@ -216,19 +221,17 @@ static void put_other_method(struct http_answer *answer, const char *allow)
 static bool answer_request(void *context, const struct http_request *request, struct http_answer *answer)
 {
     struct admin *admin = context;
-    struct node_status status;
 
-    node_status(admin->sources.node, &status);
     for (uint32_t i = 0; i < COUNT_OF(questions); i++) {
         if (strcmp(request->path, questions[i].path) != 0) continue;
         answer->content_type = "application/json";
         if (request->is_post) put_other_method(answer, "GET, HEAD");
-        else questions[i].put(admin, &status, answer);
+        else questions[i].put(admin, answer);
         return true;
     }
     for (uint32_t i = 0; i < COUNT_OF(orders); i++) {
         if (strcmp(request->path, orders[i].path) != 0) continue;
-        if (request->is_post) return give(admin, &orders[i], request, &status, answer);
+        if (request->is_post) return give(admin, &orders[i], request, answer);
         put_other_method(answer, "POST");
         return true;
     }

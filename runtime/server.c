@@ -142,12 +142,10 @@ static void turn(struct host *host)
 /* Opens the doors when the node has recovered. */
 static void serve_if_ready(struct host *host)
 {
-    struct node_status status;
     char kafka[ADDRESS_TEXT_SIZE], advertised[ADDRESS_TEXT_SIZE], admin[ADDRESS_TEXT_SIZE];
     const bool has_admin = host->settings->admin.host[0] != 0;
 
-    node_status(host->node, &status);
-    if (status.state != NODE_SERVING) return;
+    if (node_health(host->node).state != NODE_SERVING) return;
     host->serving = true;
     net_accept(host->net, LISTENER_KAFKA);
     log_line(NOTE_INFO, "serving", "kafka on %s, advertised as %s, admin %s, data in %s",

@@ -96,6 +96,11 @@ void node_status(const struct node *node, struct node_status *status)
     *status = (struct node_status){ .state = node->state, .node_id = node->config.node_id, .links = node->links_open };
 }
 
+struct node_health node_health(const struct node *node)
+{
+    return (struct node_health){ .state = node->state, .node_id = node->config.node_id };
+}
+
 uint32_t node_members(const struct node *node, uint32_t first, struct node_member *list, uint32_t max)
 {
     (void)max;

@@ -1,5 +1,7 @@
 """What changes of metadata cost: topics made in large requests and one by one, on one node and on three; and what the
 metadata of 100,000 partitions takes."""
+import datetime
+import re
 import statistics
 import struct
 import time
@@ -9,6 +11,9 @@ from cluster import Cluster
 from server import Failure
 
 TOPICS, TOGETHER, IN_FLIGHT, SINGLES = 6000, 100, 4, 300
+MANY_TOPICS, MANY_PARTITIONS = 1000, 100  # 100,000 partitions
+RESTARTS = 3
+MIB = 1 << 20
 
 
 def request(first, count):
@@ -86,6 +91,40 @@ def single_elsewhere(node):
     return statistics.median(times)
 
 
+def said_after(node, began, event):
+    """Seconds from `began`, of the wall clock, until the node's log has that event."""
+    text = re.search(rf"^(\S+)Z \S+ +{event} ", node.log(), re.M).group(1)
+    return datetime.datetime.fromisoformat(text).replace(tzinfo=datetime.timezone.utc).timestamp() - began
+
+
+def restart(node, has_metadata):
+    """Seconds from exec until its metadata log is read, and until it serves; resident MiB."""
+    measured = []
+    for _ in range(RESTARTS):
+        node.stop()
+        began = time.time()
+        node.start()
+        measured.append((said_after(node, began, has_metadata), said_after(node, began, "serving"),
+                         node.memory() / MIB))
+    return [statistics.median(each) for each in zip(*measured)]
+
+
+def many():
+    """100,000 partitions: a node that has all of them, and one that only knows of them."""
+    with Cluster(1, "--partitions-max", "101000", "--topics-max", "2000") as cluster:
+        node = cluster.nodes[1]
+        with wire.Link(node.address, 120) as link:
+            for number in range(MANY_TOPICS):
+                error = wire.create_result(link.ask(wire.create_topic(f"many.{number}", MANY_PARTITIONS)))
+                if error != 0:
+                    raise Failure(f"a topic could not be made: error {error}")
+        restart(node, "raft_candidate")  # the first one takes a snapshot along the way
+        owner = restart(node, "raft_candidate")
+        other = cluster.add()
+        cluster.settle()
+        return owner, restart(other, "raft_following")
+
+
 def run(tools):
     tool, numbers, table, _, _ = tools
     lines = []
@@ -106,4 +145,9 @@ def run(tools):
     lines.append(["... applying a record", f"{seen['apply_us']:.2f} us", ""])
     lines.append(["... its snapshot", f"{seen['snapshot_mib']:.1f} MiB, {seen['write_ms']:.0f} ms to write", ""])
     lines.append(["... loading that", f"{seen['load_ms']:.0f} ms", "< 1 s"])
+    owner, other = many()
+    for who, (read, served, memory) in (("has them all", owner), ("knows of them", other)):
+        lines.append([f"restart of a process that {who}: metadata read, serving",
+                      f"{read * 1000:.0f}, {served * 1000:.0f} ms", "< 1 s"])
+        lines.append(["... resident", f"{memory:.0f} MiB", ""])
     table("Changes of metadata", ["what", "measured", "aim"], lines)
