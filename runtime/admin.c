@@ -26,6 +26,21 @@ static const char *const state_names[] = {
 
 /* ---- questions ---- */
 
+__attribute__((format(printf, 3, 4))) static void say(struct http_answer *answer, int status, const char *format, ...)
+{
+    char text[512];
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    answer->status = status;
+    answer->content_type = "application/json";
+    page_add(&answer->body, "{\"%s\": ", status < 300 ? "message" : "error");
+    page_add_json(&answer->body, text);
+    page_add(&answer->body, "}\n");
+}
+
 static void put_health(const struct admin *admin, struct http_answer *answer)
 {
     const struct node_health health = node_health(admin->sources.node);
@@ -52,9 +67,14 @@ static void put_status(const struct admin *admin, struct http_answer *answer)
     report_status(&admin->sources, &status, state_names[status.state], &answer->body);
 }
 
+/* A list without anybody would be believed. */
 static void put_members(const struct admin *admin, struct http_answer *answer)
 {
-    report_members(&admin->sources, &answer->body);
+    if (node_health(admin->sources.node).state == NODE_STARTING && !report_knows_members(&admin->sources)) {
+        say(answer, 503, "This node is starting: it does not know yet who belongs to its cluster. Ask again.");
+    } else {
+        report_members(&admin->sources, &answer->body);
+    }
 }
 
 static void put_leader(const struct admin *admin, struct http_answer *answer)
@@ -96,21 +116,6 @@ static const struct order {
     { "/admin/cluster/promote", OPERATION_PROMOTE, WANTS_NOTHING, true },
     { "/admin/cluster/promote-observer", OPERATION_PROMOTE_OBSERVER, WANTS_NODE, false },
 };
-
-__attribute__((format(printf, 3, 4))) static void say(struct http_answer *answer, int status, const char *format, ...)
-{
-    char text[512];
-    va_list arguments;
-
-    va_start(arguments, format);
-    vsnprintf(text, sizeof text, format, arguments);
-    va_end(arguments);
-    answer->status = status;
-    answer->content_type = "application/json";
-    page_add(&answer->body, "{\"%s\": ", status < 300 ? "message" : "error");
-    page_add_json(&answer->body, text);
-    page_add(&answer->body, "}\n");
-}
 
 /* Takes as long for a wrong key as for the right one. */
 static bool is_key(const char *key, const char *given)

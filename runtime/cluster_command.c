@@ -26,7 +26,8 @@ static const struct command {
     { "partitions", "/admin/cluster/partitions", false, NO_NODE, false,
       "all partitions: leaders, replicas, ISR, offsets, lag" },
     { "status", "/admin/status", false, NO_NODE, false, "how the node that is asked is doing" },
-    { "add-node", "/admin/add-node", true, NEEDS_NODE, false, "lets node N come back that was removed" },
+    { "add-node", "/admin/add-node", true, NEEDS_NODE, false,
+      "node N stays that was to leave; or how a new one joins" },
     { "remove-node", "/admin/remove-node", true, NEEDS_NODE, true,
       "node N leaves, when its data is elsewhere; --force: it is lost" },
     { "transfer-leader", "/admin/cluster/transfer-leader", true, MAY_HAVE_NODE, false,
@@ -73,8 +74,23 @@ void cluster_command_print(void)
         snprintf(words, sizeof words, "%s%s%s", command->word, node, command->force ? " [--force]" : "");
         printf("  %-26s %s\n", words, command->help);
     }
-    puts("\nExit codes: 0 done, 1 refused or not reached, 2 not understood. To start a node: chronik-server cluster "
+    puts("\n  recover --data-dir D       most nodes are lost for ever: this one, which is stopped, goes on alone\n"
+         "\nExit codes: 0 done, 1 refused or not reached, 2 not understood. To start a node: chronik-server cluster "
          "--help");
+}
+
+void cluster_command_print_recover(void)
+{
+    puts("chronik-server cluster recover --data-dir D [FLAG VALUE]...\n"
+         "\n"
+         "Most voters are lost for ever, so nothing can be decided any more. The node whose data is in D, which is\n"
+         "stopped, takes the cluster for itself, with all that it holds, and ends; then it is started as before.\n"
+         "What only others had is lost. They can only come back with empty directories, as new nodes. Where the\n"
+         "node runs: chronik-server cluster promote.\n"
+         "\n"
+         "  --data-dir D               its data (./data); --config FILE is read, too, as when it is started\n"
+         "\n"
+         "Exit codes: 0 done, 1 nothing is there, 2 not understood, 5 data corrupt");
 }
 
 /* ---- what was typed ---- */
@@ -162,6 +178,11 @@ int cluster_command_run(char *const *arguments)
     struct page body;
     char wish[64];
 
+    for (char *const *at = arguments; *at != NULL; at++) {
+        if (strcmp(*at, "--help") != 0) continue;
+        cluster_command_print();
+        return CODE_DONE;
+    }
     if (!read_typed(&typed, arguments)) return CODE_USAGE;
     snprintf(wish, sizeof wish, "{%s%s%s%s}", typed.node != NULL ? "\"node_id\":" : "",
              typed.node != NULL ? typed.node : "", typed.node != NULL && typed.force ? "," : "",

@@ -13,5 +13,6 @@ int cluster_command_run(char *const *arguments);
 
 /* What there is, for --help. */
 void cluster_command_print(void);
+void cluster_command_print_recover(void);
 
 #endif

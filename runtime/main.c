@@ -100,7 +100,10 @@ static int start(enum command command, char *const *arguments)
 
     settings_init(&settings);
     switch (settings_read(&settings, &sources, error)) {
-    case SETTINGS_HELP: print_flags(); return EXIT_STOPPED;
+    case SETTINGS_HELP:
+        if (command == COMMAND_RECOVER) cluster_command_print_recover();
+        else print_flags();
+        return EXIT_STOPPED;
     case SETTINGS_WRONG: fprintf(stderr, "chronik-server: %s\n", error); return EXIT_USAGE;
     case SETTINGS_READ: break;
     }
@@ -123,6 +126,10 @@ int main(int argc, char **argv)
     }
     if (strcmp(command, "cluster") == 0 && argc > 2 && strcmp(argv[2], "recover") == 0) {
         return start(COMMAND_RECOVER, argv + 3);
+    }
+    if (strcmp(command, "cluster") == 0 && argc > 2 && strncmp(argv[2], "-", 1) != 0) {
+        fprintf(stderr, "chronik-server: there is no command 'cluster %s'; cluster help lists them\n", argv[2]);
+        return EXIT_USAGE;
     }
     if (commands_have(command)) return commands_run(argv + 1);
     if (strcmp(command, "man") == 0) {

@@ -25,6 +25,8 @@ void report_status(const struct report_sources *sources, const struct node_statu
 void report_quorum(const struct report_sources *sources, const struct node_status *status, struct page *page);
 
 /* JSON about the cluster: who belongs to it, who leads it, who has which partition. */
+/* Whether there are any that it could list. */
+bool report_knows_members(const struct report_sources *sources);
 void report_members(const struct report_sources *sources, struct page *page);
 void report_leader(const struct report_sources *sources, struct page *page);
 void report_partitions(const struct report_sources *sources, struct page *page);

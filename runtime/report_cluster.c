@@ -27,6 +27,13 @@ static void add_member(struct page *page, const struct node_member *member)
              state_names[member->state], broker_word(member), member->partitions, member->leaders);
 }
 
+bool report_knows_members(const struct report_sources *sources)
+{
+    struct node_member member;
+
+    return node_members(sources->node, 0, &member, 1) > 0;
+}
+
 void report_members(const struct report_sources *sources, struct page *page)
 {
     struct node_member members[PAGE_MEMBERS];

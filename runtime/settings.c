@@ -640,6 +640,14 @@ static const char *format_value(const struct settings *settings, const struct ro
     return text;
 }
 
+void settings_print_names(FILE *file)
+{
+    char flag[NAME_SIZE];
+
+    for (const struct row *row = rows; row < rows + COUNT_OF(rows); row++) fprintf(file, "%s ", flag_of(row, flag));
+    fputs("--config --help", file);
+}
+
 void settings_print(FILE *file)
 {
     struct settings settings;

@@ -55,6 +55,9 @@ enum settings_verdict settings_read(struct settings *settings, const struct sett
 bool settings_read_toml(struct settings *settings, const char *name, const char *text, size_t size,
                         char error[SETTINGS_ERROR_SIZE]);
 
+/* The flags' names, each with a blank behind it. */
+void settings_print_names(FILE *file);
+
 /* All settings with their defaults, for --help. */
 void settings_print(FILE *file);
 

@@ -96,6 +96,9 @@ enum note_level { NOTE_DEBUG, NOTE_INFO, NOTE_WARNING, NOTE_ERROR };
     X(RECOVERED_APART, NOTE_ERROR,                                                                                     \
       "node %d is of this cluster, and was recovered apart from it: one of them has to go")                            \
     X(PROMOTED, NOTE_WARNING, "node %d was ordered to go on alone: it stops to take the cluster for itself")           \
+    X(PROMOTED_WHOLE, NOTE_INFO,                                                                                       \
+      "node %d goes on alone: it has all that was committed when leaders of partitions were heard last, up to %d ms "  \
+      "ago")                                                                                                           \
     X(PROMOTED_LACKING, NOTE_WARNING,                                                                                  \
       "node %d goes on alone: %d partitions lacked %d committed records when their leaders were heard last, up to %d " \
       "ms ago; these are lost, and what was acknowledged since")                                                       \

@@ -37,6 +37,21 @@ static void say_lack(const struct call *call, struct text *message)
 {
     const struct replicas_lack lack = replicas_lack(call->replicas);
 
+    if (lack.behind == 0 && lack.unheard == 0) {
+        NOTE(call->effects, PROMOTED_WHOLE, call->broker->config.node_id, (int64_t)(lack.silent_ns / NS_PER_MS));
+        text_add(message, " It lacks nothing that it knows of");
+        if (lack.partitions == 0) {
+            text_add(message, ": nobody else led a partition that it has.");
+            return;
+        }
+        text_add(message, ": of ");
+        text_add_int(message, lack.partitions);
+        text_add(message, " partitions that others led it has all that was committed when their leaders were heard "
+                          "last, up to ");
+        text_add_int(message, (int64_t)(lack.silent_ns / NS_PER_MS));
+        text_add(message, " ms ago.");
+        return;
+    }
     NOTE(call->effects, PROMOTED_LACKING, call->broker->config.node_id, lack.behind,
          (int64_t)MIN(lack.records, (uint64_t)INT64_MAX), (int64_t)(lack.silent_ns / NS_PER_MS));
     text_add(message, " Of ");

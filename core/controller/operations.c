@@ -123,8 +123,11 @@ void controller_remove_node(struct controller *controller, int32_t node_id, bool
     const uint32_t slot = image_broker_by_id(controller->image, node_id);
     const bool is_member = membership_of_node(controller->log, node_id) != 0;
 
-    if (slot == SLOT_NONE && !is_member) { /* as it was to be: who asks again, because no answer came, has no error */
-        say(answer, node_id, " is no member of this cluster (any more).");
+    if (slot == SLOT_NONE && !is_member && is_again(controller)) { /* what was begun has come to pass */
+        say(answer, node_id, " is removed.");
+    } else if (slot == SLOT_NONE && !is_member) { /* which of the two, nobody remembers */
+        refuse(answer, ERROR_BROKER_ID_NOT_REGISTERED, node_id,
+               " is no member of this cluster: it is removed already, or never was one.");
     } else if (force || slot == SLOT_NONE) {
         remove_at_once(controller, node_id, slot != SLOT_NONE, answer);
     } else if (image_broker(controller->image, slot)->leaving) {

@@ -2,9 +2,12 @@
 #include "base/bytes.h"
 #include "runtime/client/command.h"
 #include "runtime/client/commands.h"
+#include "runtime/settings.h"
 
 #include <stdio.h>
 #include <string.h>
+
+static const char start_words[] = "start standalone", cluster_flags[] = "--admin --api-key --json --force --help";
 
 /* The words that may stand first, beside the table's. */
 static const char *const others[] = { "start", "standalone", "cluster", "version", "completion", "man", "--help" };
@@ -49,7 +52,7 @@ static void print_bash(void)
            "    done\n"
            "    if ((COMP_CWORD == 1)); then words=\"");
     print_nouns();
-    printf("\"\n    elif ((COMP_CWORD == 2)); then\n        case ${COMP_WORDS[1]} in\n");
+    printf("\"\n    elif ((COMP_CWORD == 2)) && [[ $word != -* ]]; then\n        case ${COMP_WORDS[1]} in\n");
     for (uint32_t i = 0; i < commands_count; i++) {
         if (!is_first_of_noun(i)) continue;
         printf("        %s) words=\"", commands[i].noun);
@@ -65,6 +68,9 @@ static void print_bash(void)
         print_flag_names(&commands[i]);
         printf("\" ;;\n");
     }
+    printf("        start.*|standalone.*|cluster.-*|cluster.recover) words=\"");
+    settings_print_names(stdout);
+    printf("\" ;;\n        cluster.*) words=\"%s\" ;;\n", cluster_flags);
     printf("        esac\n"
            "    elif [[ $before == --compression ]]; then words=\"none gzip snappy lz4 zstd\"\n"
            "    else\n"
@@ -89,7 +95,14 @@ static void print_fish(void)
 {
     printf("complete -c chronik-server -f\ncomplete -c chronik-server -n __fish_use_subcommand -a '");
     print_nouns();
-    printf("'\n");
+    printf("'\nset -l words");
+    for (uint32_t i = 0; i < COUNT_OF(cluster_words); i++) printf(" %s", cluster_words[i]);
+    printf("\nset -l flags ");
+    settings_print_names(stdout);
+    printf("\ncomplete -c chronik-server -n '__fish_seen_subcommand_from cluster' -a \"$words\"\n"
+           "complete -c chronik-server -n '__fish_seen_subcommand_from cluster' -a '%s'\n"
+           "complete -c chronik-server -n '__fish_seen_subcommand_from %s recover' -a \"$flags\"\n",
+           cluster_flags, start_words);
     for (uint32_t i = 0; i < commands_count; i++) {
         const struct command *command = &commands[i];
         printf("complete -c chronik-server -n '__fish_seen_subcommand_from %s; and not __fish_seen_subcommand_from ",

@@ -262,11 +262,22 @@ def explained():
         complete_words chronik-server topic de
         complete_words chronik-server topic create x --part
         complete_words chronik-server topic produce x --compression z
+        complete_words chronik-server start --data-
+        complete_words chronik-server cluster --data-
+        complete_words chronik-server cluster recover --data-
+        complete_words chronik-server cluster re
+        complete_words chronik-server cluster remove-node 2 --f
         chronik-server() { [ "$1 $2" = "group list" ] && printf 'group\nreaders\nothers\n'; }
         complete_words chronik-server group lag re
         """
     same(subprocess.run(["bash", "-c", bash], stdout=subprocess.PIPE, text=True, check=True).stdout.split("\n"),
-         ["topic", "describe delete", "--partitions", "zstd", "readers", ""])
+         ["topic", "describe delete", "--partitions", "zstd", "--data-dir", "--data-dir", "--data-dir",
+          "remove-node rebalance recover", "--force", "readers", ""])
+    require("--admin" in finished(["completion", "fish"]).stdout.decode(), "flags of cluster in fish")
+    refused(2, "no command 'cluster bogus'", "cluster", "bogus")
+    helped = finished(["cluster", "recover", "--help"])
+    require(helped.returncode == 0 and b"lost for ever" in helped.stdout, helped.stdout)
+    require(b"remove-node" in finished(["cluster", "members", "--help"]).stdout, "each has the help of all")
     refused(2, "bash, zsh or fish", "completion", "tcsh")
 
 
