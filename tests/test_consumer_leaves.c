@@ -191,15 +191,15 @@ TEST(assignors_are_fair_whatever_was_before)
 /* ---- the way to a target ---- */
 
 /* Partitions of one topic, a letter each. */
-static struct parts parts_said(const char *letters, struct part *list)
+static struct part_list parts_said(const char *letters, struct part *list)
 {
-    struct parts parts = { list, 0 };
+    struct part_list parts = { list, 0 };
 
     for (; *letters != 0; letters++) list[parts.count++] = (struct part){ .index = *letters - 'a' };
     return parts;
 }
 
-static void say_parts(struct parts parts, char *text)
+static void say_parts(struct part_list parts, char *text)
 {
     for (uint32_t i = 0; i < parts.count; i++) *text++ = (char)('a' + parts.list[i].index);
     *text = 0;
@@ -251,7 +251,7 @@ TEST(members_come_to_their_target)
         struct part lists[4][8], assigned[8], revoking[8];
         bool taken[8] = { false };
         char said[16];
-        struct standing after = { 0 };
+        struct member_standing after = { 0 };
         struct reconciling reconciling = {
             .before = { row->phase, row->epoch, row->epoch - 1, parts_said(row->assigned, lists[0]),
                         parts_said(row->revoking, lists[1]) },
@@ -438,9 +438,9 @@ TEST(values_of_the_newer_protocol_are_those_of_kafka)
     struct part list[4], nine[2] = { { .index = 1 }, { .index = 4 } };
     struct consumer_group_value group;
     struct consumer_member_value member;
-    struct standing standing;
+    struct member_standing standing;
     struct regex_value regex;
-    struct parts parts;
+    struct part_list parts;
     int32_t epoch;
 
     for (uint32_t i = 0; i < 16; i++) nine[0].topic.bytes[i] = nine[1].topic.bytes[i] = 9;
@@ -469,11 +469,11 @@ TEST(values_of_the_newer_protocol_are_those_of_kafka)
     EXPECT("its expression", bytes_equal(member.regex, BYTES_LITERAL("*")) && member.topics.count == 0);
 
     EXPECT("a target", target_member_value_read((struct bytes){ target_bytes, sizeof target_bytes }, list, 4, &parts));
-    EXPECT("its partitions", parts_equal(parts, (struct parts){ nine, 2 }));
+    EXPECT("its partitions", parts_equal(parts, (struct part_list){ nine, 2 }));
     EXPECT("of more than there is room for nothing",
            !target_member_value_read((struct bytes){ target_bytes, sizeof target_bytes }, list, 1, &parts));
     writer = writer_of(memory, sizeof memory);
-    target_member_value_write(&writer, (struct parts){ nine, 2 });
+    target_member_value_write(&writer, (struct part_list){ nine, 2 });
     expect_written("a target", target_bytes, sizeof target_bytes, &writer);
     EXPECT("its epoch", target_value_read((struct bytes){ epoch_bytes, sizeof epoch_bytes }, &epoch) && epoch == 7);
     writer = writer_of(memory, sizeof memory);
@@ -483,7 +483,7 @@ TEST(values_of_the_newer_protocol_are_those_of_kafka)
     EXPECT("what it has",
            current_member_value_read((struct bytes){ current_bytes, sizeof current_bytes }, list, 4, &standing));
     EXPECT("is to go", standing.phase == MEMBER_UNREVOKED && standing.assigned.count == 0 &&
-                           parts_equal(standing.revoking, (struct parts){ &nine[1], 1 }));
+                           parts_equal(standing.revoking, (struct part_list){ &nine[1], 1 }));
     EXPECT("in its epoch", standing.epoch == 6 && standing.previous_epoch == 5);
     writer = writer_of(memory, sizeof memory);
     current_member_value_write(&writer, &standing);
@@ -515,9 +515,9 @@ TEST(values_that_are_cut_short_are_none)
             const struct bytes cut = { values[i].bytes, size };
             struct consumer_group_value group;
             struct consumer_member_value member;
-            struct standing standing;
+            struct member_standing standing;
             struct regex_value regex;
-            struct parts parts;
+            struct part_list parts;
             const bool read = i == 0   ? consumer_member_value_read(cut, &member)
                               : i == 1 ? target_member_value_read(cut, list, 4, &parts)
                               : i == 2 ? current_member_value_read(cut, list, 4, &standing)

@@ -47,6 +47,8 @@ enum call_verdict api_handle(struct call *call)
     case API_SYNC_GROUP: return sync_group_handle(call);
     case API_HEARTBEAT: return heartbeat_handle(call);
     case API_LEAVE_GROUP: return leave_group_handle(call);
+    case API_CONSUMER_GROUP_HEARTBEAT: return consumer_group_heartbeat_handle(call);
+    case API_CONSUMER_GROUP_DESCRIBE: return consumer_group_describe_handle(call);
     case API_OFFSET_COMMIT: return offset_commit_handle(call);
     case API_OFFSET_FETCH: return offset_fetch_handle(call);
     case API_OFFSET_DELETE: return offset_delete_handle(call);

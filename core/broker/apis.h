@@ -37,6 +37,8 @@ enum call_verdict list_groups_handle(struct call *call);
 enum call_verdict list_offsets_handle(struct call *call);
 enum call_verdict list_partition_reassignments_handle(struct call *call);
 enum call_verdict metadata_handle(struct call *call);
+enum call_verdict consumer_group_heartbeat_handle(struct call *call);
+enum call_verdict consumer_group_describe_handle(struct call *call);
 enum call_verdict offset_commit_handle(struct call *call);
 enum call_verdict offset_delete_handle(struct call *call);
 enum call_verdict offset_fetch_handle(struct call *call);

@@ -32,15 +32,16 @@ static bool put_members(struct call *call, uint32_t group, uint32_t count,
     return true;
 }
 
-static void put_missing(struct call *call, struct describe_groups_response_group *answer)
+/* One of the newer protocol is none that this API knows. */
+static void put_missing(struct call *call, struct describe_groups_response_group *answer, bool consumer)
 {
-    static const char words[] = "Group not found.";
+    static const char words[] = "Group not found.", other[] = "The group is not a classic group.";
 
     answer->group_state = BYTES_LITERAL("Dead");
     if (call->version < FIRST_VERSION_WITH_NOT_FOUND) return; /* no error, once */
     call->failed = true;
     answer->error_code = ERROR_GROUP_ID_NOT_FOUND;
-    answer->error_message = BYTES_LITERAL(words);
+    answer->error_message = consumer ? BYTES_LITERAL(other) : BYTES_LITERAL(words);
 }
 
 static bool put_group(struct call *call, struct bytes id, bool operations,
@@ -56,8 +57,8 @@ static bool put_group(struct call *call, struct bytes id, bool operations,
     call->failed |= error != ERROR_NONE;
     if (error != ERROR_NONE) return true;
     if (operations) answer->authorized_operations = GROUP_OPERATIONS;
-    if (group == GROUP_NONE) {
-        put_missing(call, answer);
+    if (group == GROUP_NONE || groups_view(call->groups, group).consumer) {
+        put_missing(call, answer, group != GROUP_NONE);
         return true;
     }
     const struct group_view view = groups_view(call->groups, group);

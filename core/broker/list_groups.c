@@ -5,7 +5,7 @@
 #include "broker/group_calls.h"
 #include "codec/messages.h"
 
-static const struct bytes classic = BYTES_LITERAL("classic");
+static const struct bytes classic = BYTES_LITERAL("classic"), consumer = BYTES_LITERAL("consumer");
 
 static uint8_t lower(uint8_t letter)
 {
@@ -44,13 +44,14 @@ enum call_verdict list_groups_handle(struct call *call)
          at = groups_next_group(call->groups, at)) {
         const struct group_view view = groups_view(call->groups, at);
         const struct bytes state = text_of(view.state);
+        const struct bytes type = view.consumer ? consumer : classic;
         if (!passes(request.states_filter, request.states_filter_count, state)) continue;
-        if (!passes(request.types_filter, request.types_filter_count, classic)) continue;
+        if (!passes(request.types_filter, request.types_filter_count, type)) continue;
         response.groups[response.groups_count++] = (struct list_groups_response_group){
             .group_id = view.group_id,
             .protocol_type = view.protocol_type,
             .group_state = state,
-            .group_type = classic,
+            .group_type = type,
         };
     }
     call->failed = response.error_code != ERROR_NONE;

@@ -121,6 +121,7 @@ enum call_verdict offset_commit_handle(struct call *call)
         .member_id = committing.request.member_id,
         .instance_id = committing.request.group_instance_id,
         .generation = committing.request.generation_id_or_member_epoch,
+        .version = call->version,
     };
     const enum error error = groups_may_commit(call->groups, &committer);
     if (error != ERROR_NONE) return answer_error(&committing, error);

@@ -117,8 +117,11 @@ static bool fetch_all(struct call *call, const struct offset_fetch_request_group
 static bool fetch_group(struct call *call, const struct offset_fetch_request_group *asked,
                         struct offset_fetch_response_group *group)
 {
-    const enum error error = groups_place(call->groups, asked->group_id);
+    enum error error = groups_place(call->groups, asked->group_id);
 
+    if (error == ERROR_NONE && (asked->member_id.data != NULL || asked->member_epoch >= 0)) {
+        error = groups_consumer_judge(call->groups, asked->group_id, asked->member_id, asked->member_epoch);
+    }
     *group = offset_fetch_response_group_default;
     group->group_id = asked->group_id;
     group->error_code = (int16_t)error;
@@ -159,7 +162,7 @@ static bool put_one(struct call *call, const struct offset_fetch_response_group 
 /* The older form of the request as the newer one. False: the arena is exhausted. */
 static bool fetch_one(struct call *call, const struct offset_fetch_request *request)
 {
-    struct offset_fetch_request_group asked = { .group_id = request->group_id };
+    struct offset_fetch_request_group asked = { .group_id = request->group_id, .member_epoch = -1 };
     struct offset_fetch_response_group group;
 
     if (request->topics != NULL) {

@@ -7,6 +7,18 @@
 
 /* ---- who may ---- */
 
+enum { FIRST_VERSION_WITH_EPOCHS = 9 };
+
+/* A member of the newer protocol, in its epoch. */
+static enum error judge_consumer(const struct groups *groups, const struct group_committer *committer)
+{
+    const enum error error =
+        groups_consumer_judge(groups, committer->group_id, committer->member_id, committer->generation);
+
+    if (error == ERROR_UNKNOWN_MEMBER_ID) return error;
+    return committer->version < FIRST_VERSION_WITH_EPOCHS ? ERROR_UNSUPPORTED_VERSION : error;
+}
+
 enum error groups_may_commit(struct groups *groups, const struct group_committer *committer)
 {
     const enum error placed = groups_place(groups, committer->group_id);
@@ -21,6 +33,7 @@ enum error groups_may_commit(struct groups *groups, const struct group_committer
     if (group->state == GROUP_DEAD) return ERROR_COORDINATOR_NOT_AVAILABLE;
     if (committer->generation < 0 && group->state == GROUP_EMPTY) return ERROR_NONE; /* it manages its own reading */
     if (!is_member) return ERROR_UNKNOWN_MEMBER_ID;
+    if (group->consumer.is) return judge_consumer(groups, committer);
     const enum error error = member_judge(groups, number, committer->member_id, committer->instance_id,
                                           MAX(committer->generation, 0), &member);
     if (error != ERROR_NONE) return error;

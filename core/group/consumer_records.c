@@ -67,7 +67,7 @@ static struct texts_value read_texts(struct reader *reader)
 
 /* ---- partitions ---- */
 
-static struct parts read_parts(struct reader *reader, struct part *list, uint32_t max)
+static struct part_list read_parts(struct reader *reader, struct part *list, uint32_t max)
 {
     const uint32_t topics = read_count(reader);
     uint32_t count = 0;
@@ -81,24 +81,19 @@ static struct parts read_parts(struct reader *reader, struct part *list, uint32_
         }
         reader_skip_tags(reader);
     }
-    return (struct parts){ list, reader_ok(reader) ? parts_sort(list, count) : 0 };
+    return (struct part_list){ list, reader_ok(reader) ? parts_sort(list, count) : 0 };
 }
 
-static void write_parts(struct writer *writer, struct parts parts)
+static void write_parts(struct writer *writer, struct part_list parts)
 {
-    uint32_t topics = 0;
-
-    for (uint32_t i = 0; i < parts.count; i++) {
-        topics += i == 0 || !uuid_equal(&parts.list[i].topic, &parts.list[i - 1].topic);
-    }
-    writer_uvarint(writer, topics + 1);
+    writer_uvarint(writer, parts_topic_count(parts) + 1);
     while (parts.count > 0) {
         const uint32_t count = parts_of_topic(parts);
         writer_uuid(writer, &parts.list[0].topic);
         writer_uvarint(writer, count + 1);
         for (uint32_t i = 0; i < count; i++) writer_int32(writer, parts.list[i].index);
         writer_uvarint(writer, 0);
-        parts = (struct parts){ parts.list + count, parts.count - count };
+        parts = (struct part_list){ parts.list + count, parts.count - count };
     }
 }
 
@@ -148,21 +143,21 @@ bool target_value_read(struct bytes value, int32_t *epoch)
     return end(&reader);
 }
 
-bool target_member_value_read(struct bytes value, struct part *list, uint32_t max, struct parts *parts)
+bool target_member_value_read(struct bytes value, struct part *list, uint32_t max, struct part_list *parts)
 {
     struct reader reader;
 
-    *parts = (struct parts){ list, 0 };
+    *parts = (struct part_list){ list, 0 };
     if (!begin(&reader, value)) return false;
     *parts = read_parts(&reader, list, max);
     return end(&reader);
 }
 
-bool current_member_value_read(struct bytes value, struct part *list, uint32_t max, struct standing *standing)
+bool current_member_value_read(struct bytes value, struct part *list, uint32_t max, struct member_standing *standing)
 {
     struct reader reader;
 
-    *standing = (struct standing){ 0 };
+    *standing = (struct member_standing){ 0 };
     if (!begin(&reader, value)) return false;
     standing->epoch = reader_int32(&reader);
     standing->previous_epoch = reader_int32(&reader);
@@ -223,14 +218,14 @@ void target_value_write(struct writer *writer, int32_t epoch)
     writer_uvarint(writer, 0);
 }
 
-void target_member_value_write(struct writer *writer, struct parts parts)
+void target_member_value_write(struct writer *writer, struct part_list parts)
 {
     writer_int16(writer, VERSION);
     write_parts(writer, parts);
     writer_uvarint(writer, 0);
 }
 
-void current_member_value_write(struct writer *writer, const struct standing *standing)
+void current_member_value_write(struct writer *writer, const struct member_standing *standing)
 {
     writer_int16(writer, VERSION);
     writer_int32(writer, standing->epoch);

@@ -49,16 +49,16 @@ uint8_t *names_put(uint8_t *to, struct bytes name);
 bool consumer_group_value_read(struct bytes value, struct consumer_group_value *group);
 bool consumer_member_value_read(struct bytes value, struct consumer_member_value *member);
 bool target_value_read(struct bytes value, int32_t *epoch);
-bool target_member_value_read(struct bytes value, struct part *list, uint32_t max, struct parts *parts);
-bool current_member_value_read(struct bytes value, struct part *list, uint32_t max, struct standing *standing);
+bool target_member_value_read(struct bytes value, struct part *list, uint32_t max, struct part_list *parts);
+bool current_member_value_read(struct bytes value, struct part *list, uint32_t max, struct member_standing *standing);
 bool regex_value_read(struct bytes value, struct regex_value *regex);
 
 /* `topics` of what is written are names as they are kept. */
 void consumer_group_value_write(struct writer *writer, const struct consumer_group_value *group);
 void consumer_member_value_write(struct writer *writer, const struct consumer_member_value *member);
 void target_value_write(struct writer *writer, int32_t epoch);
-void target_member_value_write(struct writer *writer, struct parts parts);
-void current_member_value_write(struct writer *writer, const struct standing *standing);
+void target_member_value_write(struct writer *writer, struct part_list parts);
+void current_member_value_write(struct writer *writer, const struct member_standing *standing);
 void regex_value_write(struct writer *writer, const struct regex_value *regex);
 
 #endif

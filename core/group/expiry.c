@@ -20,8 +20,10 @@ void group_kill(struct groups *groups, uint32_t number, uint64_t deleter)
     CHECK(group->state == GROUP_EMPTY && group->member_count == 0);
     group_set_state(groups, number, GROUP_DEAD);
     group->deleter = deleter;
-    chain_remove(&groups->wanting, number);
-    group->write_wanted = false;
+    /* Who waits for what such a group has to say still gets his answer; all else is said with the graves. */
+    const bool waited = group->consumer.is && group->consumer.beat_first != NONE;
+    if (!waited) chain_remove(&groups->wanting, number);
+    group->write_wanted = waited;
     while (group->member_first != NONE) member_free(groups, group->member_first); /* promises */
     group_reap(groups, number);
 }
@@ -124,7 +126,11 @@ static bool is_read(const struct groups *groups, uint32_t number, struct bytes t
     for (uint32_t at = groups->groups[number].member_first; at != NONE; at = groups->members[at].next) {
         ++*work;
         if (groups->members[at].promised) continue;
-        if (subscription_has_topic(member_subscription(groups, at, protocol), topic)) return true;
+        if (groups->groups[number].consumer.is
+                ? consumer_reads(groups, at, topic)
+                : subscription_has_topic(member_subscription(groups, at, protocol), topic)) {
+            return true;
+        }
     }
     return false;
 }
@@ -140,8 +146,9 @@ static bool is_too_old(const struct groups *groups, uint32_t number, const struc
         return true;
     if (offset->expire_ms != NO_EXPIRY) return group->state == GROUP_EMPTY && offset->expire_ms <= groups->wall_ms;
     if (group->state == GROUP_EMPTY) {
-        const int64_t since_ms =
-            group->protocol_type.size > 0 ? MAX(group->state_ms, offset->commit_ms) : offset->commit_ms;
+        const int64_t since_ms = group->protocol_type.size > 0 && !group->consumer.is
+                                     ? MAX(group->state_ms, offset->commit_ms)
+                                     : offset->commit_ms;
         return since_ms + retention_ms <= groups->wall_ms;
     }
     if (group->state != GROUP_STABLE || !consumes || offset->commit_ms + retention_ms > groups->wall_ms) return false;

@@ -131,6 +131,10 @@ static void on_member_time(struct groups *groups, uint32_t number)
     const uint32_t group = member->group;
 
     CHECK(member->taken);
+    if (groups->groups[group].consumer.is) {
+        consumer_on_time(groups, number);
+        return;
+    }
     /* Who waits for us is not silent; and who could not be answered yet has not been heard. */
     if (member->waiter != NOBODY || groups->places[groups->groups[group].place].state != PLACE_OPEN) {
         timer_set_member(groups, number);
@@ -156,6 +160,7 @@ void groups_work(struct groups *groups, struct effects *effects)
     CHECK(!groups->committing.open);
     places_work(groups, effects);
     run_timers(groups);
+    patterns_work(groups);
     writes_work(groups);
     expiry_work(groups);
 }
@@ -219,7 +224,11 @@ static void check_group(const struct groups *groups, uint32_t number)
         CHECK(wait->waiter == member->waiter && wait->member == at && wait->kind != WAIT_FREE); /* (3) */
     }
     CHECK(members == group->member_count && promised == group->promised_count &&
-          joined == group->joined_count);                                                               /* (2) */
+          joined == group->joined_count); /* (2) */
+    if (group->consumer.is) {
+        consumer_check(groups, number);
+        return;
+    }
     CHECK(led);                                                                                         /* (4) */
     if (group->state == GROUP_COMPLETING || group->state == GROUP_STABLE) CHECK(group->leader != NONE); /* (4) */
 }

@@ -22,6 +22,7 @@
 #include "base/effect.h"
 #include "codec/errors.h"
 #include "codec/messages.h"
+#include "group/parts.h"
 
 struct logs;
 struct replicas;
@@ -150,11 +151,33 @@ struct group_leaver {
 /* One member leaves. The place of the group was asked for before: groups_place. */
 enum error groups_leave(struct groups *groups, struct bytes group_id, const struct group_leaver *leaver);
 
+/* ---- members: the newer protocol (KIP-848) ---- */
+
+struct consumer_answer {
+    enum error error;
+    struct bytes member_id;
+    int32_t member_epoch;
+    int32_t heartbeat_interval_ms;
+    bool tells_assignment;
+    struct part_list assignment;
+};
+
+/* ConsumerGroupHeartbeat. The answer is told at once, and lies here until the next call; with GROUP_WAITS it is to go
+ * out when groups_next_ready names the waiter, and only if the outcome is no error. */
+enum group_verdict groups_consumer_beat(struct groups *groups, const struct group_caller *caller,
+                                        const struct consumer_group_heartbeat_request *request,
+                                        struct consumer_answer *answer);
+
+/* Whether a member that asks for offsets is one, in this epoch, if the group is of this protocol. */
+enum error groups_consumer_judge(const struct groups *groups, struct bytes group_id, struct bytes member_id,
+                                 int32_t epoch);
+
 /* ---- offsets ---- */
 
 struct group_committer {
     struct bytes group_id, member_id, instance_id;
     int32_t generation;
+    int16_t version; /* of the request */
 };
 
 /* Whether it may commit. */
@@ -199,6 +222,23 @@ struct group_view {
     struct bytes protocol_type;
     struct bytes protocol;
     uint32_t member_count;
+    bool consumer;        /* of the newer protocol; the next ones only then */
+    int32_t epoch;        /* of the group */
+    int32_t target_epoch; /* of its target assignment */
+    const char *assignor;
+};
+
+/* A member of such a group. */
+struct consumer_view {
+    struct bytes member_id;
+    struct bytes instance_id; /* null: none */
+    struct bytes rack;        /* null: none */
+    int32_t epoch;
+    struct bytes client_id;
+    struct bytes client_host;
+    struct bytes topics; /* groups_next_name */
+    struct bytes regex;  /* null: none */
+    struct part_list assignment, target;
 };
 
 struct member_view {
@@ -216,6 +256,13 @@ struct group_view groups_view(const struct groups *groups, uint32_t group);
 
 /* The members of a group, begins with GROUP_NONE. */
 uint32_t groups_next_member(const struct groups *groups, uint32_t group, uint32_t after, struct member_view *member);
+
+/* The same of a group of the newer protocol. */
+uint32_t groups_next_consumer(const struct groups *groups, uint32_t group, uint32_t after,
+                              struct consumer_view *member);
+
+/* Takes the first name off a list; false: there is none. */
+bool groups_next_name(struct bytes *names, struct bytes *name);
 
 /* The groups that are coordinated here, begins with GROUP_NONE. */
 uint32_t groups_next_group(const struct groups *groups, uint32_t after);

@@ -300,6 +300,9 @@ enum group_verdict groups_join(struct groups *groups, const struct group_caller 
         if (joining.group == NONE) return refuse(joined, ERROR_COORDINATOR_NOT_AVAILABLE);
     }
     if (groups->groups[joining.group].state == GROUP_DEAD) return refuse(joined, ERROR_COORDINATOR_NOT_AVAILABLE);
+    const enum error ended =
+        groups->groups[joining.group].consumer.is ? consumer_end(groups, joining.group) : ERROR_NONE;
+    if (ended != ERROR_NONE) return refuse(joined, ended);
     if (!is_consistent(&joining)) {
         group_discard_if_nothing(groups, joining.group);
         return refuse(joined, ERROR_INCONSISTENT_GROUP_PROTOCOL);

@@ -62,6 +62,7 @@ void group_discard(struct groups *groups, uint32_t number)
     chain_remove(&groups->wanting, number);
     chain_remove(&groups->dying, number);
     timer_clear_group(groups, number);
+    consumer_forget(groups, number);
     CHECK(text_map_remove(&groups->group_ids, kept_bytes(groups, &group->id), number));
     texts_give(&groups->texts, &group->id);
     texts_give(&groups->texts, &group->protocol_type);
@@ -147,6 +148,7 @@ void member_free(struct groups *groups, uint32_t number)
     if (member->promised) group->promised_count--;
     else group->member_count--;
     timer_clear_member(groups, number);
+    consumer_release(groups, number);
     CHECK(text_map_remove(&groups->member_ids, kept_bytes(groups, &member->id), number));
     texts_give(&groups->texts, &member->id);
     texts_give(&groups->texts, &member->instance);

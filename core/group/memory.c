@@ -20,7 +20,8 @@ static void *carve(struct carver *carver, uint64_t size)
 struct parts {
     void *texts, *group_pool, *group_ids, *member_pool, *member_ids, *offset_pool, *offset_keys, *topic_pool,
         *topic_names, *timers, *write_pool;
-    struct chain_hook *watched, *loading, *dropping, *failed, *wanting, *dying, *ready, *awaited;
+    void *owners, *pattern_pool;
+    struct chain_hook *unresolved, *watched, *loading, *dropping, *failed, *wanting, *dying, *ready, *awaited;
 };
 
 /* Every waiter has a write under way at most, every group its generation, and as many may be left by waiters that are
@@ -30,10 +31,44 @@ static uint32_t writes_max(const struct groups_config *config)
     return 2 * config->waiters_max + config->groups_max;
 }
 
+/* Partitions of one group, and those that members of all groups own. */
+static uint32_t parts_max(const struct groups_config *config)
+{
+    return MIN(config->offsets_max, (uint32_t)GROUP_PARTS_MAX);
+}
+
 /* Those that may be there, and as many on their way as make nothing new. */
 static uint32_t offsets_slots(const struct groups_config *config)
 {
     return config->offsets_max + MIN(config->offsets_max, (uint32_t)OFFSETS_RESERVE_MAX);
+}
+
+/* Patterns are no more than groups. */
+static void carve_workshop(struct carver *carver, struct workshop *shop, const struct groups_config *config)
+{
+    const uint64_t members = config->members_max, topics = config->topics_max, parts = parts_max(config);
+
+    shop->topics_max = config->topics_max;
+    shop->parts_max = (uint32_t)parts;
+    shop->member_at = carve(carver, sizeof(uint32_t) * members);
+    shop->member_set = carve(carver, sizeof(uint32_t) * members);
+    shop->order = carve(carver, sizeof(uint32_t) * members);
+    shop->share_first = carve(carver, sizeof(uint32_t) * (members + 1));
+    shop->set_first = carve(carver, sizeof(uint32_t) * (members + 1));
+    shop->set_user = carve(carver, sizeof(uint32_t) * members);
+    shop->set_topics = carve(carver, sizeof(uint32_t) * parts);
+    shop->set_table = carve(carver, sizeof(uint32_t) * 4 * (members + 1));
+    shop->topic_slots = carve(carver, sizeof(uint32_t) * topics);
+    shop->topic_index = carve(carver, sizeof(uint32_t) * topics);
+    shop->topic_first = carve(carver, sizeof(uint32_t) * (topics + 1));
+    shop->owner = carve(carver, sizeof(uint32_t) * parts);
+    shop->scratch = carve(carver, sizeof(uint32_t) * assign_scratch_count(members, topics, members, parts));
+    shop->parts = carve(carver, sizeof(struct part) * parts);
+    shop->owned = carve(carver, sizeof(struct part) * parts);
+    shop->assigned = carve(carver, sizeof(struct part) * parts);
+    shop->revoking = carve(carver, sizeof(struct part) * parts);
+    shop->taken = carve(carver, sizeof(bool) * parts);
+    shop->names = carve(carver, sizeof(struct bytes) * topics);
 }
 
 static struct parts carve_all(struct carver *carver, struct groups *groups, const struct groups_config *config)
@@ -66,6 +101,12 @@ static struct parts carve_all(struct carver *carver, struct groups *groups, cons
     parts.dying = carve(carver, sizeof(struct chain_hook) * (uint64_t)config->groups_max);
     groups->waits = carve(carver, sizeof(struct wait) * (uint64_t)config->waiters_max);
     parts.ready = carve(carver, sizeof(struct chain_hook) * (uint64_t)config->waiters_max);
+    parts.owners = carve(carver, map_size(parts_max(config), MAP_KEY_ID));
+    groups->patterns = carve(carver, sizeof(struct pattern) * (uint64_t)config->groups_max);
+    parts.pattern_pool = carve(carver, pool_size(config->groups_max));
+    parts.unresolved = carve(carver, sizeof(struct chain_hook) * (uint64_t)config->groups_max);
+    groups->matched = carve(carver, sizeof(struct bytes) * (uint64_t)config->topics_max);
+    carve_workshop(carver, &groups->workshop, config);
     groups->batch_size = MAX(config->message_size_max, (uint32_t)BATCH_SIZE_MIN);
     groups->batch = carve(carver, groups->batch_size);
     groups->value = carve(carver, groups->batch_size);
@@ -102,6 +143,7 @@ size_t groups_size(const struct groups_config *config)
 
 static void init_chains(struct groups *groups, const struct parts *parts)
 {
+    chain_init(&groups->unresolved, parts->unresolved);
     chain_init(&groups->watched, parts->watched);
     chain_init(&groups->loading, parts->loading);
     chain_init(&groups->dropping, parts->dropping);
@@ -132,6 +174,9 @@ void groups_init(struct groups *groups, const struct groups_config *config, cons
     map_init(&groups->offset_keys, parts.offset_keys, offsets_slots(config), MAP_KEY_ID, hash_seed);
     pool_init(&groups->topic_pool, parts.topic_pool, config->topics_max);
     text_map_init(&groups->topic_names, parts.topic_names, config->topics_max, hash_seed);
+    map_init(&groups->owners, parts.owners, parts_max(config), MAP_KEY_ID, hash_seed);
+    pool_init(&groups->pattern_pool, parts.pattern_pool, config->groups_max);
+    groups->resolving.pattern = NONE;
     timers_init(&groups->timers, parts.timers, config->groups_max + config->members_max);
     pool_init(&groups->write_pool, parts.write_pool, writes_max(config));
     init_chains(groups, &parts);

@@ -8,7 +8,7 @@ int part_compare(const struct part *a, const struct part *b)
     return a->index < b->index ? -1 : a->index > b->index;
 }
 
-bool parts_have(struct parts parts, const struct part *part)
+bool parts_have(struct part_list parts, const struct part *part)
 {
     uint32_t begin = 0, end = parts.count;
 
@@ -22,12 +22,12 @@ bool parts_have(struct parts parts, const struct part *part)
     return false;
 }
 
-bool parts_equal(struct parts a, struct parts b)
+bool parts_equal(struct part_list a, struct part_list b)
 {
     return bytes_equal(parts_bytes(a), parts_bytes(b));
 }
 
-bool parts_within(struct parts inner, struct parts outer)
+bool parts_within(struct part_list inner, struct part_list outer)
 {
     for (uint32_t i = 0; i < inner.count; i++) {
         if (!parts_have(outer, &inner.list[i])) return false;
@@ -35,7 +35,7 @@ bool parts_within(struct parts inner, struct parts outer)
     return true;
 }
 
-bool parts_meet(struct parts a, struct parts b)
+bool parts_meet(struct part_list a, struct part_list b)
 {
     for (uint32_t i = 0; i < a.count; i++) {
         if (parts_have(b, &a.list[i])) return true;
@@ -74,10 +74,20 @@ uint32_t parts_sort(struct part *list, uint32_t count)
     return kept;
 }
 
-uint32_t parts_of_topic(struct parts parts)
+uint32_t parts_of_topic(struct part_list parts)
 {
     uint32_t count = 0;
 
     while (count < parts.count && uuid_equal(&parts.list[count].topic, &parts.list[0].topic)) count++;
+    return count;
+}
+
+uint32_t parts_topic_count(struct part_list parts)
+{
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < parts.count; i++) {
+        count += i == 0 || !uuid_equal(&parts.list[i].topic, &parts.list[i - 1].topic);
+    }
     return count;
 }

@@ -232,7 +232,9 @@ static void arm(struct groups *groups, uint32_t log)
             groups->due = true;
             return;
         }
-        for (uint32_t member = group->member_first; member != NONE; member = groups->members[member].next) {
+        if (group->consumer.is) consumer_settle(groups, place->arm_next);
+        for (uint32_t member = group->member_first; member != NONE && !group->consumer.is;
+             member = groups->members[member].next) {
             timer_set_member(groups, member);
         }
         place->arm_next = group->next;

@@ -3,7 +3,7 @@
 #include "base/check.h"
 
 /* It says what it owns, and nothing of these is among it. What it does not say may be anything. */
-static bool has_given_up(const struct reconciling *reconciling, struct parts parts)
+static bool has_given_up(const struct reconciling *reconciling, struct part_list parts)
 {
     return reconciling->owned_told && !parts_meet(reconciling->owned, parts);
 }
@@ -11,7 +11,7 @@ static bool has_given_up(const struct reconciling *reconciling, struct parts par
 /* Of the target: what it has, and what is free. False: something is not. */
 static bool take(const struct reconciling *reconciling, bool all, struct part *assigned, uint32_t *count)
 {
-    const struct parts had = reconciling->before.assigned;
+    const struct part_list had = reconciling->before.assigned;
     bool whole = true;
 
     *count = 0;
@@ -26,7 +26,7 @@ static bool take(const struct reconciling *reconciling, bool all, struct part *a
 
 static uint32_t give_up(const struct reconciling *reconciling, struct part *revoking)
 {
-    const struct parts had = reconciling->before.assigned;
+    const struct part_list had = reconciling->before.assigned;
     uint32_t count = 0;
 
     for (uint32_t i = 0; i < had.count; i++) {
@@ -36,11 +36,11 @@ static uint32_t give_up(const struct reconciling *reconciling, struct part *revo
 }
 
 static void next(const struct reconciling *reconciling, int32_t epoch, struct part *assigned, struct part *revoking,
-                 struct standing *after)
+                 struct member_standing *after)
 {
-    const struct parts going = { revoking, give_up(reconciling, revoking) };
+    const struct part_list going = { revoking, give_up(reconciling, revoking) };
 
-    *after = (struct standing){ .previous_epoch = reconciling->before.epoch };
+    *after = (struct member_standing){ .previous_epoch = reconciling->before.epoch };
     after->assigned.list = assigned;
     if (going.count > 0 && !has_given_up(reconciling, going)) {
         after->phase = MEMBER_UNREVOKED;
@@ -55,9 +55,9 @@ static void next(const struct reconciling *reconciling, int32_t epoch, struct pa
 }
 
 bool reconcile(const struct reconciling *reconciling, struct part *assigned, struct part *revoking,
-               struct standing *after)
+               struct member_standing *after)
 {
-    const struct standing *before = &reconciling->before;
+    const struct member_standing *before = &reconciling->before;
 
     switch (before->phase) {
     case MEMBER_STABLE:

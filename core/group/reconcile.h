@@ -19,30 +19,30 @@ enum member_phase { /* the numbers are those of the log */
                     MEMBER_UNRELEASED = 2,
 };
 
-struct standing {
+struct member_standing {
     enum member_phase phase;
     int32_t epoch;
     int32_t previous_epoch; /* a member whose answer was lost comes with it again */
-    struct parts assigned;
-    struct parts revoking; /* it is to give them up, and owns them until then */
+    struct part_list assigned;
+    struct part_list revoking; /* it is to give them up, and owns them until then */
 };
 
 struct reconciling {
-    struct standing before;
+    struct member_standing before;
     int32_t target_epoch;
-    struct parts target;
+    struct part_list target;
     const bool *taken; /* [target.count]: somebody else owns it */
     bool owned_told;   /* the member says what it owns */
-    struct parts owned;
+    struct part_list owned;
 };
 
 /* The lists of what comes out lie in the caller's memory: `assigned` has room for the target, `revoking` for what was
  * assigned. False: nothing changes. */
 bool reconcile(const struct reconciling *reconciling, struct part *assigned, struct part *revoking,
-               struct standing *after);
+               struct member_standing *after);
 
 /* Whether it has arrived. */
-static inline bool standing_is_reconciled(const struct standing *standing, int32_t target_epoch)
+static inline bool standing_is_reconciled(const struct member_standing *standing, int32_t target_epoch)
 {
     return standing->phase == MEMBER_STABLE && standing->epoch == target_epoch;
 }

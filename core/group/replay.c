@@ -105,6 +105,7 @@ static enum replay_verdict replay_group(struct groups *groups, uint32_t place, c
 {
     uint32_t group = group_find(groups, key->group_id);
 
+    if (group != NONE && groups->groups[group].consumer.is) return REPLAY_DONE; /* from before it was one */
     if (value.data == NULL) {
         if (group == NONE) return REPLAY_DONE;
         forget_members(groups, group);
@@ -133,7 +134,7 @@ enum replay_verdict replay_record(struct groups *groups, uint32_t place, const s
     case RECORD_TARGET:
     case RECORD_TARGET_MEMBER:
     case RECORD_CURRENT_MEMBER:
-    case RECORD_REGEX:
+    case RECORD_REGEX: return consumer_replay(groups, place, &key, record->value);
     case RECORD_OTHER: return REPLAY_DONE;
     case RECORD_BROKEN: return REPLAY_BROKEN;
     }

@@ -14,6 +14,7 @@
  *     commit.c      OffsetCommit, OffsetDelete
  *     expiry.c      what is too old, and groups that go
  *     views.c       what is told to administrators
+ *     consumer_*.c  groups of the newer protocol: see consumer_state.h
  *     records.c, texts.c   leaves
  *
  * A group's life:
@@ -41,6 +42,7 @@
 #include "base/timers.h"
 #include "codec/compression.h"
 #include "codec/record_batch_builder.h"
+#include "group/consumer_state.h"
 #include "group/groups.h"
 #include "group/records.h"
 #include "group/texts.h"
@@ -94,6 +96,8 @@ struct group {
     int64_t state_ms;       /* since when it is in its state, wall clock */
     uint64_t join_by_ns;    /* of an initial rebalance: it waits no longer for more */
     uint64_t deleter;       /* who waits for the end of a dead one */
+    /* Of the newer protocol; then it is EMPTY, STABLE or DEAD, its generation is its epoch, and it has no leader. */
+    struct consumer_group consumer;
 };
 
 struct member {
@@ -112,6 +116,7 @@ struct member {
     int32_t session_ms;
     int32_t rebalance_ms;
     uint64_t waiter; /* whose JoinGroup or SyncGroup waits; NOBODY */
+    struct consumer_member consumer;
 };
 
 /* Committed, and then in its group's list and in the map; or on its way, and then in the list of a write. */
@@ -156,7 +161,13 @@ struct place {
     uint32_t write_first, write_last;
 };
 
-enum write_kind { WRITE_OFFSETS, WRITE_GENERATION, WRITE_REMOVAL };
+enum write_kind {
+    WRITE_OFFSETS,
+    WRITE_GENERATION,
+    WRITE_REMOVAL,
+    WRITE_CONSUMER, /* what a group of the newer protocol has to say */
+    WRITE_BEAT,     /* nothing: an answer that waits for what is before it */
+};
 
 struct write {
     uint8_t kind;
@@ -253,6 +264,15 @@ struct groups {
     uint32_t batch_size;
     struct compression_memory unpack;
 
+    struct map owners; /* of partitions, in groups of the newer protocol: members */
+    struct pattern *patterns;
+    struct pool pattern_pool;
+    struct chain unresolved; /* patterns whose topics are to be looked for */
+    struct resolving resolving;
+    struct bytes *matched; /* [topics_max] */
+    struct regex tried;    /* of a request */
+    struct workshop workshop;
+
     uint64_t look_due_ns; /* the next search for what is too old; 0: none was asked for yet */
     uint32_t look_group;  /* where it goes on; NONE: none runs */
     uint32_t look_offset; /* the next of that group's offsets, if it was begun with; NONE: it was not */
@@ -304,6 +324,14 @@ enum replay_verdict { REPLAY_DONE, REPLAY_FULL, REPLAY_BROKEN };
 
 enum replay_verdict replay_record(struct groups *groups, uint32_t place, const struct record *record);
 
+/* ---- consumer_replay.c ---- */
+
+enum replay_verdict consumer_replay(struct groups *groups, uint32_t place, const struct record_key *key,
+                                    struct bytes value);
+
+/* All of its log is read: its members have their time from now on. */
+void consumer_settle(struct groups *groups, uint32_t group);
+
 /* ---- writes.c ---- */
 
 enum append_outcome { APPENDED, APPEND_LATER, APPEND_REFUSED };
@@ -318,7 +346,7 @@ enum append_outcome write_append(struct groups *groups, uint32_t group, struct b
 /* The group's generation and members as they are. */
 enum append_outcome write_generation(struct groups *groups, uint32_t group, uint64_t waiter, enum error *error);
 
-/* The group is to be forgotten. */
+/* The group is to be forgotten; one of the newer protocol may need several batches: APPEND_LATER. */
 enum append_outcome write_removal(struct groups *groups, uint32_t group, enum error *error);
 
 /* Its generation is to be appended as soon as that can be. */
@@ -329,6 +357,9 @@ uint64_t writes_deadline_ns(const struct groups *groups);
 /* All writes of a place are nobody's. */
 void writes_drop(struct groups *groups, uint32_t place);
 void writes_committed(struct groups *groups, uint32_t place, int64_t high_watermark);
+
+/* consumer_flush.c: that there is no such group any more, of the newer protocol. */
+enum append_outcome consumer_bury(struct groups *groups, uint32_t group, enum error *error);
 
 /* ---- members.c ---- */
 

@@ -32,6 +32,7 @@ static enum error find(const struct groups *groups, struct bytes group_id, struc
     *group = group_find(groups, group_id);
     if (*group == NONE) return ERROR_UNKNOWN_MEMBER_ID;
     if (groups->groups[*group].state == GROUP_DEAD) return ERROR_COORDINATOR_NOT_AVAILABLE;
+    if (groups->groups[*group].consumer.is) return ERROR_UNKNOWN_MEMBER_ID;
     return member_judge(groups, *group, id, instance, generation, member);
 }
 
@@ -173,9 +174,12 @@ enum error groups_leave(struct groups *groups, struct bytes group_id, const stru
 
     if (group == NONE) return ERROR_UNKNOWN_MEMBER_ID;
     if (groups->groups[group].state == GROUP_DEAD) return ERROR_COORDINATOR_NOT_AVAILABLE;
+    const bool consumer = groups->groups[group].consumer.is;
     if (leaver->instance_id.size > 0 && leaver->member_id.size == 0) { /* whoever it is */
         member = member_find_instance(groups, group, leaver->instance_id);
         if (member == NONE) return ERROR_UNKNOWN_MEMBER_ID;
+    } else if (consumer) { /* its members leave with a heartbeat; others may only be removed by their instance */
+        return ERROR_UNKNOWN_MEMBER_ID;
     } else {
         member = member_find(groups, group, leaver->member_id);
         if (member == NONE || !groups->members[member].promised) {
@@ -183,6 +187,7 @@ enum error groups_leave(struct groups *groups, struct bytes group_id, const stru
             if (error != ERROR_NONE) return error;
         }
     }
-    rebalance_remove(groups, member, ERROR_UNKNOWN_MEMBER_ID);
+    if (consumer) consumer_remove(groups, member);
+    else rebalance_remove(groups, member, ERROR_UNKNOWN_MEMBER_ID);
     return ERROR_NONE;
 }

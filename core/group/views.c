@@ -10,6 +10,21 @@ static const char *const state_words[] = {
     [GROUP_DEAD] = "Dead",
 };
 
+/* Kafka's word for a group of the newer protocol. */
+static const char *consumer_state(const struct groups *groups, uint32_t number)
+{
+    const struct group *group = &groups->groups[number];
+
+    if (group->state == GROUP_DEAD) return "Dead";
+    if (group->member_count == 0) return "Empty";
+    if (group->generation > group->consumer.target_epoch) return "Assigning";
+    for (uint32_t at = group->member_first; at != NONE; at = groups->members[at].next) {
+        const struct member_standing standing = member_standing(groups, at);
+        if (!standing_is_reconciled(&standing, group->consumer.target_epoch)) return "Reconciling";
+    }
+    return "Stable";
+}
+
 uint32_t groups_find(const struct groups *groups, struct bytes group_id)
 {
     return group_find(groups, group_id);
@@ -26,6 +41,14 @@ struct group_view groups_view(const struct groups *groups, uint32_t number)
         .member_count = group->member_count,
     };
 
+    if (group->consumer.is) {
+        view.consumer = true;
+        view.state = consumer_state(groups, number);
+        view.epoch = group->generation;
+        view.target_epoch = group->consumer.target_epoch;
+        view.assignor = group_assignor(groups, number) == ASSIGNOR_RANGE ? "range" : "uniform";
+        return view;
+    }
     if (group->state == GROUP_STABLE) view.protocol = kept_bytes(groups, &group->protocol);
     return view;
 }
@@ -47,6 +70,34 @@ uint32_t groups_next_member(const struct groups *groups, uint32_t number, uint32
     };
     if (member->instance.size > 0) view->instance_id = kept_bytes(groups, &member->instance);
     return next;
+}
+
+uint32_t groups_next_consumer(const struct groups *groups, uint32_t number, uint32_t after, struct consumer_view *view)
+{
+    const uint32_t next = after == GROUP_NONE ? groups->groups[number].member_first : groups->members[after].next;
+
+    if (next == NONE) return GROUP_NONE;
+    const struct member *member = &groups->members[next];
+    *view = (struct consumer_view){
+        .member_id = kept_bytes(groups, &member->id),
+        .epoch = member->consumer.epoch,
+        .client_id = kept_bytes(groups, &member->client_id),
+        .client_host = kept_bytes(groups, &member->client_host),
+        .topics = kept_bytes(groups, &member->consumer.names),
+        .assignment = parts_in(kept_bytes(groups, &member->assignment)),
+        .target = member_target(groups, next),
+    };
+    if (member->instance.size > 0) view->instance_id = kept_bytes(groups, &member->instance);
+    if (member->consumer.rack.size > 0) view->rack = kept_bytes(groups, &member->consumer.rack);
+    if (member->consumer.pattern != NONE) {
+        view->regex = kept_bytes(groups, &groups->patterns[member->consumer.pattern].text);
+    }
+    return next;
+}
+
+bool groups_next_name(struct bytes *names, struct bytes *name)
+{
+    return names_next(names, name);
 }
 
 uint32_t groups_next_group(const struct groups *groups, uint32_t after)
@@ -79,7 +130,11 @@ bool groups_subscribe(const struct groups *groups, struct bytes group_id, struct
     const struct bytes protocol = kept_bytes(groups, &groups->groups[number].protocol);
     for (uint32_t at = groups->groups[number].member_first; at != NONE; at = groups->members[at].next) {
         if (groups->members[at].promised) continue;
-        if (subscription_has_topic(member_subscription(groups, at, protocol), topic)) return true;
+        if (groups->groups[number].consumer.is
+                ? consumer_reads(groups, at, topic)
+                : subscription_has_topic(member_subscription(groups, at, protocol), topic)) {
+            return true;
+        }
     }
     return false;
 }

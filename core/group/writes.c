@@ -152,6 +152,7 @@ enum append_outcome write_removal(struct groups *groups, uint32_t number, enum e
     const struct write write = { .kind = WRITE_REMOVAL, .offset_first = NONE, .offset_last = NONE };
     struct bytes batch;
 
+    if (groups->groups[number].consumer.is) return consumer_bury(groups, number, error);
     CHECK(build_group_record(groups, number, (struct bytes){ 0 }, &batch)); /* an id alone fits */
     return write_append(groups, number, batch, &write, error);
 }
@@ -202,6 +203,10 @@ static void append_wanted(struct groups *groups, uint32_t number)
 
     if (!group->write_wanted) return;
     group->write_wanted = false;
+    if (group->consumer.is) {
+        consumer_flush(groups, number);
+        return;
+    }
     switch (write_generation(groups, number, NOBODY, &error)) {
     case APPENDED: return;
     case APPEND_LATER:
@@ -257,7 +262,9 @@ static void commit(struct groups *groups, const struct write *write)
         group->recorded = true;
         rebalance_settle(groups, write->group, write->generation, ERROR_NONE);
         break;
-    case WRITE_REMOVAL: group->recorded = false; break;
+    case WRITE_REMOVAL: group->recorded = group->consumer.is && group->consumer.gone_first != NONE; break;
+    case WRITE_CONSUMER:
+    case WRITE_BEAT: break;
     }
     wait_end(groups, write->waiter, ERROR_NONE);
     group_reap(groups, write->group);

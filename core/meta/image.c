@@ -112,9 +112,11 @@ void image_init(struct image *image, const struct image_config *config)
 void image_clear(struct image *image)
 {
     const struct image_config config = image->config;
+    const uint64_t topic_changes = image->view.topic_changes;
 
     memset(image, 0, image_size(&config));
     image_init(image, &config);
+    image->view.topic_changes = topic_changes + 1; /* it counts on: who has seen a number has to look again */
 }
 
 /* ---- names ---- */

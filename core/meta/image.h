@@ -195,6 +195,7 @@ struct image_view {
     uint32_t reassigning_count; /* partitions whose reassignment runs */
     uint32_t broker_count;
     uint32_t setting_count;  /* that topics have of their own */
+    uint64_t topic_changes;  /* grows when a topic or a partition comes or goes; this node's own count */
     uint64_t broker_changes; /* grows when a broker comes, goes or is fenced; this node's own count */
 };
 struct image_view image_view(const struct image *image);

@@ -55,6 +55,7 @@ static enum apply_verdict apply_topic(struct image *image, const struct metadata
     CHECK(map_put(&image->topics_by_id, map_key_id(&record->topic_id, 0), topic) == MAP_ADDED);
     link_topic(image, topic);
     image->view.topic_count++;
+    image->view.topic_changes++;
     *change = (struct image_change){ CHANGE_TOPIC_CREATED, topic, SLOT_NONE, SLOT_NONE };
     return APPLY_DONE;
 }
@@ -67,6 +68,7 @@ void image_remove_topic(struct image *image, uint32_t topic, struct image_change
     CHECK(map_remove(&image->topics_by_id, map_key_id(&image->topics[topic].id, 0)));
     unlink_topic(image, topic);
     image->view.topic_count--;
+    image->view.topic_changes++;
     image->view.setting_count -= (uint32_t)__builtin_popcountll(image->topics[topic].configs_set);
     image_drain_topic(image, topic);
     *change = (struct image_change){ CHANGE_TOPIC_REMOVED, topic, SLOT_NONE, SLOT_NONE };

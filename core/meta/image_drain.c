@@ -75,6 +75,7 @@ static void give_back(struct image *image, struct image_change *change)
     image_count_partition(image, &image->partitions[partition], -1);
     pool_give(&image->partition_slots, partition);
     image->view.partition_count--;
+    image->view.topic_changes++;
     *change = (struct image_change){ CHANGE_PARTITION_REMOVED, topic, partition, SLOT_NONE };
 }
 

@@ -158,6 +158,7 @@ enum apply_verdict image_apply_partition(struct image *image, const struct metad
     owner->last_partition = slot;
     owner->partition_count++;
     image->view.partition_count++;
+    image->view.topic_changes++;
     *change = (struct image_change){ CHANGE_PARTITION_CREATED, topic, slot, SLOT_NONE };
     return APPLY_DONE;
 }
