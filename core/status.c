@@ -115,6 +115,10 @@ static void broker_status(const struct node *node, struct node_status *status)
     status->produces_failed = counters->produce_errors;
     status->fetches_failed = counters->fetch_errors;
     status->throttles = counters->throttles;
+    status->produce_throttles = counters->quota_throttles[QUOTA_PRODUCER_BYTE_RATE];
+    status->produce_throttle_ms = counters->quota_throttle_ms[QUOTA_PRODUCER_BYTE_RATE];
+    status->fetch_throttles = counters->quota_throttles[QUOTA_CONSUMER_BYTE_RATE];
+    status->fetch_throttle_ms = counters->quota_throttle_ms[QUOTA_CONSUMER_BYTE_RATE];
     status->links_opened = counters->links_opened;
 }
 

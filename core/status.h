@@ -94,10 +94,12 @@ struct node_status {
     uint64_t throttles; /* times that reading from a link was held back for want of memory */
     struct compaction_usage compaction;
     struct groups_usage groups;
-    uint64_t compaction_idle_ms;        /* since one came to its end; 0: none did */
-    uint64_t commit_rounds;             /* journal rounds that became durable */
-    uint64_t meta_commits;              /* metadata records committed */
-    uint64_t meta_snapshots;            /* taken */
+    uint64_t produce_throttles, produce_throttle_ms; /* of clients that have sent more than their quota, */
+    uint64_t fetch_throttles, fetch_throttle_ms;     /* or taken more */
+    uint64_t compaction_idle_ms;                     /* since one came to its end; 0: none did */
+    uint64_t commit_rounds;                          /* journal rounds that became durable */
+    uint64_t meta_commits;                           /* metadata records committed */
+    uint64_t meta_snapshots;                         /* taken */
     struct latency meta_commit_latency; /* of what this node proposed as leader, until it was applied here */
     uint64_t elections_won;
     uint64_t leaders_seen; /* changes of who leads the metadata, as far as this node heard */

@@ -228,6 +228,13 @@ void controller_set_feature_level(struct controller *controller, int16_t level, 
     fake_decide(controller, answer);
 }
 
+void controller_set_quotas(struct controller *controller, const struct metadata_client_quota_record *quotas,
+                           uint32_t count, bool judge_only, struct controller_answer *answer)
+{
+    (void)quotas, (void)count, (void)judge_only;
+    fake_decide(controller, answer);
+}
+
 bool controller_quorum_member(const struct controller *controller, uint32_t place, struct quorum_member *member)
 {
     (void)controller;

@@ -176,6 +176,22 @@ static void history_wish(struct image *image, struct prng *prng, struct proposal
                                                                 .answer = BYTES_LITERAL("done") });
 }
 
+static void history_limit(struct prng *prng, struct proposal *proposal)
+{
+    static const char *const names[] = { "a", "b", "c" };
+    const int8_t user = (int8_t)prng_below(prng, 3), client = user == 0 ? 1 : (int8_t)prng_below(prng, 3);
+
+    proposal_add_client_quota(
+        proposal, &(struct metadata_client_quota_record){
+                      .user_part = user,
+                      .user = user == QUOTA_PART_NAMED ? text_of(names[prng_below(prng, 3)]) : BYTES_LITERAL(""),
+                      .client_id_part = client,
+                      .client_id = client == QUOTA_PART_NAMED ? text_of(names[prng_below(prng, 3)]) : BYTES_LITERAL(""),
+                      .key = (int8_t)prng_below(prng, QUOTA_KEYS),
+                      .rate = (int64_t)prng_below(prng, 3) * 1000,
+                  });
+}
+
 /* What one entry may say, as far as this image goes; at times nothing. */
 static void history_entry(struct image *image, struct prng *prng, struct proposal *proposal)
 {
@@ -196,6 +212,7 @@ static void history_entry(struct image *image, struct prng *prng, struct proposa
     }
     case 5: history_change_topic(image, prng, proposal); break;
     case 6: history_wish(image, prng, proposal); break;
+    case 7: history_limit(prng, proposal); break;
     default: history_set_something(image, prng, proposal); break;
     }
 }

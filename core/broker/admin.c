@@ -70,6 +70,7 @@ bool admin_changes_metadata(int16_t api_key)
     case API_REMOVE_RAFT_VOTER:
     case API_UNREGISTER_BROKER:
     case API_UPDATE_FEATURES:
+    case API_ALTER_CLIENT_QUOTAS:
     case API_ELECT_LEADERS:
     case API_ALTER_PARTITION_REASSIGNMENTS:
     case API_OPERATE: return true;

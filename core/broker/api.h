@@ -97,9 +97,10 @@ struct call {
     struct effects *effects;
 
     /* the answer */
-    struct writer *out; /* behind the header: the body goes here */
-    bool failed;        /* the answer carries an error code; for the counters */
-    struct wait wait;   /* with CALL_WAITS and CALL_HELD; of CALL_PRODUCED the deadline */
+    struct writer *out;  /* behind the header: the body goes here */
+    bool failed;         /* the answer carries an error code; for the counters */
+    int32_t throttle_ms; /* the link is not listened to for so long: see call_throttle */
+    struct wait wait;    /* with CALL_WAITS and CALL_HELD; of CALL_PRODUCED the deadline */
     const struct produced *produced;
     uint32_t produced_count;
 };
@@ -107,6 +108,10 @@ struct call {
 /* Before anything is changed: memory for an answer of up to `size` bytes of body. False: return CALL_WAITS, with
  * call->wait as it was set here. */
 bool call_reserve(struct call *call, uint32_t size);
+
+/* The client has sent (or, of a Fetch, taken) so many bytes: how long it is to wait for that, which its answer says. Once
+ * per request. */
+int32_t call_throttle(struct call *call, uint64_t size);
 
 /* What is left of the request's time, as a deadline: `timeout_ms` after it was first handled, at least now. */
 uint64_t call_deadline_ns(const struct call *call, int32_t timeout_ms);

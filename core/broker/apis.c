@@ -23,6 +23,8 @@ enum call_verdict api_handle(struct call *call)
     case API_ADD_RAFT_VOTER: return add_raft_voter_handle(call);
     case API_REMOVE_RAFT_VOTER: return remove_raft_voter_handle(call);
     case API_UNREGISTER_BROKER: return unregister_broker_handle(call);
+    case API_ALTER_CLIENT_QUOTAS: return alter_client_quotas_handle(call);
+    case API_DESCRIBE_CLIENT_QUOTAS: return describe_client_quotas_handle(call);
     case API_UPDATE_FEATURES: return update_features_handle(call);
 
     case API_ELECT_LEADERS: return elect_leaders_handle(call);

@@ -5,6 +5,7 @@
 #include "broker/api.h"
 
 enum call_verdict add_raft_voter_handle(struct call *call);
+enum call_verdict alter_client_quotas_handle(struct call *call);
 enum call_verdict alter_configs_handle(struct call *call);
 enum call_verdict alter_partition_reassignments_handle(struct call *call);
 enum call_verdict api_versions_handle(struct call *call);
@@ -16,6 +17,7 @@ enum call_verdict delete_groups_handle(struct call *call);
 enum call_verdict delete_records_handle(struct call *call);
 enum call_verdict delete_topics_handle(struct call *call);
 enum call_verdict describe_acls_handle(struct call *call);
+enum call_verdict describe_client_quotas_handle(struct call *call);
 enum call_verdict describe_cluster_handle(struct call *call);
 enum call_verdict describe_configs_handle(struct call *call);
 enum call_verdict describe_groups_handle(struct call *call);

@@ -20,6 +20,7 @@
 #define CHRONIK_BROKER_BROKER_H
 
 #include "base/effect.h"
+#include "meta/image.h"
 
 struct logs;
 struct controller;
@@ -128,6 +129,8 @@ struct broker_counters {
     uint64_t produce_timeouts;
     uint64_t fetched_size; /* record bytes sent */
     uint64_t fetch_errors;
+    uint64_t quota_throttles[QUOTA_KEYS]; /* requests of clients that have sent or taken more than they may */
+    uint64_t quota_throttle_ms[QUOTA_KEYS];
 };
 const struct broker_counters *broker_counters(const struct broker *broker);
 

@@ -382,6 +382,17 @@ static bool put_topics(struct fetching *fetching, struct fetch_response *respons
     return true;
 }
 
+/* Bytes of records that the answer gives. */
+static uint64_t size_of(const struct fetching *fetching)
+{
+    uint64_t size = 0;
+
+    for (uint32_t i = 0; i < fetching->target_count; i++) {
+        if (fetching->targets[i].read != NULL) size += fetching->targets[i].read->size;
+    }
+    return size;
+}
+
 static enum call_verdict answer(struct fetching *fetching)
 {
     struct call *call = fetching->call;
@@ -395,6 +406,7 @@ static enum call_verdict answer(struct fetching *fetching)
         return CALL_MALFORMED;
     }
     call->failed = fetching->failed;
+    response.throttle_time_ms = call_throttle(call, size_of(fetching));
     writer_refer(call->out, referred, MAX(fetching->target_count, 1U));
     fetch_response_write(call->out, call->version, &response);
     return CALL_ANSWERED; /* the pins are the answer's now */

@@ -315,6 +315,11 @@ static bool step_has_room(const struct broker *broker, const struct effects *eff
     return effects_space(effects) > ORDERS_KEPT + ORDERS_OF_LINK && broker->step_size < STEP_SIZE_MAX;
 }
 
+static bool is_muted(const struct broker *broker, const struct link *link)
+{
+    return broker->mono_ns < link->muted_until_ns && !MUTANT(broker_quotas_are_only_told);
+}
+
 /* Handles frames until none can be handled now. */
 static void handle_frames(struct broker *broker, struct link *link, struct effects *effects)
 {
@@ -323,7 +328,7 @@ static void handle_frames(struct broker *broker, struct link *link, struct effec
         if (frame.state == FRAME_REFUSED) refuse_frame(broker, link, &frame, effects);
         if (frame.state != FRAME_WHOLE) return;
         const struct bytes body = { frame.data + FRAME_HEAD_SIZE, frame.total_size - FRAME_HEAD_SIZE };
-        if (link->suspended ? !link->awake : !request_may_begin(broker, link, body)) return;
+        if (link->suspended ? !link->awake : is_muted(broker, link) || !request_may_begin(broker, link, body)) return;
         if (turn == TURN_REQUESTS_MAX || !step_has_room(broker, effects)) {
             link_queue(broker, link);
             return;
@@ -411,17 +416,21 @@ struct deadlines {
     uint64_t answer;  /* of the oldest answer that waits */
     uint64_t stalled; /* the peer must have taken or given something by then */
     uint64_t idle;
+    uint64_t muted; /* it is listened to again */
 };
 
 static struct deadlines deadlines_of(const struct broker *broker, const struct link *link)
 {
-    struct deadlines deadlines = { UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX };
+    struct deadlines deadlines = { UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX };
 
     if (link->suspended && !link->awake) deadlines.request = link->wait.deadline_ns;
     if (link->unready_first != ANSWER_NONE) deadlines.answer = broker->answers[link->unready_first].deadline_ns;
     const struct frame frame = oldest_frame(broker, link);
+    if (link->muted_until_ns > 0) deadlines.muted = link->muted_until_ns;
     if (link->sending) {
         deadlines.stalled = link->send_ns + STALL_NS;
+    } else if (link->muted_until_ns > 0) {
+        return deadlines; /* what has come waits for us */
     } else if (link->receiving != RECEIVE_NOTHING && is_large(broker, &frame)) {
         deadlines.stalled = link->frame_ns + STALL_NS + frame.total_size / FRAME_RATE_MIN * UINT64_C(1000000000);
     } else if (link->receiving != RECEIVE_NOTHING && !link->suspended && link->answer_count == 0) {
@@ -434,7 +443,8 @@ static struct deadlines deadlines_of(const struct broker *broker, const struct l
 static void set_timer(struct broker *broker, struct link *link)
 {
     const struct deadlines deadlines = deadlines_of(broker, link);
-    const uint64_t next = MIN(MIN(deadlines.request, deadlines.answer), MIN(deadlines.stalled, deadlines.idle));
+    const uint64_t next =
+        MIN(MIN(deadlines.request, deadlines.answer), MIN(MIN(deadlines.stalled, deadlines.muted), deadlines.idle));
     const uint32_t number = link_number(broker, link);
 
     /* A timer that comes early is set again then: cheaper than to move it with every request. */
@@ -468,6 +478,11 @@ void link_expire(struct broker *broker, struct link *link, struct effects *effec
     const uint64_t now = broker->mono_ns;
 
     if (link->state == LINK_CLOSING) return;
+    if (deadlines.muted <= now) {
+        link->muted_until_ns = 0;
+        link->frame_ns = link->active_ns = now;
+        link_queue(broker, link);
+    }
     if (deadlines.request <= now) {
         link->timed_out = true;
         link_wake(broker, link);

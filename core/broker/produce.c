@@ -322,6 +322,7 @@ static bool put_answer(const struct producing *producing)
     uint32_t number = 0;
 
     response.node_endpoints = endpoints;
+    response.throttle_time_ms = call->throttle_ms;
     response.topics = arena_take(call->arena, request->topics_count, sizeof *response.topics);
     if (response.topics == NULL) return false;
     for (uint32_t i = 0; i < request->topics_count; i++) {
@@ -381,6 +382,7 @@ static enum call_verdict conclude(const struct producing *producing)
 
     call->failed = errors > 0;
     call->broker->counters.produce_errors += errors;
+    call_throttle(call, call->body.size);
     if (producing->request.acks == ACKS_NONE) {
         if (errors == 0) return CALL_SILENT;
         NOTE(call->effects, PRODUCE_REFUSED, call->link, error);

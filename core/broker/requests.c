@@ -31,6 +31,19 @@ bool call_reserve(struct call *call, uint32_t size)
     return false;
 }
 
+int32_t call_throttle(struct call *call, uint64_t size)
+{
+    struct broker *broker = call->broker;
+    const bool takes = call->api_key == API_FETCH;
+    const enum quota_key key = takes ? QUOTA_CONSUMER_BYTE_RATE : QUOTA_PRODUCER_BYTE_RATE;
+
+    call->throttle_ms = quotas_take(&broker->quotas, call->image, key, call->client_id, size, call->mono_ns);
+    if (call->throttle_ms == 0) return 0;
+    broker->counters.quota_throttles[key]++;
+    broker->counters.quota_throttle_ms[key] += (uint64_t)call->throttle_ms;
+    return call->throttle_ms;
+}
+
 uint64_t call_deadline_ns(const struct call *call, int32_t timeout_ms)
 {
     const uint64_t timeout_ns = timeout_ms < 0 ? 0 : (uint64_t)timeout_ms * NS_PER_MS;
@@ -246,6 +259,7 @@ static bool request_call(struct broker *broker, struct link *link, const struct 
     if (!served) verdict = api_versions_unserved(&call);
     else if (link->wish != 0) verdict = wish_handle(&call);
     else verdict = api_handle(&call);
+    if (call.throttle_ms > 0) link->muted_until_ns = broker->mono_ns + (uint64_t)call.throttle_ms * NS_PER_MS;
     const bool done = conclude(broker, link, &call, verdict);
     answers_settle(broker, link);
     return done;

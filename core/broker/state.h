@@ -35,6 +35,7 @@
 #include "broker/api.h"
 #include "broker/broker.h"
 #include "broker/produce.h"
+#include "broker/quotas.h"
 #include "broker/waits.h"
 #include "codec/compression.h"
 #include "log/logs.h"
@@ -136,9 +137,10 @@ struct link {
     uint32_t send_offset;
     struct piece pieces[SEND_PIECES_MAX];
 
-    uint64_t active_ns; /* something came or went */
-    uint64_t frame_ns;  /* the oldest frame, incomplete, began to come */
-    uint64_t send_ns;   /* the present send was ordered */
+    uint64_t muted_until_ns; /* it has sent or taken more than it may: it is not listened to; 0: it is */
+    uint64_t active_ns;      /* something came or went */
+    uint64_t frame_ns;       /* the oldest frame, incomplete, began to come */
+    uint64_t send_ns;        /* the present send was ordered */
 };
 
 enum answer_state {
@@ -216,6 +218,7 @@ struct broker {
     struct answer *answers;
     uint64_t pinned_size;
 
+    struct quotas quotas;
     struct waits waits;
     struct topic_terms terms; /* of the topic that was produced to last, in what the room was told last */
 

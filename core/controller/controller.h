@@ -289,6 +289,10 @@ void controller_unregister(struct controller *controller, int32_t node_id, struc
 void controller_set_feature_level(struct controller *controller, int16_t level, bool judge_only,
                                   struct controller_answer *answer);
 
+/* AlterClientQuotas: these, all or none. Each is what a record can say (image.h). */
+void controller_set_quotas(struct controller *controller, const struct metadata_client_quota_record *quotas,
+                           uint32_t count, bool judge_only, struct controller_answer *answer);
+
 /* A member of the group that keeps the metadata log, as its leader sees it. */
 struct quorum_member {
     uint64_t member;

@@ -52,7 +52,8 @@ enum subject {
     SUBJECT_REGISTRATION,
     SUBJECT_PRODUCER_IDS,
     SUBJECT_NODE,
-    SUBJECT_BALANCE
+    SUBJECT_BALANCE,
+    SUBJECT_QUOTAS
 };
 
 /* A proposal under way: whose wish it is, and what it will take of the cluster's limits. */

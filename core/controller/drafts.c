@@ -276,6 +276,26 @@ void controller_set_feature_level(struct controller *controller, int16_t level, 
     else if (records->record_count > before.record_count) draft_made(controller, key);
 }
 
+/* They share what room there is, so one request is decided after the other. */
+void controller_set_quotas(struct controller *controller, const struct metadata_client_quota_record *quotas,
+                           uint32_t count, bool judge_only, struct controller_answer *answer)
+{
+    const uint64_t key = draft_key(controller, SUBJECT_QUOTAS, (struct bytes){ 0 });
+    struct proposal *records = &controller->draft.records;
+    const struct proposal before = *records;
+    if (!draft_begin_wish(controller, key, answer)) return;
+
+    for (uint32_t i = 0; i < count; i++) proposal_add_client_quota(records, &quotas[i]);
+    if (image_quota_count(controller->image) + count > QUOTAS_MAX || !proposal_ok(records)) {
+        *records = before;
+        answer->error = ERROR_POLICY_VIOLATION;
+        text_add(&answer->message, "There may be 128 entities with quotas, those of this request among them.");
+        return;
+    }
+    if (judge_only) *records = before;
+    else draft_made(controller, key);
+}
+
 /* ---- proposing ---- */
 
 /* The draft is on its way: what it touches waits for it, and what it takes counts. */

@@ -266,6 +266,31 @@ struct log_rules topic_log_rules(const struct image *image, uint32_t topic);
 
 /* ---- making one ---- */
 
+/* What clients may send and take in a second. An entity is a user, a client id, or both; each is named, or stands for
+ * all of whom nothing else is said. There are so few that they are looked through. */
+enum { QUOTA_NAME_SIZE_MAX = 127, QUOTAS_MAX = 128 };
+enum quota_part { QUOTA_PART_NONE, QUOTA_PART_DEFAULT, QUOTA_PART_NAMED };
+enum quota_key { QUOTA_PRODUCER_BYTE_RATE, QUOTA_CONSUMER_BYTE_RATE, QUOTA_KEYS };
+
+struct quota_name {
+    uint8_t part; /* enum quota_part */
+    uint8_t size;
+    uint8_t bytes[QUOTA_NAME_SIZE_MAX];
+};
+
+struct image_quota {
+    struct quota_name user, client_id;
+    int64_t rates[QUOTA_KEYS]; /* bytes a second; 0: not limited */
+};
+
+uint32_t image_quota_count(const struct image *image);
+const struct image_quota *image_quota(const struct image *image, uint32_t number);
+
+/* The entity that says how much a client may: Kafka's order, the user before the client id, and who is named before the
+ * default. NULL: none does. */
+const struct image_quota *image_quota_of(const struct image *image, enum quota_key key, struct bytes user,
+                                         struct bytes client_id);
+
 /* Settings from the node's own configuration. */
 struct config_static {
     enum config_id id;

@@ -107,6 +107,24 @@ static void put_topic(const struct image *image, uint32_t slot, struct text *tex
     }
 }
 
+static void put_quota_name(const char *what, const struct quota_name *name, struct text *text)
+{
+    if (name->part == QUOTA_PART_NONE) return;
+    text_add(text, what);
+    if (name->part == QUOTA_PART_DEFAULT) text_add(text, "<default>");
+    else text_add_bytes(text, (struct bytes){ name->bytes, name->size });
+}
+
+static void put_quota(const struct image_quota *quota, struct text *text)
+{
+    text_add(text, "quota");
+    put_quota_name(" user=", &quota->user, text);
+    put_quota_name(" client-id=", &quota->client_id, text);
+    put_number(" produce=", quota->rates[QUOTA_PRODUCER_BYTE_RATE], text);
+    put_number(" fetch=", quota->rates[QUOTA_CONSUMER_BYTE_RATE], text);
+    text_add(text, "\n");
+}
+
 void image_format(const struct image *image, struct text *text)
 {
     char id[UUID_TEXT_SIZE];
@@ -121,6 +139,7 @@ void image_format(const struct image *image, struct text *text)
     put_number(" applied=", (int64_t)image->view.applied_index, text);
     text_add(text, "\n");
     put_broker_settings(&image->all_brokers, text);
+    for (uint32_t i = 0; i < image->quota_count; i++) put_quota(&image->quotas[i], text);
     for (uint32_t slot = image->first_broker; slot != SLOT_NONE; slot = image->brokers[slot].next_broker) {
         put_broker(image, slot, text);
     }

@@ -63,6 +63,9 @@ struct image {
     struct broker_settings all_brokers;
     struct broker_settings statics;
 
+    uint32_t quota_count;
+    struct image_quota quotas[QUOTAS_MAX]; /* in no order but that of the records */
+
     struct arena arena; /* for decoding one record */
 };
 
@@ -127,6 +130,11 @@ enum apply_verdict image_apply_broker_change(struct image *image, const struct m
                                              struct image_change *change);
 enum apply_verdict image_apply_broker_removal(struct image *image, const struct metadata_broker_removal_record *record,
                                               struct image_change *change);
+
+/* ---- image_quotas.c ---- */
+
+enum apply_verdict image_apply_client_quota(struct image *image, const struct metadata_client_quota_record *record);
+void image_forget_quotas(struct image *image);
 
 /* ---- what a removal does behind its guard, and nothing that follows from it for others ---- */
 

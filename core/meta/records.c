@@ -39,6 +39,7 @@ ADD(recovery, RECOVERY, 0)
 ADD(balance, BALANCE, 0)
 ADD(wish, WISH, 0)
 ADD(wish_window, WISH_WINDOW, 0)
+ADD(client_quota, CLIENT_QUOTA, 0)
 
 bool proposal_next(struct bytes *rest, struct bytes *record)
 {

@@ -21,6 +21,7 @@ enum {
     /* Nobody is in isr and elr, or adding and removing. */
     PARTITION_RECORD_SIZE_MAX = 64 + 3 * 4 * REPLICAS_MAX + 4 * OBSERVERS_MAX,
     SETTING_RECORD_SIZE_MAX = 128 + CONFIG_TEXT_SIZE_MAX,
+    QUOTA_RECORD_SIZE_MAX = 64 + 2 * QUOTA_NAME_SIZE_MAX,
 };
 
 uint64_t snapshot_size_max(const struct image_config *config, uint32_t configuration_size_max)
@@ -30,6 +31,7 @@ uint64_t snapshot_size_max(const struct image_config *config, uint32_t configura
 
     return SNAPSHOT_HEAD_SIZE + configuration_size_max + CLUSTER_RECORDS_SIZE_MAX +
            (uint64_t)BROKER_CONFIG_COUNT * SETTING_RECORD_SIZE_MAX + brokers +
+           (uint64_t)QUOTAS_MAX * QUOTA_KEYS * QUOTA_RECORD_SIZE_MAX +
            (uint64_t)config->topics_max * TOPIC_RECORD_SIZE_MAX +
            (uint64_t)config->partitions_max * PARTITION_RECORD_SIZE_MAX +
            (uint64_t)config->settings_max * SETTING_RECORD_SIZE_MAX + SNAPSHOT_CRC_SIZE;
@@ -37,7 +39,7 @@ uint64_t snapshot_size_max(const struct image_config *config, uint32_t configura
 
 /* ---- the image as records ---- */
 
-enum stage { STAGE_CLUSTER, STAGE_ALL_BROKERS, STAGE_BROKERS, STAGE_TOPICS, STAGE_END };
+enum stage { STAGE_CLUSTER, STAGE_ALL_BROKERS, STAGE_QUOTAS, STAGE_BROKERS, STAGE_TOPICS, STAGE_END };
 
 void snapshot_cursor_init(struct snapshot_cursor *cursor)
 {
@@ -94,6 +96,26 @@ static bool add_broker_setting(const struct broker_settings *settings, int32_t b
     add_setting(&of, (enum config_id)(TOPIC_CONFIG_COUNT + *setting), settings->values[*setting], records);
     ++*setting;
     return true;
+}
+
+/* The next rate at or after `place`, which counts all keys of all entities; false if there is none. */
+static bool add_quota(const struct image *image, uint32_t *place, struct proposal *records)
+{
+    while (*place < image->quota_count * QUOTA_KEYS) {
+        const struct image_quota *quota = &image->quotas[*place / QUOTA_KEYS];
+        const uint32_t key = (*place)++ % QUOTA_KEYS;
+        if (quota->rates[key] == 0) continue;
+        const struct metadata_client_quota_record record = { .user_part = (int8_t)quota->user.part,
+                                                             .user = { quota->user.bytes, quota->user.size },
+                                                             .client_id_part = (int8_t)quota->client_id.part,
+                                                             .client_id = { quota->client_id.bytes,
+                                                                            quota->client_id.size },
+                                                             .key = (int8_t)key,
+                                                             .rate = quota->rates[key] };
+        proposal_add_client_quota(records, &record);
+        return true;
+    }
+    return false;
 }
 
 void image_add_broker(const struct image *image, uint32_t slot, struct proposal *records)
@@ -228,6 +250,7 @@ bool snapshot_records(const struct image *image, struct snapshot_cursor *cursor,
         switch (cursor->stage) {
         case STAGE_CLUSTER: add_cluster(image, records); break;
         case STAGE_ALL_BROKERS: more = add_broker_setting(&image->all_brokers, -1, &cursor->setting, records); break;
+        case STAGE_QUOTAS: more = add_quota(image, &cursor->setting, records); break;
         case STAGE_BROKERS: more = next_of_brokers(image, cursor, records); break;
         case STAGE_TOPICS: more = next_of_topics(image, cursor, records); break;
         default: return false;

@@ -8,6 +8,7 @@ from confluent_kafka import (OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcept
 from confluent_kafka.admin import (AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewPartitions, NewTopic,
                                    OffsetSpec, ResourceType)
 
+import wire
 from cases import require, run, same
 
 BROKER = sys.argv[1] if len(sys.argv) > 1 else ""
@@ -215,7 +216,24 @@ def read_committed_and_not():
         same(len(consume(name, **{"isolation.level": level})), 10, level)
 
 
+def quotas():
+    """Who sends or takes more than it may is told so by librdkafka's callback, and everybody else is not."""
+    name, told = create("quotas"), {"limited": [], "free": []}
+    with wire.Link(BROKER) as link:
+        for key in ("producer_byte_rate", "consumer_byte_rate"):
+            link.ask(wire.alter_client_quota("limited", key, 50000.0))
+    for client, events in told.items():
+        produce(name, [{"value": b"x" * 1000}] * 600, **{"client.id": client, "throttle_cb": events.append,
+                                                         "linger.ms": 5, "batch.size": 20000})
+    require(told["limited"], "a producer above its quota is not told")
+    require(all(event.throttle_time > 0 for event in told["limited"]), "of no time")
+    same(told["free"], [], "throttles of a client without a quota")
+    events = []
+    require(len(consume(name, **{"client.id": "limited", "throttle_cb": events.append})) == 1200, "not all came")
+    require(events, "a consumer above its quota is not told")
+
+
 if __name__ == "__main__":
     run([compression, empty_and_null, idempotent, describe_topics_and_cluster, configs, broker_configs,
          create_partitions, create_and_delete_topics, list_offsets, delete_records, partition_is_unknown,
-         read_committed_and_not])
+         read_committed_and_not, quotas])

@@ -44,6 +44,30 @@ def configs():
                                        "--describe", "--all"), "no broker configs")
 
 
+def quotas():
+    """Of a client id and of all others; and the Java producer is told to wait."""
+    command, name = "kafka.admin.ConfigCommand", topic("quotas")
+    slow = [*CONNECT, "--entity-type", "clients", "--entity-name", "slow"]
+    everybody = [*CONNECT, "--entity-type", "clients", "--entity-default"]
+    tool(command, *slow, "--alter", "--add-config", "producer_byte_rate=100000,consumer_byte_rate=200000")
+    tool(command, *everybody, "--alter", "--add-config", "consumer_byte_rate=1000000000")
+    said = tool(command, *slow, "--describe")
+    require("producer_byte_rate=100000.0" in said and "consumer_byte_rate=200000.0" in said, said)
+    require("consumer_byte_rate=1.0E9" in tool(command, *everybody, "--describe"), "no default")
+    said = tool(command, *CONNECT, "--entity-type", "users", "--describe")
+    require("byte_rate" not in said, said)
+    said = tool("org.apache.kafka.tools.ProducerPerformance", "--topic", name, "--num-records", "15000",
+                "--record-size", "100", "--throughput", "-1", "--print-metrics", "--producer-props",
+                f"bootstrap.servers={BROKER}", "client.id=slow")
+    throttles = [line for line in said.splitlines() if "produce-throttle-time-max:" in line]
+    require(throttles and all(float(line.split(":")[-1]) > 0 for line in throttles), f"no throttle: {throttles}")
+    tool(command, *slow, "--alter", "--delete-config", "producer_byte_rate,consumer_byte_rate")
+    tool(command, *everybody, "--alter", "--delete-config", "consumer_byte_rate")
+    require("byte_rate" not in tool(command, *CONNECT, "--entity-type", "clients", "--describe"), "not deleted")
+    complaint = tool(command, *slow, "--alter", "--add-config", "request_percentage=50", code=1)
+    require("producer_byte_rate and consumer_byte_rate are there" in complaint, complaint)
+
+
 def console_and_offsets():
     name = topic("console")
     tool("org.apache.kafka.tools.TopicCommand", *CONNECT, "--create", "--topic", name)
@@ -94,4 +118,4 @@ def cluster():
 
 
 if __name__ == "__main__":
-    run([topics, configs, console_and_offsets, delete_records, performance_and_log_dirs, verifiable, cluster])
+    run([topics, configs, quotas, console_and_offsets, delete_records, performance_and_log_dirs, verifiable, cluster])

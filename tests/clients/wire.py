@@ -106,6 +106,13 @@ def reassign(topic, targets):
     return request(ALTER_PARTITION_REASSIGNMENTS, 0, b"\0" + body)
 
 
+def alter_client_quota(client_id, key, rate):
+    """Of one client id; rate None: it is taken away."""
+    entity = array([string("client-id") + string(client_id)])
+    op = string(key) + struct.pack(">db", rate or 0.0, rate is None)
+    return request(49, 0, array([entity + array([op])]) + b"\0")
+
+
 def list_offsets(topic, timestamp=-1, partition=0):
     asked = string(topic) + array([struct.pack(">iq", partition, timestamp)])
     return request(LIST_OFFSETS, 1, struct.pack(">i", -1) + array([asked]))

@@ -67,6 +67,7 @@ public class Golden {
         if (type == int.class || type == Integer.class) return n * 65537 + 1;
         if (type == long.class || type == Long.class) return n * 4294967297L + 1;
         if (type == String.class) return "s" + n;
+        if (type == double.class) return n * 1.5;
         if (type == Uuid.class) return new Uuid(n * 1111111111111L, n * 2222222222222L);
         if (type == byte[].class) return ("bytes" + n).getBytes();
         if (type == ByteBuffer.class) return ByteBuffer.wrap(("buffer" + n).getBytes());
