@@ -54,8 +54,6 @@ def quotas():
     said = tool(command, *slow, "--describe")
     require("producer_byte_rate=100000.0" in said and "consumer_byte_rate=200000.0" in said, said)
     require("consumer_byte_rate=1.0E9" in tool(command, *everybody, "--describe"), "no default")
-    said = tool(command, *CONNECT, "--entity-type", "users", "--describe")
-    require("byte_rate" not in said, said)
     said = tool("org.apache.kafka.tools.ProducerPerformance", "--topic", name, "--num-records", "15000",
                 "--record-size", "100", "--throughput", "-1", "--print-metrics", "--producer-props",
                 f"bootstrap.servers={BROKER}", "client.id=slow")
