@@ -21,7 +21,7 @@
     X(broker_forgets_min_isr, "acks=all is taken with fewer than min.insync.replicas in sync", OPEN) \
     X(broker_guesses_the_end, "a new leader tells an end before it knows it (KIP-207)", OPEN) \
     X(broker_lists_uncommitted, "ListOffsets names the log end offset as latest", DIES) \
-    X(broker_quotas_are_only_told, "who has sent more than it may is listened to all the same (KIP-219)", DIES_IN_TEST) \
+    X(broker_quotas_are_only_told, "who has sent too much is listened to all the same (KIP-219)", DIES_IN_TEST) \
     X(broker_send_before_ready, "answers leave before what they promise is true", DIES) \
     X(broker_swaps_answers, "answers leave in another order than their requests came in", DIES) \
     X(checkpoint_before_sync, "a checkpoint is made before the segments are synced", DIES) \

@@ -109,8 +109,8 @@ struct call {
  * call->wait as it was set here. */
 bool call_reserve(struct call *call, uint32_t size);
 
-/* The client has sent (or, of a Fetch, taken) so many bytes: how long it is to wait for that, which its answer says. Once
- * per request. */
+/* The client has sent (or, of a Fetch, taken) so many bytes: how long it is to wait for that, which its answer says.
+ * Once per request. */
 int32_t call_throttle(struct call *call, uint64_t size);
 
 /* What is left of the request's time, as a deadline: `timeout_ms` after it was first handled, at least now. */

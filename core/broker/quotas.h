@@ -1,8 +1,8 @@
 /* quotas.h -- has a client sent or taken more than it may in a second?
  *
- * What it sends or takes is owed, and paid back at its rate; so much as ten seconds bring may be owed (Kafka looks at the
- * mean of as many). Who owes more is told for how long it does (throttle_time_ms), and is not listened to for that time
- * (KIP-219). Of very many clients those that were not seen for longest are forgotten. */
+ * What it sends or takes is owed, and paid back at its rate; so much as ten seconds bring may be owed (Kafka looks at
+ * the mean of as many). Who owes more is told for how long it does (throttle_time_ms), and is not listened to for that
+ * time (KIP-219). Of very many clients those that were not seen for longest are forgotten. */
 #ifndef CHRONIK_BROKER_QUOTAS_H
 #define CHRONIK_BROKER_QUOTAS_H
 
