@@ -120,6 +120,28 @@ void cohort_on_share(struct run *run, uint32_t number, int32_t generation, uint3
     }
 }
 
+/* A leader of yesterday may be late, and one whose connection broke may say something else than before. */
+void cohort_on_assigned(struct run *run, uint32_t number, int32_t generation, uint64_t shares)
+{
+    struct cohort *cohort = &run->cohorts.list[number];
+
+    if (generation < cohort->assigned_generation) return;
+    if (generation > cohort->assigned_generation) cohort->assigned_count = 0;
+    cohort->assigned_generation = generation;
+    if (cohort->assigned_count == COHORT_ASSIGNMENTS) cohort->assigned_count--;
+    cohort->assigned[cohort->assigned_count++] = shares;
+}
+
+bool cohort_is_assigned(const struct run *run, uint32_t number, int32_t generation, uint64_t shares)
+{
+    const struct cohort *cohort = &run->cohorts.list[number];
+
+    for (uint32_t i = 0; i < cohort->assigned_count && generation == cohort->assigned_generation; i++) {
+        if (cohort->assigned[i] == shares) return true;
+    }
+    return false;
+}
+
 /* ---- offsets ---- */
 
 int64_t cohort_on_sent(struct run *run, uint32_t cohort, uint32_t share)

@@ -16,7 +16,14 @@
 struct judged_partition;
 struct run;
 
-enum { COHORTS_MAX = 4, COHORT_SHARES = 64, COHORT_GENERATIONS_MAX = 8192, COHORT_DOUBTS = 64, SHARES_PER_TOPIC = 8 };
+enum {
+    COHORTS_MAX = 4,
+    COHORT_SHARES = 64,
+    COHORT_GENERATIONS_MAX = 8192,
+    COHORT_DOUBTS = 64,
+    COHORT_ASSIGNMENTS = 8,
+    SHARES_PER_TOPIC = 8
+};
 
 /* What was committed for a partition. All are numbers that nobody commits twice; -1: none. */
 struct cohort_commits {
@@ -29,10 +36,11 @@ struct cohort_commits {
 
 struct cohort {
     char id[16];
-    uint32_t (*owners)[COHORT_SHARES]; /* by generation: who was told that it is his; 0: nobody was */
-    int32_t told;                      /* the highest generation in which anybody was told his share */
-    uint64_t assigned;                 /* by the leader that sent an assignment last, in this generation: */
-    int32_t assigned_generation;
+    uint32_t (*owners)[COHORT_SHARES];     /* by generation: who was told that it is his; 0: nobody was */
+    int32_t told;                          /* the highest generation in which anybody was told his share */
+    int32_t assigned_generation;           /* the highest whose leader sent an assignment, */
+    uint64_t assigned[COHORT_ASSIGNMENTS]; /* and all that it sent: one of them counts */
+    uint32_t assigned_count;
     struct cohort_commits commits[COHORT_SHARES];
     uint32_t machine; /* that coordinates it, as far as any node knows */
     int32_t epoch;
@@ -65,6 +73,10 @@ bool cohort_is_given_up(const struct run *run, uint32_t cohort);
 /* JoinGroup was answered with a generation, and SyncGroup with shares of it. `who`: not 0, and one process's. */
 void cohort_on_joined(struct run *run, uint32_t cohort, const struct cohort_asked *asked, int32_t generation);
 void cohort_on_share(struct run *run, uint32_t cohort, int32_t generation, uint32_t who, uint64_t shares);
+
+/* A leader sends what all of its generation are to have; and whether that is so. */
+void cohort_on_assigned(struct run *run, uint32_t cohort, int32_t generation, uint64_t shares);
+bool cohort_is_assigned(const struct run *run, uint32_t cohort, int32_t generation, uint64_t shares);
 
 /* A new number for a partition is sent to be committed. */
 int64_t cohort_on_sent(struct run *run, uint32_t cohort, uint32_t share);

@@ -174,8 +174,7 @@ static void ask_sync(struct run *run, struct client *client, struct session *ses
                 (struct sync_group_request_assignment){ text(membership->mate_ids[i]), { shares[i], SHARE_SIZE } };
         }
         request.assignments_count = membership->mates;
-        cohort_of(run, client)->assigned = all;
-        cohort_of(run, client)->assigned_generation = membership->generation;
+        cohort_on_assigned(run, membership->cohort, membership->generation, all);
     }
     sync_group_request_write(ask(run, client, session, API_SYNC_GROUP, version), version, &request);
     session_end(session, &run->world, COOKIE_ASKED, true);
@@ -573,7 +572,7 @@ void member_read_all(struct run *run, struct client *client)
 /* All members are in one generation, each has what is its, and nothing is nobody's. */
 static bool cohort_rests(const struct run *run, const struct client *client)
 {
-    const struct cohort *cohort = &run->cohorts.list[client->membership.cohort];
+    const struct membership *membership = &client->membership;
     uint64_t shares = 0;
 
     for (uint32_t i = 0; i < run->client_count; i++) {
@@ -583,7 +582,7 @@ static bool cohort_rests(const struct run *run, const struct client *client)
         if (other->generation != client->membership.generation || (shares & other->shares) != 0) return false;
         shares |= other->shares;
     }
-    return cohort->assigned_generation == client->membership.generation && shares == cohort->assigned && shares != 0;
+    return shares != 0 && cohort_is_assigned(run, membership->cohort, membership->generation, shares);
 }
 
 bool member_is_done(const struct run *run, const struct client *client)
