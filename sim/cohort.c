@@ -17,6 +17,7 @@ void cohorts_init(struct cohorts *cohorts, uint32_t count)
         *cohort = (struct cohort){ .machine = MACHINE_NONE, .epoch = -1 };
         snprintf(cohort->id, sizeof cohort->id, "cohort-%u", i);
         cohort->owners = calloc(COHORT_GENERATIONS_MAX, sizeof *cohort->owners);
+        cohort->assigned = calloc(COHORT_GENERATIONS_MAX, sizeof *cohort->assigned);
         for (uint32_t share = 0; share < COHORT_SHARES; share++) {
             cohort->commits[share] = (struct cohort_commits){ .sent = -1, .answered = -1, .shown = -1 };
         }
@@ -25,7 +26,10 @@ void cohorts_init(struct cohorts *cohorts, uint32_t count)
 
 void cohorts_free(struct cohorts *cohorts)
 {
-    for (uint32_t i = 0; i < cohorts->count; i++) free(cohorts->list[i].owners);
+    for (uint32_t i = 0; i < cohorts->count; i++) {
+        free(cohorts->list[i].owners);
+        free(cohorts->list[i].assigned);
+    }
 }
 
 /* ---- who coordinates it ---- */
@@ -120,24 +124,22 @@ void cohort_on_share(struct run *run, uint32_t number, int32_t generation, uint3
     }
 }
 
-/* A leader of yesterday may be late, and one whose connection broke may say something else than before. */
+/* One whose connection broke may say something else than before. */
 void cohort_on_assigned(struct run *run, uint32_t number, int32_t generation, uint64_t shares)
 {
-    struct cohort *cohort = &run->cohorts.list[number];
+    uint64_t *assigned = run->cohorts.list[number].assigned[generation % COHORT_GENERATIONS_MAX];
+    uint32_t at = 0;
 
-    if (generation < cohort->assigned_generation) return;
-    if (generation > cohort->assigned_generation) cohort->assigned_count = 0;
-    cohort->assigned_generation = generation;
-    if (cohort->assigned_count == COHORT_ASSIGNMENTS) cohort->assigned_count--;
-    cohort->assigned[cohort->assigned_count++] = shares;
+    while (at < COHORT_ASSIGNMENTS - 1 && assigned[at] != 0) at++;
+    assigned[at] = shares;
 }
 
 bool cohort_is_assigned(const struct run *run, uint32_t number, int32_t generation, uint64_t shares)
 {
-    const struct cohort *cohort = &run->cohorts.list[number];
+    const uint64_t *assigned = run->cohorts.list[number].assigned[generation % COHORT_GENERATIONS_MAX];
 
-    for (uint32_t i = 0; i < cohort->assigned_count && generation == cohort->assigned_generation; i++) {
-        if (cohort->assigned[i] == shares) return true;
+    for (uint32_t i = 0; i < COHORT_ASSIGNMENTS; i++) {
+        if (assigned[i] == shares) return true;
     }
     return false;
 }

@@ -21,7 +21,7 @@ enum {
     COHORT_SHARES = 64,
     COHORT_GENERATIONS_MAX = 8192,
     COHORT_DOUBTS = 64,
-    COHORT_ASSIGNMENTS = 8,
+    COHORT_ASSIGNMENTS = 4,
     SHARES_PER_TOPIC = 8
 };
 
@@ -36,11 +36,9 @@ struct cohort_commits {
 
 struct cohort {
     char id[16];
-    uint32_t (*owners)[COHORT_SHARES];     /* by generation: who was told that it is his; 0: nobody was */
-    int32_t told;                          /* the highest generation in which anybody was told his share */
-    int32_t assigned_generation;           /* the highest whose leader sent an assignment, */
-    uint64_t assigned[COHORT_ASSIGNMENTS]; /* and all that it sent: one of them counts */
-    uint32_t assigned_count;
+    uint32_t (*owners)[COHORT_SHARES];        /* by generation: who was told that it is his; 0: nobody was */
+    int32_t told;                             /* the highest generation in which anybody was told his share */
+    uint64_t (*assigned)[COHORT_ASSIGNMENTS]; /* by generation: all that its leader sent; one of them counts; 0: none */
     struct cohort_commits commits[COHORT_SHARES];
     uint32_t machine; /* that coordinates it, as far as any node knows */
     int32_t epoch;
