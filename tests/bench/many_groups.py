@@ -94,7 +94,8 @@ def is_served(servers, number, offset):
             if error != 0:
                 return False
             with wire.Link(f"{HOST}:{port}", 5) as link:
-                shown = wire.offset_fetch_result(link.ask(wire.offset_fetch(name_of(number), TOPIC, [PARTITIONS - 1])))
+                asked = wire.offset_fetch(name_of(number), TOPIC, [PARTITIONS - 1])
+                shown = wire.offset_fetch_result(link.ask(asked))
             return shown is not None and shown[PARTITIONS - 1] == offset
         except (OSError, wire.Closed):
             return False
