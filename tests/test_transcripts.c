@@ -11,14 +11,20 @@
  *     fetch TOPIC PARTITION OFFSET WAIT_MS
  *     offsets TOPIC PARTITION TIMESTAMP         -1 latest, -2 earliest
  *     delete-records TOPIC PARTITION OFFSET
+ *     describe-quorum                           who votes on the metadata
+ *     add-voter | remove-voter NODE DIRECTORY   the directory it has, or another one
+ *     unregister NODE
  *     sync-fails | disk-full | disk-free        what the disk does from now on
  *     run MS                                    time passes */
 #include "base/check.h"
 #include "codec/errors.h"
 #include "codec/record_batch_builder.h"
+#include "controller/metadata_log.h"
 #include "quiet_world.h"
+#include "raft/raft.h"
 #include "sim/session.h"
 #include "sim/trace.h"
+#include "status.h"
 #include "t.h"
 
 #include <dirent.h>
@@ -148,12 +154,62 @@ static void print_metadata(struct response *response)
             metadata.topics[0].partitions_count > 0 ? metadata.topics[0].partitions[0].leader_id : -1);
 }
 
+static void print_verdict(const char *what, int16_t error, struct bytes message)
+{
+    fprintf(out, "client: %s answered: %s%s%.*s\n", what, error_name(error), message.size > 0 ? ", " : "",
+            (int)message.size, (const char *)message.data);
+}
+
+static void print_quorum(struct response *response)
+{
+    struct describe_quorum_response quorum;
+
+    CHECK(describe_quorum_response_read(&response->body, response->version, response->arena, &quorum));
+    const struct describe_quorum_response_partition *partition = &quorum.topics[0].partitions[0];
+    fprintf(out, "client: describe-quorum answered: %s, leader %d of epoch %d, high watermark %lld\n",
+            error_name(partition->error_code), partition->leader_id, partition->leader_epoch,
+            (long long)partition->high_watermark);
+    for (uint32_t i = 0; i < partition->current_voters_count; i++) {
+        const struct describe_quorum_response_voter *voter = &partition->current_voters[i];
+        fprintf(out, "client:   voter %d holds %lld\n", voter->replica_id, (long long)voter->log_end_offset);
+    }
+    fprintf(out, "client:   observers: %u, nodes: %u, at %.*s:%u\n", partition->observers_count, quorum.nodes_count,
+            (int)quorum.nodes[0].listeners[0].host.size, (const char *)quorum.nodes[0].listeners[0].host.data,
+            quorum.nodes[0].listeners[0].port);
+}
+
+/* True if it was one of those about members. */
+static bool print_members(struct response *response)
+{
+    struct add_raft_voter_response added;
+    struct remove_raft_voter_response removed;
+    struct unregister_broker_response gone;
+
+    switch (response->api_key) {
+    case API_DESCRIBE_QUORUM: print_quorum(response); return true;
+    case API_ADD_RAFT_VOTER:
+        CHECK(add_raft_voter_response_read(&response->body, response->version, response->arena, &added));
+        print_verdict("add-voter", added.error_code, added.error_message);
+        return true;
+    case API_REMOVE_RAFT_VOTER:
+        CHECK(remove_raft_voter_response_read(&response->body, response->version, response->arena, &removed));
+        print_verdict("remove-voter", removed.error_code, removed.error_message);
+        return true;
+    case API_UNREGISTER_BROKER:
+        CHECK(unregister_broker_response_read(&response->body, response->version, response->arena, &gone));
+        print_verdict("unregister", gone.error_code, gone.error_message);
+        return true;
+    default: return false;
+    }
+}
+
 static void print_answer(struct response *response)
 {
     struct list_offsets_response listed;
     struct delete_records_response deleted;
     struct init_producer_id_response init;
 
+    if (print_members(response)) return;
     switch (response->api_key) {
     case API_PRODUCE: print_produced(response); break;
     case API_FETCH: print_fetched(response); break;
@@ -386,6 +442,47 @@ static bool machine_command(const char *command)
     return true;
 }
 
+/* The directory id of the node that plays, or one that it does not have. */
+static struct uuid directory_of(const char *which)
+{
+    const struct uuid other = { { 1 } };
+    const struct raft_configuration *list = raft_configuration(node_raft(world.machines[0]->node));
+
+    return strcmp(which, "its") == 0 && list->count > 0 ? member_directory(list->members[0].id) : other;
+}
+
+static void describe_quorum(void)
+{
+    struct describe_quorum_request_partition partition = { .index = 0 };
+    struct describe_quorum_request_topic topic = { .name = text("__cluster_metadata"),
+                                                   .partitions = &partition,
+                                                   .partitions_count = 1 };
+    const struct describe_quorum_request request = { .topics = &topic, .topics_count = 1 };
+
+    describe_quorum_request_write(session_begin(&session, API_DESCRIBE_QUORUM, 2), 2, &request);
+    session_end(&session, &world, 0, true);
+}
+
+static void change_voters(char **words)
+{
+    const int32_t id = atoi(words[1]);
+
+    if (strcmp(words[0], "add-voter") == 0) {
+        const struct add_raft_voter_request request = { .timeout_ms = 1000,
+                                                        .voter_id = id,
+                                                        .voter_directory_id = directory_of(words[2]) };
+        add_raft_voter_request_write(session_begin(&session, API_ADD_RAFT_VOTER, 0), 0, &request);
+    } else if (strcmp(words[0], "remove-voter") == 0) {
+        const struct remove_raft_voter_request request = { .voter_id = id,
+                                                           .voter_directory_id = directory_of(words[2]) };
+        remove_raft_voter_request_write(session_begin(&session, API_REMOVE_RAFT_VOTER, 0), 0, &request);
+    } else {
+        const struct unregister_broker_request request = { .broker_id = id };
+        unregister_broker_request_write(session_begin(&session, API_UNREGISTER_BROKER, 0), 0, &request);
+    }
+    session_end(&session, &world, 0, true);
+}
+
 static void play(char *line)
 {
     char *words[WORDS_MAX];
@@ -408,6 +505,8 @@ static void play(char *line)
     else if (strcmp(words[0], "offsets") == 0) list_offsets(words);
     else if (strcmp(words[0], "delete-records") == 0) delete_records(words);
     else if (strcmp(words[0], "idempotent") == 0) ask_producer_id();
+    else if (strcmp(words[0], "describe-quorum") == 0) describe_quorum();
+    else if (strstr(words[0], "-voter") != NULL || strcmp(words[0], "unregister") == 0) change_voters(words);
     else fprintf(out, "there is no command %s\n", words[0]);
     await();
 }

@@ -11,7 +11,7 @@ import wire
 from cluster import HOST, REST_SECONDS, Administrator, Cluster, Node
 from server import Failure, require, until
 
-KILLS = int(os.environ.get("CHRONIK_CLUSTER_KILLS", "12"))
+KILLS = int(os.environ.get("CHRONIK_CLUSTER_KILLS", "30"))
 
 
 class Configured(Node):
