@@ -26,6 +26,7 @@ struct world {
     enum halt_reason halt_reason;
     bool disk_stands;     /* its disk answers nothing as long as this is set */
     uint32_t orders_left; /* so many things happen before everything stops; 0: it does not */
+    bool closes;          /* its client's link, and may */
     bool receiving, sending;
     uint8_t *into;
     uint32_t into_size;
@@ -59,7 +60,7 @@ static inline void obey(struct world *world)
             world->halted = true;
             world->halt_reason = effect->halt.reason;
             break;
-        case EFFECT_CLOSE_LINK: EXPECT("the link stays open", false); break;
+        case EFFECT_CLOSE_LINK: EXPECT("the link stays open", world->closes); break;
         case EFFECT_WRITE:
         case EFFECT_SYNC:
         case EFFECT_READ:

@@ -1,9 +1,12 @@
 /* A node that goes on alone after a disaster: what it keeps, as whom it goes on, and what crashes on the way leave. */
 #include "admin_world.h"
+#include "base/crc32c.h"
+#include "controller/controller_state.h"
 #include "controller/decide.h"
 #include "controller/metadata_log.h"
 #include "meta/image_state.h"
-#include "raft/raft.h"
+#include "node_state.h"
+#include "raft/state.h"
 #include "status.h"
 
 static bool has_topic(struct world *world, const char *name)
@@ -88,6 +91,83 @@ TEST(power_may_be_lost_at_any_moment)
         EXPECT("with what it had", has_topic(world, "before"));
         world_free(world);
         CHECK(round < 1000);
+    }
+}
+
+/* After a disaster the directory of one that was removed, or that lacks what it acknowledged, may be all that is left. */
+TEST(who_is_no_member_any_more_may_go_on_alone)
+{
+    static const struct {
+        const char *why;
+        bool forgot;
+        enum halt_reason stays;
+    } rows[] = {
+        { "removed", false, HALT_REMOVED },
+        { "its disk is an older copy", true, HALT_FORGOT },
+    };
+    for (uint32_t i = 0; i < COUNT_OF(rows); i++) {
+        struct world *world = world_new();
+        create(world, "before");
+        const uint64_t member = raft_id(node_raft(world->node));
+        if (rows[i].forgot) ((struct raft *)(uintptr_t)node_raft(world->node))->forgot = true;
+        else metadata_log_on_removed(world->node->controller->log);
+        world->closes = true;
+        world->event = (struct event){ 0 };
+        step(world, EVENT_TIME_PASSED);
+        run(world, world->mono_ns + 1000 * MS);
+        EXPECT_EQ("at once, where it promises nothing more", rows[i].forgot, world->halted);
+        disk_crash(&world->disk, true); /* the other one waits for its client */
+        for (int again = 0; again < 2; again++) {
+            world_start(world, false);
+            EXPECT("it does not start", world->halted);
+            EXPECT_EQ(rows[i].why, rows[i].stays, world->halt_reason);
+        }
+        world_start(world, true);
+        EXPECT_EQ("unless it is to go on alone", HALT_STOPPED, world->halt_reason);
+        world_start(world, false);
+        EXPECT("then it serves", !world->halted && node_state(world->node) == NODE_SERVING);
+        EXPECT("as another member", member != raft_id(node_raft(world->node)));
+        EXPECT("with what it had", has_topic(world, "before"));
+        world_free(world);
+    }
+}
+
+static struct disk_inode *newest_snapshot(struct world *world)
+{
+    static const char prefix[] = "wal/__meta/snapshot-";
+    const struct disk_name *newest = NULL;
+
+    for (uint32_t i = 0; i < world->disk.name_count; i++) {
+        const struct disk_name *name = &world->disk.names[i];
+        if (strncmp(name->path, prefix, sizeof prefix - 1) != 0) continue;
+        if (newest == NULL || strcmp(name->path, newest->path) > 0) newest = name;
+    }
+    return newest == NULL ? NULL : &world->disk.inodes[newest->inode];
+}
+
+/* Byte 41 of a snapshot's trailer: what this node owes follows behind it. Where nothing does, it is done now. */
+TEST(a_snapshot_tells_that_a_recovery_is_owed)
+{
+    enum { TRAILER = 48, OWES = 41 };
+
+    for (uint8_t owes = 0; owes < 2; owes++) {
+        struct world *world = world_new();
+        create(world, "before");
+        world_start(world, true);
+        struct disk_inode *inode = newest_snapshot(world);
+        EXPECT("there is one, with the recovery", inode != NULL);
+        uint8_t *trailer = inode->now + inode->now_size - TRAILER;
+        EXPECT_EQ("it is at the end", 0x4348524c, load_u32(trailer));
+        EXPECT_EQ("nothing is owed", 0, trailer[OWES]);
+        trailer[OWES] = owes;
+        store_u32(trailer + 4, crc32c(0, trailer + 8, TRAILER - 8));
+        world_start(world, false);
+        run(world, world->mono_ns + 1000 * MS);
+        EXPECT("it serves", !world->halted && node_state(world->node) == NODE_SERVING);
+        EXPECT_EQ("recovered once, or once more", 1 + owes,
+                  image_view(node_image(world->node)).incarnation >> INCARNATION_DRAWN_BITS);
+        EXPECT("with what it had", has_topic(world, "before"));
+        world_free(world);
     }
 }
 

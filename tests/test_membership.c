@@ -5,19 +5,19 @@
 
 /* Members as a picture, by rising id from 1 on, the first of them deciding: V a voter that answers, w one that just
  * does not, v one that is silent, x one that is lost; N a learner close enough to vote, n one that is not. */
-static uint32_t view_of_picture(const char *picture, struct member_view *members)
+static uint32_t view_of_picture(const char *picture, struct elector_view *members)
 {
     uint32_t count = 0;
 
     for (; picture[count] != 0; count++) {
         const char c = picture[count];
-        members[count] = (struct member_view){ .id = count + 1,
-                                               .voter = strchr("Vwvx", c) != NULL,
-                                               .near = c == 'N',
-                                               .silence = c == 'x'   ? SILENCE_LOST
-                                                          : c == 'v' ? SILENCE_LONG
-                                                          : c == 'w' ? SILENCE_SHORT
-                                                                     : SILENCE_ANSWERS };
+        members[count] = (struct elector_view){ .id = count + 1,
+                                                .voter = strchr("Vwvx", c) != NULL,
+                                                .near = c == 'N',
+                                                .silence = c == 'x'   ? SILENCE_LOST
+                                                           : c == 'v' ? SILENCE_LONG
+                                                           : c == 'w' ? SILENCE_SHORT
+                                                                      : SILENCE_ANSWERS };
     }
     return count;
 }
@@ -79,7 +79,7 @@ static const struct deal_row {
 TEST(votes_are_dealt_out)
 {
     FOR_EACH(deal_row, row, deal_rows) {
-        struct member_view members[16];
+        struct elector_view members[16];
         struct raft_change changes[RAFT_CHANGES_MAX];
         char text[100];
         const uint32_t count = view_of_picture(row->members, members);
@@ -108,7 +108,7 @@ static const struct safe_row {
 TEST(nobody_goes_who_is_needed)
 {
     FOR_EACH(safe_row, row, safe_rows) {
-        struct member_view members[16];
+        struct elector_view members[16];
         struct raft_change changes[RAFT_CHANGES_MAX];
         const uint32_t count = view_of_picture(row->members, members);
         const uint32_t change_count = membership_deal(members, count, 1, row->removed, 5, changes);
@@ -144,7 +144,7 @@ static const struct order_row {
 TEST(votes_change_places_by_order)
 {
     FOR_EACH(order_row, row, order_rows) {
-        struct member_view members[16];
+        struct elector_view members[16];
         struct raft_change changes[RAFT_CHANGES_MAX];
         uint32_t change_count;
         char text[100];
@@ -164,7 +164,7 @@ TEST(dealing_comes_to_an_end)
     prng_init(&prng, 7, 7);
 
     for (int i = 0; i < 20000; i++) {
-        struct member_view members[16];
+        struct elector_view members[16];
         struct raft_change changes[RAFT_CHANGES_MAX];
         char picture[16] = "V";
         uint32_t voters = 1;
@@ -179,7 +179,7 @@ TEST(dealing_comes_to_an_end)
         while ((change_count = membership_deal(members, count, 1, 0, target, changes)) > 0 && rounds++ < 10) {
             EXPECT("as many as Raft takes, with a newcomer", change_count < RAFT_CHANGES_MAX);
             for (uint32_t k = 0; k < change_count; k++) {
-                struct member_view *member = &members[changes[k].id - 1];
+                struct elector_view *member = &members[changes[k].id - 1];
                 EXPECT("nobody is changed twice", member->voter == (changes[k].kind == RAFT_DEMOTE));
                 member->voter = changes[k].kind == RAFT_PROMOTE;
                 member->near = false;

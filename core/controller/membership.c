@@ -13,7 +13,7 @@ static void add(struct raft_change *changes, uint32_t *count, enum raft_change_k
     changes[(*count)++] = (struct raft_change){ .kind = kind, .id = id };
 }
 
-static uint32_t promote(const struct member_view *members, uint32_t count, uint64_t removed, uint32_t wanted,
+static uint32_t promote(const struct elector_view *members, uint32_t count, uint64_t removed, uint32_t wanted,
                         struct raft_change *changes, uint32_t *change_count)
 {
     uint32_t promoted = 0;
@@ -27,13 +27,13 @@ static uint32_t promote(const struct member_view *members, uint32_t count, uint6
 }
 
 /* The one that was silent for longest, or the last of several: a disk that died a moment ago shows by nothing else. */
-static const struct member_view *most_silent(const struct member_view *members, uint32_t count, uint64_t self,
-                                             uint64_t removed, const struct member_view *before)
+static const struct elector_view *most_silent(const struct elector_view *members, uint32_t count, uint64_t self,
+                                              uint64_t removed, const struct elector_view *before)
 {
-    const struct member_view *found = NULL;
+    const struct elector_view *found = NULL;
 
     for (uint32_t i = 0; i < count; i++) {
-        const struct member_view *member = &members[i];
+        const struct elector_view *member = &members[i];
         if (!member->voter || member->id == self || member->id == removed) continue;
         const bool was_taken = before != NULL && (member->silence > before->silence ||
                                                   (member->silence == before->silence && member >= before));
@@ -42,10 +42,10 @@ static const struct member_view *most_silent(const struct member_view *members, 
     return found;
 }
 
-static void demote(const struct member_view *members, uint32_t count, uint64_t self, uint64_t removed, uint32_t wanted,
+static void demote(const struct elector_view *members, uint32_t count, uint64_t self, uint64_t removed, uint32_t wanted,
                    struct raft_change *changes, uint32_t *change_count)
 {
-    const struct member_view *member = NULL;
+    const struct elector_view *member = NULL;
 
     for (; wanted > 0; wanted--) {
         member = most_silent(members, count, self, removed, member);
@@ -59,7 +59,7 @@ static uint32_t largest_odd(uint32_t number)
     return number == 0 ? 0 : number - 1 + number % 2;
 }
 
-uint32_t membership_deal(const struct member_view *members, uint32_t count, uint64_t self, uint64_t removed,
+uint32_t membership_deal(const struct elector_view *members, uint32_t count, uint64_t self, uint64_t removed,
                          uint32_t voters_target, struct raft_change changes[RAFT_CHANGES_MAX])
 {
     uint32_t voters = 0, near = 0, nodes = 0, lost = 0, change_count = 0;
@@ -85,7 +85,7 @@ uint32_t membership_deal(const struct member_view *members, uint32_t count, uint
     return change_count;
 }
 
-static bool votes_after(const struct member_view *member, const struct raft_change *changes, uint32_t change_count)
+static bool votes_after(const struct elector_view *member, const struct raft_change *changes, uint32_t change_count)
 {
     bool votes = member->voter;
 
@@ -95,7 +95,7 @@ static bool votes_after(const struct member_view *member, const struct raft_chan
     return votes;
 }
 
-bool membership_is_safe(const struct member_view *members, uint32_t count, const struct raft_change *changes,
+bool membership_is_safe(const struct elector_view *members, uint32_t count, const struct raft_change *changes,
                         uint32_t change_count)
 {
     uint32_t voters = 0, answering = 0;
@@ -110,7 +110,7 @@ bool membership_is_safe(const struct member_view *members, uint32_t count, const
 
 /* ---- votes, by order (pure) ---- */
 
-static const struct member_view *view_in(const struct member_view *members, uint32_t count, uint64_t member)
+static const struct elector_view *view_in(const struct elector_view *members, uint32_t count, uint64_t member)
 {
     for (uint32_t i = 0; i < count; i++) {
         if (members[i].id == member) return &members[i];
@@ -119,7 +119,7 @@ static const struct member_view *view_in(const struct member_view *members, uint
     return members;
 }
 
-static enum voting swap(const struct member_view *members, uint32_t count, uint64_t gets, uint64_t loses,
+static enum voting swap(const struct elector_view *members, uint32_t count, uint64_t gets, uint64_t loses,
                         struct raft_change *changes, uint32_t *change_count)
 {
     if (gets != 0) add(changes, change_count, RAFT_PROMOTE, gets);
@@ -127,11 +127,11 @@ static enum voting swap(const struct member_view *members, uint32_t count, uint6
     return membership_is_safe(members, count, changes, *change_count) ? VOTING_BEGUN : VOTING_UNSAFE;
 }
 
-enum voting membership_give(const struct member_view *members, uint32_t count, uint64_t self, uint64_t member,
+enum voting membership_give(const struct elector_view *members, uint32_t count, uint64_t self, uint64_t member,
                             struct raft_change changes[RAFT_CHANGES_MAX], uint32_t *change_count)
 {
-    const struct member_view *view = view_in(members, count, member);
-    const struct member_view *spared = most_silent(members, count, self, member, NULL);
+    const struct elector_view *view = view_in(members, count, member);
+    const struct elector_view *spared = most_silent(members, count, self, member, NULL);
 
     *change_count = 0;
     if (view->voter) return VOTING_SAME;
@@ -140,10 +140,10 @@ enum voting membership_give(const struct member_view *members, uint32_t count, u
     return swap(members, count, member, spared->id, changes, change_count);
 }
 
-enum voting membership_take(const struct member_view *members, uint32_t count, uint64_t member,
+enum voting membership_take(const struct elector_view *members, uint32_t count, uint64_t member,
                             struct raft_change changes[RAFT_CHANGES_MAX], uint32_t *change_count)
 {
-    const struct member_view *view = view_in(members, count, member);
+    const struct elector_view *view = view_in(members, count, member);
     uint64_t heir = 0;
 
     *change_count = 0;
@@ -190,12 +190,12 @@ static enum silence silence_of(uint64_t silent_ns)
     return silent_ns >= MEMBERSHIP_ANSWERS_NS ? SILENCE_SHORT : SILENCE_ANSWERS;
 }
 
-static struct member_view view_of(const struct membership *membership, const struct metadata_log *log,
-                                  const struct raft_member *member, uint64_t now_ns)
+static struct elector_view view_of(const struct membership *membership, const struct metadata_log *log,
+                                   const struct raft_member *member, uint64_t now_ns)
 {
-    struct member_view view = { .id = member->id,
-                                .voter = (member->flags & RAFT_VOTER) != 0,
-                                .silence = silence_of(silence_ns(membership, log, member->id, now_ns)) };
+    struct elector_view view = { .id = member->id,
+                                 .voter = (member->flags & RAFT_VOTER) != 0,
+                                 .silence = silence_of(silence_ns(membership, log, member->id, now_ns)) };
     struct raft_peer_view peer;
 
     if (view.voter || !raft_peer(metadata_log_raft(log), member->id, &peer)) return view;
@@ -215,14 +215,14 @@ static bool is_outside(const struct membership *membership, uint64_t member)
 
 /* All voters, and as many learners as matter. */
 static uint32_t views(const struct membership *membership, const struct metadata_log *log, uint64_t removed,
-                      uint64_t now_ns, struct member_view list[VIEWS_MAX])
+                      uint64_t now_ns, struct elector_view list[VIEWS_MAX])
 {
     const struct raft_configuration *members = list_of(log);
     uint32_t count = 0;
 
     for (uint32_t i = 0; i < members->count; i++) {
         const struct raft_member *member = &members->members[i];
-        const struct member_view view = view_of(membership, log, member, now_ns);
+        const struct elector_view view = view_of(membership, log, member, now_ns);
         if (!view.voter && member->id != removed && is_outside(membership, member->id)) continue;
         const bool matters = view.voter || view.near || member->id == removed;
         const uint32_t reserved = view.voter || member->id == removed ? 0 : RAFT_VOTERS_MAX + 1;
@@ -324,7 +324,7 @@ static enum join_verdict add_member(struct membership *membership, struct metada
     uint32_t count = 0;
 
     if (older != 0) {
-        struct member_view list[VIEWS_MAX];
+        struct elector_view list[VIEWS_MAX];
         if (silence_ns(membership, log, older, now_ns) < MEMBERSHIP_GONE_NS) return JOIN_DUPLICATE;
         const uint32_t view_count = views(membership, log, older, now_ns, list);
         count = membership_deal(list, view_count, membership->own_member, older, membership->voters_target, changes);
@@ -359,10 +359,10 @@ enum join_verdict membership_on_join(struct membership *membership, struct metad
     return change(log, &moved, 1) ? JOIN_TAKEN : JOIN_LATER;
 }
 
-static bool others_may_lead(const struct member_view *members, uint32_t count, uint64_t self)
+static bool others_may_lead(const struct elector_view *members, uint32_t count, uint64_t self)
 {
     for (uint32_t i = 0; i < count; i++) {
-        const struct member_view *member = &members[i];
+        const struct elector_view *member = &members[i];
         if (member->voter && member->silence == SILENCE_ANSWERS && member->id != self) return true;
     }
     return false;
@@ -379,7 +379,7 @@ static enum removal plan_removal(const struct membership *membership, const stru
                                  uint64_t now_ns, struct plan *plan)
 {
     const uint64_t self = membership->own_member;
-    struct member_view list[VIEWS_MAX];
+    struct elector_view list[VIEWS_MAX];
 
     if (member == 0) return REMOVAL_DONE;
     if (list_of(log)->count == 1) return REMOVAL_LAST;
@@ -417,7 +417,7 @@ enum voting membership_give_vote(struct membership *membership, struct metadata_
                                  uint64_t now_ns)
 {
     struct raft_change changes[RAFT_CHANGES_MAX];
-    struct member_view list[VIEWS_MAX];
+    struct elector_view list[VIEWS_MAX];
     uint32_t change_count;
 
     CHECK(membership->led_term != 0);
@@ -435,7 +435,7 @@ enum voting membership_take_vote(struct membership *membership, struct metadata_
 {
     const uint64_t self = membership->own_member;
     struct raft_change changes[RAFT_CHANGES_MAX];
-    struct member_view list[VIEWS_MAX];
+    struct elector_view list[VIEWS_MAX];
     uint32_t change_count;
 
     CHECK(membership->led_term != 0);
@@ -454,7 +454,7 @@ enum voting membership_take_vote(struct membership *membership, struct metadata_
 bool membership_work(struct membership *membership, struct metadata_log *log, bool alone, uint64_t now_ns)
 {
     struct raft_change changes[RAFT_CHANGES_MAX];
-    struct member_view list[VIEWS_MAX];
+    struct elector_view list[VIEWS_MAX];
 
     if (membership->led_term == 0 || membership->look_ns > now_ns) return false;
     membership->look_ns = (alone || MUTANT(last_one_forgets_nobody)) && list_of(log)->count == 1

@@ -53,7 +53,7 @@ struct membership {
 enum silence { SILENCE_ANSWERS, SILENCE_SHORT, SILENCE_LONG, SILENCE_LOST };
 
 /* What is known of a member beside the list. */
-struct member_view {
+struct elector_view {
     uint64_t id;
     bool voter;
     bool near; /* a learner that could vote: it follows, and lacks little */
@@ -62,11 +62,11 @@ struct member_view {
 
 /* The changes that deal out the votes when `removed` (0: nobody) is gone; 0: none are needed, or none are possible just
  * now. `self` keeps its vote unless it is to be removed. Pure. */
-uint32_t membership_deal(const struct member_view *members, uint32_t count, uint64_t self, uint64_t removed,
+uint32_t membership_deal(const struct elector_view *members, uint32_t count, uint64_t self, uint64_t removed,
                          uint32_t voters_target, struct raft_change changes[RAFT_CHANGES_MAX]);
 
 /* Whether the votes as `changes` deal them can decide something: more than half of those who would have one answer. */
-bool membership_is_safe(const struct member_view *members, uint32_t count, const struct raft_change *changes,
+bool membership_is_safe(const struct elector_view *members, uint32_t count, const struct raft_change *changes,
                         uint32_t change_count);
 
 enum voting {
@@ -83,9 +83,9 @@ enum voting {
 /* A member gets a vote, or loses it, by order. How many there are is not changed by that: one is given to a learner by
  * taking it from the voter that can be spared most; one that is taken goes to a learner. Only who does not answer loses
  * it without another one getting it; when it is back it may get it back. Pure. */
-enum voting membership_give(const struct member_view *members, uint32_t count, uint64_t self, uint64_t member,
+enum voting membership_give(const struct elector_view *members, uint32_t count, uint64_t self, uint64_t member,
                             struct raft_change changes[RAFT_CHANGES_MAX], uint32_t *change_count);
-enum voting membership_take(const struct member_view *members, uint32_t count, uint64_t member,
+enum voting membership_take(const struct elector_view *members, uint32_t count, uint64_t member,
                             struct raft_change changes[RAFT_CHANGES_MAX], uint32_t *change_count);
 
 /* Who observes, or is not registered yet and so may come as an observer, gets no vote, and is not counted among the
