@@ -124,6 +124,8 @@
     X(wish_of_another_term, "a leader decides what was asked of another one", DIES) \
     X(wish_overtakes_its_elder, "wishes of one node are decided in another order than it asked", OPEN) \
     X(wish_underway_is_forgotten, "a wish that is under way is decided again when it is asked again", OPEN) \
+    X(M56, "a snapshot claims one entry less than it holds, as if its index were kept apart from it " \
+      "(etcd 13766)", DIES) \
     X(M67, "a snapshot that is installed gives back the journal it needs (redpanda 3709f810)", OPEN) \
     X(M68, "what an installed snapshot replaces goes before it is durable (RedisLabs d23f390)", OPEN) \
     X(controller_forgets_its_cluster, "a node that starts forgets which cluster it is of", OPEN) \

@@ -94,7 +94,7 @@ TEST(power_may_be_lost_at_any_moment)
     }
 }
 
-/* After a disaster the directory of one that was removed, or that lacks what it acknowledged, may be all that is left. */
+/* After a disaster the directory of one that was removed, or lacks what it acknowledged, may be all that is left. */
 TEST(who_is_no_member_any_more_may_go_on_alone)
 {
     static const struct {

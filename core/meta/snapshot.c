@@ -278,7 +278,8 @@ void snapshot_writer_init(struct snapshot_writer *writer, const struct image *im
     writer_uint16(out, SNAPSHOT_VERSION);
     writer_uint16(out, 0);
     writer_int64(out, 0); /* the size, when it is known */
-    writer_int64(out, (int64_t)(image->view.applied_index + (MUTANT(snapshot_index_off_by_one) ? 1 : 0)));
+    const uint64_t index = image->view.applied_index + (MUTANT(snapshot_index_off_by_one) ? 1 : 0);
+    writer_int64(out, (int64_t)(index - (MUTANT(M56) && index > 8 ? 1 : 0)));
     writer_int64(out, (int64_t)image->view.applied_term);
     writer_uint32(out, configuration.size);
     writer_uint32(out, 0);
