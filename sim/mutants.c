@@ -158,6 +158,7 @@
     X(registration_believes_any_disk, "a node that comes back with another disk is taken for what it was", OPEN) \
     X(snapshot_trusts_bytes, "a snapshot's checksum is not looked at", OPEN) \
     X(upkeep_decides_twice, "upkeep decides on an image that lacks what it decided before", OPEN) \
+    X(who_leaves_takes_what_is_under_way, "a broker goes while a topic is being created on it", DIES_IN_TEST) \
     X(wish_is_decided_in_between, "a wish is decided while a record is applied by half", OPEN)
 /* clang-format on */
 

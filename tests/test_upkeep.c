@@ -468,6 +468,41 @@ TEST(who_cannot_leave_yet_holds_nobody_up)
     plane_free(plane);
 }
 
+/* A topic was decided before its broker was to leave, or by another leader, and is not applied yet: nobody knows of its
+ * only replica, on a broker that seems to be empty. */
+TEST(what_is_under_way_to_a_broker_keeps_it)
+{
+    struct plane *plane = plane_new(3);
+    uint8_t memory[512];
+    struct proposal records = proposal_in(memory, sizeof memory);
+    const int32_t third[] = { 3 };
+    struct metadata_partition_record partition = metadata_partition_record_default;
+
+    leave(plane, 3);
+    EXPECT("it would go with the next look", image_broker_by_id(plane_image(plane), 3) != SLOT_NONE);
+    partition.topic_id = plane_topic_id(text_of("late"));
+    partition.replicas = (int32_t *)(uintptr_t)third;
+    partition.replicas_count = 1;
+    partition.leader = 3;
+    proposal_add_topic(&records, &(struct metadata_topic_record){ text_of("late"), partition.topic_id, false, 1 });
+    proposal_add_partition(&records, &partition);
+    group_append(group.term, proposal_bytes(&records));
+    operations_work(plane->controller);
+    plane_settle(plane);
+    EXPECT("it is still there", image_broker_by_id(plane_image(plane), 3) != SLOT_NONE);
+    EXPECT("and leads", plane_partition(plane, "late", 0)->leader == 3);
+    for (int round = 0; round < 10; round++) {
+        plane_pass(plane, 1000);
+        catch_up(plane);
+        operations_work(plane->controller);
+    }
+    plane_settle(plane);
+    EXPECT("it went when that was elsewhere", image_broker_by_id(plane_image(plane), 3) == SLOT_NONE);
+    EXPECT("which has a leader", plane_partition(plane, "late", 0)->leader > 0);
+    EXPECT_EQ("and lost nothing", 0, plane_partition(plane, "late", 0)->last_unclean_leader_epoch);
+    plane_free(plane);
+}
+
 TEST(who_alone_has_records_is_not_unregistered)
 {
     struct plane *plane = plane_new(3);

@@ -161,6 +161,14 @@ struct upkeep {
     bool waits;              /* ... but not before a move has ended */
 };
 
+/* A broker that leaves and was found empty. What was decided before it was to leave may still be under way to it; what
+ * is decided since then is not. */
+struct emptied {
+    uint64_t led_term; /* in which it was found so; 0: never */
+    int32_t broker_id;
+    uint64_t index; /* if it is empty with all applied up to here, it stays empty */
+};
+
 struct link_known {
     int32_t node_id;
     uint32_t address_digest;
@@ -217,6 +225,7 @@ struct controller {
     struct pulse pulse;
     struct membership membership;
     struct upkeep upkeep;
+    struct emptied emptied;
     struct balance balance;
     struct joining joining;
     struct links links;

@@ -1,8 +1,8 @@
 /* operations.c -- what an operator orders of the members of a cluster, and what goes on by itself until it is done.
  *
  * A node leaves in three steps, each of which any leader can take from what the log says: it is marked as leaving, and
- * its replicas go elsewhere; when it has none left it leaves the member list; when no list has it any more, its broker
- * is forgotten. */
+ * its replicas go elsewhere; when it has none left, and none is under way to it, it leaves the member list; when no
+ * list has it any more, its broker is forgotten. */
 #include "base/check.h"
 #include "controller/controller_state.h"
 #include "raft/raft.h"
@@ -157,6 +157,18 @@ void controller_add_node(struct controller *controller, int32_t node_id, struct 
     }
 }
 
+/* Nobody may give it anything from now on, and nothing that was given to it before is under way: else what it alone has
+ * would go with it. */
+static bool stays_empty(struct controller *controller, const struct image_broker *broker)
+{
+    struct emptied *emptied = &controller->emptied;
+
+    if (emptied->led_term != controller->led_term || emptied->broker_id != broker->id) {
+        *emptied = (struct emptied){ controller->led_term, broker->id, metadata_log_view(controller->log).last_index };
+    }
+    return controller_applied_index(controller) >= emptied->index || MUTANT(who_leaves_takes_what_is_under_way);
+}
+
 /* A broker that has nothing left to lose goes. Whether something came of it: else it waits, and holds nobody back. */
 static bool go_on_leaving(struct controller *controller, const struct image_broker *broker)
 {
@@ -166,7 +178,11 @@ static bool go_on_leaving(struct controller *controller, const struct image_brok
     struct text message = text_in(words, sizeof words);
     uint64_t index;
 
-    if (broker->replica_count > 0) return false;
+    if (broker->replica_count > 0) {
+        if (controller->emptied.broker_id == broker->id) controller->emptied.led_term = 0;
+        return false;
+    }
+    if (!stays_empty(controller, broker)) return true; /* in a moment */
     switch (membership_remove(&controller->membership, controller->log, broker->id, controller->mono_ns)) {
     case REMOVAL_BEGUN: return true;
     case REMOVAL_UNDERWAY:
