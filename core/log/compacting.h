@@ -92,6 +92,7 @@ struct compaction {
     char paths[SEGMENT_FILES][PATH_SIZE_MAX];
     char read_path[PATH_SIZE_MAX];
     char directory[PATH_SIZE_MAX];
+    char topic_directory[PATH_SIZE_MAX];
 
     struct compaction_usage usage;
 };

@@ -438,15 +438,29 @@ static void order_syncs(struct logs *logs, struct effects *effects)
     }
 }
 
+static void order_directory(struct compaction *compaction, uint32_t part, const char *path, struct effects *effects)
+{
+    compaction_waits(compaction, part);
+    effects_add(effects, EFFECT_FILE)->file =
+        (struct effect_file){ .op = compaction_op(part), .action = FILE_SYNC_DIRECTORY, .path = path };
+}
+
+/* A log may be compacted before any checkpoint has it: then nobody has made the names of its directories durable. They
+ * stay dirty for the next checkpoint, since a sync that is under way here is none that it waits for. */
 static void order_naming(struct logs *logs, struct effects *effects)
 {
     struct compaction *compaction = &logs->compaction;
+    const struct log *log = &logs->logs[compaction->log];
+    const struct log_place place = log_place(logs, log);
 
     compaction->state = COMPACTION_NAMING;
-    compaction_waits(compaction, PART_DIRECTORY);
-    effects_add(effects, EFFECT_FILE)->file = (struct effect_file){ .op = compaction_op(PART_DIRECTORY),
-                                                                    .action = FILE_SYNC_DIRECTORY,
-                                                                    .path = compaction->directory };
+    order_directory(compaction, PART_DIRECTORY, compaction->directory, effects);
+    if (MUTANT(compaction_forgets_directories)) return;
+    if (logs->topics[log->topic].directory_dirty) {
+        path_of_topic(compaction->topic_directory, &place);
+        order_directory(compaction, PART_TOPIC_DIRECTORY, compaction->topic_directory, effects);
+    }
+    if (logs->wal_directory_dirty) order_directory(compaction, PART_WAL_DIRECTORY, WAL_DIRECTORY, effects);
 }
 
 static void copy(struct logs *logs, struct effects *effects)
@@ -619,7 +633,7 @@ void compaction_on_disk(struct logs *logs, uint32_t part, const struct event_dis
 {
     struct compaction *compaction = &logs->compaction;
 
-    CHECK(part <= PART_DIRECTORY && (compaction->parts_waited & 1U << part) != 0);
+    CHECK(part < COMPACTION_PARTS && (compaction->parts_waited & 1U << part) != 0);
     compaction->parts_waited &= ~(1U << part);
     if (compaction->doomed != DOOMED_NONE) {
         abandon_answered(logs);
@@ -633,7 +647,7 @@ void compaction_on_disk(struct logs *logs, uint32_t part, const struct event_dis
     if (disk->result == DISK_DONE) return;
     /* A full disk may have room again; of one that fails nothing is believed, as everywhere. */
     if (disk->result == DISK_FULL && compaction->state == COMPACTION_COPYING) compaction->disk_full = true;
-    else logs_break(logs, HALT_DISK_FAILED, compaction->paths[part == PART_DIRECTORY ? SEGMENT_LOG : part]);
+    else logs_break(logs, HALT_DISK_FAILED, compaction->paths[part >= PART_DIRECTORY ? SEGMENT_LOG : part]);
 }
 
 uint64_t compaction_deadline_ns(const struct logs *logs)

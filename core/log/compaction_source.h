@@ -8,7 +8,7 @@
 #include "log/state.h"
 
 /* Parts of what a compaction orders: the files of the new segment, and what else is under way. */
-enum { PART_READ = SEGMENT_FILES, PART_DIRECTORY };
+enum { PART_READ = SEGMENT_FILES, PART_DIRECTORY, PART_TOPIC_DIRECTORY, PART_WAL_DIRECTORY, COMPACTION_PARTS };
 
 static inline uint64_t compaction_op(uint32_t part)
 {
