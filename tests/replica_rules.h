@@ -150,6 +150,7 @@ static inline enum error lab_alter(struct lab *lab, const struct lab_wish *asked
     if (config->recovering && wish->isr_count > 1) return ERROR_INVALID_REQUEST;
     const bool resigns = (set & lab_bit(asked->node)) == 0;
     LAB_CHECK(!resigns || (set & ~config->isr) == 0);
+    if (resigns && (uint32_t)__builtin_popcount(set) < config->isr_min) return ERROR_INVALID_REQUEST;
     if (set == 0 || (resigns && (set & lab_able(now, config)) == 0)) return ERROR_INELIGIBLE_REPLICA;
     struct lab_state *state = lab_begin_state(lab);
     struct lab_config *changed = &state->configs[partition];

@@ -75,57 +75,28 @@ static const struct resign_row {
     struct isr_facts f, g;
     bool own_full, asks;
     slot_set wanted;
+    uint8_t isr_min;
 } resign_rows[] = {
-    { "with room nobody resigns",
-      LFG,
-      { true, true, false, 3, 50, NOW },
-      { true, true, false, 7, 50, NOW },
-      false,
-      false,
-      LFG },
-    { "others have room",
-      LFG,
-      { true, true, false, 3, 50, NOW },
-      { true, true, false, 7, 50, NOW },
-      true,
-      true,
-      ooG | 2 },
-    { "one of them has", LFG, { true, true, true, 3, 50, NOW }, { true, true, false, 7, 50, NOW }, true, true, ooG },
-    { "nobody has: whoever led could take nothing",
-      LFG,
-      { true, true, true, 3, 50, NOW },
-      { true, true, true, 7, 50, NOW },
-      true,
-      true,
-      Loo },
-    { "who has room is about to go",
-      LFo,
-      { false, true, false, 3, 50, NOW },
-      { true, false, true, 7, 20, NOW },
-      true,
-      false,
-      LFo },
-    { "who joins has to be in first",
-      Loo,
-      { true, true, false, 3, 50, NOW },
-      { true, false, true, 7, 20, NOW },
-      true,
-      true,
-      LFo },
-    { "who is in goes before who joins",
-      LFo,
-      { true, true, false, 3, 50, NOW },
-      { true, true, false, 7, 50, NOW },
-      true,
-      true,
-      LFo & ~Loo },
-    { "alone it can only wait",
-      Loo,
-      { false, false, false, -1, -1, 0 },
-      { false, false, false, -1, -1, 0 },
-      true,
-      false,
-      Loo },
+    /* clang-format off */
+    { "with room nobody resigns", LFG,
+      { true, true, false, 3, 50, NOW }, { true, true, false, 7, 50, NOW }, false, false, LFG, 2 },
+    { "others have room", LFG,
+      { true, true, false, 3, 50, NOW }, { true, true, false, 7, 50, NOW }, true, true, LFG & ~Loo, 2 },
+    { "one of them has, and is enough", LFG,
+      { true, true, true, 3, 50, NOW }, { true, true, false, 7, 50, NOW }, true, true, ooG, 1 },
+    { "one of them has, and could not commit alone", LFG,
+      { true, true, true, 3, 50, NOW }, { true, true, false, 7, 50, NOW }, true, true, LoG, 2 },
+    { "nobody has: whoever led could take nothing", LFG,
+      { true, true, true, 3, 50, NOW }, { true, true, true, 7, 50, NOW }, true, true, Loo, 1 },
+    { "who has room is about to go", LFo,
+      { false, true, false, 3, 50, NOW }, { true, false, true, 7, 20, NOW }, true, false, LFo, 1 },
+    { "who joins has to be in first", Loo,
+      { true, true, false, 3, 50, NOW }, { true, false, true, 7, 20, NOW }, true, true, LFo, 1 },
+    { "who is in goes before who joins", LFo,
+      { true, true, false, 3, 50, NOW }, { true, true, false, 7, 50, NOW }, true, true, LFo & ~Loo, 1 },
+    { "alone it can only wait", Loo,
+      { false, false, false, -1, -1, 0 }, { false, false, false, -1, -1, 0 }, true, false, Loo, 1 },
+    /* clang-format on */
 };
 
 TEST(a_leader_whose_disk_is_full_resigns)
@@ -136,6 +107,7 @@ TEST(a_leader_whose_disk_is_full_resigns)
         slot_set wanted = row->current;
 
         then.own_full = row->own_full;
+        then.isr_min = row->isr_min;
         facts[1] = row->f;
         facts[2] = row->g;
         isr_init(&isr, 0, row->current);

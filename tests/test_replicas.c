@@ -280,6 +280,42 @@ TEST(a_leader_whose_disk_is_full_hands_over)
     lab_end(lab);
 }
 
+/* Nobody is asked who is not needed any more: what was known of disks then is old. */
+TEST(what_was_said_of_full_disks_grows_old)
+{
+    struct lab *lab = lab_of(3, 1);
+
+    lab->nodes[1].disk->full = true;
+    produce(lab, 100);
+    lab_run(lab, 1000);
+    EXPECT_EQ("another one leads", 2, lab_newest(lab)->configs[0].leader);
+    lab->nodes[1].disk->full = false;
+    lab_run(lab, 20000);
+    EXPECT_EQ("all are in sync", lab_bit(1) | lab_bit(2) | lab_bit(3), isr_of(lab));
+    lab_fence(lab, 2);
+    lab_run(lab, 50);
+    EXPECT_EQ("it leads again", 1, lab_newest(lab)->configs[0].leader);
+    lab_run(lab, 1000);
+    EXPECT_EQ("and stays", 1, lab_newest(lab)->configs[0].leader);
+    EXPECT_EQ("with all others", lab_bit(1) | lab_bit(2) | lab_bit(3), isr_of(lab));
+
+    /* The same of a follower: 1 heard that 3 is full, and then does not hear of it for long. */
+    lab->nodes[3].disk->full = true;
+    produce(lab, 100);
+    lab_run(lab, 1000);
+    EXPECT_EQ("the full one is out", lab_bit(1) | lab_bit(2), isr_of(lab));
+    lab_fence(lab, 1);
+    lab->nodes[3].disk->full = false;
+    lab_run(lab, 20000);
+    EXPECT_EQ("2 leads, and all are in", lab_bit(1) | lab_bit(2) | lab_bit(3), isr_of(lab));
+    const uint64_t shrinks = counters_of(lab, 1)->shrinks;
+    lab_fence(lab, 2);
+    lab_run(lab, 1000);
+    EXPECT_EQ("1 leads", 1, lab_newest(lab)->configs[0].leader);
+    EXPECT_EQ("and shrinks nothing", (int64_t)shrinks, (int64_t)counters_of(lab, 1)->shrinks);
+    lab_end(lab);
+}
+
 TEST(full_disks_everywhere_move_nothing)
 {
     struct lab *lab = lab_of(2, 1);

@@ -49,12 +49,13 @@ static bool read_isr(const struct image_partition *partition, const struct wish_
     return *isr != 0;
 }
 
-/* A leader whose disk is full may ask to leave, if nothing else is asked and somebody who stays can lead. Otherwise who
- * leads is in sync. */
+/* A leader whose disk is full may ask to leave, if nothing else is asked, enough stay to commit, and one of these can
+ * lead. Otherwise who leads is in sync. */
 static enum error judge_leader(const struct image *image, const struct image_partition *partition, replica_set isr)
 {
     if ((isr & image_partition_place(partition, partition->leader)) != 0) return ERROR_NONE;
     if ((isr & (replica_set)~partition->isr) != 0) return ERROR_INVALID_REQUEST;
+    if (replica_set_count(isr) < partition->min_isr) return ERROR_INVALID_REQUEST;
     return (isr & partition_able(image, partition)) != 0 ? ERROR_NONE : ERROR_INELIGIBLE_REPLICA;
 }
 

@@ -133,7 +133,7 @@ static slot_set late(const struct isr *isr, const struct isr_view *view)
     return set;
 }
 
-/* Who can lead in our place: in sync, alive, and with room. Nobody who joins, for it may still be refused. */
+/* Who stays if we resign: in sync, alive, and with room. Nobody who joins, for it may still be refused. 0: we stay. */
 static slot_set successors(const struct isr *isr, const struct isr_view *view)
 {
     slot_set set = 0;
@@ -143,7 +143,7 @@ static slot_set successors(const struct isr *isr, const struct isr_view *view)
         if (slot == isr->own_slot || !slots_have(isr->sets.current, slot)) continue;
         if (view->facts[slot].eligible && !is_behind(view, slot)) set |= slot_bit(slot);
     }
-    return set;
+    return slots_count(set) >= view->isr_min ? set : 0;
 }
 
 static void ask(struct isr *isr, slot_set wanted)

@@ -5,8 +5,9 @@
  *
  *   Shrink.  A member that has not been caught up for replica.lag.time.max.ms, or whose disk is full, is to leave. It
  *            counts until the change is applied: the controller may choose it as leader until then.
- *   Resign.  A leader whose own disk is full takes nothing more. If somebody in sync can take over, it asks to leave as
- *            any other would have to, and the controller elects one of those that stay.
+ *   Resign.  A leader whose own disk is full takes nothing more. If somebody in sync can take over, and enough stay to
+ *            commit, it asks to leave, and the controller elects one of those that stay. With fewer nothing would be
+ *            gained: what is committed can be read from it.
  *   Expand.  A replica whose stream is live, and that may join at all, *joins*: the high watermark waits for it, since
  *            under load it would never meet a mark that runs ahead of it. When it holds all that is committed and the
  *            begin of this leader epoch (KAFKA-7128), it counts first, and is asked for then (KIP-497).
@@ -59,6 +60,7 @@ struct isr_view {
     int64_t high_watermark;
     int64_t epoch_start; /* where our leader epoch began */
     uint8_t replica_count;
+    uint8_t isr_min;               /* min.insync.replicas */
     bool own_full;                 /* our own disk takes no more */
     const struct isr_facts *facts; /* [replica_count]; our own are not looked at */
 };

@@ -249,6 +249,7 @@ static struct isr_view view_of(const struct replicas *replicas, const struct par
         .high_watermark = partition->watermark.high_watermark,
         .epoch_start = partition->epoch_start,
         .replica_count = partition->watermark.replica_count,
+        .isr_min = partition->isr_min,
         .own_full = replicas->own_full,
         .facts = facts,
     };

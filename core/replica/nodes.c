@@ -74,7 +74,10 @@ void node_want(struct replicas *replicas, uint32_t node)
 
 void replica_node_release(struct replicas *replicas, uint32_t node)
 {
-    if (replicas->nodes[node].flows.count == 0) dial(replicas, node);
+    if (replicas->nodes[node].flows.count == 0) {
+        replicas->nodes[node].disk_full = false; /* nobody asks it any more: what it said grows old */
+        dial(replicas, node);
+    }
     forget_if_unused(replicas, node);
 }
 
@@ -244,7 +247,11 @@ static void look_at_own_disk(struct replicas *replicas)
 
 void nodes_work(struct replicas *replicas)
 {
-    if (replicas->flows_pool.taken_count == 0 || replicas->mono_ns < replicas->next_beat_ns) return;
+    if (replicas->flows_pool.taken_count == 0) { /* nothing that we lead has anywhere to go */
+        replicas->own_fills = replicas->own_full = false;
+        return;
+    }
+    if (replicas->mono_ns < replicas->next_beat_ns) return;
     replicas->next_beat_ns = replicas->mono_ns + BEAT_NS;
     look_at_own_disk(replicas);
     for (uint32_t number = 0; number < replicas->nodes_pool.fresh_first; number++) {
