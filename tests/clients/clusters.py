@@ -202,6 +202,38 @@ def wiped_node_returns():
         cluster.settle(REST_SECONDS)
 
 
+def starts_in_vain(node):
+    """Its exit code, when it ends by itself."""
+    with open(node.log_path, "ab") as log:
+        node.process = subprocess.Popen(node.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+    until(lambda: node.process.poll() is not None, REST_SECONDS, f"node {node.node_id} ends by itself")
+    return node.process.returncode
+
+
+def an_older_disk_is_found_out():
+    """A copy of a node's directory is put back that lacks what the node acknowledged since."""
+    with Cluster(3) as cluster:
+        victim = next(node for node in cluster.alive if node is not cluster.leader())
+        copy = victim.data + ".copy"
+        with wire.Link(cluster.leader().address, 30) as link:
+            shutil.copytree(victim.data, copy)  # while it runs: as a snapshot of a machine would be
+            for number in range(20):
+                require(wire.create_result(link.ask(wire.create_topic(f"later.{number}", 1))) == 0, "a topic")
+        cluster.settle(REST_SECONDS)
+        leader = cluster.leader()
+        victim.kill()
+        shutil.rmtree(victim.data)
+        os.rename(copy, victim.data)
+        code = starts_in_vain(victim)
+        require(code == 7 and "older copy of what it was" in victim.log(), f"ended with {code}: {victim.log()[-800:]}")
+        line = f"node {victim.node_id} lacks metadata entries"
+        until(lambda: line in leader.log(), REST_SECONDS, "the leader says so")
+        require(starts_in_vain(victim) == 7, "it knows by itself")
+        shutil.rmtree(victim.data)
+        victim.start()
+        cluster.settle(REST_SECONDS)
+
+
 def a_double_is_refused():
     """Two nodes under one id: the second waits, and both sides say why."""
     with Cluster(2) as cluster:
@@ -327,6 +359,7 @@ def run(report):
     report.run("clusters", f"{KILLS} leaders lost", leaders_die, random.randrange(1 << 32))
     report.run("clusters", "a minority refuses", minority_refuses)
     report.run("clusters", "a wiped node returns", wiped_node_returns)
+    report.run("clusters", "an older disk is found out", an_older_disk_is_found_out)
     report.run("clusters", "a survivor recovers", survivor_recovers)
     report.run("clusters", "a survivor is promoted", survivor_is_promoted)
     report.run("clusters", "nothing to recover", nothing_to_recover)
