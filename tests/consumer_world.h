@@ -10,7 +10,8 @@ struct beat {
     const char *topics; /* "t u"; NULL: not told, as the next ones */
     const char *owned;  /* "t0 t1" */
     const char *instance, *regex, *assignor, *group;
-    bool old; /* version 0 */
+    bool old;  /* version 0 */
+    bool full; /* says everything, as after an error */
 };
 
 struct told {
@@ -59,7 +60,7 @@ static inline struct told world_send_beat(struct world *world, uint64_t waiter, 
     request.group_id = text_of(beat->group == NULL ? "g" : beat->group);
     request.member_id = text_of(beat->member);
     request.member_epoch = beat->epoch;
-    request.rebalance_timeout_ms = beat->epoch == 0 ? 60000 : -1;
+    request.rebalance_timeout_ms = beat->epoch == 0 || beat->full ? 60000 : -1;
     if (beat->instance != NULL) request.instance_id = text_of(beat->instance);
     if (beat->regex != NULL) request.subscribed_topic_regex = text_of(beat->regex);
     if (beat->assignor != NULL) request.server_assignor = text_of(beat->assignor);
@@ -79,7 +80,7 @@ static inline struct told world_send_beat(struct world *world, uint64_t waiter, 
             owned[at] = (struct consumer_group_heartbeat_request_topic){ world_id(name), &indexes[at], 1 };
         }
     }
-    world->ready[waiter] = false;
+    world->ready[(uint32_t)waiter] = false;
     told.waits = groups_consumer_beat(world->groups, &caller, &request, &answer) != GROUP_ANSWERED;
     told.error = answer.error;
     told.epoch = answer.member_epoch;

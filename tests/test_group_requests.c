@@ -285,3 +285,103 @@ TEST(the_topic_of_groups_is_the_coordinators_own)
     }
     world_free(world);
 }
+
+/* ---- the newer protocol ---- */
+
+static int32_t beat_newer(struct world *world, int16_t version, int32_t epoch, int16_t error)
+{
+    const struct bytes name = BYTES_LITERAL("t");
+    struct consumer_group_heartbeat_request_topic none = { 0 };
+    const bool joins = epoch == 0;
+
+    ASK(consumer_group_heartbeat, API_CONSUMER_GROUP_HEARTBEAT, version, .group_id = BYTES_LITERAL("newer"),
+        .member_id = joins && version == 0 ? BYTES_LITERAL("") : text_of(member_id), .member_epoch = epoch,
+        .rebalance_timeout_ms = joins ? 10000 : -1, .subscribed_topic_names = joins ? &name : NULL,
+        .subscribed_topic_names_count = joins ? 1 : 0, .topic_partitions = joins ? &none : NULL)
+    const struct consumer_group_heartbeat_response *got = &consumer_group_heartbeat_answer;
+    EXPECT_EQ("answered", error, got->error_code);
+    if (error != ERROR_NONE) return -1;
+    snprintf(member_id, sizeof member_id, "%.*s", (int)got->member_id.size, (const char *)got->member_id.data);
+    EXPECT_EQ("told what it reads when it joins", joins, got->has_assignment);
+    if (joins) EXPECT_EQ("all of it", 4, got->assignment.topic_partitions[0].partitions_count);
+    EXPECT_EQ("told when to come again", 5000, got->heartbeat_interval_ms);
+    return got->member_epoch;
+}
+
+static void describe_newer(struct world *world, int16_t version, const char *group, int16_t error)
+{
+    const struct bytes id = text_of(group);
+
+    ASK(consumer_group_describe, API_CONSUMER_GROUP_DESCRIBE, version, .group_ids = &id, .group_ids_count = 1,
+        .include_authorized_operations = true)
+    const struct consumer_group_describe_response_group *got = &consumer_group_describe_answer.groups[0];
+    EXPECT_EQ("described", error, got->error_code);
+    if (error != ERROR_NONE) return;
+    EXPECT("at rest", says(got->group_state, "Stable"));
+    EXPECT("its assignor", says(got->assignor_name, "uniform"));
+    EXPECT_EQ("its epochs", got->group_epoch, got->assignment_epoch);
+    const struct consumer_group_describe_response_member *member = &got->members[0];
+    EXPECT("its member", got->members_count == 1 && says(member->member_id, member_id));
+    EXPECT_EQ("in its epoch", got->group_epoch, member->member_epoch);
+    EXPECT("what it asks for", says(member->subscribed_topic_names[0], "t"));
+    EXPECT_EQ("what it has", 4, member->assignment.topic_partitions[0].partitions_count);
+    EXPECT("by name", says(member->assignment.topic_partitions[0].topic_name, "t"));
+    EXPECT_EQ("what it is to have", 4, member->target_assignment.topic_partitions[0].partitions_count);
+    EXPECT_EQ("its kind from version 1 on", version == 0 ? -1 : 1, member->member_type);
+}
+
+static void list_newer(struct world *world, const char *type, uint32_t count)
+{
+    const struct bytes types = text_of(type);
+
+    ASK(list_groups, API_LIST_GROUPS, 5, .types_filter = &types, .types_filter_count = 1)
+    EXPECT_EQ(type, count, list_groups_answer.groups_count);
+    if (count > 0) EXPECT("of that type", says(list_groups_answer.groups[0].group_type, type));
+}
+
+static int16_t commit_newer(struct world *world, int16_t version, int32_t epoch)
+{
+    struct offset_commit_request_partition partitions = { 1, 42, 3, BYTES_LITERAL("note") };
+    struct offset_commit_request_topic topics = { BYTES_LITERAL("t"), &partitions, 1 };
+    ASK(offset_commit, API_OFFSET_COMMIT, version, .group_id = BYTES_LITERAL("newer"),
+        .generation_id_or_member_epoch = epoch, .member_id = text_of(member_id), .retention_time_ms = -1,
+        .topics = &topics, .topics_count = 1)
+    return offset_commit_answer.topics[0].partitions[0].error_code;
+}
+
+static int16_t fetch_newer(struct world *world, int32_t epoch)
+{
+    struct offset_fetch_request_group asked = { BYTES_LITERAL("newer"), text_of(member_id), epoch, NULL, 0 };
+    ASK(offset_fetch, API_OFFSET_FETCH, 9, .groups = &asked, .groups_count = 1)
+    return offset_fetch_answer.groups[0].error_code;
+}
+
+TEST(members_of_the_newer_protocol_are_served_in_every_version)
+{
+    struct world *world = serving();
+    const struct bytes id = BYTES_LITERAL("newer");
+
+    find(world, "newer");
+    for (int16_t version = 0; version <= 1; version++) {
+        snprintf(member_id, sizeof member_id, "me");
+        const int32_t epoch = beat_newer(world, version, 0, ERROR_NONE);
+        EXPECT_EQ("it is there", epoch, beat_newer(world, version, epoch, ERROR_NONE));
+        beat_newer(world, version, epoch + 1, ERROR_FENCED_MEMBER_EPOCH);
+        describe_newer(world, version, "newer", ERROR_NONE);
+        describe_newer(world, version, "nobody", ERROR_GROUP_ID_NOT_FOUND);
+        list_newer(world, "consumer", 1);
+        list_newer(world, "classic", 0);
+        EXPECT_EQ("committed in its epoch", ERROR_NONE, commit_newer(world, 9, epoch));
+        EXPECT_EQ("not in another", ERROR_STALE_MEMBER_EPOCH, commit_newer(world, 9, epoch + 1));
+        EXPECT_EQ("nor in a version without epochs", ERROR_UNSUPPORTED_VERSION, commit_newer(world, 8, epoch));
+        EXPECT_EQ("fetched in its epoch", ERROR_NONE, fetch_newer(world, epoch));
+        EXPECT_EQ("not in another", ERROR_STALE_MEMBER_EPOCH, fetch_newer(world, epoch + 1));
+        {
+            ASK(describe_groups, API_DESCRIBE_GROUPS, 6, .groups = &id, .groups_count = 1)
+            EXPECT_EQ("no classic group", ERROR_GROUP_ID_NOT_FOUND, describe_groups_answer.groups[0].error_code);
+        }
+        EXPECT_EQ("it leaves", -1, beat_newer(world, version, -1, ERROR_NONE));
+        beat_newer(world, version, epoch, ERROR_UNKNOWN_MEMBER_ID);
+    }
+    world_free(world);
+}

@@ -45,14 +45,32 @@ enum call_verdict api_versions_unserved(struct call *call)
     return CALL_ANSWERED;
 }
 
+/* The level of metadata.version is the cluster's; that of group.version says that there are groups of the newer
+ * protocol (KIP-848), which every node of this version has. */
+enum { FEATURE_COUNT = 2, GROUP_VERSION = 1 };
+
+static void put_features(int16_t metadata_level, struct api_versions_response_supported_feature *supported,
+                         struct api_versions_response_finalized_feature *finalized)
+{
+    const struct bytes names[FEATURE_COUNT] = { BYTES_LITERAL("group.version"), BYTES_LITERAL("metadata.version") };
+    const int16_t levels[FEATURE_COUNT] = { GROUP_VERSION, metadata_level };
+
+    for (uint32_t i = 0; i < FEATURE_COUNT; i++) {
+        supported[i] = api_versions_response_supported_feature_default;
+        finalized[i] = api_versions_response_finalized_feature_default;
+        supported[i].name = finalized[i].name = names[i];
+        supported[i].min_version = finalized[i].min_version_level = 1; /* 0 is a range that version 3 cannot say */
+        supported[i].max_version = finalized[i].max_version_level = levels[i];
+    }
+}
+
 enum call_verdict api_versions_handle(struct call *call)
 {
-    static const char feature_name[] = "metadata.version";
     struct api_versions_request request;
     struct reader reader = reader_of(call->body);
     struct api_versions_response response = api_versions_response_default;
-    struct api_versions_response_supported_feature supported = api_versions_response_supported_feature_default;
-    struct api_versions_response_finalized_feature finalized = api_versions_response_finalized_feature_default;
+    struct api_versions_response_supported_feature supported[FEATURE_COUNT];
+    struct api_versions_response_finalized_feature finalized[FEATURE_COUNT];
     struct api_versions_response_api_key keys[API_COUNT];
     const struct image_view view = image_view(call->image);
 
@@ -69,13 +87,11 @@ enum call_verdict api_versions_handle(struct call *call)
         if (api_table[i].advertised) keys[response.api_keys_count++] = key_of(&api_table[i]);
     }
     if (view.feature_level > 0) {
-        supported.name = finalized.name = (struct bytes){ (const uint8_t *)feature_name, sizeof feature_name - 1 };
-        supported.min_version = finalized.min_version_level = 1; /* 0 is a range that version 3 cannot say */
-        supported.max_version = finalized.max_version_level = view.feature_level;
-        response.supported_features = &supported;
-        response.supported_features_count = 1;
-        response.finalized_features = &finalized;
-        response.finalized_features_count = 1;
+        put_features(view.feature_level, supported, finalized);
+        response.supported_features = supported;
+        response.supported_features_count = FEATURE_COUNT;
+        response.finalized_features = finalized;
+        response.finalized_features_count = FEATURE_COUNT;
         response.finalized_features_epoch = (int64_t)view.applied_index;
     }
     api_versions_response_write(call->out, call->version, &response);

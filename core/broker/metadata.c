@@ -61,16 +61,22 @@ static bool put_all_topics(const struct call *call, bool operations, struct meta
     return true;
 }
 
+/* Kafka's own client then says an empty name, others none. */
+static bool is_asked_by_id(const struct metadata_request_topic *asked)
+{
+    return asked->name.data == NULL || !uuid_is_zero(&asked->topic_id);
+}
+
 static uint32_t find_topic(const struct call *call, const struct metadata_request_topic *asked)
 {
-    if (asked->name.data != NULL) return image_topic_by_name(call->image, asked->name);
+    if (!is_asked_by_id(asked)) return image_topic_by_name(call->image, asked->name);
     return image_topic_by_id(call->image, &asked->topic_id);
 }
 
 /* What is said of a topic that is not there. */
 static int16_t missing_error(const struct call *call, const struct metadata_request_topic *asked)
 {
-    if (asked->name.data == NULL) return ERROR_UNKNOWN_TOPIC_ID;
+    if (is_asked_by_id(asked)) return ERROR_UNKNOWN_TOPIC_ID;
     if (!topic_name_is_valid(asked->name)) return ERROR_INVALID_TOPIC_EXCEPTION;
     if (call->timed_out) return ERROR_LEADER_NOT_AVAILABLE; /* it is on its way */
     return ERROR_UNKNOWN_TOPIC_OR_PARTITION;
@@ -92,7 +98,7 @@ static bool put_asked_topics(struct call *call, const struct metadata_request *r
         call->failed = true;
         *answer = metadata_response_topic_default;
         answer->error_code = missing_error(call, asked);
-        answer->name = asked->name;
+        if (!is_asked_by_id(asked)) answer->name = asked->name;
         answer->topic_id = asked->topic_id;
     }
     return true;
@@ -109,7 +115,7 @@ static bool find_missing(struct call *call, const struct metadata_request *reque
     if (broker_config_int(call->image, CONFIG_AUTO_CREATE_TOPICS_ENABLE) == 0) return true;
     for (uint32_t i = 0; i < request->topics_count; i++) {
         const struct bytes name = request->topics[i].name;
-        if (name.data == NULL || image_topic_by_name(call->image, name) != SLOT_NONE) continue;
+        if (is_asked_by_id(&request->topics[i]) || image_topic_by_name(call->image, name) != SLOT_NONE) continue;
         if (topic_name_is_valid(name)) (*names)[(*count)++] = name;
     }
     return true;
@@ -132,7 +138,7 @@ static bool asks_by_id_too_early(const struct call *call, const struct metadata_
 {
     if (call->version < 10 || call->version > 11) return false;
     for (uint32_t i = 0; i < request->topics_count; i++) {
-        if (request->topics[i].name.data == NULL || !uuid_is_zero(&request->topics[i].topic_id)) return true;
+        if (is_asked_by_id(&request->topics[i])) return true;
     }
     return false;
 }

@@ -5,6 +5,7 @@ import java.nio.ByteBuffer;
 import java.time.Duration;
 import java.util.*;
 import java.util.concurrent.*;
+import java.util.function.BooleanSupplier;
 import java.util.stream.*;
 import org.apache.kafka.clients.admin.*;
 import org.apache.kafka.clients.consumer.*;
@@ -349,6 +350,65 @@ public class JavaClient {
         same(values(consume(topic, 0, 1)), List.of("x"), "values");
     }
 
+    static void pollUntil(List<KafkaConsumer<byte[], byte[]>> consumers, BooleanSupplier done, String what,
+                          List<ConsumerRecord<byte[], byte[]>> found) {
+        long end = System.nanoTime() + 2 * SECONDS * 1_000_000_000L;
+        while (!done.getAsBoolean()) {
+            for (KafkaConsumer<byte[], byte[]> each : consumers) each.poll(Duration.ofMillis(100)).forEach(found::add);
+            require(System.nanoTime() < end, what + ": " + consumers.stream().map(KafkaConsumer::assignment).toList());
+        }
+    }
+
+    // The newer group protocol (KIP-848): the coordinator says who reads what.
+    static void newerGroups() throws Exception {
+        String topic = create("newerGroups", 4), group = "java.newer" + unique;
+        List<ConsumerRecord<byte[], byte[]>> found = new ArrayList<>();
+        String[] settings = { "group.id", group, "group.protocol", "consumer", "auto.offset.reset", "earliest",
+                              "enable.auto.commit", "false" };
+        for (int i = 0; i < 4; i++) produce(topic, i, numbers(10));
+        try (KafkaConsumer<byte[], byte[]> one = consumer(settings)) {
+            one.subscribe(List.of(topic));
+            pollUntil(List.of(one), () -> one.assignment().size() == 4, "one has all", found);
+            pollUntil(List.of(one), () -> found.size() == 40, "all of it is read", found);
+            one.commitSync();
+            try (KafkaConsumer<byte[], byte[]> two = consumer(settings)) {
+                two.subscribe(List.of(topic));
+                pollUntil(List.of(one, two), () -> one.assignment().size() == 2 && two.assignment().size() == 2,
+                          "each has a half", found);
+                ConsumerGroupDescription told =
+                    get(admin.describeConsumerGroups(List.of(group)).describedGroups().get(group));
+                same(told.members().size(), 2, "members");
+                same(told.partitionAssignor(), "uniform", "assignor");
+                same(told.members().stream().mapToInt(m -> m.assignment().topicPartitions().size()).sum(), 4, "shares");
+            }
+            pollUntil(List.of(one), () -> one.assignment().size() == 4, "the other one has left", found);
+            same(found.size(), 40, "records, each once");
+            TopicPartition last = new TopicPartition(topic, 3);
+            same(one.committed(Set.of(last)).get(last).offset(), 10L, "offset");
+        }
+        get(admin.deleteConsumerGroups(List.of(group)).all());
+    }
+
+    // Topics by an expression that the coordinator looks at: of Kafka 4.
+    static void newerGroupsByExpression() throws Exception {
+        Class<?> type;
+        try {
+            type = Class.forName("org.apache.kafka.clients.consumer.SubscriptionPattern");
+        } catch (ClassNotFoundException e) {
+            return;
+        }
+        String topic = create("expression.one", 2);
+        List<ConsumerRecord<byte[], byte[]>> found = new ArrayList<>();
+        Object pattern = type.getConstructor(String.class).newInstance("java\\.expression\\..*" + unique);
+        try (KafkaConsumer<byte[], byte[]> one = consumer("group.id", "java.expression" + unique, "group.protocol",
+                                                          "consumer", "auto.offset.reset", "earliest")) {
+            KafkaConsumer.class.getMethod("subscribe", type).invoke(one, pattern);
+            pollUntil(List.of(one), () -> one.assignment().size() == 2, "it matches", found);
+            create("expression.two", 3);
+            pollUntil(List.of(one), () -> one.assignment().size() == 5, "one more", found);
+        }
+    }
+
     // Where in the case it happened.
     static int lineOf(Throwable error, String name) {
         for (StackTraceElement each : error.getStackTrace()) {
@@ -377,6 +437,8 @@ public class JavaClient {
         cases.put("cluster", JavaClient::cluster);
         cases.put("outOfRange", JavaClient::outOfRange);
         cases.put("autoCreate", JavaClient::autoCreate);
+        cases.put("newerGroups", JavaClient::newerGroups);
+        cases.put("newerGroupsByExpression", JavaClient::newerGroupsByExpression);
         cases.forEach((name, test) -> {
             if (!name.contains(only)) return;
             try {

@@ -8,6 +8,7 @@ import sys
 from confluent_kafka import Consumer, KafkaError, KafkaException
 
 ENDED = []
+CLASSIC = {"session.timeout.ms": 6000, "heartbeat.interval.ms": 500}
 
 
 def say(word, what):
@@ -26,10 +27,10 @@ def commit(consumer):
 def main():
     addresses, group, topic, settings = sys.argv[1:]
     settings = json.loads(settings)
+    newer = settings.get("group.protocol") == "consumer"  # its times are the broker's settings
     consumer = Consumer({"bootstrap.servers": addresses, "group.id": group, "auto.offset.reset": "earliest",
-                         "enable.auto.commit": False, "session.timeout.ms": 6000, "heartbeat.interval.ms": 500,
-                         "log_level": 0, **settings})
-    cooperative = "cooperative" in settings.get("partition.assignment.strategy", "")
+                         "enable.auto.commit": False, "log_level": 0, **({} if newer else CLASSIC), **settings})
+    cooperative = newer or "cooperative" in settings.get("partition.assignment.strategy", "")
     mine = set()
 
     def tell():

@@ -119,15 +119,15 @@ def end(members):
             member.crash()
 
 
-def members_come_and_go():
+def members_come_and_go(**settings):
     with Server() as server:
         create(server, "come", 1)
-        members = [Member(server.address, "come", "come") for _ in range(2)]
+        members = [Member(server.address, "come", "come", **settings) for _ in range(2)]
         try:
             until(lambda: share_all(members), WAIT_SECONDS, "two share it")
             produce(server.address, "come", 0, MESSAGES)
             expect_all(members, MESSAGES)
-            members.append(Member(server.address, "come", "come"))
+            members.append(Member(server.address, "come", "come", **settings))
             until(lambda: share_all(members), WAIT_SECONDS, "three share it")
             members[0].leave()
             until(lambda: share_all(members[1:]), WAIT_SECONDS, "two are left")
@@ -192,5 +192,9 @@ def run(report):
     report.run("groups", "members come, go and crash", members_come_and_go)
     report.run("groups", "static members come back", static_members_come_back)
     report.run("groups", "coordinators are killed", coordinators_are_killed)
+    report.run("groups", "members of the newer protocol come, go and crash",
+               lambda: members_come_and_go(group_protocol="consumer"))
+    report.run("groups", "coordinators are killed, members of the newer protocol",
+               lambda: coordinators_are_killed(group_protocol="consumer"))
     report.run("groups", "coordinators are killed, cooperative members",
                lambda: coordinators_are_killed(partition_assignment_strategy="cooperative-sticky"))
