@@ -14,6 +14,9 @@
  *     describe-quorum                           who votes on the metadata
  *     add-voter | remove-voter NODE DIRECTORY   the directory it has, or another one
  *     unregister NODE
+ *     configure NAME NUMBER                     of all brokers
+ *     coordinator | join | sync | beat | leave | describe | delete-group      of the group g; see transcript_groups.h
+ *     commit TOPIC PARTITION OFFSET | committed TOPIC PARTITION
  *     sync-fails | disk-full | disk-free        what the disk does from now on
  *     run MS                                    time passes */
 #include "base/check.h"
@@ -45,6 +48,13 @@ static char last_topic[64];
 static int32_t last_partition;
 static int16_t last_acks;
 static struct uuid topic_id;
+
+static struct bytes text(const char *string)
+{
+    return (struct bytes){ (const uint8_t *)string, (uint32_t)strlen(string) };
+}
+
+#include "transcript_groups.h"
 
 /* ---- what the world tells ---- */
 
@@ -212,6 +222,7 @@ static void print_answer(struct response *response)
     if (print_members(response)) return;
     switch (response->api_key) {
     case API_PRODUCE: print_produced(response); break;
+    default: print_group_answer(response); break;
     case API_FETCH: print_fetched(response); break;
     case API_METADATA: print_metadata(response); break;
     case API_LIST_OFFSETS:
@@ -296,11 +307,6 @@ static void await(void)
 static void connect_if_needed(void)
 {
     if (session.wire == WIRE_NONE) session_connect(&session, &world, 0, 0, LISTENER_KAFKA);
-}
-
-static struct bytes text(const char *string)
-{
-    return (struct bytes){ (const uint8_t *)string, (uint32_t)strlen(string) };
 }
 
 static void ask_metadata(const char *name)
@@ -507,6 +513,7 @@ static void play(char *line)
     else if (strcmp(words[0], "idempotent") == 0) ask_producer_id();
     else if (strcmp(words[0], "describe-quorum") == 0) describe_quorum();
     else if (strstr(words[0], "-voter") != NULL || strcmp(words[0], "unregister") == 0) change_voters(words);
+    else if (group_command(words)) (void)0;
     else fprintf(out, "there is no command %s\n", words[0]);
     await();
 }
