@@ -42,6 +42,7 @@
     X(directories_not_synced, "names of new segments are not synced (KAFKA-3968)", DIES) \
     X(duplicate_has_new_offset, "a duplicate is answered with an offset that is not its own", DIES) \
     X(epoch_start_not_written, "a new leader writes down no epoch start before its first append (KAFKA-7415)", OPEN) \
+    X(evenness_waits_for_the_search, "a rebalance leaves leaders to the next search, and never ends", DIES_IN_TEST) \
     X(files_cut_before_it_is_durable, "files of a truncated log are cut before the truncation is durable", OPEN) \
     X(flush_takes_what_is_not_durable, "segments get what the journal has not made durable", DIES) \
     X(follower_acks_before_durable, "a follower acknowledges what its disk has not got yet", DIES) \

@@ -69,6 +69,7 @@ static bool settles(const struct controller *controller)
 {
     const struct image_view view = image_view(controller->image);
 
+    if (MUTANT(evenness_waits_for_the_search)) return false;
     return view.evens && view.reassigning_count == 0 && !balance_is_due(&controller->balance, controller->image);
 }
 
