@@ -188,6 +188,24 @@ TEST(assignors_are_fair_whatever_was_before)
     }
 }
 
+static const struct pause_row {
+    const char *why;
+    uint64_t members, partitions, ms;
+} pause_rows[] = {
+    { "most groups do not rest", 100, 1000, 0 },
+    { "up to here", 96, 4000, 0 },
+    { "large ones do", 100, 4900, 100 },
+    { "by their members, too", 4900, 100, 100 },
+    { "as long as they are large", 5000, 100000, 2100 },
+};
+
+TEST(large_groups_rest_between_their_targets)
+{
+    FOR_EACH(pause_row, row, pause_rows) {
+        EXPECT_EQ(row->why, row->ms, assign_pause_ms(row->members, row->partitions));
+    }
+}
+
 /* ---- the way to a target ---- */
 
 /* Partitions of one topic, a letter each. */

@@ -22,6 +22,14 @@ uint64_t assign_scratch_count(uint64_t members, uint64_t topics, uint64_t sets, 
     return topics + 1 + set_topics + sets + 1 + sets + 4 * members;
 }
 
+uint64_t assign_pause_ms(uint64_t members, uint64_t partitions)
+{
+    enum { SMALL = 4096, PER_MS = 50 }; /* each of them costs less than a microsecond, by a factor of two or more */
+    const uint64_t size = members + partitions;
+
+    return size <= SMALL ? 0 : size / PER_MS;
+}
+
 /* ---- who subscribes to what ---- */
 
 /* From lists of numbers the lists of who has each number. `first` is [count + 1]. */

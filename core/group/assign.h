@@ -31,6 +31,10 @@ struct assign {
 
 uint64_t assign_scratch_count(uint64_t members, uint64_t topics, uint64_t sets, uint64_t set_topics);
 
+/* How long a group of that size is to rest before it is worked out again: none for most, and for large ones as long as
+ * keeps all of it to a few hundredths of the time, however many members come one after the other. */
+uint64_t assign_pause_ms(uint64_t members, uint64_t partitions);
+
 void assign_range(const struct assign *assign);
 void assign_uniform(const struct assign *assign);
 

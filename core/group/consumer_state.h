@@ -54,6 +54,7 @@ struct consumer_group {
     int32_t target_epoch;
     int64_t topics_hash;            /* of the topics that it subscribes to */
     uint64_t topics_seen;           /* image_view's topic_changes + 1 when they were looked at; 0: look again */
+    uint64_t target_after_ns;       /* a large group's target is not worked out again before */
     uint32_t gone_first;            /* members that are out, and that the log has still */
     uint32_t beat_first, beat_last; /* heartbeats whose answers wait for the next batch: writes */
     uint32_t pattern_first;

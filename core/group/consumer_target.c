@@ -284,6 +284,7 @@ void target_refresh(struct groups *groups, uint32_t number)
     const bool looks = group->consumer.topics_seen != seen;
 
     if (!looks && group->generation == group->consumer.target_epoch) return;
+    if (group->consumer.target_epoch > 0 && groups->mono_ns < group->consumer.target_after_ns) return; /* later */
     if (group->member_count == 0 || !tabulate(groups, number)) return;
     group->consumer.topics_seen = seen;
     if (group->consumer.topics_hash != groups->workshop.hash) {
@@ -301,6 +302,8 @@ void target_refresh(struct groups *groups, uint32_t number)
         assign_uniform(&groups->workshop.assign);
     }
     deal(groups);
+    const uint32_t partitions = groups->workshop.topic_first[groups->workshop.assign.topic_count];
+    group->consumer.target_after_ns = groups->mono_ns + assign_pause_ms(group->member_count, partitions) * NS_PER_MS;
     write_want(groups, number);
     if (!keep_targets(groups)) return;
     group->consumer.target_epoch = group->generation;

@@ -188,12 +188,32 @@ def static_members_come_back():
             end(members)
 
 
+def static_members_of_the_newer_protocol_come_back():
+    with Server() as server:
+        create(server, "newer", 1)
+        settings = {"group_protocol": "consumer"}
+        members = [Member(server.address, "newer", "newer", group_instance_id=f"i{number}", **settings)
+                   for number in range(2)]
+        try:
+            until(lambda: share_all(members), WAIT_SECONDS, "two share it")
+            before = members[0].assignments
+            mine = members[1].assigned
+            members[1].leave()
+            members[1] = Member(server.address, "newer", "newer", group_instance_id="i1", **settings)
+            until(lambda: members[1].assigned == mine, WAIT_SECONDS, "it has what it had")
+            require(members[0].assignments == before, "the other one saw nothing of it")
+        finally:
+            end(members)
+
+
 def run(report):
     report.run("groups", "members come, go and crash", members_come_and_go)
     report.run("groups", "static members come back", static_members_come_back)
     report.run("groups", "coordinators are killed", coordinators_are_killed)
     report.run("groups", "members of the newer protocol come, go and crash",
                lambda: members_come_and_go(group_protocol="consumer"))
+    report.run("groups", "static members of the newer protocol come back",
+               static_members_of_the_newer_protocol_come_back)
     report.run("groups", "coordinators are killed, members of the newer protocol",
                lambda: coordinators_are_killed(group_protocol="consumer"))
     report.run("groups", "coordinators are killed, cooperative members",
