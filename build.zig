@@ -122,6 +122,7 @@ pub fn build(b: *Build) void {
     all.lint(server, mutants);
     all.unitTests(checked);
     if (sanitize == .none) all.unitTests(p.with(.{ .optimize = .Debug, .sanitize = .address }));
+    all.script("zigw: who is asked for Zig and packages", 120, .together, &.{ "sh", "tests/suite/zigw.sh" });
     all.testedMutants(p.with(.{ .optimize = p.v.optimize, .mutants = true }));
     all.fuzzTargets();
     all.simulator(sim, mutants, seeds);
