@@ -54,6 +54,7 @@
     X(follower_truncates_to_own_high_watermark, "a follower truncates to its high watermark " \
       "(KAFKA-1211)", DIES_IN_CLUSTER) \
     X(full_leader_stays, "a leader whose disk is full goes on leading what it cannot take", DIES_IN_TEST) \
+    X(group_answers_a_later_wait, "what a connection gave up waiting for answers what it asks next", DIES_IN_TEST) \
     X(group_answers_before_commit, "an offset commit is answered before it is committed", DIES_IN_GROUPS) \
     X(group_assigns_unreleased, "a member gets what another one has not given up yet", DIES_IN_TEST) \
     X(group_joins_early, "a generation begins with those who came first, and leaves out the others", DIES_IN_GROUPS) \

@@ -78,3 +78,38 @@ TEST(a_static_member_does_not_wait_for_ever)
         world_free(world);
     }
 }
+
+/* A connection has one number, whatever it asks for: who has given up is not told of it when it asks for something
+ * else. */
+TEST(an_answer_is_for_the_question_that_it_was_asked)
+{
+    struct world *world = world_new();
+    const uint32_t log = world_log_of(world, "g");
+    struct log_offsets *offsets = &world->logs->logs[log].offsets;
+    enum error error;
+
+    world->slow = true;
+    world_send_commit(world, 1, &(struct commit){ "g", "", -1, "t", 0, 5 });
+    const int64_t first = offsets->log_end_offset;
+    groups_on_min_isr_lost(world->groups, log);
+    world_run(world);
+    EXPECT_EQ("it gives up", ERROR_COORDINATOR_NOT_AVAILABLE, world_outcome(world, 1));
+    world_send_commit(world, 1, &(struct commit){ "g", "", -1, "t", 0, 6 });
+    offsets->durable_offset = offsets->high_watermark = first;
+    groups_on_high_watermark(world->groups, log);
+    world_run(world);
+    EXPECT("the first commit comes true, not the second", !world->ready[1]);
+    EXPECT_EQ("which is what is shown", 5, world_offset(world, "g", "t", 0));
+    world_commit(world);
+    world_run(world);
+    EXPECT_EQ("then it is answered", ERROR_NONE, world_outcome(world, 1));
+    EXPECT_EQ("begun", GROUP_WAITS, groups_delete(world->groups, BYTES_LITERAL("g"), 1, &error));
+    world_run(world);
+    groups_forget(world->groups, 1);
+    world_send_commit(world, 1, &(struct commit){ "h", "", -1, "t", 0, 6 });
+    offsets->durable_offset = offsets->high_watermark = offsets->log_end_offset;
+    groups_on_high_watermark(world->groups, log);
+    world_step(world);
+    EXPECT("nor is a deletion", world_log_of(world, "h") == log || !world->ready[1]);
+    world_free(world);
+}

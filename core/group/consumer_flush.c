@@ -28,6 +28,7 @@ void consumer_wait(struct groups *groups, uint32_t number, uint64_t waiter)
         .offset_first = NONE,
         .offset_last = NONE,
         .waiter = waiter,
+        .ticket = wait_ticket(groups),
         .due_ns = groups->mono_ns + COMMIT_MS_MAX * NS_PER_MS,
     };
     chain_add(&groups->awaited, beat);
@@ -65,7 +66,7 @@ static void end_beats(struct groups *groups, uint32_t number, enum error error)
         const uint32_t beat = group->consumer.beat_first;
         group->consumer.beat_first = groups->writes[beat].next;
         chain_remove(&groups->awaited, beat);
-        wait_end(groups, groups->writes[beat].waiter, error);
+        wait_end_of(groups, groups->writes[beat].waiter, groups->writes[beat].ticket, error);
         pool_give(&groups->write_pool, beat);
         group->pending_count--;
     }

@@ -20,6 +20,7 @@ void group_kill(struct groups *groups, uint32_t number, uint64_t deleter)
     CHECK(group->state == GROUP_EMPTY && group->member_count == 0);
     group_set_state(groups, number, GROUP_DEAD);
     group->deleter = deleter;
+    group->deleter_ticket = groups->tickets; /* it has just begun to wait, if anybody has */
     /* Who waits for what such a group has to say still gets his answer; all else is said with the graves. */
     const bool waited = group->consumer.is && group->consumer.beat_first != NONE;
     if (!waited) chain_remove(&groups->wanting, number);
@@ -39,7 +40,7 @@ void group_reap(struct groups *groups, uint32_t number)
 
 void group_give_notice(struct groups *groups, uint32_t number, enum error error)
 {
-    wait_end(groups, groups->groups[number].deleter, error);
+    wait_end_of(groups, groups->groups[number].deleter, groups->groups[number].deleter_ticket, error);
     groups->groups[number].deleter = NOBODY;
 }
 

@@ -63,6 +63,7 @@ struct wait *wait_begin(struct groups *groups, uint64_t waiter, enum wait_kind k
 
     if (wait->kind != WAIT_FREE) groups_forget(groups, wait->waiter); /* nobody takes that answer any more */
     *wait = (struct wait){ .waiter = waiter, .kind = (uint8_t)kind, .group = NONE, .member = NONE };
+    wait->ticket = ++groups->tickets;
     return wait;
 }
 
@@ -74,6 +75,19 @@ void wait_end(struct groups *groups, uint64_t waiter, enum error error)
     wait->ready = true;
     wait->error = (int16_t)error;
     chain_add(&groups->ready, (uint32_t)waiter);
+}
+
+uint64_t wait_ticket(const struct groups *groups)
+{
+    return groups->tickets + 1;
+}
+
+void wait_end_of(struct groups *groups, uint64_t waiter, uint64_t ticket, enum error error)
+{
+    const struct wait *wait = waiter == NOBODY ? NULL : wait_of(groups, waiter);
+
+    if (wait == NULL || (wait->ticket != ticket && !MUTANT(group_answers_a_later_wait))) return;
+    wait_end(groups, waiter, error);
 }
 
 uint64_t groups_next_ready(struct groups *groups)

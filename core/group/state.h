@@ -92,10 +92,10 @@ struct group {
     uint32_t joined_count;   /* members that are ready for the next generation */
     uint32_t offset_first;
     uint32_t offset_count;
-    uint32_t pending_count; /* writes that it waits for */
-    int64_t state_ms;       /* since when it is in its state, wall clock */
-    uint64_t join_by_ns;    /* of an initial rebalance: it waits no longer for more */
-    uint64_t deleter;       /* who waits for the end of a dead one */
+    uint32_t pending_count;           /* writes that it waits for */
+    int64_t state_ms;                 /* since when it is in its state, wall clock */
+    uint64_t join_by_ns;              /* of an initial rebalance: it waits no longer for more */
+    uint64_t deleter, deleter_ticket; /* who waits for the end of a dead one */
     /* Of the newer protocol; then it is EMPTY, STABLE or DEAD, its generation is its epoch, and it has no leader. */
     struct consumer_group consumer;
 };
@@ -178,6 +178,7 @@ struct write {
     int32_t generation;
     int64_t end_offset;
     uint64_t waiter;
+    uint64_t ticket; /* of its wait: what this waiter waits for later is something else */
     uint64_t due_ns; /* whoever waits for it is told so by then */
 };
 
@@ -185,6 +186,7 @@ enum wait_kind { WAIT_FREE, WAIT_JOIN, WAIT_SYNC, WAIT_COMMIT };
 
 struct wait {
     uint64_t waiter;
+    uint64_t ticket; /* no other wait has it */
     uint8_t kind;
     bool ready;
     bool skips; /* a static member that came back: it goes on with the assignment that it had */
@@ -255,6 +257,7 @@ struct groups {
     struct chain dying;   /* groups that are dead and have nothing under way */
 
     struct wait *waits; /* [waiters_max] */
+    uint64_t tickets;   /* the last one */
     struct chain ready; /* of them */
 
     struct reading reading;
@@ -293,6 +296,12 @@ struct wait *wait_begin(struct groups *groups, uint64_t waiter, enum wait_kind k
 
 /* It may be answered. Nothing happens if nobody waits any more. */
 void wait_end(struct groups *groups, uint64_t waiter, enum error error);
+
+/* The same, if it is that wait. A waiter may have given up, and wait for something else by now. */
+void wait_end_of(struct groups *groups, uint64_t waiter, uint64_t ticket, enum error error);
+
+/* Of a wait that begins next. */
+uint64_t wait_ticket(const struct groups *groups);
 
 void timer_set_group(struct groups *groups, uint32_t group, uint64_t delay_ms);
 void timer_clear_group(struct groups *groups, uint32_t group);

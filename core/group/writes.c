@@ -66,6 +66,7 @@ enum append_outcome write_append(struct groups *groups, uint32_t number, struct 
     CHECK(made != POOL_NONE);
     groups->writes[made] = *write;
     groups->writes[made].group = number;
+    groups->writes[made].ticket = wait_ticket(groups); /* whoever waits for it begins to, right behind this */
     groups->writes[made].end_offset = end_offset;
     groups->writes[made].next = NONE;
     groups->writes[made].due_ns = groups->mono_ns + COMMIT_MS_MAX * NS_PER_MS;
@@ -165,8 +166,8 @@ static void fail(struct groups *groups, const struct write *write, enum error er
 {
     const struct wait *wait = write->waiter == NOBODY ? NULL : wait_of(groups, write->waiter);
 
-    if (wait != NULL && wait->member != NONE) member_tell(groups, wait->member, error);
-    else wait_end(groups, write->waiter, error);
+    if (wait != NULL && wait->ticket == write->ticket && wait->member != NONE) member_tell(groups, wait->member, error);
+    else wait_end_of(groups, write->waiter, write->ticket, error);
     if (write->kind == WRITE_GENERATION) rebalance_settle(groups, write->group, write->generation, error);
     if (groups->groups[write->group].state == GROUP_DEAD) group_give_notice(groups, write->group, error);
 }
@@ -266,7 +267,7 @@ static void commit(struct groups *groups, const struct write *write)
     case WRITE_CONSUMER:
     case WRITE_BEAT: break;
     }
-    wait_end(groups, write->waiter, ERROR_NONE);
+    wait_end_of(groups, write->waiter, write->ticket, ERROR_NONE);
     group_reap(groups, write->group);
 }
 
