@@ -183,6 +183,78 @@ static json_t *members_json(const struct describe_groups_response_group *group)
     return rows;
 }
 
+/* The same of a group of the newer protocol: "topic:0,1 other:2". */
+static json_t *share_json(const struct consumer_group_describe_response_assignment *share)
+{
+    char text[1024] = "";
+    size_t size = 0;
+
+    for (uint32_t i = 0; i < share->topic_partitions_count; i++) {
+        const struct consumer_group_describe_response_topic *topic = &share->topic_partitions[i];
+        size += (size_t)snprintf(text + size, sizeof text - size, "%s%.*s:", size > 0 ? " " : "",
+                                 (int)MIN(topic->topic_name.size, 300U), (const char *)topic->topic_name.data);
+        size = MIN(size, sizeof text - 1);
+        for (uint32_t k = 0; k < topic->partitions_count; k++) {
+            size += (size_t)snprintf(text + size, sizeof text - size, "%s%d", k > 0 ? "," : "", topic->partitions[k]);
+            size = MIN(size, sizeof text - 1);
+        }
+    }
+    return json_string(text);
+}
+
+/* What is told of a group; `members` are given away. */
+static json_t *group_json(struct bytes name, struct bytes state, struct bytes assignor, json_t *members)
+{
+    json_t *object = json_object();
+
+    json_object_set_new(object, "group", command_json(name));
+    json_object_set_new(object, "state", command_json(state));
+    json_object_set_new(object, "assignor", command_json(assignor));
+    json_object_set_new(object, "members", members);
+    return object;
+}
+
+/* A group of the newer protocol; NULL: there is none of that name, or the broker does not know that protocol. */
+static json_t *describe_newer(const struct typed *typed, struct client *client, struct bytes name)
+{
+    struct consumer_group_describe_request request = consumer_group_describe_request_default;
+    struct consumer_group_describe_response response;
+    int16_t version;
+    struct contact *contact = find_coordinator(typed, client, name, API_CONSUMER_GROUP_DESCRIBE, 1, &version);
+
+    if (contact == NULL) return NULL;
+    request.group_ids = &name;
+    request.group_ids_count = 1;
+    consumer_group_describe_request_write(contact_begin(contact, API_CONSUMER_GROUP_DESCRIBE, version), version,
+                                          &request);
+    struct reader *reader = contact_ask(contact);
+    if (reader == NULL || !consumer_group_describe_response_read(reader, version, &contact->arena, &response)) {
+        return NULL;
+    }
+    if (response.groups_count != 1 || response.groups[0].error_code != ERROR_NONE) return NULL;
+    const struct consumer_group_describe_response_group *group = &response.groups[0];
+    json_t *rows = json_array();
+    for (uint32_t i = 0; i < group->members_count; i++) {
+        const struct consumer_group_describe_response_member *member = &group->members[i];
+        json_t *row = json_object();
+        json_object_set_new(row, "client", command_json(member->client_id));
+        json_object_set_new(row, "host", command_json(member->client_host));
+        json_object_set_new(row, "member", command_json(member->member_id));
+        json_object_set_new(row, "instance", command_json(member->instance_id));
+        json_object_set_new(row, "reads", share_json(&member->assignment));
+        json_array_append_new(rows, row);
+    }
+    return group_json(name, group->group_state, group->assignor_name, rows);
+}
+
+static void print_group(const json_t *object, bool first)
+{
+    printf("%sgroup     %s\nstate     %s\nassignor  %s\n\n", first ? "" : "\n",
+           json_string_value(json_object_get(object, "group")), json_string_value(json_object_get(object, "state")),
+           json_string_value(json_object_get(object, "assignor")));
+    table_print(json_object_get(object, "members"));
+}
+
 enum command_code group_describe(const struct typed *typed, struct client *client)
 {
     enum command_code code = COMMAND_DONE;
@@ -197,22 +269,19 @@ enum command_code group_describe(const struct typed *typed, struct client *clien
         }
         const struct describe_groups_response_group *group = &response.groups[0];
         const bool dead = bytes_equal(group->group_state, BYTES_LITERAL("Dead"));
-        if (group->error_code != ERROR_NONE || dead) {
-            command_refused(typed, name, dead ? ERROR_GROUP_ID_NOT_FOUND : group->error_code, group->error_message);
+        json_t *object = NULL;
+        if (group->error_code == ERROR_NONE && !dead) {
+            object = group_json(name, group->group_state, group->protocol_data, members_json(group));
+        } else {
+            const int16_t error = dead ? ERROR_GROUP_ID_NOT_FOUND : group->error_code;
+            if (dead) object = describe_newer(typed, client, name);
+            if (object == NULL) command_refused(typed, name, error, (struct bytes){ 0 });
+        }
+        if (object == NULL) {
             code = COMMAND_FAILED;
             continue;
         }
-        json_t *object = json_object();
-        json_object_set_new(object, "group", command_json(name));
-        json_object_set_new(object, "state", command_json(group->group_state));
-        json_object_set_new(object, "assignor", command_json(group->protocol_data));
-        json_object_set_new(object, "members", members_json(group));
-        if (!typed->json) {
-            printf("%sgroup     %s\nstate     %.*s\nassignor  %.*s\n\n", json_array_size(all) > 0 ? "\n" : "",
-                   typed->names.texts[i], (int)group->group_state.size, (const char *)group->group_state.data,
-                   (int)group->protocol_data.size, (const char *)group->protocol_data.data);
-            table_print(json_object_get(object, "members"));
-        }
+        if (!typed->json) print_group(object, json_array_size(all) == 0);
         json_array_append_new(all, object);
     }
     if (typed->json) command_print_rows(typed, all);

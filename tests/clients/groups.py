@@ -119,12 +119,22 @@ def end(members):
             member.crash()
 
 
+def described(server, group):
+    """What our own command line says of it."""
+    done = subprocess.run([server.binary, "group", "describe", group, "--json", "--bootstrap", server.address],
+                          stdout=subprocess.PIPE, timeout=WAIT_SECONDS, check=True)
+    return json.loads(done.stdout)[0]
+
+
 def members_come_and_go(**settings):
     with Server() as server:
         create(server, "come", 1)
         members = [Member(server.address, "come", "come", **settings) for _ in range(2)]
         try:
             until(lambda: share_all(members), WAIT_SECONDS, "two share it")
+            until(lambda: described(server, "come")["state"] == "Stable", WAIT_SECONDS, "it is at rest")
+            reads = [member["reads"] for member in described(server, "come")["members"]]
+            require(sorted(map(len, reads)) == [len("come:0,1,2")] * 2, f"what they read: {reads}")
             produce(server.address, "come", 0, MESSAGES)
             expect_all(members, MESSAGES)
             members.append(Member(server.address, "come", "come", **settings))
