@@ -288,11 +288,22 @@ void raft_progress_count(struct raft *raft)
 
 /* ------------------------------------------------------------------------------------- what we send */
 
+/* A leader that was away, since its process or its disk stood still, has not heard, either: answers may lie unread. So
+ * that time is given to all. */
+static void give_back(struct raft_progress *progress, uint64_t now_ns, uint64_t away_ns)
+{
+    for (uint32_t i = 0; i < progress->count; i++) {
+        progress->peers[i].heard_ns = MIN(progress->peers[i].heard_ns + away_ns, now_ns);
+    }
+}
+
 void raft_progress_on_time(struct raft *raft, struct raft_output *output)
 {
     struct raft_progress *progress = &raft->progress;
 
     if (raft->now_ns < progress->heartbeat_due_ns) return;
+    const uint64_t since_ns = raft->now_ns - progress->heartbeat_due_ns + raft->config.heartbeat_ns;
+    if (since_ns > 2 * raft->config.heartbeat_ns) give_back(progress, raft->now_ns, since_ns);
     progress->heartbeat_due_ns = raft->now_ns + raft->config.heartbeat_ns;
     const uint64_t heard_ns = raft_quorum(raft, RAFT_QUORUM_HEARD);
     if (raft->now_ns - heard_ns >= raft->config.election_timeout_ns && !MUTANT(M58)) {
