@@ -65,6 +65,64 @@ TEST(what_is_in_flight_is_bounded)
 }
 
 /* Under load nobody ever has all that there is just now. What counts is how old the end is that it has. */
+/* 1, 2 and 3 vote, and very many learn. */
+static struct raft *leader_of_crowd(void)
+{
+    enum { CROWD = 70, FIRST_LEARNER = 8 };
+    static uint8_t bytes[8 + CROWD * 10] = { 1, 0, 0, 0, 0, 0, 0, CROWD };
+    struct raft_config config = lab_config;
+
+    for (uint32_t i = 0; i < CROWD; i++) {
+        store_u64(bytes + 8 + i * 10, i < 3 ? i + 1 : FIRST_LEARNER + i - 3);
+        bytes[8 + i * 10 + 8] = i < 3 ? RAFT_VOTER : 0;
+    }
+    config.members_max = CROWD;
+    config.configuration_size_max = sizeof bytes;
+    struct raft *raft = aligned_alloc(64, (raft_size(&config) + 63) / 64 * 64);
+    raft_init(raft, &config);
+    CHECK(raft_restore_hard_state(raft, 1, 0) == RAFT_ACCEPTED);
+    const struct bytes list = { bytes, sizeof bytes };
+    CHECK(raft_restore_entry(raft, 1, RAFT_ENTRY_CONFIGURATION, 1, list) == RAFT_ACCEPTED);
+    lab_now = MS;
+    raft_start(raft, lab_now, &lab_out);
+    lab_wait(raft, 2 * LAB_TIMEOUT_MS);
+    lab_vote(raft, 2, true, true);
+    lab_stored(raft);
+    lab_vote(raft, 2, false, true);
+    CHECK(raft->role == RAFT_LEADER);
+    return raft;
+}
+
+/* A call has no room for a message to each of them. */
+static uint32_t all_entries_to(struct raft *raft, uint64_t id)
+{
+    uint32_t count = entries_to(id);
+
+    for (uint32_t i = 0; i < 8; i++) {
+        lab_wait(raft, 0);
+        count += entries_to(id);
+    }
+    return count;
+}
+
+TEST(of_very_many_who_do_not_vote_wait_for_their_turn)
+{
+    struct raft *raft = leader_of_crowd();
+    (void)all_entries_to(raft, LAB_LEARNER);
+    lab_hold(raft, 2, 2);
+    lab_hold(raft, LAB_LEARNER, 2);
+    (void)all_entries_to(raft, LAB_LEARNER); /* that this is committed */
+    EXPECT_EQ("taken", RAFT_ACCEPTED, raft_propose(raft, lab_now, ones, 1, &lab_out));
+    EXPECT_EQ("it is sent the next one", 1, all_entries_to(raft, LAB_LEARNER));
+    EXPECT_EQ("taken", RAFT_ACCEPTED, raft_propose(raft, lab_now, ones, 1, &lab_out));
+    EXPECT_EQ("but not the one behind that", 0, all_entries_to(raft, LAB_LEARNER));
+    EXPECT_EQ("taken", RAFT_ACCEPTED, raft_propose(raft, lab_now, ones, 1, &lab_out));
+    EXPECT_EQ("who votes is", 1, all_entries_to(raft, 2));
+    lab_hold(raft, LAB_LEARNER, 3);
+    EXPECT_EQ("both go with one message, when it has answered", 2, all_entries_to(raft, LAB_LEARNER));
+    free(raft);
+}
+
 TEST(a_follower_is_as_far_as_it_was_asked_to_be)
 {
     struct raft *raft = leader();

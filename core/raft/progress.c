@@ -14,6 +14,8 @@
  * Entries leave before our own disk has them: that promises nothing (Raft 10.2.1), and we count like a follower. */
 #include "raft/state.h"
 
+enum { CROWD = 64 }; /* peers; see docs/adr/0027 */
+
 struct raft_peer *raft_progress_find(const struct raft *raft, uint64_t id)
 {
     uint32_t low = 0, high = raft->progress.count;
@@ -346,6 +348,17 @@ static void send_append(struct raft *raft, struct raft_peer *peer, uint64_t prev
     }
 }
 
+/* Where very many follow, whoever does not vote is sent one message at a time: what comes up meanwhile goes with the
+ * next one. It learns of it a round trip later, and the leader has a message to send and to hear for each round trip,
+ * not for each entry and each commit. */
+static bool has_to_wait(const struct raft *raft, const struct raft_peer *peer)
+{
+    const bool voter = (peer->flags & (RAFT_VOTER | RAFT_OLD_VOTER)) != 0;
+    const uint64_t sent_index = peer->next_index - 1;
+
+    return !voter && raft->progress.count >= CROWD && sent_index > MAX(peer->match_index, peer->flight_index);
+}
+
 /* How many entries may go to a streaming peer now: one message's worth, within what may be in flight. */
 static uint32_t sendable(const struct raft *raft, const struct raft_peer *peer)
 {
@@ -377,8 +390,9 @@ static bool send_one(struct raft *raft, struct raft_peer *peer, struct raft_outp
         send_append(raft, peer, peer->next_index - 1, 0, output);
         return true;
     case RAFT_STREAMING: {
-        const uint32_t count = sendable(raft, peer);
-        const bool news = peer->commit_told < MIN(raft->commit_index, peer->next_index - 1);
+        const bool waits = has_to_wait(raft, peer);
+        const uint32_t count = waits ? 0 : sendable(raft, peer);
+        const bool news = !waits && peer->commit_told < MIN(raft->commit_index, peer->next_index - 1);
         if (count == 0 && !news && !beat_is_due(raft, peer)) return false;
         send_append(raft, peer, peer->next_index - 1, count, output);
         return true;
