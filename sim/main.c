@@ -1,6 +1,7 @@
 /* main.c -- the command: one seed and its story, or many seeds and those that fail. */
 #include "base/check.h"
 #include "sim/hunt.h"
+#include "sim/likelihood.h"
 #include "sim/mutants.h"
 #include "sim/options.h"
 #include "sim/raft_main.h"
@@ -191,6 +192,30 @@ static int run_shrink(const struct options *options)
            seconds_now() - began, cpu_seconds());
     printf("replay: %s --schedule %s\n", program, into);
     return (int)shrink.result.outcome;
+}
+
+/* ---- when was it decided? ---- */
+
+static int run_likelihood(const struct options *options)
+{
+    static struct likelihood likelihood;
+    const struct request request = {
+        .plan = &plan, .trace = options->trace, .likelihood = &likelihood, .quiet = options->trace == NULL
+    };
+    static struct result result;
+
+    likelihood = (struct likelihood){ .jobs = (uint32_t)options->jobs,
+                                      .effort = options->effort == 0 ? LIKELIHOOD_EFFORT : options->effort * 1000,
+                                      .progress = !options->quiet && (options->progress || isatty(2)) };
+    if (!likelihood_run(&likelihood, &plan)) {
+        fprintf(stderr, "%s: seed %" PRIu64 "%s does not fail: nothing was decided\n", program, plan.seed,
+                replay_words);
+        return 2;
+    }
+    if (options->trace != NULL && !trial_make(&request, &result)) return 2;
+    likelihood_print(&likelihood, stdout);
+    printf("effort=%" PRIu64 " cpu=%.1f\n", likelihood.effort_spent, cpu_seconds());
+    return (int)likelihood.result.outcome;
 }
 
 /* ---- twice the same? ---- */
@@ -440,5 +465,6 @@ int main(int argc, char **argv)
     }
     if (!choose_mutant(&options)) return 2;
     if (options.many || options.check) return (int)run_many(&options);
+    if (options.likelihood) return run_likelihood(&options);
     return options.shrink ? run_shrink(&options) : run_single(&options);
 }

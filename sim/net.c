@@ -139,6 +139,16 @@ static void release(struct net *net, uint32_t number)
 
 /* ---- making one ---- */
 
+void net_reseed(struct net *net, uint64_t seed)
+{
+    net->seed = seed;
+    for (uint32_t number = 0; number < net->count; number++) {
+        for (uint32_t side = 0; side < 2; side++) {
+            prng_init(&net_connection(net, number)->flows[side].prng, seed ^ number, (uint64_t)STREAM_NET << 32 | side);
+        }
+    }
+}
+
 uint32_t net_dial(struct net *net, uint32_t from, uint32_t to, uint8_t listener)
 {
     const uint32_t number = number_new(net);

@@ -101,6 +101,9 @@ static inline struct connection *net_connection(const struct net *net, uint32_t 
 /* `from` may be PLACE_CLIENT. HAPPENS_KNOCK follows at `to`, or HAPPENS_DIALED with a refusal. */
 uint32_t net_dial(struct net *net, uint32_t from, uint32_t to, uint8_t listener);
 
+/* All delays from now on are of another seed. */
+void net_reseed(struct net *net, uint64_t seed);
+
 /* HAPPENS_KNOCK is here. True: the machine's kernel is to say whether somebody listens, with net_answer. */
 bool net_knock(struct net *net, const struct happening *happening);
 

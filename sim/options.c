@@ -24,7 +24,8 @@ const char options_usage[] =
     "  --save-schedule FILE writes the run of --seed as such a file\n"
     "  --shrink             cuts a run that fails down to what is needed for it, writes that as such a file\n"
     "                       (--save-schedule, or shrunk-SEED), and tells what happens in it\n"
-    "  --effort N           of shrinking, in thousands of events (2000)\n"
+    "  --likelihood         of a run that fails: by which event did other futures of it fail alike?\n"
+    "  --effort N           of shrinking (2000) or of that (40000), in thousands of events\n"
     "  --report             how often each fault met each state that a node can be in\n"
     "  --mutant NAME        with a known bug (chronik-sim-mutants only)\n"
     "  hunt                 as the first word: runs of every kind for hours, and a page of results; hunt --help\n"
@@ -93,6 +94,7 @@ static bool *flag_of(struct options *options, const char *name)
     if (strcmp(name, "--report") == 0) return &options->report;
     if (strcmp(name, "--progress") == 0) return &options->progress;
     if (strcmp(name, "--shrink") == 0) return &options->shrink;
+    if (strcmp(name, "--likelihood") == 0) return &options->likelihood;
     if (strcmp(name, "--orders") == 0) return &options->orders;
     return NULL;
 }
@@ -196,6 +198,8 @@ static const char *contradiction(const struct options *options)
     if (!one && options->why != 0) return "--why is for one run: --seed N";
     if (!one && options->trace != NULL) return "--trace is for one run: --seed N";
     if (!one && options->shrink) return "--shrink is for one run: --seed N";
+    if (!one && options->likelihood) return "--likelihood is for one run: --seed N";
+    if (options->shrink && options->likelihood) return "--likelihood: of what --shrink has written, rather";
     if (!one && options->save_schedule != NULL) return "--save-schedule is for one run: --seed N";
     return NULL;
 }

@@ -19,7 +19,8 @@ struct options {
     bool seed_given;
     bool mutants;
     bool shrink;
-    uint64_t effort; /* of it, in thousands of events; 0: as usual */
+    bool likelihood;
+    uint64_t effort; /* of either, in thousands of events; 0: as usual */
     bool report;
     bool progress; /* even where nobody looks */
     bool quiet;

@@ -111,6 +111,11 @@ static bool read_lines(struct plan *plan, FILE *file, const char *path, char pro
     return true;
 }
 
+bool failure_is_same(const struct failure *a, const struct failure *b)
+{
+    return strcmp(a->rule, b->rule) == 0 && strcmp(a->place, b->place) == 0;
+}
+
 bool plan_read(struct plan *plan, const char *path, char problem[PROBLEM_SIZE])
 {
     FILE *file = fopen(path, "r");

@@ -24,6 +24,8 @@ struct failure {
     char place[PLACE_SIZE]; /* the judge's words before they were filled in, or where the crash was */
 };
 
+bool failure_is_same(const struct failure *a, const struct failure *b);
+
 struct plan {
     uint64_t seed;
     struct wishes wishes;

@@ -101,12 +101,23 @@ void run_on_client(struct world *world, uint32_t client)
     after_fact(run);
 }
 
+/* What is under way stays so; all that is drawn from now on is another draw. */
+static void begin_other_future(struct run *run)
+{
+    run->reseeded_ns = run->world.now_ns;
+    world_reseed(&run->world, run->reseed);
+    for (uint32_t i = 0; i < run->client_count; i++) {
+        prng_init(&run->clients[i]->prng, run->world.seed, STREAM_CLIENT + i);
+    }
+}
+
 void run_on_step(struct world *world, uint32_t machine, const struct event *event)
 {
     struct run *run = world->run;
     run->judge.now_ns = world->now_ns;
     if (run->tape != NULL) tape_on_event(run->tape, machine, event);
     if (run->trace != NULL) trace_event(run->trace, world->now_ns, machine, event);
+    if (world->events == run->reseed_at && !run->is_shadow) begin_other_future(run);
     if (world->events == run->stop_at && !run->is_shadow) {
         fprintf(stderr, "event %" PRIu64 ": node %u is about to be told, at %.9f s\n", world->events, machine + 1,
                 (double)world->now_ns / 1e9);

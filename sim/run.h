@@ -106,6 +106,8 @@ struct run {
     const struct settings *settings; /* those instead of the drawn ones; or NULL */
     uint64_t until;                  /* it ends after that event; 0: when it is over */
     uint64_t stop_at;                /* SIGTRAP before that event, for a debugger; 0: never */
+    uint64_t reseed_at, reseed;      /* from that event on it is another future, of that number; 0: never */
+    uint64_t reseeded_ns;            /* when that was */
     FILE *trace;
     struct tape *tape; /* takes down what happens; or NULL */
 };

@@ -179,18 +179,6 @@ static enum candidate make(const struct shrink *shrink, enum pass pass, uint32_t
 
 /* ---- trying them ---- */
 
-static bool same_failure(const struct failure *a, const struct failure *b)
-{
-    return strcmp(a->rule, b->rule) == 0 && strcmp(a->place, b->place) == 0;
-}
-
-/* What a run has cost, whatever the machine: shadows are runs of their own, and each run has to begin. */
-static uint64_t effort_of(const struct result *result)
-{
-    enum { BEGIN = 1500, SHADOW = 1000 };
-    return result->events + BEGIN + result->shadows * SHADOW + result->shadow_events;
-}
-
 /* A few candidates under way at once; the first that fails as it should counts, in their order. */
 struct batch {
     struct plan plans[TRIALS_MAX];
@@ -221,8 +209,8 @@ static uint32_t judge_batch(struct shrink *shrink, struct batch *batch, uint32_t
         }
         trial_end(&batch->trials[i], &result);
         shrink->trials++;
-        shrink->effort_spent += effort_of(&result);
-        if (!same_failure(&result.failure, &shrink->failure)) continue;
+        shrink->effort_spent += trial_effort(&result);
+        if (!failure_is_same(&result.failure, &shrink->failure)) continue;
         found = true;
         shrink->best = batch->plans[i];
         shrink->result = result;
@@ -284,7 +272,7 @@ static void try_other_seeds(struct shrink *shrink)
     for (uint32_t i = 0; i < SHRINK_OTHER_SEEDS; i++) {
         const struct request request = { .plan = plan, .until = shrink->result.events * 2 + 5000, .quiet = true };
         plan->seed = shrink->best.seed + 1000 + i;
-        if (trial_make(&request, &result)) shrink->other_seeds += same_failure(&result.failure, &shrink->failure);
+        if (trial_make(&request, &result)) shrink->other_seeds += failure_is_same(&result.failure, &shrink->failure);
     }
     free(plan);
 }

@@ -70,7 +70,8 @@ struct tape {
     FILE *text;       /* a line per event, while it goes on; or NULL */
     bool text_orders; /* and per order */
     uint32_t text_lines;
-    char orders[160]; /* of the event that is under way, in short */
+    char orders[160];                    /* of the event that is under way, in short */
+    const struct likelihood *likelihood; /* of its failure; or NULL */
 };
 
 struct tape *tape_new(struct run *run);

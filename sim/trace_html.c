@@ -1,3 +1,4 @@
+#include "sim/likelihood.h"
 #include "sim/timeline_page.h"
 #include "sim/trace_files.h"
 
@@ -159,6 +160,21 @@ static void put_partitions(const struct tape *tape, struct list *list)
     fputc(']', list->file);
 }
 
+/* When it became how likely that it fails, and behind which of these points most of it. */
+static void put_likelihood(const struct likelihood *likelihood, struct list *list)
+{
+    if (likelihood == NULL) return;
+    fprintf(list->file, ",\"decided\":%u", likelihood->decided);
+    begin(list, "likelihood");
+    for (uint32_t i = 0; i < likelihood->count; i++) {
+        const struct likelihood_point *point = &likelihood->points[i];
+        entry(list);
+        fprintf(list->file, "[%" PRIu64 ",%" PRIu64 ",%u,%u]", point->event, point->time_ns, point->alike,
+                point->tried);
+    }
+    fputc(']', list->file);
+}
+
 /* ---- the page ---- */
 
 /* Where the last EVENTS_MAX events begin. */
@@ -200,6 +216,7 @@ static void put_run(const struct tape *tape, FILE *file)
     json_string(file, text);
     if (tape->focus == UINT32_MAX) fputs(",\"focus\":null", file);
     else fprintf(file, ",\"focus\":%u", tape->focus);
+    put_likelihood(tape->likelihood, &list);
     put_partitions(tape, &list);
     put_events(tape, from, &list);
     put_words(tape, from, &list);

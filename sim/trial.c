@@ -44,6 +44,7 @@ static bool begin_telling(struct run *run, const struct request *request)
     run->tape->file = file;
     if (file != NULL && trace_form(request->trace) == FORM_TEXT) run->tape->text = file;
     run->tape->text_orders = request->orders;
+    run->tape->likelihood = request->likelihood;
     return true;
 }
 
@@ -76,6 +77,7 @@ static void take_result(const struct run *run, struct result *result)
     result->isr_changes = run->plane.isr_changes;
     result->report = run->report;
     result->phase = run->phase;
+    result->reseeded_ns = run->reseeded_ns;
 }
 
 static bool save_schedule(const struct request *request, const struct run *run, const struct result *result)
@@ -111,6 +113,8 @@ bool trial_run(const struct request *request, struct result *result)
     run->given = plan->has_faults ? &plan->schedule : NULL;
     run->until = request->until;
     run->stop_at = request->stop_at;
+    run->reseed_at = request->reseed_at;
+    run->reseed = request->reseed;
     result->outcome = run_seed(run, plan->seed);
     take_result(run, result);
     result->cut = run->judge.broken == RULE_NONE && run->phase != PHASE_DONE;
@@ -277,6 +281,12 @@ void trial_give_up(const struct trial *trial)
     kill(trial->process, SIGKILL);
     waitpid(trial->process, NULL, 0);
     close(trial->pipe);
+}
+
+uint64_t trial_effort(const struct result *result)
+{
+    enum { BEGIN = 1500, SHADOW = 1000 };
+    return result->events + BEGIN + result->shadows * SHADOW + result->shadow_events;
 }
 
 bool trial_make(const struct request *request, struct result *result)

@@ -6,6 +6,8 @@
 
 #include <sys/types.h>
 
+struct likelihood;
+
 struct request {
     const struct plan *plan;
     uint64_t until;       /* ends after that event; 0: when it is over */
@@ -16,12 +18,16 @@ struct request {
     FILE *story;          /* where the story of the run goes; or NULL */
     const char *schedule; /* where the faults and the rest are written down; NULL: nowhere */
     FILE *digests;        /* of every event; or NULL */
-    bool quiet;           /* a process of its own says nothing */
+    const struct likelihood *likelihood; /* of its failure, for a page; or NULL */
+    bool quiet;                          /* a process of its own says nothing */
+    uint64_t reseed_at; /* from that event on all randomness is that of another future; 0: it is the seed's */
+    uint64_t reseed;    /* of which */
 };
 
 struct result {
     enum outcome outcome;
-    bool cut; /* `until` came first */
+    bool cut;             /* `until` came first */
+    uint64_t reseeded_ns; /* when the other future began; 0: it did not */
     uint64_t seed, digest, events, sim_ns, reached, acked, seen, shadows, shadow_events, elections, isr_changes;
     enum phase phase; /* where it ended */
     struct report report;
@@ -55,6 +61,9 @@ void trial_give_up(const struct trial *trial);
 
 /* One alone, in a process of its own. */
 bool trial_make(const struct request *request, struct result *result);
+
+/* What a run has cost, whatever the machine: shadows are runs of their own, and each run has to begin. */
+uint64_t trial_effort(const struct result *result);
 
 /* For check_failed: a run's process says so through its pipe and is gone; else this returns, and the seed that was
  * being run is trial_seed(). */

@@ -27,6 +27,19 @@ void world_init(struct world *world, uint64_t seed, uint64_t latency_ns)
     prng_init(&world->clock_prng, seed, STREAM_CLOCK);
 }
 
+void world_reseed(struct world *world, uint64_t future)
+{
+    struct prng prng;
+
+    prng_init(&prng, world->seed, future);
+    world->seed = prng_next(&prng);
+    prng_init(&world->host_prng, world->seed, STREAM_HOST);
+    net_reseed(&world->net, world->seed);
+    for (uint32_t i = 0; i < world->machine_count; i++) {
+        prng_init(&world->machines[i]->disk.prng, world->seed, STREAM_DISK + i);
+    }
+}
+
 void world_free(struct world *world)
 {
     for (uint32_t i = 0; i < world->machine_count; i++) {

@@ -103,6 +103,9 @@ uint64_t world_known_index(const struct world *world, uint32_t machine);
 
 int64_t world_wall_ms(const struct world *world); /* what a right clock shows */
 
+/* All streams of randomness begin anew, in a future of that number; what nodes drew already they have. */
+void world_reseed(struct world *world, uint64_t future);
+
 /* ---- processes ---- */
 void world_start(struct world *world, uint32_t machine);
 void world_kill(struct world *world, uint32_t machine); /* the process; the machine stays up, and resets connections */

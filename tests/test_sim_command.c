@@ -80,6 +80,9 @@ static const struct wrong_row {
     { "what led to an event of many runs", "--seeds 1..2 --why 5", "--why is for one run: --seed N" },
     { "an event that is none", "--why first", "--why first: a number of at least 1 is wanted" },
     { "many runs to be cut down", "--seeds 1..2 --shrink", "--shrink is for one run: --seed N" },
+    { "when many runs were decided", "--seeds 1..2 --likelihood", "--likelihood is for one run: --seed N" },
+    { "nothing was decided", "--schedule calm --likelihood", "does not fail: nothing was decided" },
+    { "both at once", "--seed 1 --shrink --likelihood", "--likelihood: of what --shrink has written, rather" },
     { "nothing to be cut down", "--schedule calm --shrink", "does not fail: there is nothing to cut down" },
     { "no such engine", "--raft theirs", "" },
 };
@@ -197,4 +200,20 @@ TEST(little_effort_cuts_little)
     enter();
     EXPECT_EQ("it fails", 129, run("--schedule canary --shrink --effort 8 --save-schedule some", said, sizeof said));
     EXPECT_EQ("and still does", 129, run("--schedule some", said, sizeof said));
+}
+
+/* The canary fails with the second crash, and the crashes are data: every future of it fails alike. */
+TEST(when_it_was_decided_is_the_same_whoever_helps)
+{
+    static char first[8192], second[8192];
+
+    enter();
+    EXPECT_EQ("it fails", 129, run("--schedule canary --likelihood --effort 50", first, sizeof first));
+    EXPECT_EQ("with help", 129, run("--schedule canary --likelihood --effort 50 --jobs 3", second, sizeof second));
+    const char *end = strstr(first, "effort="), *other_end = strstr(second, "effort=");
+    EXPECT("a curve each", end != NULL && other_end != NULL && end - first == other_end - second);
+    if (end != NULL) EXPECT("and the same", memcmp(first, second, (size_t)(end - first)) == 0);
+    EXPECT("what it is about", strstr(first, "how likely was it by then? canary: ") == first);
+    EXPECT("when", strstr(first, "decided between event ") != NULL);
+    EXPECT("no point at which it was open", strstr(first, " 0/") == NULL);
 }

@@ -26,5 +26,12 @@ for file in tests/schedules/*; do
         check "$file fails with its bug" $?
     fi
 done
+# Other futures of a run that fails: at its end all of them fail alike, and before that fewer do.
+out=$("$mutants" --schedule tests/schedules/follower-acks-before-durable --likelihood --effort 200 --jobs 2 2>&1)
+echo "$out" | awk '$3 ~ /^[0-9]+\/[0-9]+$/ { split($3, part, "/"); share = part[1] / part[2]; rows++
+    if (rows == 1 || share < least) least = share }
+    /^decided between event/ { told = 1 }
+    END { exit !(rows > 10 && share == 1 && least < 1 && told) }'
+check "when a failure was decided" $?
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]

@@ -23,6 +23,7 @@ set chaos_us=4000000 replicas=3 min_isr=2 lag_ms=1000 records=200 producers=2 ad
 END
 for form in html json shiviz txt; do "$sim" --schedule "$dir/bad" --trace "$dir/bad.$form" >/dev/null 2>&1; done
 "$sim" --seed 7 --nodes 1 --trace "$dir/good.html" >/dev/null 2>&1
+"$sim" --schedule "$dir/bad" --likelihood --effort 100 --trace "$dir/likely.html" >/dev/null 2>&1
 
 cat >"$dir/check.py" <<'END'
 import json, re, sys
@@ -47,6 +48,14 @@ assert any(replica[5] > 0 for replica in run["replicas"]), "a high watermark ros
 END
 check "the page of a run that fails" python3 "$dir/check.py" "$dir/bad.html"
 check "the page of a run that passes" python3 "$dir/check.py" "$dir/good.html"
+check "the page of a run whose other futures were tried" python3 -c '
+import json, re, sys
+run = json.loads(re.search(r"id=\"run\">(.*?)</script>", open(sys.argv[1]).read(), re.S).group(1))
+curve = run["likelihood"]
+assert len(curve) > 10 and 0 <= run["decided"] < len(curve) - 1
+assert curve == sorted(curve) and all(0 <= alike <= tried > 0 for _, _, alike, tried in curve)
+assert curve[-1][2] == curve[-1][3], "it has failed"
+' "$dir/likely.html"
 check "Chrome's trace" python3 -c '
 import json, sys
 events = json.load(open(sys.argv[1]))["traceEvents"]
