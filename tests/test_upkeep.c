@@ -640,3 +640,49 @@ TEST(what_was_decided_is_waited_for)
     EXPECT_TEXT("and comes about", "leader=2 isr=2,3 replicas=2,3", plane_said(plane, "t", 0));
     plane_free(plane);
 }
+
+/* ---- wishes that are asked again ---- */
+
+/* Node 2 asks for an election of all preferred leaders. */
+static void ask_for_leaders(struct plane *plane, uint32_t attempt)
+{
+    const uint32_t slot = image_broker_by_id(plane_image(plane), 2);
+    uint8_t frame[256];
+    const struct wish wish = { .sequence = 1,
+                               .first_open = 1,
+                               .attempt = attempt,
+                               .kind = API_ELECT_LEADERS,
+                               .version = 2,
+                               .term = group.term,
+                               .incarnation = image_broker(plane_image(plane), slot)->incarnation };
+    const struct elect_leaders_request request = { .timeout_ms = 1000 };
+    struct writer body = writer_of(frame + WISH_HEAD_SIZE, sizeof frame - WISH_HEAD_SIZE);
+
+    wish_write(&wish, frame);
+    elect_leaders_request_write(&body, 2, &request);
+    EXPECT("understood", controller_on_peer_frame(
+                             plane->controller, 2, (uint64_t)2 << MEMBER_SUFFIX_BITS | 1, CONTROLLER_FRAME_WISH,
+                             (struct bytes){ frame, WISH_HEAD_SIZE + writer_written(&body).size }, &plane->effects));
+    for (int i = 0; i < 4; i++) plane_step(plane);
+}
+
+/* Its origin has not heard of it for a while, and asks once more: what is proposed will show in the log. */
+TEST(what_is_under_way_is_not_decided_again)
+{
+    struct plane *plane = plane_new(3);
+
+    set_for_all(plane, "auto.leader.rebalance.enable", "false");
+    plane_create(plane, "t", 1, two, 2, 2);
+    lose(plane, 2);
+    plane_wish_isr(plane, "t", 0, (int32_t[]){ 3, 2 }, 2);
+    const uint64_t before = group.last;
+    plane->holds = true;
+    ask_for_leaders(plane, 1);
+    EXPECT_EQ("decided", before + 1, group.last);
+    ask_for_leaders(plane, 2);
+    EXPECT_EQ("once", before + 1, group.last);
+    plane->holds = false;
+    plane_settle(plane);
+    EXPECT_TEXT("and done", "leader=2 isr=2,3 replicas=2,3", plane_said(plane, "t", 0));
+    plane_free(plane);
+}
