@@ -1,5 +1,7 @@
 /* Groups of the newer protocol (KIP-848): what each heartbeat is answered, in each state, and after each loss. */
+#include "codec/record_batch_builder.h"
 #include "consumer_world.h"
+#include "group/consumer_records.h"
 
 /* A story: heartbeats one after the other, and what is told. A dash instead of an assignment: none is told. */
 struct line {
@@ -287,6 +289,69 @@ TEST(the_next_coordinator_goes_on)
         }
         world_free(world);
     }
+}
+
+/* ---- logs that nobody should have written ---- */
+
+static void put_record(struct record_batch_builder *builder, enum record_kind kind, const char *name,
+                       const struct writer *value)
+{
+    uint8_t bytes[64];
+    struct writer key = writer_of(bytes, sizeof bytes);
+
+    record_key_write(&key, &(struct record_key){ .kind = kind, .group_id = text_of("g"), .name = text_of(name) });
+    EXPECT("fits", record_batch_builder_add(
+                       builder, &(struct record_input){ .key = writer_written(&key), .value = writer_written(value) }));
+}
+
+static void put_member(struct record_batch_builder *builder, const char *name, struct part_list assigned,
+                       struct part_list revoking)
+{
+    uint8_t bytes[256];
+    static const uint8_t topics[] = { 0, 1, 't' };
+    struct writer value = writer_of(bytes, sizeof bytes);
+
+    consumer_member_value_write(&value, &(struct consumer_member_value){ .client_id = text_of("c"),
+                                                                         .client_host = text_of("/h"),
+                                                                         .topics.texts = { topics, sizeof topics },
+                                                                         .rebalance_ms = 1000 });
+    put_record(builder, RECORD_CONSUMER_MEMBER, name, &value);
+    value = writer_of(bytes, sizeof bytes);
+    current_member_value_write(&value, &(struct member_standing){ MEMBER_STABLE, 4, 3, assigned, revoking });
+    put_record(builder, RECORD_CURRENT_MEMBER, name, &value);
+}
+
+/* Two members have the same, and one of them is to give it up, too: the last word holds. */
+TEST(a_log_that_contradicts_itself_is_made_sense_of)
+{
+    struct world *world = world_new();
+    const uint32_t log = world_log_of(world, "g");
+    static uint8_t memory[4096];
+    struct record_batch_builder builder;
+    struct record_batch batch;
+    struct append_answer answer;
+    struct part list[2] = { { world_id("t"), 0 }, { world_id("t"), 1 } };
+
+    record_batch_builder_init(&builder, memory, sizeof memory);
+    put_member(&builder, "a", (struct part_list){ list, 2 }, (struct part_list){ 0 });
+    put_member(&builder, "b", (struct part_list){ list, 1 }, (struct part_list){ list, 1 });
+    EXPECT_EQ("whole", RECORD_BATCH_WHOLE, record_batch_read(record_batch_builder_end(&builder), &batch));
+    EXPECT_EQ("in the log", APPEND_OK, logs_append(world->logs, log, &batch, 3, -1, 0, &answer));
+    world_commit(world);
+    world_restart(world);
+    world_run(world);
+    const uint32_t group = groups_find(world->groups, text_of("g"));
+    char had[64];
+    struct consumer_view view;
+    const uint32_t first = groups_next_consumer(world->groups, group, GROUP_NONE, &view);
+    world_say_parts(world, view.assignment, had, sizeof had);
+    EXPECT_TEXT("one has less than was said", "t1", had);
+    EXPECT("there is another one", groups_next_consumer(world->groups, group, first, &view) != GROUP_NONE);
+    world_say_parts(world, view.assignment, had, sizeof had);
+    EXPECT_TEXT("who has it", "t0", had);
+    PLAY(world, { "the group goes on", { .member = "a", .epoch = 4, .owned = "t1" }, 0, 4, "" },
+         { "with what is free", { .member = "a", .epoch = 4, .owned = "" }, 0, 5, "t2 t4 t6" });
+    world_free(world);
 }
 
 /* ---- what is committed ---- */

@@ -206,7 +206,8 @@ void consumer_bump(struct groups *groups, uint32_t number)
 {
     struct group *group = &groups->groups[number];
 
-    group->generation = group->generation == INT32_MAX ? 1 : group->generation + 1;
+    CHECK(group->generation < INT32_MAX); /* a thousand million times */
+    group->generation++;
     group->consumer.epoch_dirty = true;
     group->recorded = true;
     groups->counters.rebalances++;

@@ -5,6 +5,12 @@
 #include "base/check.h"
 #include "group/state.h"
 
+/* No group lives long enough for others. */
+static bool is_epoch(int32_t epoch)
+{
+    return epoch >= EPOCH_LEAVES_STATIC && epoch <= INT32_MAX / 2;
+}
+
 /* The group that a record speaks of; a record that only says that something is gone makes none. */
 static enum replay_verdict find_group(struct groups *groups, uint32_t place, const struct record_key *key, bool makes,
                                       uint32_t *group)
@@ -104,6 +110,15 @@ static enum replay_verdict replay_member(struct groups *groups, uint32_t group, 
 
 /* ---- what they are to have, and have ---- */
 
+static enum replay_verdict replay_target(struct groups *groups, uint32_t group, struct bytes bytes)
+{
+    int32_t epoch;
+
+    if (!target_value_read(bytes, &epoch) || !is_epoch(epoch)) return REPLAY_BROKEN;
+    groups->groups[group].consumer.target_epoch = epoch;
+    return REPLAY_DONE;
+}
+
 static enum replay_verdict replay_target_member(struct groups *groups, uint32_t group, struct bytes id,
                                                 struct bytes bytes)
 {
@@ -121,7 +136,8 @@ static enum replay_verdict replay_current(struct groups *groups, uint32_t group,
 {
     struct member_standing standing;
 
-    if (!current_member_value_read(bytes, groups->workshop.owned, groups->workshop.parts_max, &standing))
+    if (!current_member_value_read(bytes, groups->workshop.owned, groups->workshop.parts_max, &standing) ||
+        !is_epoch(standing.epoch))
         return REPLAY_BROKEN;
     const uint32_t number = find_member(groups, group, id);
     if (number == NONE) return REPLAY_FULL;
@@ -164,7 +180,7 @@ static enum replay_verdict replay_epoch(struct groups *groups, uint32_t number, 
     struct group *group = &groups->groups[number];
     struct consumer_group_value value;
 
-    if (!consumer_group_value_read(bytes, &value)) return REPLAY_BROKEN;
+    if (!consumer_group_value_read(bytes, &value) || !is_epoch(value.epoch)) return REPLAY_BROKEN;
     group->recorded = true;
     group->consumer.was_classic = false;
     group->generation = value.epoch;
@@ -238,8 +254,7 @@ enum replay_verdict consumer_replay(struct groups *groups, uint32_t place, const
     switch (key->kind) {
     case RECORD_CONSUMER_GROUP: return replay_epoch(groups, group, value);
     case RECORD_CONSUMER_MEMBER: return replay_member(groups, group, key->name, value);
-    case RECORD_TARGET:
-        return target_value_read(value, &groups->groups[group].consumer.target_epoch) ? REPLAY_DONE : REPLAY_BROKEN;
+    case RECORD_TARGET: return replay_target(groups, group, value);
     case RECORD_TARGET_MEMBER: return replay_target_member(groups, group, key->name, value);
     case RECORD_CURRENT_MEMBER: return replay_current(groups, group, key->name, value);
     case RECORD_REGEX: return replay_pattern(groups, group, key->name, value);
@@ -252,15 +267,38 @@ enum replay_verdict consumer_replay(struct groups *groups, uint32_t place, const
     return REPLAY_BROKEN;
 }
 
+/* No log that a coordinator wrote says that two members have a partition, nor that one has it and is to give it up.
+ * If it does, the last word holds. */
+static void keep_own(struct groups *groups, uint32_t member, struct kept *kept, struct part_list but)
+{
+    const struct part_list parts = parts_in(kept_bytes(groups, kept));
+    struct part *own = groups->workshop.assigned;
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < parts.count; i++) {
+        const bool is_own = owner_of(groups, groups->members[member].group, &parts.list[i]) == member;
+        if (is_own && !parts_have(but, &parts.list[i])) own[count++] = parts.list[i];
+    }
+    if (count == parts.count) return;
+    texts_give(&groups->texts, kept);
+    CHECK(texts_keep(&groups->texts, parts_bytes((struct part_list){ own, count }), kept)); /* in less room */
+}
+
 void consumer_settle(struct groups *groups, uint32_t number)
 {
     struct group *group = &groups->groups[number];
     uint32_t next;
 
     for (uint32_t at = group->member_first; at != NONE; at = next) {
-        next = groups->members[at].next;
-        if (groups->members[at].consumer.named) consumer_arm(groups, at);
-        else member_free(groups, at);
+        struct member *member = &groups->members[at];
+        next = member->next;
+        if (!member->consumer.named) {
+            member_free(groups, at);
+            continue;
+        }
+        keep_own(groups, at, &member->assignment, (struct part_list){ 0 });
+        keep_own(groups, at, &member->consumer.revoking, parts_in(kept_bytes(groups, &member->assignment)));
+        consumer_arm(groups, at);
     }
     group->state = group->member_count > 0 ? GROUP_STABLE : GROUP_EMPTY;
     /* A log that ends in the middle of what belongs together. */
