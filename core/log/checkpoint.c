@@ -42,12 +42,15 @@ static bool add_log(struct logs *logs, struct checkpoint *checkpoint)
         struct log *log = &logs->logs[checkpoint->log];
         if (!log->open) continue;
         const uint32_t first = log->first_segment;
-        add(checkpoint, &(struct checkpoint_record){
-                            .kind = CHECKPOINT_LOG,
-                            .log = { logs->topics[log->topic].id, log->partition, log->log_start_offset,
-                                     first == SEGMENT_NONE ? log->written_offset : logs->segments[first].base_offset,
-                                     MIN(log->high_watermark, log->durable_offset), log->cleaned_offset, log->era,
-                                     log->learning } });
+        /* What was passed over is mapped again by the next life: perhaps it can be read then. */
+        const int64_t cleaned_offset =
+            log->keeps_tombstones ? MIN(log->cleaned_offset, log->passed_offset) : log->cleaned_offset;
+        add(checkpoint,
+            &(struct checkpoint_record){
+                .kind = CHECKPOINT_LOG,
+                .log = { logs->topics[log->topic].id, log->partition, log->log_start_offset,
+                         first == SEGMENT_NONE ? log->written_offset : logs->segments[first].base_offset,
+                         MIN(log->high_watermark, log->durable_offset), cleaned_offset, log->era, log->learning } });
         checkpoint->segment = first;
         checkpoint->step = CHECKPOINT_STEP_SEGMENT;
         log->frozen = true;

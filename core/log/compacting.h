@@ -54,7 +54,6 @@ struct compaction {
     bool failed;    /* the source cannot be read */
     bool disk_full; /* there was no room for what is made of it */
     bool closed;    /* all of the group's sources were read */
-    bool opaque;    /* something was passed over: older values may lie in it, so tombstones stay from there on */
     uint64_t backoff_ns;
     uint64_t next_ns;
     uint32_t next_log; /* choosing */

@@ -69,7 +69,7 @@ static void take_best(struct logs *logs, uint32_t number)
 static void begin_run(struct logs *logs)
 {
     struct compaction *compaction = &logs->compaction;
-    const struct log *log = &logs->logs[compaction->log];
+    struct log *log = &logs->logs[compaction->log];
 
     compaction->state = COMPACTION_CLEARING;
     compaction->era = log->era;
@@ -79,6 +79,8 @@ static void begin_run(struct logs *logs)
     compaction->group.edition = 0;
     compaction->begun_ns = logs->mono_ns;
     compaction->failed = compaction->disk_full = false;
+    if (compaction->chosen.begin_offset <= log->passed_offset)
+        log->keeps_tombstones = false; /* it is looked at again */
     logs->due = true;
 }
 
@@ -147,7 +149,6 @@ static void begin_copying(struct logs *logs)
     source_leave(logs);
     compaction->state = COMPACTION_COPYING;
     compaction->offset = 0; /* the first segment that is there by now */
-    compaction->opaque = false;
     begin_group(logs);
 }
 
@@ -253,6 +254,12 @@ static void order_writes(struct logs *logs, struct effects *effects)
     begin_output(compaction); /* the memory stays put: nothing is added before the answers */
 }
 
+static void keep_tombstones(struct log *log, int64_t offset)
+{
+    log->passed_offset = log->keeps_tombstones ? MIN(log->passed_offset, offset) : offset;
+    log->keeps_tombstones = true;
+}
+
 /* Segments that stay as they are, unread. */
 static void pass_opaque(struct logs *logs)
 {
@@ -262,7 +269,7 @@ static void pass_opaque(struct logs *logs)
     for (; number != SEGMENT_NONE && (logs->segments[number].flags & SEGMENT_OPAQUE) != 0;
          number = logs->segments[number].next) {
         compaction->offset = logs->segments[number].written.end_offset;
-        compaction->opaque = true;
+        keep_tombstones(&logs->logs[compaction->log], logs->segments[number].base_offset);
     }
 }
 
@@ -358,18 +365,20 @@ static bool is_too_large(const struct logs *logs, const struct record_batch *bat
 static enum distill_verdict distill(struct logs *logs, const struct record_batch *batch, struct distilled *distilled)
 {
     struct compaction *compaction = &logs->compaction;
+    struct log *log = &logs->logs[compaction->log];
+    const bool keeps = log->keeps_tombstones && batch->base_offset >= log->passed_offset;
     const struct distill_rules rules = {
         .keys = &compaction->keys,
         .mapped_end = compaction->mapped_end,
         .now_ms = compaction->now_ms,
-        .delete_retention_ms = logs->logs[compaction->log].rules.delete_retention_ms,
-        .keeps_tombstones = compaction->opaque && !MUTANT(compaction_forgets_what_it_passed_over),
+        .delete_retention_ms = log->rules.delete_retention_ms,
+        .keeps_tombstones = keeps && !MUTANT(compaction_forgets_what_it_passed_over),
     };
     enum distill_verdict verdict =
         distill_batch(batch, &rules, head_stays(logs, batch), &compaction->memory, distilled);
     if (verdict == DISTILL_TOO_LARGE || (verdict == DISTILL_WRITTEN && is_too_large(logs, batch, distilled))) {
         *distilled = (struct distilled){ .unpacked_size = distilled->unpacked_size };
-        compaction->opaque = true;
+        keep_tombstones(log, batch->base_offset);
         verdict = DISTILL_SAME;
     }
     const uint32_t size = verdict == DISTILL_WRITTEN ? distilled->batch.size : batch->bytes.size;

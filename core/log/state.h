@@ -128,6 +128,7 @@ struct log {
     bool truncates_all;            /* it is to begin anew */
     bool truncation_fails;         /* the segment to be cut cannot be read */
     bool uncleanable, passed_over; /* not compacted before the next start: the log; some unreadable segments of it */
+    bool keeps_tombstones;         /* from passed_offset on: something is passed over, and older values may be in it */
     uint8_t truncation;            /* enum truncation */
     uint32_t generation;           /* tells this log from an earlier one in its slot */
     uint32_t era;                  /* tells journal entries about what it is from those about what was cut off */
@@ -161,12 +162,11 @@ struct log {
     uint32_t next_durable;
     uint32_t next_trim;
     uint32_t next_end;
-    uint32_t next_moving;
-    uint32_t next_unclear;
-    int64_t cleaned_offset; /* compacted up to there */
-    uint32_t edition;       /* of segments that begin from now on */
-    uint32_t edition_top;   /* no segment of it has a higher one, nor has a file that is to be deleted */
-    int64_t hidden_offset;  /* of the segment that this offset lies in, the youngest record was deleted */
+    uint32_t next_moving, next_unclear;
+    int64_t cleaned_offset, passed_offset; /* compacted up to there; where the first thing begins that is passed over */
+    uint32_t edition;                      /* of segments that begin from now on */
+    uint32_t edition_top;                  /* no segment of it has a higher one, nor has a file that is to be deleted */
+    int64_t hidden_offset; /* of the segment that this offset lies in, the youngest record was deleted */
 
     int64_t truncate_offset;
     uint64_t truncate_sequence;
