@@ -19,7 +19,8 @@ void cohorts_init(struct cohorts *cohorts, uint32_t count)
         cohort->owners = calloc(COHORT_GENERATIONS_MAX, sizeof *cohort->owners);
         cohort->assigned = calloc(COHORT_GENERATIONS_MAX, sizeof *cohort->assigned);
         for (uint32_t share = 0; share < COHORT_SHARES; share++) {
-            cohort->commits[share] = (struct cohort_commits){ .sent = -1, .answered = -1, .shown = -1 };
+            cohort->commits[share] =
+                (struct cohort_commits){ .sent = -1, .answered = -1, .shown = -1, .settled = -1, .lost = -1 };
         }
     }
 }
@@ -77,6 +78,7 @@ void cohort_on_asked(struct run *run, uint32_t number, uint32_t machine, struct 
     for (uint32_t share = 0; share < COHORT_SHARES; share++) {
         asked->answered[share] = cohort->commits[share].answered;
         asked->shown[share] = cohort->commits[share].shown;
+        asked->settled[share] = cohort->commits[share].settled;
     }
 }
 
@@ -151,6 +153,20 @@ int64_t cohort_on_sent(struct run *run, uint32_t cohort, uint32_t share)
     return ++run->cohorts.list[cohort].commits[share].sent;
 }
 
+/* A commit of this generation has come true: those of older ones that are not there by now never will be. */
+static void settle(struct cohort_commits *commits, int32_t generation)
+{
+    uint32_t kept = 0;
+
+    if (generation <= commits->settled) return;
+    commits->settled = generation;
+    for (uint32_t i = 0; i < commits->doubt_count; i++) {
+        if (commits->doubts[i].generation >= generation) commits->doubts[kept++] = commits->doubts[i];
+    }
+    commits->doubt_count = kept;
+    if (commits->lost < generation) commits->lost = -1;
+}
+
 void cohort_on_committed(struct run *run, uint32_t number, const struct cohort_asked *asked, int32_t generation,
                          uint32_t share, int64_t offset)
 {
@@ -159,24 +175,26 @@ void cohort_on_committed(struct run *run, uint32_t number, const struct cohort_a
 
     run->cohorts.commits++;
     commits->answered = MAX(commits->answered, offset);
+    settle(commits, generation);
     if (generation >= asked->told || is_excused(run, cohort)) return;
     judge_violated(&run->judge, RULE_O10, "%s: a member of generation %d commits when those of %d have their shares",
                    cohort->id, generation, asked->told);
 }
 
-void cohort_on_doubt(struct run *run, uint32_t cohort, uint32_t share, int64_t number)
+void cohort_on_doubt(struct run *run, uint32_t cohort, int32_t generation, uint32_t share, int64_t number)
 {
     struct cohort_commits *commits = &run->cohorts.list[cohort].commits[share];
 
-    if (commits->doubt_count < COHORT_DOUBTS) commits->doubts[commits->doubt_count] = number;
-    commits->doubt_count++;
+    if (generation < commits->settled) return;
+    if (commits->doubt_count == COHORT_DOUBTS) commits->lost = MAX(commits->lost, generation);
+    else commits->doubts[commits->doubt_count++] = (struct cohort_doubt){ number, generation };
 }
 
 static bool is_doubtful(const struct cohort_commits *commits, int64_t number)
 {
-    if (commits->doubt_count > COHORT_DOUBTS) return true;
+    if (commits->lost >= 0) return true;
     for (uint32_t i = 0; i < commits->doubt_count; i++) {
-        if (commits->doubts[i] == number) return true;
+        if (commits->doubts[i].number == number) return true;
     }
     return false;
 }
@@ -194,7 +212,9 @@ void cohort_on_shown(struct run *run, uint32_t number, const struct cohort_asked
                        (long long)offset, share / SHARES_PER_TOPIC, share % SHARES_PER_TOPIC);
     }
     if (!coordinated(run, cohort, asked) && !at_rest) return;
-    if (offset >= 0 && is_doubtful(commits, offset)) return;
+    /* It was asked for before the doubts were over. */
+    const bool settled_since = asked->settled[share] != commits->settled;
+    if (offset >= 0 && (settled_since || is_doubtful(commits, offset))) return;
     if (offset < asked->answered[share]) {
         judge_violated(&run->judge, RULE_O10,
                        "%s: %lld was committed for topic-%u-%u, and answered, and now it is %lld", cohort->id,

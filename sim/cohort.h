@@ -25,13 +25,22 @@ enum {
     SHARES_PER_TOPIC = 8
 };
 
+/* A commit that was sent and never answered. It may come true at any time, until one of a newer generation has: whoever
+ * coordinates then knows that generation, and takes none of an older one. */
+struct cohort_doubt {
+    int64_t number;
+    int32_t generation;
+};
+
 /* What was committed for a partition. All are numbers that nobody commits twice; -1: none. */
 struct cohort_commits {
-    int64_t sent;                  /* the largest that anybody sent */
-    int64_t answered;              /* the largest whose commit was answered */
-    int64_t shown;                 /* the largest that was shown */
-    int64_t doubts[COHORT_DOUBTS]; /* sent, and never answered: any of them may come true, at any time */
-    uint32_t doubt_count;          /* larger than there is room for: all may be so */
+    int64_t sent;     /* the largest that anybody sent */
+    int64_t answered; /* the largest whose commit was answered */
+    int64_t shown;    /* the largest that was shown */
+    int32_t settled;  /* the highest generation of a commit that was answered: older ones came before it or never */
+    int32_t lost;     /* the highest generation of doubts that there was no room for: all may be so; -1: none */
+    struct cohort_doubt doubts[COHORT_DOUBTS];
+    uint32_t doubt_count;
 };
 
 struct cohort {
@@ -58,6 +67,7 @@ struct cohort_asked {
     int32_t epoch; /* in which it coordinates; -1: it does not */
     int32_t told;
     int64_t answered[COHORT_SHARES], shown[COHORT_SHARES];
+    int32_t settled[COHORT_SHARES];
 };
 
 void cohorts_init(struct cohorts *cohorts, uint32_t count);
@@ -80,7 +90,7 @@ bool cohort_is_assigned(const struct run *run, uint32_t cohort, int32_t generati
 int64_t cohort_on_sent(struct run *run, uint32_t cohort, uint32_t share);
 void cohort_on_committed(struct run *run, uint32_t cohort, const struct cohort_asked *asked, int32_t generation,
                          uint32_t share, int64_t number);
-void cohort_on_doubt(struct run *run, uint32_t cohort, uint32_t share, int64_t number);
+void cohort_on_doubt(struct run *run, uint32_t cohort, int32_t generation, uint32_t share, int64_t number);
 
 /* `at_rest`: nothing has gone wrong for long, so whoever was asked knew. */
 void cohort_on_shown(struct run *run, uint32_t cohort, const struct cohort_asked *asked, bool at_rest, uint32_t share,

@@ -275,8 +275,9 @@ void member_work(struct run *run, struct client *client)
     struct membership *membership = &client->membership;
     const bool reading = reads_all(run);
 
-    if (client->done || run->phase == PHASE_STOP || membership->awaits) return;
-    if (in_chaos(run) && prng_chance(&client->prng, 1, 150)) crash(run, client);
+    if (client->done || run->phase == PHASE_STOP) return;
+    if (in_chaos(run) && prng_chance(&client->prng, 1, 150)) crash(run, client); /* whatever it waits for */
+    if (membership->awaits) return;
     struct session *session = membership->machine == MACHINE_NONE || !run->cohorts.ready
                                   ? client_any_session(run, client)
                                   : client_session(run, client, membership->machine);
@@ -309,7 +310,7 @@ static void doubt(struct run *run, struct client *client)
 
     for (uint32_t share = 0; share < COHORT_SHARES; share++) {
         if ((membership->committing & 1ull << share) == 0) continue;
-        cohort_on_doubt(run, membership->cohort, share, membership->numbers[share]);
+        cohort_on_doubt(run, membership->cohort, membership->generation, share, membership->numbers[share]);
     }
     membership->committing = 0;
 }

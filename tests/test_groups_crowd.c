@@ -88,3 +88,19 @@ TEST(a_thousand_that_never_come_back_leave_nothing)
     EXPECT_EQ("with their group", 0, groups_usage(world->groups).groups);
     world_free(world);
 }
+
+TEST(one_more_than_there_may_be_is_to_try_again)
+{
+    enum { ROOM = 1200 };
+    struct world *world = world_new();
+    const struct asked new = { .version = 4 }, old = { .version = 3 };
+
+    for (uint32_t i = 0; i < ROOM; i++) {
+        EXPECT_EQ("an id", ERROR_MEMBER_ID_REQUIRED, world_join(world, 1, &new).error);
+    }
+    EXPECT_EQ("no more ids", ERROR_COORDINATOR_NOT_AVAILABLE, world_join(world, 1, &new).error);
+    EXPECT_EQ("nor members", ERROR_COORDINATOR_NOT_AVAILABLE, world_join(world, 1, &old).error);
+    world_pass(world, 10001);
+    EXPECT_EQ("until others are gone", ERROR_MEMBER_ID_REQUIRED, world_join(world, 1, &new).error);
+    world_free(world);
+}

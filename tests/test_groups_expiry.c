@@ -224,7 +224,7 @@ TEST(names_that_fill_the_memory_leave_a_part_of_it)
     EXPECT("by names, not by groups", groups_usage(world->groups).groups < 64);
     while (world_commits(world, &(struct commit){ "g", "", -1, "t", ++partition, 1 }) == ERROR_NONE) {
     }
-    EXPECT_EQ("another member would not be known", ERROR_GROUP_MAX_SIZE_REACHED,
+    EXPECT_EQ("another member is to try again later: this is not for good", ERROR_COORDINATOR_NOT_AVAILABLE,
               world_join(world, 1, &(struct asked){ .metadata = id }).error);
     EXPECT_EQ("nor another partition", ERROR_COORDINATOR_NOT_AVAILABLE,
               world_commits(world, &(struct commit){ "g", "", -1, "t", partition, 1 }));

@@ -52,6 +52,8 @@ TEST(a_deletion_is_not_waited_for_for_ever)
         EXPECT("not yet", !world->ready[1]);
         pass(world, row);
         EXPECT_EQ(row->why, row->rest, world_outcome(world, 1));
+        EXPECT_EQ("asked again", GROUP_ANSWERED, groups_delete(world->groups, BYTES_LITERAL("g"), 2, &error));
+        EXPECT_EQ("it is not gone yet, and may not go", ERROR_COORDINATOR_NOT_AVAILABLE, error);
         world->slow = false;
         world_run(world);
         EXPECT("it goes all the same", strcmp(world_state(world, "g"), "none") == 0);

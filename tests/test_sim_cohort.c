@@ -30,9 +30,9 @@ static void commit(int32_t generation)
     cohort_on_committed(run, 0, &asked, generation, SHARE, number);
 }
 
-static void send_and_hear_nothing(void)
+static void send_and_hear_nothing(int32_t generation)
 {
-    cohort_on_doubt(run, 0, SHARE, cohort_on_sent(run, 0, SHARE));
+    cohort_on_doubt(run, 0, generation, SHARE, cohort_on_sent(run, 0, SHARE));
 }
 
 static void quiet_life(void)
@@ -124,10 +124,63 @@ static void shown_and_forgotten(void)
 
 static void doubt_comes_true(void)
 {
-    send_and_hear_nothing();
+    send_and_hear_nothing(1);
     commit(1);
     const struct cohort_asked asked = ask(NODE);
     shown_by(&asked, 0); /* it came last */
+}
+
+static void doubt_of_yesterday(void)
+{
+    send_and_hear_nothing(1);
+    commit(1);
+    commit(2);
+    const struct cohort_asked asked = ask(NODE);
+    shown_by(&asked, 0); /* the commit of generation 2 is lost */
+}
+
+static void doubt_comes_late(void)
+{
+    const int64_t number = cohort_on_sent(run, 0, SHARE);
+
+    commit(2);
+    cohort_on_doubt(run, 0, 1, SHARE, number); /* it has waited for its answer until now */
+    const struct cohort_asked asked = ask(NODE);
+    shown_by(&asked, number);
+}
+
+static void doubt_of_today(void)
+{
+    send_and_hear_nothing(1);
+    send_and_hear_nothing(2);
+    commit(2);
+    const struct cohort_asked asked = ask(NODE);
+    shown_by(&asked, 1);
+}
+
+static void asked_when_in_doubt(void)
+{
+    send_and_hear_nothing(1);
+    commit(1);
+    const struct cohort_asked asked = ask(NODE);
+    commit(2);
+    shown_by(&asked, 0);
+}
+
+static void many_doubts(void)
+{
+    for (uint32_t i = 0; i < 2 * COHORT_DOUBTS; i++) send_and_hear_nothing(1);
+    commit(1);
+    const struct cohort_asked asked = ask(NODE);
+    shown_by(&asked, 2 * COHORT_DOUBTS - 1);
+}
+
+static void many_doubts_of_yesterday(void)
+{
+    many_doubts();
+    commit(2);
+    const struct cohort_asked asked = ask(NODE);
+    shown_by(&asked, 2 * COHORT_DOUBTS - 1);
 }
 
 static void nobody_sent_it(void)
@@ -161,6 +214,12 @@ static const struct story_row {
     { "it was asked for before", asked_before, RULE_NONE },
     { "what was shown is not there", shown_and_forgotten, RULE_O10 },
     { "a commit without an answer may come true late", doubt_comes_true, RULE_NONE },
+    { "but not when one of a newer generation was answered", doubt_of_yesterday, RULE_O10 },
+    { "though nobody knew then that it is not answered", doubt_comes_late, RULE_O10 },
+    { "one of that generation may", doubt_of_today, RULE_NONE },
+    { "and whoever asked before may have seen it", asked_when_in_doubt, RULE_NONE },
+    { "more of them than are kept may all come true", many_doubts, RULE_NONE },
+    { "until one of a newer generation was answered", many_doubts_of_yesterday, RULE_O10 },
     { "a number that nobody sent", nobody_sent_it, RULE_O10 },
     { "bits were flipped: nothing is owed", damaged, RULE_NONE },
 };

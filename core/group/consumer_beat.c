@@ -144,9 +144,10 @@ static enum error make_member(struct beating *beating, struct bytes id, uint32_t
         .client_host = beating->caller->host,
     };
 
-    if (is_full(beating) || groups_are_crowded(groups)) return ERROR_GROUP_MAX_SIZE_REACHED;
+    if (is_full(beating)) return ERROR_GROUP_MAX_SIZE_REACHED;
+    if (groups_are_crowded(groups)) return ERROR_COORDINATOR_NOT_AVAILABLE;
     *member = member_make(groups, beating->group, &terms, false);
-    if (*member == NONE) return ERROR_GROUP_MAX_SIZE_REACHED;
+    if (*member == NONE) return ERROR_COORDINATOR_NOT_AVAILABLE;
     groups->members[*member].consumer =
         (struct consumer_member){ .named = true, .dirty = SAYS | CURRENT, .pattern = NONE };
     beating->is_new = true;

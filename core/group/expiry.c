@@ -107,8 +107,10 @@ enum group_verdict groups_delete(struct groups *groups, struct bytes group_id, u
     const uint32_t number = group_find(groups, group_id);
 
     *error = groups_place(groups, group_id);
-    if (*error == ERROR_NONE && (number == NONE || groups->groups[number].state == GROUP_DEAD)) {
+    if (*error == ERROR_NONE && number == NONE) {
         *error = ERROR_GROUP_ID_NOT_FOUND;
+    } else if (*error == ERROR_NONE && groups->groups[number].state == GROUP_DEAD) {
+        *error = ERROR_COORDINATOR_NOT_AVAILABLE; /* it is going, and may yet stay */
     } else if (*error == ERROR_NONE && groups->groups[number].state != GROUP_EMPTY) {
         *error = ERROR_NON_EMPTY_GROUP;
     }

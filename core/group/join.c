@@ -119,7 +119,7 @@ static enum group_verdict add_member(struct joining *joining, struct group_joine
     struct group *group = &groups->groups[joining->group];
     const uint32_t member = member_make(groups, joining->group, &joining->terms, false);
 
-    if (member == NONE) return refuse(joined, ERROR_GROUP_MAX_SIZE_REACHED);
+    if (member == NONE) return refuse(joined, ERROR_COORDINATOR_NOT_AVAILABLE);
     if (!member_set_protocols(groups, member, joining->request) ||
         !texts_replace(&groups->texts, &group->protocol_type, joining->request->protocol_type)) {
         member_free(groups, member);
@@ -136,7 +136,7 @@ static enum group_verdict promise(struct joining *joining, struct bytes id, stru
     struct groups *groups = joining->groups;
     const uint32_t member = member_make(groups, joining->group, &joining->terms, true);
 
-    if (member == NONE) return refuse(joined, ERROR_GROUP_MAX_SIZE_REACHED);
+    if (member == NONE) return refuse(joined, ERROR_COORDINATOR_NOT_AVAILABLE);
     timer_set_member(groups, member);
     joined->member_id = id;
     return refuse(joined, ERROR_MEMBER_ID_REQUIRED);
@@ -201,7 +201,8 @@ static enum group_verdict join_new(struct joining *joining, struct group_joined 
         const uint32_t member = member_find_instance(groups, joining->group, request->group_instance_id);
         if (member != NONE) return replace(joining, member, joined);
     }
-    if (is_full(joining) || groups_are_crowded(groups)) return refuse(joined, ERROR_GROUP_MAX_SIZE_REACHED);
+    if (is_full(joining)) return refuse(joined, ERROR_GROUP_MAX_SIZE_REACHED);
+    if (groups_are_crowded(groups)) return refuse(joined, ERROR_COORDINATOR_NOT_AVAILABLE); /* not for good */
     if (is_static || joining->caller->version < FIRST_VERSION_WITH_IDS) return add_member(joining, joined);
     const enum group_verdict verdict = promise(joining, joining->terms.id, joined);
     if (joined->error != ERROR_MEMBER_ID_REQUIRED) return verdict;
