@@ -79,6 +79,54 @@ TEST(many_offsets_are_looked_at_in_many_steps)
     world_free(world);
 }
 
+TEST(what_is_on_its_way_is_no_reason_to_look_again)
+{
+    struct world *world = world_new();
+
+    world_commits(world, &(struct commit){ "g", "", -1, "t", 0, 1 });
+    world->slow = true;
+    world_send_commit(world, 1, &(struct commit){ "g", "", -1, "t", 1, 1 });
+    world_pass(world, 601 * 1000);
+    EXPECT("nothing was too old", groups_deadline_ns(world->groups) > world->now + 500 * 1000 * MS);
+    groups_on_topic_removed(world->groups, BYTES_LITERAL("t"));
+    world_pass(world, 100);
+    EXPECT("that is gone", groups_deadline_ns(world->groups) < world->now + 2000 * MS);
+    world->slow = false;
+    world_pass(world, 5000);
+    EXPECT_EQ("and goes when nothing is on its way", 0, groups_usage(world->groups).offsets);
+    world_free(world);
+}
+
+/* A group of so many offsets that they are looked at in several steps, and a small one before it. */
+enum { LONG = 10000 };
+
+static struct world *long_group(void)
+{
+    struct world *world = world_new();
+
+    world->offsets_max = LONG + 1;
+    world_restart(world);
+    world_run(world);
+    world_commits(world, &(struct commit){ "a", "", -1, "u", 0, 1 });
+    for (int32_t i = 0; i < LONG; i++) world_commits(world, &(struct commit){ "g", "", -1, "t", i, 1 });
+    EXPECT_EQ("full", LONG + 1, groups_usage(world->groups).offsets);
+    return world;
+}
+
+TEST(a_topic_that_goes_during_a_search_is_looked_for)
+{
+    struct world *world = long_group();
+
+    world->now += 601 * 1000 * MS;
+    world_step(world);
+    groups_on_topic_removed(world->groups, BYTES_LITERAL("u"));
+    world_run(world);
+    EXPECT_EQ("the search is past it", LONG + 1, groups_usage(world->groups).offsets);
+    world_pass(world, 2000);
+    EXPECT_EQ("and begins again", LONG, groups_usage(world->groups).offsets);
+    world_free(world);
+}
+
 TEST(offsets_of_a_topic_go_with_it)
 {
     struct world *world = world_new();

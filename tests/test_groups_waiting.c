@@ -81,6 +81,33 @@ TEST(a_static_member_does_not_wait_for_ever)
     }
 }
 
+/* The disk hangs: there is no room to append anything. */
+TEST(what_cannot_be_appended_is_not_waited_for_for_ever)
+{
+    struct world *world = world_new();
+    const struct heard one = world_enter(world, 1, &(struct asked){ 0 });
+    enum error error;
+
+    world_commits(world, &(struct commit){ "h", "", -1, "t", 0, 1 });
+    world->logs->appends_left = 0;
+    EXPECT("to be appended", world_sync(world, 1, one.member, 1, (const char *[]){ one.member }, 1).waits);
+    EXPECT_EQ("to be deleted", GROUP_WAITS, groups_delete(world->groups, BYTES_LITERAL("h"), 2, &error));
+    world_pass(world, 4900);
+    EXPECT("not yet", world_synced(world, 1).waits && !world->ready[2]);
+    world_pass(world, 100);
+    EXPECT_EQ("join again", ERROR_REBALANCE_IN_PROGRESS, world_synced(world, 1).error);
+    EXPECT_EQ("try again", ERROR_COORDINATOR_NOT_AVAILABLE, world_outcome(world, 2));
+    const struct heard again = world_enter(world, 1, &(struct asked){ .member = one.member });
+    EXPECT_EQ("another generation", 2, again.generation);
+    EXPECT("to be appended", world_sync(world, 1, one.member, 2, (const char *[]){ one.member }, 1).waits);
+    world->logs->appends_left = FAKE_NO_LIMIT;
+    world_run(world);
+    EXPECT("it is", strcmp(world_synced(world, 1).assignment, "0") == 0);
+    EXPECT("at rest", strcmp(world_state(world, "g"), "Stable") == 0);
+    EXPECT("the deletion went on", strcmp(world_state(world, "h"), "none") == 0);
+    world_free(world);
+}
+
 /* A connection has one number, whatever it asks for: who has given up is not told of it when it asks for something
  * else. */
 TEST(an_answer_is_for_the_question_that_it_was_asked)

@@ -24,6 +24,7 @@ void group_kill(struct groups *groups, uint32_t number, uint64_t deleter)
     /* Who waits for what such a group has to say still gets his answer; all else is said with the graves. */
     const bool waited = group->consumer.is && group->consumer.beat_first != NONE;
     if (!waited) chain_remove(&groups->wanting, number);
+    chain_remove(&groups->expected, number);
     group->write_wanted = waited;
     while (group->member_first != NONE) member_free(groups, group->member_first); /* promises */
     group_reap(groups, number);
@@ -35,6 +36,7 @@ void group_reap(struct groups *groups, uint32_t number)
 
     if (group->state != GROUP_DEAD || group->pending_count > 0) return;
     chain_add(&groups->dying, number);
+    write_expect(groups, number);
     groups->due = true;
 }
 
@@ -167,10 +169,12 @@ static bool is_outlived(const struct groups *groups, const struct offset *offset
 }
 
 /* Goes on with the offsets of a group, as far as the step's work reaches. What is committed meanwhile comes before
- * those that are left, and is young. */
+ * those that are left, and is young. While something is on its way nothing goes: that says more than a deletion behind
+ * it would. */
 static void look_at(struct groups *groups, uint32_t number, uint32_t *work)
 {
     const int64_t retention_ms = setting(groups, CONFIG_OFFSETS_RETENTION_MINUTES) * 60000;
+    const bool waits = groups->groups[number].pending_count > 0;
     enum error error;
 
     commit_begin(groups, number);
@@ -179,6 +183,11 @@ static void look_at(struct groups *groups, uint32_t number, uint32_t *work)
         const struct offset *offset = &groups->offsets[at];
         ++*work;
         if (is_too_old(groups, number, offset, retention_ms, work)) {
+            if (waits) {
+                groups->look_again = true;
+                groups->look_offset = offset->next;
+                continue;
+            }
             if (is_outlived(groups, offset)) {
                 offset_remove(groups, at); /* and with it, the search goes on */
                 continue;
@@ -202,15 +211,12 @@ static void look_at(struct groups *groups, uint32_t number, uint32_t *work)
     }
 }
 
-static bool may_be_looked_at(struct groups *groups, uint32_t number)
+static bool may_be_looked_at(const struct groups *groups, uint32_t number)
 {
     const struct group *group = &groups->groups[number];
 
     if (!pool_is_taken(&groups->group_pool, number) || !place_is_open(groups, group->place)) return false;
-    if (group->state != GROUP_EMPTY && group->state != GROUP_STABLE) return false;
-    if (group->pending_count == 0) return true;
-    groups->look_again = true; /* what is on its way says more than a deletion behind it would */
-    return false;
+    return group->state == GROUP_EMPTY || group->state == GROUP_STABLE;
 }
 
 static void look(struct groups *groups)

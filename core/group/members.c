@@ -61,6 +61,7 @@ void group_discard(struct groups *groups, uint32_t number)
     if (group->next != NONE) groups->groups[group->next].previous = group->previous;
     chain_remove(&groups->wanting, number);
     chain_remove(&groups->dying, number);
+    chain_remove(&groups->expected, number);
     timer_clear_group(groups, number);
     consumer_forget(groups, number);
     CHECK(text_map_remove(&groups->group_ids, kept_bytes(groups, &group->id), number));

@@ -21,7 +21,8 @@ struct parts {
     void *texts, *group_pool, *group_ids, *member_pool, *member_ids, *offset_pool, *offset_keys, *topic_pool,
         *topic_names, *timers, *write_pool;
     void *owners, *pattern_pool;
-    struct chain_hook *unresolved, *watched, *loading, *dropping, *failed, *wanting, *dying, *ready, *awaited;
+    struct chain_hook *unresolved, *watched, *loading, *dropping, *failed, *wanting, *dying, *expected, *ready,
+        *awaited;
 };
 
 /* Every waiter has a write under way at most, every group its generation, and as many may be left by waiters that are
@@ -99,6 +100,7 @@ static struct parts carve_all(struct carver *carver, struct groups *groups, cons
     parts.write_pool = carve(carver, pool_size(writes_max(config)));
     parts.wanting = carve(carver, sizeof(struct chain_hook) * (uint64_t)config->groups_max);
     parts.dying = carve(carver, sizeof(struct chain_hook) * (uint64_t)config->groups_max);
+    parts.expected = carve(carver, sizeof(struct chain_hook) * (uint64_t)config->groups_max);
     groups->waits = carve(carver, sizeof(struct wait) * (uint64_t)config->waiters_max);
     parts.ready = carve(carver, sizeof(struct chain_hook) * (uint64_t)config->waiters_max);
     parts.owners = carve(carver, map_size(parts_max(config), MAP_KEY_ID));
@@ -150,6 +152,7 @@ static void init_chains(struct groups *groups, const struct parts *parts)
     chain_init(&groups->failed, parts->failed);
     chain_init(&groups->wanting, parts->wanting);
     chain_init(&groups->dying, parts->dying);
+    chain_init(&groups->expected, parts->expected);
     chain_init(&groups->ready, parts->ready);
     chain_init(&groups->awaited, parts->awaited);
 }

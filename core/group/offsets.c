@@ -49,7 +49,8 @@ void groups_on_topic_removed(struct groups *groups, struct bytes name)
     if (topic == NONE) return;
     CHECK(text_map_remove(&groups->topic_names, name, topic));
     groups->topics[topic].removed = true;
-    groups->look_due_ns = groups->mono_ns; /* what was committed for it is to go */
+    groups->look_due_ns = groups->mono_ns; /* what was committed for it is to go, */
+    groups->look_again = true;             /* though a search under way be past it */
 }
 
 /* ---- offsets ---- */

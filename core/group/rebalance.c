@@ -45,6 +45,7 @@ void rebalance_begin(struct groups *groups, uint32_t number)
     const int32_t longest_ms = rebalance_ms(groups, number);
     if (group->state == GROUP_COMPLETING) break_off(groups, number);
     chain_remove(&groups->wanting, number); /* what the last one was to say is of yesterday */
+    chain_remove(&groups->expected, number);
     group->write_wanted = false;
     group->initial = group->state == GROUP_EMPTY;
     group->grew = false;

@@ -94,6 +94,7 @@ struct group {
     uint32_t offset_count;
     uint32_t pending_count;           /* writes that it waits for */
     int64_t state_ms;                 /* since when it is in its state, wall clock */
+    uint64_t append_by_ns;            /* of an expected one: whoever waits for it is told so by then */
     uint64_t join_by_ns;              /* of an initial rebalance: it waits no longer for more */
     uint64_t deleter, deleter_ticket; /* who waits for the end of a dead one */
     /* Of the newer protocol; then it is EMPTY, STABLE or DEAD, its generation is its epoch, and it has no leader. */
@@ -252,9 +253,10 @@ struct groups {
     struct chain failed;
     struct write *writes;
     struct pool write_pool;
-    struct chain awaited; /* writes that somebody may wait for, the oldest first */
-    struct chain wanting; /* groups with write_wanted */
-    struct chain dying;   /* groups that are dead and have nothing under way */
+    struct chain awaited;  /* writes that somebody may wait for, the oldest first */
+    struct chain wanting;  /* groups with write_wanted */
+    struct chain expected; /* groups that somebody may wait for, with nothing appended yet; the oldest first */
+    struct chain dying;    /* groups that are dead and have nothing under way */
 
     struct wait *waits; /* [waiters_max] */
     uint64_t tickets;   /* the last one */
@@ -360,6 +362,9 @@ enum append_outcome write_removal(struct groups *groups, uint32_t group, enum er
 
 /* Its generation is to be appended as soon as that can be. */
 void write_want(struct groups *groups, uint32_t group);
+
+/* Somebody may wait for its next batch, and not for ever. */
+void write_expect(struct groups *groups, uint32_t group);
 void writes_work(struct groups *groups);
 uint64_t writes_deadline_ns(const struct groups *groups);
 

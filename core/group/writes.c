@@ -75,6 +75,7 @@ enum append_outcome write_append(struct groups *groups, uint32_t number, struct 
     else groups->writes[place->write_last].next = made;
     place->write_last = made;
     group->pending_count++;
+    chain_remove(&groups->expected, number);
     return APPENDED;
 }
 
@@ -180,17 +181,35 @@ static void give_notice(struct groups *groups)
         const bool assigns = write->kind == WRITE_GENERATION && write->waiter == NOBODY;
         fail(groups, write, assigns ? ERROR_REBALANCE_IN_PROGRESS : ERROR_COORDINATOR_NOT_AVAILABLE);
     }
+    while (groups->expected.count > 0 && groups->groups[groups->expected.first].append_by_ns <= groups->mono_ns) {
+        const uint32_t number = chain_take(&groups->expected);
+        struct group *group = &groups->groups[number];
+        if (group->state == GROUP_DEAD) group_give_notice(groups, number, ERROR_COORDINATOR_NOT_AVAILABLE);
+        else rebalance_settle(groups, number, group->generation, ERROR_REBALANCE_IN_PROGRESS);
+    }
 }
 
 uint64_t writes_deadline_ns(const struct groups *groups)
 {
-    return groups->awaited.count == 0 ? UINT64_MAX : groups->writes[groups->awaited.first].due_ns;
+    const uint32_t write = groups->awaited.first, group = groups->expected.first;
+    const uint64_t commit_ns = groups->awaited.count == 0 ? UINT64_MAX : groups->writes[write].due_ns;
+    const uint64_t append_ns = groups->expected.count == 0 ? UINT64_MAX : groups->groups[group].append_by_ns;
+
+    return MIN(commit_ns, append_ns);
 }
 
 /* ---- wanted ---- */
 
+void write_expect(struct groups *groups, uint32_t number)
+{
+    if (chain_has(&groups->expected, number)) return;
+    groups->groups[number].append_by_ns = groups->mono_ns + COMMIT_MS_MAX * NS_PER_MS;
+    chain_add(&groups->expected, number);
+}
+
 void write_want(struct groups *groups, uint32_t group)
 {
+    if (groups->groups[group].state == GROUP_COMPLETING) write_expect(groups, group);
     groups->groups[group].write_wanted = true;
     chain_add(&groups->wanting, group);
     groups->due = true;
@@ -220,9 +239,8 @@ static void append_wanted(struct groups *groups, uint32_t number)
 
 void writes_work(struct groups *groups)
 {
-    uint32_t count = groups->wanting.count;
-
     give_notice(groups);
+    uint32_t count = groups->wanting.count;
     if (count == 0 || !logs_has_room(groups->rooms.logs)) return; /* a round that ends makes room, and a step */
     while (count-- > 0) append_wanted(groups, chain_take(&groups->wanting));
 }
