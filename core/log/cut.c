@@ -38,14 +38,22 @@ static void put_back(struct logs *logs, uint32_t number)
     logs->cut_last = number;
 }
 
+/* Whether the round that says so is durable. Of what a start reads, the last round may be in the page cache only, until
+ * it is written again at the end; whatever has a round behind it is on disk. */
+static bool is_said(const struct logs *logs, uint64_t sequence)
+{
+    if (MUTANT(files_cut_before_it_is_durable)) return true;
+    if (logs->state == LOGS_RECOVERING) return sequence < logs->recovery.last_round;
+    return logs_is_durable(logs, sequence);
+}
+
 /* The next one that nothing holds back; SEGMENT_NONE: none of a bounded number. */
 static uint32_t next(struct logs *logs)
 {
     for (uint32_t tries = TRIES_PER_STEP; tries > 0 && logs->cut_first != SEGMENT_NONE; tries--) {
         const uint32_t number = take(logs);
         const struct segment *segment = &logs->segments[number];
-        const bool said = logs_is_durable(logs, segment->cut_sequence) || MUTANT(files_cut_before_it_is_durable);
-        if (segment->pins == 0 && said) return number;
+        if (segment->pins == 0 && is_said(logs, segment->cut_sequence)) return number;
         put_back(logs, number);
     }
     return SEGMENT_NONE;

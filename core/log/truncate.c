@@ -437,7 +437,7 @@ enum replay_verdict truncate_replay(struct logs *logs, uint32_t number, uint32_t
         if (seam.end_offset != end_offset) return REPLAY_CORRUPT;
     }
     log->era = era;
-    cut(logs, number, &seam, 0);
+    cut(logs, number, &seam, logs->recovery.last_round);
     return REPLAY_DONE;
 }
 
@@ -448,6 +448,6 @@ enum replay_verdict reset_replay(struct logs *logs, uint32_t number, uint32_t er
     if (said.size != RESET_ENTRY_SIZE || (int64_t)load_u64(said.data) < 0) return REPLAY_CORRUPT;
     if (log->flush != SLOT_FREE) return REPLAY_WAITS;
     log->era = era;
-    empty(logs, number, (int64_t)load_u64(said.data), 0);
+    empty(logs, number, (int64_t)load_u64(said.data), logs->recovery.last_round);
     return REPLAY_DONE;
 }
