@@ -93,13 +93,14 @@ expect 0 "no mutant in it"               sh "$here/no_mutants.sh" "$scratch/with
 expect 1 "a mutant in it"                sh "$here/no_mutants.sh" "$scratch/with" "$scratch/with"
 expect 1 "the control has none"          sh "$here/no_mutants.sh" "$scratch/without" "$scratch/without"
 
-bug() { # CODE WHY CODE-LINE ROW TEST
+bug() { # CODE WHY CODE-LINE ROW TEST SCHEDULE
     plant core/a.c "$3\n"
     mkdir -p "$scratch/tree/sim" "$scratch/tree/tests"
     printf '%b' "    X(other, \"another\", DIES) \\\\\n$4" >"$scratch/tree/sim/mutants.c"
     printf 'x = MUTANT(other);\n' >"$scratch/tree/core/b.h"
     : >"$scratch/tree/sim/raft_mutants.c"
     printf '%b' "# why\n${5-}" >"$scratch/tree/tests/mutants.txt"
+    mkdir "$scratch/tree/tests/schedules" && printf '%b' "${6-}" >"$scratch/tree/tests/schedules/old"
     expect "$1" "$2" sh "$here/mutants.sh" "$scratch/tree"
 }
 bug 0 "a bug and its row"                'f(MUTANT(m1));' '    X(m1, "x",\n      DIES)\n'
@@ -110,9 +111,7 @@ bug 0 "left to a test that is named"     'f(MUTANT(m1));' '    X(m1, "x",\n     
 bug 1 "left to no test"                  'f(MUTANT(m1));' '    X(m1, "x", DIES_IN_TEST)\n'
 bug 0 "open, and left to a test"         'f(MUTANT(m1));' '    X(m1, "x", OPEN)\n' 'm1 test_x\n'
 bug 1 "open, and left to nothing"        'f(MUTANT(m1));' '    X(m1, "x", OPEN)\n'
-mkdir -p "$scratch/tree/tests/schedules" && printf 'seed 1\nmutant m1\n' >"$scratch/tree/tests/schedules/old"
-bug 0 "open, and left to a schedule"     'f(MUTANT(m1));' '    X(m1, "x", OPEN)\n'
-rm -r "$scratch/tree/tests/schedules"
+bug 0 "open, and left to a schedule"     'f(MUTANT(m1));' '    X(m1, "x", OPEN)\n' '' 'seed 1\nmutant m1\n'
 bug 1 "a test for what is not left to it" 'f(MUTANT(m1));' '    X(m1, "x", DIES)\n' 'm1 test_x\n'
 
 echo "$passed passed, $failed failed"
