@@ -117,6 +117,7 @@
     X(watermark_rises_below_min_isr, "the high watermark rises below min.insync.replicas " \
       "(KAFKA-15583)", DIES_IN_CLUSTER) \
     X(watermark_takes_old_acks, "acks of an older epoch or session count (KIP-320)", OPEN) \
+    X(who_has_left_stays, "a node that is on no member list any more is told that it stays", DIES_IN_TEST) \
     X(who_goes_may_join, "the mark waits for one that is fenced or about to go (KAFKA-15021)", OPEN) \
     X(wish_names_newest_epochs, "a wish names another process than was judged (KAFKA-15221)", OPEN) \
     X(wish_applied_twice, "a change that was proposed twice is made twice", OPEN) \

@@ -468,6 +468,19 @@ TEST(who_cannot_leave_yet_holds_nobody_up)
     plane_free(plane);
 }
 
+/* This world has no member list, so whoever leaves is on it no more. */
+TEST(who_has_left_does_not_stay)
+{
+    struct plane *plane = plane_new(3);
+
+    plane_create(plane, "alone", 1, two, 1, 1);
+    leave(plane, 2);
+    PLANE_ASK(operate, API_OPERATE, 0, .operation = OPERATION_ADD_NODE, .node_id = 2)
+    EXPECT_EQ("it is too late", ERROR_INVALID_REQUEST, operate_answer.error_code);
+    EXPECT("it still leaves", image_broker(plane_image(plane), image_broker_by_id(plane_image(plane), 2))->leaving);
+    plane_free(plane);
+}
+
 /* A topic was decided before its broker was to leave, or by another leader, and is not applied yet: nobody knows of its
  * only replica, on a broker that seems to be empty. */
 TEST(what_is_under_way_to_a_broker_keeps_it)

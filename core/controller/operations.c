@@ -141,12 +141,18 @@ void controller_add_node(struct controller *controller, int32_t node_id, struct 
 {
     if (!begin(controller, node_id, answer)) return;
     const uint32_t slot = image_broker_by_id(controller->image, node_id);
+    const bool is_member = membership_of_node(controller->log, node_id) != 0;
+    const bool leaves = slot != SLOT_NONE && image_broker(controller->image, slot)->leaving;
 
-    if (slot != SLOT_NONE && image_broker(controller->image, slot)->leaving) {
+    if (leaves && !is_member && !MUTANT(who_has_left_stays)) {
+        refuse(answer, ERROR_INVALID_REQUEST, node_id,
+               " has left already: it joins again when it is started with an empty data directory.");
+    } else if (leaves) {
         answer->error = decide_leaving(controller->image, node_id, false, &controller->draft.records, &answer->message);
+        controller->emptied.led_term = 0; /* it may not go before this is applied */
         made(controller, node_id);
         say(answer, node_id, " stays after all.");
-    } else if (membership_of_node(controller->log, node_id) != 0) {
+    } else if (is_member) {
         say(answer, node_id, " is a member.");
     } else {
         say(answer, node_id, " joins by itself when it is started with seed_nodes = [\"");
