@@ -411,10 +411,11 @@ static void world_judge_log(struct world *world, uint32_t log)
     kept->trimmed = 0;
     kept->trim_sequence = 0;
     for (uint32_t i = 0; i < kept->count; i++) epoch = MAX(epoch, kept->batches[i].epoch);
-    /* Of an empty log that was cut off, the epochs of what was deleted before may be forgotten. */
+    /* Of an empty log that was cut off, the epochs of what was deleted before may be forgotten; or remembered, while this
+     * model has forgotten what was compacted away before it was deleted. */
     const bool empty = offsets.log_start_offset == offsets.log_end_offset;
-    WORLD_CHECK(offsets.leader_epoch == epoch || (empty && offsets.leader_epoch < epoch));
-    kept->epoch = MAX(epoch, 0);
+    WORLD_CHECK(offsets.leader_epoch == epoch || (empty && offsets.leader_epoch <= MAX(epoch, kept->epoch)));
+    kept->epoch = MAX(MAX(epoch, offsets.leader_epoch), 0);
     if (empty) return;
     for (int32_t asked = 0; asked <= epoch; asked++) {
         const struct epoch_end end = log_epoch_end(world->logs, log, asked);

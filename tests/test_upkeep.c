@@ -472,7 +472,6 @@ TEST(who_cannot_leave_yet_holds_nobody_up)
 TEST(who_has_left_does_not_stay)
 {
     struct plane *plane = plane_new(3);
-
     plane_create(plane, "alone", 1, two, 1, 1);
     leave(plane, 2);
     PLANE_ASK(operate, API_OPERATE, 0, .operation = OPERATION_ADD_NODE, .node_id = 2)
