@@ -114,7 +114,7 @@ TEST(logs_survive_anything)
     const uint64_t seeds = count == NULL ? 8 : strtoull(count, NULL, 10);
 
     /* Beyond the usual ones: those that met bugs which all of them passed by. */
-    static const uint64_t others[] = { 18, 280 };
+    static const uint64_t others[] = { 18, 280, 694 };
     const uint64_t last = first + seeds + (from == NULL ? COUNT_OF(others) : 0);
 
     for (uint64_t i = first; i < last; i++) {
