@@ -411,7 +411,7 @@ static void world_judge_log(struct world *world, uint32_t log)
     kept->trimmed = 0;
     kept->trim_sequence = 0;
     for (uint32_t i = 0; i < kept->count; i++) epoch = MAX(epoch, kept->batches[i].epoch);
-    /* Of an empty log that was cut off, the epochs of what was deleted before may be forgotten; or remembered, while the
+    /* An empty log that was cut off may have forgotten the epochs of what was deleted before; or know them, while the
      * model has forgotten what was compacted away before it was deleted. */
     const bool empty = offsets.log_start_offset == offsets.log_end_offset;
     WORLD_CHECK(offsets.leader_epoch == epoch || (empty && offsets.leader_epoch <= MAX(epoch, kept->epoch)));
