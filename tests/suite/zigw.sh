@@ -136,7 +136,7 @@ begin "packages, named only" && needs && with=ZIGW_APT=no && run build && with='
     is "who was asked" "npm" "$asked" && says "zigw:   sudo apt-get install -y --no-install-recommends needed-dev"
 begin "packages, as root" && needs && run build && is "exit code" 0 "$code" &&
     is "who was asked" "npm apt-get" "$asked" &&
-    says "zigw: installing needed-dev" && says "zig 0.16.0: build"
+    says "zigw: installing needed-dev" && says "zig 0.16.0: build -j"
 run build && is "exit code" 0 "$code" && is "who was asked" "" "$asked"
 begin "packages, neither root nor sudo" && needs && fake id 'echo 1000' && run build && is "exit code" 1 "$code" &&
     is "who was asked" "npm" "$asked" && says "these packages are needed; run this, then try again:"
