@@ -194,6 +194,11 @@ const struct logs *node_logs(const struct node *node)
     return node->logs;
 }
 
+const struct replicas *node_replicas(const struct node *node)
+{
+    return node->replicas;
+}
+
 const struct image *node_image(const struct node *node)
 {
     return controller_image(node->controller);

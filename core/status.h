@@ -209,15 +209,18 @@ struct node_partition {
 /* The next partition behind the one that `place` names, 0 at first. False: there is none. */
 bool node_next_partition(const struct node *node, uint64_t *place, struct node_partition *partition);
 
-/* For a judge, who may know everything and change nothing: what raft/raft.h, meta/image.h and log/logs.h can be asked
- * (logs have the numbers of the image's partitions), and what an entry of Raft's trail holds. */
+/* For a judge, who may know everything and change nothing: what raft/raft.h, meta/image.h, log/logs.h and
+ * replica/replicas.h can be asked (logs have the numbers of the image's partitions), and what an entry of Raft's trail
+ * holds. */
 struct raft;
 struct image;
 struct logs;
+struct replicas;
 const struct raft *node_raft(const struct node *node);
 struct bytes node_entry(const struct node *node, uint64_t index);
 const struct image *node_image(const struct node *node);
 const struct logs *node_logs(const struct node *node);
+const struct replicas *node_replicas(const struct node *node);
 bool node_image_is_whole(const struct node *node); /* not between two of its states */
 enum node_state node_state(const struct node *node);
 

@@ -217,6 +217,7 @@ static void list_offsets(struct run *run, struct client *client)
     if (session == NULL) return;
     struct target *target = &client->targets[client->administration.target];
     target->floor = judge_floor(target->judged);
+    target->plane_floor = plane_floor(&run->plane, &target->topic_id, target->index, target->leader);
     target->asked_epoch = prng_chance(&client->prng, 1, 2) ? target->leader_epoch : -1;
     topic_name(target->topic, name);
     partition.index = target->index;
@@ -391,7 +392,10 @@ static void on_offsets(struct run *run, struct client *client, struct response *
     if (listed.topics[0].partitions[0].error_code != ERROR_NONE) return;
     struct target *target = &client->targets[client->administration.target];
     const int64_t offset = listed.topics[0].partitions[0].offset;
-    if (latest) judge_on_offsets(&run->judge, target->judged, &target->floor, target->asked_epoch, -1, offset);
+    if (!latest) return;
+    judge_on_offsets(&run->judge, target->judged, &target->floor, target->asked_epoch, -1, offset);
+    plane_on_latest(&run->plane, &run->judge, &target->topic_id, target->index, &target->plane_floor,
+                    target->asked_epoch, offset);
 }
 
 void administrator_on_response(struct run *run, struct client *client, struct response *response)

@@ -8,6 +8,7 @@
 
 #include "sim/cohort.h"
 #include "sim/judge.h"
+#include "sim/plane.h"
 #include "sim/session.h"
 
 struct run;
@@ -37,6 +38,7 @@ struct target {
     int64_t end;       /* consumer: high watermark when it read all of it; -1: not there yet */
     bool start_wanted; /* consumer: its position is out of range */
     struct floor floor;
+    struct plane_floor plane_floor;
     uint32_t asked_of;   /* consumer: the machine that was asked last; what another one answers comes too late */
     int32_t asked_epoch; /* which the question that is under way holds the leader to; -1: to none */
 };

@@ -51,6 +51,7 @@ static bool ask_starts(struct run *run, struct client *client, struct session *s
         struct target *target = &client->targets[i];
         if (!target->start_wanted || target->judged->gone || target->leader != session->machine) continue;
         target->floor = judge_floor(target->judged);
+        target->plane_floor = plane_floor(&run->plane, &target->topic_id, target->index, session->machine);
         target->asked_of = session->machine;
         target->asked_epoch = verifying(run) || prng_chance(&client->prng, 1, 2) ? target->leader_epoch : -1;
         topic_name(target->topic, names[wanted]);
@@ -256,6 +257,10 @@ static void on_partition(struct run *run, struct client *client, struct target *
 
     if (remote && (partition->error_code != ERROR_NONE || prng_chance(&client->prng, 1, 20))) {
         target->source = MACHINE_NONE; /* back to the leader, at last */
+    }
+    if (partition->error_code == ERROR_OFFSET_OUT_OF_RANGE && !run->damaged) {
+        plane_on_denied(&run->plane, &run->judge, target->judged, &target->plane_floor, target->asked_of,
+                        target->position);
     }
     if (remote && is_of_follower(partition->error_code)) return;
     if (partition->error_code == ERROR_OFFSET_OUT_OF_RANGE) {

@@ -138,6 +138,7 @@ struct judge {
     char place[160]; /* the story before its words were filled in: which question it was */
     uint64_t now_ns;
     uint64_t index;     /* the highest that any node has applied: what is acknowledged now lies at or below it */
+    bool all_strict;    /* whoever writes wants acks=all */
     bool compacts;      /* all logs are: of each key, the last record is owed */
     bool forgives_loss; /* the fault budget was exceeded on purpose: durable bytes were damaged */
     struct judged_partition partitions[JUDGED_PARTITIONS_MAX];

@@ -1,11 +1,12 @@
 #include "sim/plane.h"
 
 #include "log/logs.h"
+#include "sim/offices.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { PARTITION_NONE = UINT32_MAX, PLACE_FREE = UINT32_MAX };
+enum { PARTITION_NONE = UINT32_MAX, PLACE_FREE = UINT32_MAX, PLANE_LIVES_MAX = 1024 };
 
 void plane_init(struct plane *plane)
 {
@@ -16,6 +17,7 @@ void plane_free(struct plane *plane)
 {
     for (uint32_t i = 0; i < plane->partition_count; i++) {
         free(plane->partitions[i]->stored);
+        free(plane->partitions[i]->line);
         free(plane->partitions[i]);
     }
     for (uint32_t i = 0; i < plane->machine_max; i++) {
@@ -25,6 +27,7 @@ void plane_free(struct plane *plane)
     free(plane->partitions);
     free(plane->places);
     free(plane->machines);
+    free(plane->broker_epochs);
 }
 
 /* ---- the table of partitions ---- */
@@ -54,6 +57,14 @@ static void place_all(struct plane *plane, uint32_t max)
     }
 }
 
+/* What is committed is so on copies of the disks, too. */
+static void copy_line(const struct plane_partition *from, struct plane_partition *to)
+{
+    to->line_max = from->line_count;
+    to->line = malloc((from->line_count + 1) * sizeof *to->line);
+    if (from->line_count > 0) memcpy(to->line, from->line, from->line_count * sizeof *to->line);
+}
+
 void plane_copy(const struct plane *plane, struct plane *copy)
 {
     plane_init(copy);
@@ -66,8 +77,11 @@ void plane_copy(const struct plane *plane, struct plane *copy)
         *copy->partitions[i] = *plane->partitions[i];
         copy->partitions[i]->stored = NULL;
         copy->partitions[i]->stored_max = 0;
+        copy_line(plane->partitions[i], copy->partitions[i]);
         for (uint32_t j = 0; j < copy->partitions[i]->replica_count; j++) {
-            copy->partitions[i]->replicas[j].there = copy->partitions[i]->replicas[j].leads = false;
+            struct plane_replica *replica = &copy->partitions[i]->replicas[j];
+            replica->there = replica->leads = false;
+            replica->compared_offset = 0;
         }
     }
     if (plane->place_max > 0) place_all(copy, plane->place_max);
@@ -95,7 +109,13 @@ static uint32_t add_partition(struct plane *plane, const struct uuid *topic_id, 
     return number;
 }
 
-static const struct plane_replica *replica_on(const struct plane_partition *partition, uint32_t machine)
+const struct plane_partition *plane_find(const struct plane *plane, const struct uuid *topic_id, int32_t index)
+{
+    const uint32_t at = partition_of(plane, topic_id, index);
+    return at == PARTITION_NONE ? NULL : plane->partitions[at];
+}
+
+const struct plane_replica *plane_replica_on(const struct plane_partition *partition, uint32_t machine)
 {
     for (uint32_t i = 0; i < partition->replica_count; i++) {
         if (partition->replicas[i].machine == machine) return &partition->replicas[i];
@@ -116,7 +136,7 @@ static struct plane_replica *make_replica(struct plane_partition *partition, uin
     } else {
         partition->replica_count++;
     }
-    partition->replicas[at] = (struct plane_replica){ .machine = machine, .leader_epoch = -1 };
+    partition->replicas[at] = (struct plane_replica){ .machine = machine, .leader_epoch = -1, .emptied_epoch = -1 };
     return &partition->replicas[at];
 }
 
@@ -135,7 +155,7 @@ static bool has_bit(const uint64_t *bits, uint32_t number)
 static void check_member(const struct plane *plane, struct judge *judge, const struct plane_partition *partition,
                          int32_t broker_id)
 {
-    const struct plane_replica *replica = replica_on(partition, (uint32_t)broker_id - 1);
+    const struct plane_replica *replica = plane_replica_on(partition, (uint32_t)broker_id - 1);
     const int64_t durable_offset = replica == NULL ? 0 : replica->durable_offset;
     const int64_t log_start_offset = replica == NULL ? 0 : replica->log_start_offset;
 
@@ -192,8 +212,10 @@ static void lose_replica(struct judge *judge, struct plane_partition *partition,
         struct plane_replica *replica = &partition->replicas[j];
         if (replica->lost) others &= (replica_set)~image_partition_place(newest, (int32_t)replica->machine + 1);
         if (replica->machine != number) continue;
-        *replica =
-            (struct plane_replica){ .machine = number, .leader_epoch = -1, .lost = must_have_all(partition, number) };
+        *replica = (struct plane_replica){ .machine = number,
+                                           .leader_epoch = -1,
+                                           .emptied_epoch = newest->leader_epoch,
+                                           .lost = must_have_all(partition, number) };
     }
     if (place != 0 && (newest->min_isr <= 1 || others == 0)) forgive(judge, partition);
 }
@@ -298,24 +320,12 @@ static bool has_moved(const struct image_partition *before, const struct image_p
     return memcmp(before->replicas, newest->replicas, before->replica_count * sizeof before->replicas[0]) != 0;
 }
 
-/* Whoever observes counts for nothing. */
-static void check_observers(struct judge *judge, const struct image *image, const struct image_partition *newest)
-{
-    const replica_set counting = newest->isr | newest->elr;
-
-    for (uint32_t i = 0; i < newest->replica_count; i++) {
-        const uint32_t slot = image_broker_by_id(image, newest->replicas[i]);
-        const bool counts = (counting >> i & 1) != 0 || newest->leader == newest->replicas[i];
-        if (!counts || slot == SLOT_NONE || !image_broker(image, slot)->observer) continue;
-        judge_violated(judge, RULE_O7, "node %d observes, and may be elected in partition epoch %d",
-                       newest->replicas[i], newest->partition_epoch);
-    }
-}
-
 /* The first one that has applied an entry shows what all partitions are like after it. */
 static void scan(struct plane *plane, struct judge *judge, const struct plane_look *look)
 {
     const struct image *image = look->image;
+    uint64_t changed[PLANE_LIVES_MAX / 64];
+    const bool others = office_see_brokers(plane, image, changed, COUNT_OF(changed));
 
     plane->scans++;
     for (uint32_t topic = image_first_topic(image); topic != SLOT_NONE; topic = image_next_topic(image, topic)) {
@@ -327,7 +337,8 @@ static void scan(struct plane *plane, struct judge *judge, const struct plane_lo
             if (at == PARTITION_NONE) at = add_partition(plane, id, newest->index);
             if (has_moved(&plane->partitions[at]->newest, newest)) plane->moved_index = plane->scanned_index;
             plane->partitions[at]->scan = plane->scans;
-            check_observers(judge, image, newest);
+            if (others) office_check_lives(judge, plane->partitions[at], newest, changed, COUNT_OF(changed));
+            office_check_configuration(judge, image, newest);
             see_configuration(plane, judge, plane->partitions[at], newest, look->now_ns);
         }
     }
@@ -381,49 +392,109 @@ static void list_logs(struct plane *plane, struct plane_machine *machine, const 
     }
 }
 
+/* What may not have been done in a step in which the node knew throughout that too few are in sync. */
+static void check_too_few(struct judge *judge, const struct plane_partition *partition,
+                          const struct plane_replica *before, const struct log_offsets *offsets)
+{
+    if (offsets->high_watermark > before->high_watermark) {
+        judge_violated(judge, RULE_O7, "partition %d of %08x: node %u commits all below %lld with too few in sync",
+                       partition->index, load_u32(partition->topic_id.bytes), before->machine + 1,
+                       (long long)offsets->high_watermark);
+    }
+    if (judge->all_strict && offsets->log_end_offset > before->log_end_offset) {
+        judge_violated(judge, RULE_O7,
+                       "partition %d of %08x: node %u takes records up to %lld with too few in sync, and nobody writes "
+                       "but with acks=all",
+                       partition->index, load_u32(partition->topic_id.bytes), before->machine + 1,
+                       (long long)offsets->log_end_offset);
+    }
+}
+
+/* Within a term of office. */
+static void check_office(struct judge *judge, const struct plane_partition *partition,
+                         const struct plane_replica *before, const struct image_partition *own,
+                         const struct log_offsets *offsets)
+{
+    if (offsets->high_watermark < before->high_watermark) {
+        judge_violated(judge, RULE_O3, "partition %d: node %u takes its high watermark back from %lld to %lld",
+                       partition->index, before->machine + 1, (long long)before->high_watermark,
+                       (long long)offsets->high_watermark);
+    }
+    if (offsets->log_start_offset < before->log_start_offset) {
+        judge_violated(judge, RULE_O3, "partition %d: node %u, which leads it, takes its start back from %lld to %lld",
+                       partition->index, before->machine + 1, (long long)before->log_start_offset,
+                       (long long)offsets->log_start_offset);
+    }
+    if (before->partition_epoch != own->partition_epoch || replica_set_count(own->isr) >= own->min_isr) return;
+    if (is_judged(partition) && own->replica_count > 1) check_too_few(judge, partition, before, offsets);
+}
+
+static void take_down(struct plane_replica *replica, const struct plane_look *look, const struct image_partition *own,
+                      const struct log_offsets *offsets)
+{
+    replica->there = true;
+    replica->life = look->life;
+    replica->leads = own->leader == (int32_t)look->number + 1;
+    replica->leader_epoch = own->leader_epoch;
+    replica->partition_epoch = own->partition_epoch;
+    replica->log_start_offset = offsets->log_start_offset;
+    replica->durable_offset = offsets->durable_offset;
+    replica->log_end_offset = offsets->log_end_offset;
+    replica->high_watermark = offsets->high_watermark;
+}
+
+/* Of one that is judged, as it is after the step. */
+static void check_log(struct judge *judge, struct plane_partition *partition, struct plane_replica *replica,
+                      const struct plane_look *look, uint32_t slot, bool rose)
+{
+    const bool counts = must_have_all(partition, look->number);
+
+    if (replica->high_watermark > partition->high_watermark) {
+        judge_violated(judge, RULE_O7,
+                       "partition %d of %08x: node %u shows all below %lld, and no leader more than %lld",
+                       partition->index, load_u32(partition->topic_id.bytes), look->number + 1,
+                       (long long)replica->high_watermark, (long long)partition->high_watermark);
+    }
+    if (replica->lost && counts) {
+        judge_violated(judge, RULE_O7,
+                       "partition %d of %08x: node %u is back with another disk, and counts by the one it had",
+                       partition->index, load_u32(partition->topic_id.bytes), look->number + 1);
+    }
+    line_look(judge, partition, replica, look->logs, slot, counts);
+    if (look->replicas == NULL || !replica->leads || (!look->thorough && !rose)) return;
+    office_look(judge, partition, look, slot, rose);
+}
+
 static void see_log(const struct plane *plane, struct plane_machine *machine, struct judge *judge,
                     struct plane_partition *partition, const struct plane_look *look, uint32_t slot)
 {
     const struct image_partition *own = image_partition(look->image, slot);
     const struct log_offsets offsets = log_offsets(look->logs, slot);
     struct plane_replica *replica = make_replica(partition, look->number);
+    const struct plane_replica before = *replica;
     const bool leads = own->leader == (int32_t)look->number + 1;
-    const bool same_office = leads && replica->leads && replica->leader_epoch == own->leader_epoch;
+    const bool led = replica->leads && replica->life == look->life;
 
-    if (same_office && offsets.high_watermark < replica->high_watermark) {
-        judge_violated(judge, RULE_O3, "partition %d: node %u takes its high watermark back from %lld to %lld",
-                       partition->index, look->number + 1, (long long)replica->high_watermark,
-                       (long long)offsets.high_watermark);
+    if (leads && replica->leads && replica->leader_epoch == own->leader_epoch) {
+        check_office(judge, partition, &before, own, &offsets);
     }
     if (leads && !replica->leads && own->leader_epoch > 0) machine->elected_ns = look->now_ns;
     if (offsets.log_end_offset < replica->log_end_offset) machine->cut_ns = look->now_ns;
     machine->waits |= leads && offsets.high_watermark < offsets.log_end_offset;
-    const bool fell =
-        offsets.durable_offset < replica->durable_offset || offsets.log_start_offset < replica->log_start_offset;
-    const bool led = replica->leads && replica->life == look->life;
-    replica->there = true;
-    replica->life = look->life;
-    replica->leads = leads;
-    replica->leader_epoch = own->leader_epoch;
-    replica->log_start_offset = offsets.log_start_offset;
-    replica->durable_offset = offsets.durable_offset;
-    replica->log_end_offset = offsets.log_end_offset;
-    replica->high_watermark = offsets.high_watermark;
+    take_down(replica, look, own, &offsets);
     /* A log that is the only one has all that counts, whether or not anybody may ask it just now. Who led until this
      * step may have learned in it of a smaller ISR first, and committed by that, and only then of his successor: of
      * him too everybody who could be elected has to have it. */
     const bool shows = leads || led || own->replica_count <= 1;
     if (shows && offsets.high_watermark > partition->high_watermark) {
         partition->high_watermark = offsets.high_watermark;
+        partition->high_watermark_epoch = own->leader_epoch;
         check_members(plane, judge, partition);
     }
     if (!is_judged(partition)) return;
-    if (offsets.high_watermark > partition->high_watermark) {
-        judge_violated(judge, RULE_O7,
-                       "partition %d of %08x: node %u shows all below %lld, and no leader more than %lld",
-                       partition->index, load_u32(partition->topic_id.bytes), look->number + 1,
-                       (long long)offsets.high_watermark, (long long)partition->high_watermark);
-    }
+    check_log(judge, partition, replica, look, slot, offsets.high_watermark > before.high_watermark);
+    const bool fell =
+        offsets.durable_offset < before.durable_offset || offsets.log_start_offset < before.log_start_offset;
     if (fell && must_have_all(partition, look->number)) {
         check_member(plane, judge, partition, (int32_t)look->number + 1);
     }
@@ -475,13 +546,15 @@ void plane_on_disaster(struct plane *plane, struct judge *judge, uint32_t surviv
 {
     for (uint32_t i = 0; i < plane->partition_count; i++) {
         struct plane_partition *partition = plane->partitions[i];
-        const struct plane_replica *own = replica_on(partition, survivor);
+        const struct plane_replica *own = plane_replica_on(partition, survivor);
         if (partition->gone) continue;
         if (own == NULL || own->lost || !must_have_all(partition, survivor)) forgive(judge, partition);
         for (uint32_t j = 0; j < partition->replica_count; j++) {
             struct plane_replica *replica = &partition->replicas[j];
             if (replica->machine == survivor) continue;
-            *replica = (struct plane_replica){ .machine = replica->machine, .leader_epoch = -1, .lost = true };
+            *replica = (struct plane_replica){
+                .machine = replica->machine, .leader_epoch = -1, .emptied_epoch = -1, .lost = true
+            };
         }
         partition->struck = true;
         partition->newest.partition_epoch = -1;
@@ -505,10 +578,39 @@ void plane_on_acked(const struct plane *plane, struct judge *judge, const struct
                    (long long)offset, (long long)plane->partitions[at]->high_watermark);
 }
 
+struct plane_floor plane_floor(const struct plane *plane, const struct uuid *topic_id, int32_t index, uint32_t machine)
+{
+    const uint32_t at = partition_of(plane, topic_id, index);
+
+    if (at == PARTITION_NONE || !is_judged(plane->partitions[at])) return (struct plane_floor){ .leader_epoch = -1 };
+    const struct plane_partition *partition = plane->partitions[at];
+    const struct plane_replica *replica = plane_replica_on(partition, machine);
+    return (struct plane_floor){ partition->high_watermark, partition->high_watermark_epoch,
+                                 replica != NULL && replica->there && !replica->leads };
+}
+
+void plane_on_latest(const struct plane *plane, struct judge *judge, const struct uuid *topic_id, int32_t index,
+                     const struct plane_floor *floor, int32_t leader_epoch, int64_t offset)
+{
+    const uint32_t at = partition_of(plane, topic_id, index);
+
+    if (at == PARTITION_NONE || !is_judged(plane->partitions[at])) return;
+    office_check_latest(judge, plane->partitions[at], floor, leader_epoch, offset);
+}
+
+void plane_on_denied(const struct plane *plane, struct judge *judge, const struct judged_partition *judged,
+                     const struct plane_floor *floor, uint32_t machine, int64_t offset)
+{
+    const struct plane_floor now = plane_floor(plane, &judged->topic_id, judged->index, machine);
+
+    office_check_denied(judge, judged, floor, &now, machine, offset);
+}
+
 int64_t plane_log_start(const struct plane *plane, uint32_t machine, const struct judged_partition *judged)
 {
     const uint32_t at = partition_of(plane, &judged->topic_id, judged->index);
-    const struct plane_replica *replica = at == PARTITION_NONE ? NULL : replica_on(plane->partitions[at], machine);
+    const struct plane_replica *replica =
+        at == PARTITION_NONE ? NULL : plane_replica_on(plane->partitions[at], machine);
 
     if (replica == NULL) return 0;
     const bool stays = image_partition_has_copy(&plane->partitions[at]->newest, (int32_t)machine + 1);
@@ -534,7 +636,7 @@ void plane_on_stored(struct plane *plane, struct judge *judge, uint32_t machine,
 
     if (at == PARTITION_NONE || !is_judged(plane->partitions[at])) return;
     struct plane_partition *partition = plane->partitions[at];
-    const struct plane_replica *replica = replica_on(partition, machine);
+    const struct plane_replica *replica = plane_replica_on(partition, machine);
     if (replica == NULL || !replica->there || base_offset < 0 || base_offset >= replica->high_watermark) return;
     if (base_offset >= partition->stored_max) {
         const int64_t max = MAX(256, (base_offset + 1) * 2);
@@ -548,125 +650,4 @@ void plane_on_stored(struct plane *plane, struct judge *judge, uint32_t machine,
     if (partition->stored[base_offset] == digest) return;
     judge_violated(judge, RULE_O2, "partition %d: the batch at %lld is another one on another disk", judged->index,
                    (long long)base_offset);
-}
-
-/* ---- rest ---- */
-
-/* Whoever has it all is lost, and nobody may lead it by himself. */
-static bool is_given_up(const struct plane_partition *partition, const struct image_partition *wanted)
-{
-    return partition->exempt && (wanted->isr | wanted->elr) == 0;
-}
-
-bool plane_is_given_up(const struct plane *plane, const struct uuid *topic_id, int32_t index)
-{
-    const uint32_t at = partition_of(plane, topic_id, index);
-
-    return at != PARTITION_NONE && is_given_up(plane->partitions[at], &plane->partitions[at]->newest);
-}
-
-static const char *fault_of_copy(const struct plane_partition *partition, const struct plane_replica *leader,
-                                 int32_t broker_id)
-{
-    const struct plane_replica *replica = replica_on(partition, (uint32_t)broker_id - 1);
-
-    if (replica == NULL || !replica->there) return "a replica has no log";
-    if (replica->log_end_offset != leader->log_end_offset) return "replicas end elsewhere";
-    if (replica->high_watermark != leader->log_end_offset) return "not everything is committed";
-    return replica->durable_offset == leader->log_end_offset ? NULL : "not everything is durable";
-}
-
-/* NULL: nothing is wrong with this one. */
-static const char *fault_of(const struct plane_partition *partition, const struct image_partition *wanted)
-{
-    const struct plane_replica *leader = replica_on(partition, (uint32_t)wanted->leader - 1);
-
-    if (is_given_up(partition, wanted)) return NULL;
-    if (wanted->leader < 0 || leader == NULL || !leader->there) return "nobody leads";
-    if (replica_set_count(wanted->isr) != wanted->replica_count) return "not all replicas are in sync";
-    if (wanted->recovering || (wanted->adding | wanted->removing) != 0) return "it is being mended, or moved";
-    const char *fault = NULL;
-    for (uint32_t i = 0; i < wanted->replica_count && fault == NULL; i++) {
-        fault = fault_of_copy(partition, leader, wanted->replicas[i]);
-    }
-    for (uint32_t i = 0; i < wanted->observer_count && fault == NULL; i++) {
-        fault = fault_of_copy(partition, leader, wanted->observers[i]);
-    }
-    return fault;
-}
-
-bool plane_shows_all(const struct plane *plane, const struct uuid *topic_id, int32_t index, int64_t high_watermark)
-{
-    const uint32_t at = partition_of(plane, topic_id, index);
-
-    if (at == PARTITION_NONE) return true;
-    const struct plane_partition *partition = plane->partitions[at];
-    const struct plane_replica *leader = replica_on(partition, (uint32_t)partition->newest.leader - 1);
-    return leader != NULL && leader->leads && high_watermark == leader->log_end_offset;
-}
-
-/* How far each of its replicas is. */
-static void tell_offsets(const struct plane_partition *partition, const struct image_partition *wanted, char *text,
-                         uint32_t size)
-{
-    uint32_t used = 0;
-
-    for (uint32_t i = 0; i < wanted->replica_count && used < size; i++) {
-        const struct plane_replica *replica = replica_on(partition, (uint32_t)wanted->replicas[i] - 1);
-        if (replica == NULL) continue;
-        const int more =
-            snprintf(text + used, size - used, "; n%d has %lld..%lld, durable %lld, shows %lld", wanted->replicas[i],
-                     (long long)replica->log_start_offset, (long long)replica->log_end_offset,
-                     (long long)replica->durable_offset, (long long)replica->high_watermark);
-        used += more > 0 ? (uint32_t)more : 0;
-    }
-}
-
-const char *plane_unrest(const struct plane *plane, const struct image *image, char *text, uint32_t size)
-{
-    for (uint32_t topic = image_first_topic(image); topic != SLOT_NONE; topic = image_next_topic(image, topic)) {
-        for (uint32_t slot = image_topic(image, topic)->first_partition; slot != SLOT_NONE;
-             slot = image_partition(image, slot)->next_partition) {
-            const struct image_partition *wanted = image_partition(image, slot);
-            const uint32_t at = partition_of(plane, &image_topic(image, topic)->id, wanted->index);
-            const char *fault = at == PARTITION_NONE ? NULL : fault_of(plane->partitions[at], wanted);
-            if (fault == NULL) continue;
-            const struct bytes name = image_topic_name(image, topic);
-            const int used = snprintf(text, size, "%.*s-%d (leader %d, epoch %d, %u of %u in sync): %s", (int)name.size,
-                                      (const char *)name.data, wanted->index, wanted->leader, wanted->leader_epoch,
-                                      replica_set_count(wanted->isr), wanted->replica_count, fault);
-            if (used > 0 && (uint32_t)used < size) {
-                tell_offsets(plane->partitions[at], wanted, text + used, size - (uint32_t)used);
-            }
-            return text;
-        }
-    }
-    return NULL;
-}
-
-bool plane_is_whole(const struct plane *plane, uint32_t machine)
-{
-    for (uint32_t i = 0; i < plane->partition_count; i++) {
-        const struct plane_partition *partition = plane->partitions[i];
-        const replica_set place = image_partition_place(&partition->newest, (int32_t)machine + 1);
-        if (partition->gone || place == 0) continue;
-        const struct plane_replica *replica = replica_on(partition, machine);
-        if ((partition->newest.isr & place) == 0 || replica == NULL || replica->lost) return false;
-    }
-    return true;
-}
-
-bool plane_moment(const struct plane *plane, enum aim aim, uint32_t number, uint64_t now_ns)
-{
-    enum { JUST_NS = 3 * 1000 * 1000 };
-    static const struct plane_machine unseen;
-    const struct plane_machine *machine = number < plane->machine_max ? &plane->machines[number] : &unseen;
-
-    switch (aim) {
-    case AIM_APPEND: return machine->waits;
-    case AIM_OFFICE: return machine->elected_ns + JUST_NS > now_ns;
-    case AIM_CUT: return machine->cut_ns + JUST_NS > now_ns;
-    case AIM_ISR: return plane->isr_changed_ns + JUST_NS > now_ns;
-    default: return !plane_is_whole(plane, number);
-    }
 }

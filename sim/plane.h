@@ -7,6 +7,7 @@
  *        ... and nothing that somebody was told is deleted
  *   O12  what is acknowledged with acks=all lies below a leader's high watermark
  *   O2   at a clean stop: what a node calls committed is the same on its disk as on all others, byte by byte
+ *   ... and what configurations, leaders and lines of epochs may be like (offices.h)
  *
  * It looks at a node after each of its steps, by questions that log/logs.h and meta/image.h answer: O(replicas on
  * that node), and O(all partitions) once for each metadata entry and when partitions come, go or move. It keeps a few
@@ -21,6 +22,7 @@
 #include <stdio.h>
 
 struct logs;
+struct replicas;
 
 /* A machine's replica of a partition, as it was seen last. What it said to be durable stays so when the process
  * dies. */
@@ -31,7 +33,18 @@ struct plane_replica {
     bool leads;    /* as far as its own node knows */
     uint32_t life; /* which start of its node said so */
     int32_t leader_epoch;
+    int32_t partition_epoch;
     int64_t log_start_offset, durable_offset, log_end_offset, high_watermark;
+    int64_t compared_offset; /* below it its epochs were held against the partition's */
+    int32_t emptied_epoch;   /* the leader epoch in which its disk was lost last; -1: none */
+    bool joins;              /* its leader waits for it, and means to ask that it is added */
+    bool able;               /* as far as that leader knows it may be in sync */
+};
+
+/* Where committed records of a leader's epoch begin; -1: nobody knows whose they were. */
+struct plane_epoch {
+    int64_t start_offset;
+    int32_t leader_epoch;
 };
 
 enum {
@@ -46,11 +59,15 @@ struct plane_partition {
     bool gone;   /* with its topic */
     bool struck; /* by a disaster: whoever was left leads, and nothing is owed if that was no clean election */
     uint64_t scan;
-    int64_t high_watermark;        /* the highest that any leader showed */
+    int64_t high_watermark; /* the highest that any leader showed, and in which epoch */
+    int32_t high_watermark_epoch;
     int64_t deleted;               /* somebody was told that all below it is */
     struct image_partition newest; /* of all configurations that were applied by anybody */
     uint32_t replica_count;
     struct plane_replica replicas[PLANE_REPLICAS_MAX];
+    struct plane_epoch *line; /* the epochs of all that is committed, up to line_end */
+    uint32_t line_count, line_max;
+    int64_t line_end;
     uint64_t *stored; /* by offset: digest of the batch that begins there, on whatever disk; 0: not known */
     int64_t stored_max;
 };
@@ -84,6 +101,8 @@ struct plane {
     uint64_t scans;
     uint64_t isr_changed_ns; /* when a configuration came up last in which an ISR was another than before */
     uint64_t isr_changes, elections, compared;
+    int64_t *broker_epochs; /* by machine, as the entry that was scanned last has them; 0: not registered */
+    uint32_t broker_max;
     FILE *trace; /* NULL: nobody wants to know */
 };
 
@@ -91,13 +110,19 @@ struct plane_look {
     uint32_t number;
     uint32_t life;
     uint64_t now_ns;
-    bool quiet; /* nothing has happened that a log could have changed by, unless new metadata is applied */
+    bool quiet;    /* nothing has happened that a log could have changed by, unless new metadata is applied */
+    bool thorough; /* leaders are asked what they believe: that takes time where there are very many */
     const struct image *image;
     const struct logs *logs;
+    const struct replicas *replicas; /* NULL: nobody is asked */
 };
 
 void plane_init(struct plane *plane);
 void plane_free(struct plane *plane);
+
+/* NULL: there is none. */
+const struct plane_partition *plane_find(const struct plane *plane, const struct uuid *topic_id, int32_t index);
+const struct plane_replica *plane_replica_on(const struct plane_partition *partition, uint32_t machine);
 
 /* What is known of the disks, for other processes on copies of them. */
 void plane_copy(const struct plane *plane, struct plane *copy);
@@ -118,6 +143,22 @@ int64_t plane_log_start(const struct plane *plane, uint32_t machine, const struc
 /* Acknowledged by all that are in sync. */
 void plane_on_acked(const struct plane *plane, struct judge *judge, const struct uuid *topic_id, int32_t index,
                     int64_t offset);
+
+/* How far a partition is committed when a question is asked: a leader of that epoch or a later one knows as much. */
+struct plane_floor {
+    int64_t high_watermark;
+    int32_t leader_epoch; /* -1: nothing is known */
+    bool follows;         /* whom is asked knows that another one leads */
+};
+struct plane_floor plane_floor(const struct plane *plane, const struct uuid *topic_id, int32_t index, uint32_t machine);
+
+/* A leader that was held to the epoch names the end of what is committed (KIP-207). */
+void plane_on_latest(const struct plane *plane, struct judge *judge, const struct uuid *topic_id, int32_t index,
+                     const struct plane_floor *floor, int32_t leader_epoch, int64_t offset);
+
+/* A machine that was asked for records from an offset on says that nobody has any there (KIP-392). */
+void plane_on_denied(const struct plane *plane, struct judge *judge, const struct judged_partition *judged,
+                     const struct plane_floor *floor, uint32_t machine, int64_t offset);
 
 /* Somebody was told that all below the offset is deleted. */
 void plane_on_deleted(struct plane *plane, struct judge *judge, const struct uuid *topic_id, int32_t index,

@@ -152,6 +152,8 @@ static void look_at_data(struct run *run, uint32_t number)
                                      .life = machine->starts,
                                      .now_ns = run->world.now_ns,
                                      .quiet = machine->quiet,
+                                     .thorough = run->world.machine_count <= MANY,
+                                     .replicas = node_replicas(machine->node),
                                      .image = node_image(machine->node),
                                      .logs = node_logs(machine->node) };
 
@@ -508,6 +510,7 @@ enum outcome run_seed(struct run *run, uint64_t seed)
     group_init(&run->group);
     cohorts_init(&run->cohorts, MIN((run->knobs.members + 2) / 3, (uint32_t)COHORTS_MAX));
     plane_init(&run->plane);
+    run->judge.all_strict = run->knobs.producers == 0 && run->knobs.members == 0;
     run->plane.trace = run->trace;
     add_machines(run, &common);
     add_clients(run);

@@ -156,6 +156,7 @@ bool replicas_view(const struct replicas *replicas, uint32_t log, uint32_t numbe
         .node_id = partition->nodes[slot],
         .in_sync = slots_have(partition->isr.sets.current, slot),
         .joining = slots_have(partition->isr.sets.joining, slot),
+        .wished = slots_have(partition->isr.sets.proposed, slot),
         .observes = partition_is_observed_by(partition, partition->nodes[slot]),
         .held_offset = partition->watermark.held_offset[slot],
         .caught_up_ns = replicas->mono_ns,

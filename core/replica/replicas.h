@@ -190,6 +190,7 @@ struct replica_view {
     int32_t node_id;
     bool in_sync;
     bool joining;
+    bool wished; /* in sync, if what was asked for last is granted */
     bool observes;
     bool streaming;        /* it and we agree on where the logs are the same */
     int64_t held_offset;   /* -1: not known */
