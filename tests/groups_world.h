@@ -247,6 +247,7 @@ struct asked {
     const char *group, *member, *instance, *protocol, *metadata;
     int16_t version;
     int32_t session_ms, rebalance_ms;
+    struct bytes subscription; /* instead of `metadata` */
 };
 
 struct heard {
@@ -286,6 +287,16 @@ static inline struct heard world_heard(struct world *world, const struct group_j
     return heard;
 }
 
+/* An answer was told already: what became of it. */
+static inline enum error world_held(struct world *world, uint64_t waiter)
+{
+    if (!world->ready[waiter]) return ERROR_REQUEST_TIMED_OUT; /* nothing yet */
+    const enum error error = groups_outcome(world->groups, waiter);
+    groups_forget(world->groups, waiter);
+    world->ready[waiter] = false;
+    return error;
+}
+
 static inline struct heard world_join(struct world *world, uint64_t waiter, const struct asked *asked)
 {
     struct join_group_request_protocol protocols[4];
@@ -307,16 +318,20 @@ static inline struct heard world_join(struct world *world, uint64_t waiter, cons
         while (names[size] != 0 && names[size] != ',') size++;
         protocols[request.protocols_count++] =
             (struct join_group_request_protocol){ { (const uint8_t *)names, size },
-                                                  text_of(asked->metadata == NULL ? "m" : asked->metadata) };
+                                                  asked->subscription.size > 0
+                                                      ? asked->subscription
+                                                      : text_of(asked->metadata == NULL ? "m" : asked->metadata) };
         names += names[size] == ',' ? size + 1 : size;
     }
     world->ready[waiter] = false;
-    if (groups_join(world->groups, &caller, &request, &joined) == GROUP_WAITS) {
+    const enum group_verdict verdict = groups_join(world->groups, &caller, &request, &joined);
+    if (verdict == GROUP_WAITS) {
         world_run(world);
         return (struct heard){ .waits = true };
     }
-    const struct heard heard = world_heard(world, &joined);
+    struct heard heard = world_heard(world, &joined);
     world_run(world);
+    if (verdict == GROUP_HELD) heard.error = world_held(world, waiter);
     return heard;
 }
 

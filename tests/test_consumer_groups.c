@@ -455,7 +455,7 @@ TEST(a_group_is_of_one_protocol_at_a_time)
 
     share(world);
     heard = world_join(world, 1, &(struct asked){ 0 });
-    EXPECT_EQ("a classic one does not get in", ERROR_INCONSISTENT_GROUP_PROTOCOL, heard.error);
+    EXPECT_EQ("who subscribes to nothing that one can read does not get in", ERROR_UNKNOWN_SERVER_ERROR, heard.error);
     EXPECT_EQ("nor is a member one of them", ERROR_UNKNOWN_MEMBER_ID, world_beat(world, "a", 2));
     EXPECT_EQ("nor can it leave so", ERROR_UNKNOWN_MEMBER_ID, world_leave(world, "a", NULL));
     PLAY(world, { "both leave", { .member = "a", .epoch = -1 }, 0, -1, "-" },
@@ -466,9 +466,10 @@ TEST(a_group_is_of_one_protocol_at_a_time)
     EXPECT_EQ("an empty one is anybody's", ERROR_NONE, heard.error);
     EXPECT("it is classic", !groups_view(world->groups, groups_find(world->groups, text_of("g"))).consumer);
     EXPECT_EQ("what was committed is there", 11, world_offset(world, "g", "t", 1));
-    EXPECT_EQ("and not the other's", ERROR_GROUP_ID_NOT_FOUND, world_beats(world, &joins).error);
+    EXPECT_EQ("and not the other's", ERROR_COORDINATOR_NOT_AVAILABLE, world_beats(world, &joins).error);
     const char *names[] = { heard.member };
     world_sync(world, 1, heard.member, heard.generation, names, 1);
+    EXPECT_EQ("nor ever: nobody can read its shares", ERROR_GROUP_ID_NOT_FOUND, world_beats(world, &joins).error);
     world_restart(world);
     world_run(world);
     EXPECT("the log says so, too", !groups_view(world->groups, groups_find(world->groups, text_of("g"))).consumer);

@@ -200,6 +200,7 @@ static void commit(struct chaos *chaos, struct consumer *consumer)
     }
     CHECK(groups_add_commit(chaos->world->groups, &wanted) == ERROR_NONE);
     switch (groups_end_commit(chaos->world->groups, waiter, &error)) {
+    case GROUP_HELD:
     case GROUP_WAITS:
         chaos->sent[consumer->share] = offset;
         consumer->waiter = waiter;

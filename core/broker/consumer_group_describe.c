@@ -9,7 +9,7 @@
 #include "codec/messages.h"
 #include "meta/image.h"
 
-enum { MEMBER_IS_CONSUMER = 1 };
+enum { MEMBER_IS_CLASSIC = 0, MEMBER_IS_CONSUMER = 1 };
 
 /* A topic that is gone has no name: what was read of it is not told. */
 static bool topic_name(const struct call *call, const struct uuid *id, struct bytes *name)
@@ -97,7 +97,7 @@ static bool put_members(const struct call *call, uint32_t group, uint32_t count,
         member->client_id = view.client_id;
         member->client_host = view.client_host;
         member->subscribed_topic_regex = view.regex;
-        member->member_type = MEMBER_IS_CONSUMER;
+        member->member_type = view.classic ? MEMBER_IS_CLASSIC : MEMBER_IS_CONSUMER;
         if (!put_names(call, view.topics, member) || !put_assignment(call, view.assignment, &member->assignment) ||
             !put_target(call, view.target, &member->target_assignment)) {
             return false;

@@ -62,6 +62,8 @@ enum call_verdict join_group_handle(struct call *call)
     if (!group_call_reserve(call, request.member_id.size + request.group_instance_id.size + call->client_id.size)) {
         return CALL_WAITS;
     }
-    if (groups_join(call->groups, &caller, &request, &joined) == GROUP_WAITS) return group_call_wait(call);
-    return put_answer(call, &joined);
+    const enum group_verdict verdict = groups_join(call->groups, &caller, &request, &joined);
+    if (verdict == GROUP_WAITS) return group_call_wait(call);
+    const enum call_verdict written = put_answer(call, &joined);
+    return verdict == GROUP_HELD && written == CALL_ANSWERED ? group_call_hold(call) : written;
 }

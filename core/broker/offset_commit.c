@@ -100,6 +100,7 @@ static enum call_verdict commit(struct committing_call *committing)
         if (error != ERROR_NONE) return answer_error(committing, error);
         offset_commit_response_write(call->out, call->version, &committing->response);
         return CALL_ANSWERED;
+    case GROUP_HELD:
     case GROUP_WAITS: break;
     }
     offset_commit_response_write(call->out, call->version, &committing->response);

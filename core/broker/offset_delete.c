@@ -85,6 +85,7 @@ enum call_verdict offset_delete_handle(struct call *call)
     switch (groups_end_commit(call->groups, call->waiter, &error)) {
     case GROUP_NO_ROOM: return group_call_wait_for_room(call);
     case GROUP_ANSWERED: return fits ? answer(&deleting, error) : CALL_MALFORMED;
+    case GROUP_HELD:
     case GROUP_WAITS: break;
     }
     if (!fits) return CALL_MALFORMED;

@@ -33,6 +33,8 @@ enum call_verdict sync_group_handle(struct call *call)
         else synced.error = ERROR_NOT_COORDINATOR; /* this node stops */
         return put_answer(call, &synced);
     }
-    if (groups_sync(call->groups, &caller, &request, &synced) == GROUP_WAITS) return group_call_wait(call);
-    return put_answer(call, &synced);
+    const enum group_verdict verdict = groups_sync(call->groups, &caller, &request, &synced);
+    if (verdict == GROUP_WAITS) return group_call_wait(call);
+    const enum call_verdict written = put_answer(call, &synced);
+    return verdict == GROUP_HELD && written == CALL_ANSWERED ? group_call_hold(call) : written;
 }

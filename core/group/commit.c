@@ -14,8 +14,9 @@ static enum error judge_consumer(const struct groups *groups, const struct group
 {
     const enum error error =
         groups_consumer_judge(groups, committer->group_id, committer->member_id, committer->generation);
+    const uint32_t member = member_find(groups, group_find(groups, committer->group_id), committer->member_id);
 
-    if (error == ERROR_UNKNOWN_MEMBER_ID) return error;
+    if (member == NONE || groups->members[member].consumer.classic) return error;
     return committer->version < FIRST_VERSION_WITH_EPOCHS ? ERROR_UNSUPPORTED_VERSION : error;
 }
 

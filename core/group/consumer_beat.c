@@ -84,7 +84,8 @@ static enum error find_group(struct beating *beating)
     struct group *group = &groups->groups[beating->group];
     if (group->state == GROUP_DEAD) return ERROR_COORDINATOR_NOT_AVAILABLE;
     if (group->consumer.is) return ERROR_NONE;
-    if (!joins || group->state != GROUP_EMPTY) return ERROR_GROUP_ID_NOT_FOUND;
+    if (!joins) return ERROR_GROUP_ID_NOT_FOUND;
+    if (group->state != GROUP_EMPTY) return group_upgrade(groups, beating->group);
     if (!texts_replace(&groups->texts, &group->protocol_type, BYTES_LITERAL("consumer"))) {
         return ERROR_COORDINATOR_NOT_AVAILABLE;
     }
@@ -164,7 +165,9 @@ static enum error find_static(struct beating *beating, struct bytes id, uint32_t
     *member = named;
     if (texts_equal(&groups->texts, &groups->members[named].id, id)) return ERROR_NONE;
     if (!joins) return ERROR_FENCED_INSTANCE_ID;
-    if (groups->members[named].consumer.epoch != EPOCH_LEAVES_STATIC) return ERROR_UNRELEASED_INSTANCE_ID;
+    /* Who speaks the classic protocol does not say that he will come back. */
+    const struct consumer_member *before = &groups->members[named].consumer;
+    if (!before->classic && before->epoch != EPOCH_LEAVES_STATIC) return ERROR_UNRELEASED_INSTANCE_ID;
     *member = consumer_replace(groups, named, id);
     return *member == NONE ? ERROR_COORDINATOR_NOT_AVAILABLE : ERROR_NONE;
 }
@@ -240,6 +243,8 @@ static bool set_terms(struct beating *beating, uint32_t number)
                                                                    : (uint8_t)assignor_of(request->server_assignor);
 
     if (member->rebalance_ms != rebalance_ms || member->consumer.assignor != assignor) member->consumer.dirty |= SAYS;
+    if (member->consumer.classic) member->consumer.dirty |= SAYS;
+    consumer_set_classic(groups, number, false);
     member->rebalance_ms = rebalance_ms;
     member->consumer.assignor = assignor;
     if (!set_text(beating, member, &member->consumer.rack, request->rack_id) ||
@@ -285,15 +290,14 @@ static bool set_standing(struct groups *groups, uint32_t number, const struct me
     return true;
 }
 
-/* True: what it may read has changed. */
-static bool step(struct beating *beating, uint32_t number, bool owned_told, struct part_list owned)
+bool consumer_step(struct groups *groups, uint32_t number, bool owned_told, struct part_list owned)
 {
-    struct groups *groups = beating->groups;
+    const uint32_t group = groups->members[number].group;
     struct workshop *shop = &groups->workshop;
     struct member_standing after;
     struct reconciling reconciling = {
         .before = member_standing(groups, number),
-        .target_epoch = groups->groups[beating->group].consumer.target_epoch,
+        .target_epoch = groups->groups[group].consumer.target_epoch,
         .target = member_target(groups, number),
         .taken = shop->taken,
         .owned_told = owned_told,
@@ -304,7 +308,7 @@ static bool step(struct beating *beating, uint32_t number, bool owned_told, stru
     if (standing_is_reconciled(&reconciling.before, reconciling.target_epoch)) return false;
     const bool room = owners_have_room(groups, reconciling.target.count);
     for (uint32_t i = 0; i < reconciling.target.count; i++) {
-        const uint32_t owner = owner_of(groups, beating->group, &reconciling.target.list[i]);
+        const uint32_t owner = owner_of(groups, group, &reconciling.target.list[i]);
         shop->taken[i] = owner != number && (owner != NONE || !room);
     }
     if (!reconcile(&reconciling, shop->assigned, shop->revoking, &after)) return false;
@@ -370,7 +374,7 @@ static enum error beat(struct beating *beating, struct consumer_answer *answer)
     patterns_refresh(groups, beating->group);
     patterns_work(groups);
     target_refresh(groups, beating->group);
-    const bool changed = step(beating, number, request->topic_partitions != NULL, owned);
+    const bool changed = consumer_step(groups, number, request->topic_partitions != NULL, owned);
     consumer_arm(groups, number);
     if (groups->members[number].consumer.dirty != 0) write_want(groups, beating->group);
     const struct member_standing standing = member_standing(groups, number);
@@ -410,5 +414,6 @@ enum error groups_consumer_judge(const struct groups *groups, struct bytes group
     if (group == NONE || !groups->groups[group].consumer.is) return ERROR_NONE;
     const uint32_t member = member_find(groups, group, member_id);
     if (member == NONE) return ERROR_UNKNOWN_MEMBER_ID;
-    return groups->members[member].consumer.epoch == epoch ? ERROR_NONE : ERROR_STALE_MEMBER_EPOCH;
+    if (groups->members[member].consumer.epoch == epoch) return ERROR_NONE;
+    return groups->members[member].consumer.classic ? ERROR_ILLEGAL_GENERATION : ERROR_STALE_MEMBER_EPOCH;
 }

@@ -113,16 +113,18 @@ static struct writer value_writer(const struct flush *flush)
 }
 
 /* Three graves for each, the one of what it says last: as long as that is there it is a member. */
+static bool add_graves(struct flush *flush, struct bytes id)
+{
+    return add(flush, RECORD_CURRENT_MEMBER, id, NULL) && add(flush, RECORD_TARGET_MEMBER, id, NULL) &&
+           add(flush, RECORD_CONSUMER_MEMBER, id, NULL);
+}
+
 static void add_gone(struct flush *flush)
 {
     struct groups *groups = flush->groups;
 
     for (uint32_t at = groups->groups[flush->number].consumer.gone_first; at != NONE; at = groups->members[at].next) {
-        const struct bytes id = kept_bytes(groups, &groups->members[at].id);
-        if (!add(flush, RECORD_CURRENT_MEMBER, id, NULL) || !add(flush, RECORD_TARGET_MEMBER, id, NULL) ||
-            !add(flush, RECORD_CONSUMER_MEMBER, id, NULL)) {
-            return;
-        }
+        if (!add_graves(flush, kept_bytes(groups, &groups->members[at].id))) return;
         flush->gone_count++;
     }
 }
@@ -139,6 +141,11 @@ static bool add_says(struct flush *flush, const struct member *member)
         .rebalance_ms = member->rebalance_ms,
     };
 
+    if (member->consumer.classic) {
+        value.is_classic = true;
+        value.classic = (struct classic_value){ .session_ms = member->session_ms,
+                                                .protocols = kept_bytes(groups, &member->protocols) };
+    }
     if (member->instance.size > 0) value.instance_id = kept_bytes(groups, &member->instance);
     if (member->consumer.rack.size > 0) value.rack = kept_bytes(groups, &member->consumer.rack);
     if (member->consumer.pattern != NONE) {
@@ -272,6 +279,20 @@ static void build(struct flush *flush)
     add_members(flush, CURRENT);
 }
 
+/* True: it is said that the group is a classic one again, or will be. */
+static bool goes_back(struct groups *groups, uint32_t number)
+{
+    enum error error;
+
+    if (!group_is_to_go_back(groups, number)) return false;
+    switch (group_downgrade(groups, number, &error)) {
+    case APPENDED: return true;
+    case APPEND_LATER: write_want(groups, number); return true;
+    case APPEND_REFUSED: break;
+    }
+    return false; /* it stays what it is */
+}
+
 void consumer_flush(struct groups *groups, uint32_t number)
 {
     struct group *group = &groups->groups[number];
@@ -280,6 +301,7 @@ void consumer_flush(struct groups *groups, uint32_t number)
     enum error error = ERROR_UNKNOWN_SERVER_ERROR;
     enum append_outcome outcome = APPEND_REFUSED;
 
+    if (goes_back(groups, number)) return;
     build(&flush);
     if (flush.count == 0 && !flush.full) {
         if (groups->places[group->place].write_last == NONE) end_beats(groups, number, ERROR_NONE);
@@ -301,6 +323,44 @@ void consumer_flush(struct groups *groups, uint32_t number)
     }
 }
 
+/* That there is none of this protocol. */
+static void add_end(struct flush *flush)
+{
+    const struct groups *groups = flush->groups;
+
+    for (uint32_t at = groups->groups[flush->number].consumer.pattern_first; at != NONE;
+         at = groups->patterns[at].next) {
+        groups->patterns[at].writing = add(flush, RECORD_REGEX, kept_bytes(groups, &groups->patterns[at].text), NULL);
+    }
+    add(flush, RECORD_TARGET, BYTES_LITERAL(""), NULL);
+    add(flush, RECORD_CONSUMER_GROUP, BYTES_LITERAL(""), NULL);
+}
+
+enum append_outcome consumer_write_back(struct groups *groups, uint32_t number, struct bytes value, enum error *error)
+{
+    const struct write write = { .kind = WRITE_CONSUMER, .offset_first = NONE, .offset_last = NONE };
+    struct flush flush = begin(groups, number);
+    struct writer writer = { 0 };
+
+    add_gone(&flush);
+    for (uint32_t at = groups->groups[number].member_first; at != NONE; at = groups->members[at].next) {
+        add_graves(&flush, kept_bytes(groups, &groups->members[at].id));
+    }
+    add_end(&flush);
+    writer = writer_of(groups->value, groups->batch_size);
+    writer_take(&writer, value.size);
+    add(&flush, RECORD_GROUP, BYTES_LITERAL(""), &writer);
+    if (flush.full) {
+        settle(&flush, false);
+        return APPEND_REFUSED;
+    }
+    const enum append_outcome outcome =
+        write_append(groups, number, record_batch_builder_end(&flush.builder), &write, error);
+    settle(&flush, outcome == APPENDED);
+    if (outcome == APPENDED) send_beats(groups, number);
+    return outcome;
+}
+
 enum append_outcome consumer_bury(struct groups *groups, uint32_t number, enum error *error)
 {
     const struct write write = { .kind = WRITE_REMOVAL, .offset_first = NONE, .offset_last = NONE };
@@ -310,11 +370,7 @@ enum append_outcome consumer_bury(struct groups *groups, uint32_t number, enum e
     CHECK(group->member_count == 0);
     if (group->consumer.was_classic) flush.classic = add(&flush, RECORD_GROUP, BYTES_LITERAL(""), NULL);
     add_gone(&flush);
-    for (uint32_t at = group->consumer.pattern_first; at != NONE; at = groups->patterns[at].next) {
-        groups->patterns[at].writing = add(&flush, RECORD_REGEX, kept_bytes(groups, &groups->patterns[at].text), NULL);
-    }
-    add(&flush, RECORD_TARGET, BYTES_LITERAL(""), NULL);
-    add(&flush, RECORD_CONSUMER_GROUP, BYTES_LITERAL(""), NULL);
+    add_end(&flush);
     *error = ERROR_COORDINATOR_NOT_AVAILABLE;
     if (flush.count == 0) return APPEND_REFUSED;
     const enum append_outcome outcome =

@@ -156,7 +156,9 @@ void consumer_set_timer(struct groups *groups, uint32_t number)
 void consumer_arm(struct groups *groups, uint32_t number)
 {
     struct member *member = &groups->members[number];
-    const uint64_t session_ms = (uint64_t)setting(groups, CONFIG_GROUP_CONSUMER_SESSION_TIMEOUT_MS);
+    const uint64_t session_ms = member->consumer.classic
+                                    ? (uint64_t)MAX(member->session_ms, 0)
+                                    : (uint64_t)setting(groups, CONFIG_GROUP_CONSUMER_SESSION_TIMEOUT_MS);
 
     member->consumer.session_by_ns = groups->mono_ns + session_ms * NS_PER_MS;
     if (member->consumer.phase == MEMBER_UNREVOKED && member->consumer.revoke_by_ns == 0) {
@@ -186,8 +188,16 @@ void consumer_begin(struct groups *groups, uint32_t number)
 {
     struct group *group = &groups->groups[number];
 
-    CHECK(!group->consumer.is && group->member_count == 0);
-    while (group->member_first != NONE) member_free(groups, group->member_first); /* promises */
+    CHECK(!group->consumer.is);
+    if (group->member_count == 0) {                                                   /* else it is being converted */
+        while (group->member_first != NONE) member_free(groups, group->member_first); /* promises */
+        group->generation = 0;
+    }
+    group->leader = NONE;
+    group->initial = group->write_wanted = false;
+    group->joined_count = 0;
+    chain_remove(&groups->wanting, number);
+    chain_remove(&groups->expected, number);
     group->consumer = (struct consumer_group){
         .is = true,
         .was_classic = group->recorded,
@@ -197,7 +207,6 @@ void consumer_begin(struct groups *groups, uint32_t number)
         .pattern_first = NONE,
     };
     group->recorded = false;
-    group->generation = 0;
     timer_clear_group(groups, number);
     texts_give(&groups->texts, &group->protocol);
 }
@@ -259,7 +268,9 @@ void consumer_release(struct groups *groups, uint32_t number)
 {
     struct member *member = &groups->members[number];
 
+    texts_give(&groups->texts, &member->consumer.spare);
     if (!groups->groups[member->group].consumer.is) return;
+    consumer_set_classic(groups, number, false);
     owners_remove(groups, number, parts_in(kept_bytes(groups, &member->assignment)));
     owners_remove(groups, number, parts_in(kept_bytes(groups, &member->consumer.revoking)));
     pattern_leave(groups, number);
@@ -267,6 +278,21 @@ void consumer_release(struct groups *groups, uint32_t number)
     texts_give(&groups->texts, &member->consumer.names);
     texts_give(&groups->texts, &member->consumer.target);
     texts_give(&groups->texts, &member->consumer.revoking);
+}
+
+void consumer_set_classic(struct groups *groups, uint32_t number, bool classic)
+{
+    struct member *member = &groups->members[number];
+    struct consumer_group *group = &groups->groups[member->group].consumer;
+
+    if (member->consumer.classic == classic) return;
+    member->consumer.classic = classic;
+    if (classic) {
+        group->classic_count++;
+        return;
+    }
+    group->classic_count--;
+    texts_give(&groups->texts, &member->protocols);
 }
 
 /* The log is to be told that there is none of that id. It takes the place of what was just freed. */
@@ -316,10 +342,12 @@ uint32_t consumer_replace(struct groups *groups, uint32_t number, struct bytes i
     member->client_id = old->client_id;
     member->client_host = old->client_host;
     member->assignment = old->assignment;
+    member->protocols = old->protocols;
+    member->session_ms = old->session_ms;
     member->consumer = old->consumer;
     member->consumer.dirty = SAYS | TARGET | CURRENT;
     member->consumer.epoch = member->consumer.previous_epoch = 0;
-    old->instance = old->client_id = old->client_host = old->assignment = (struct kept){ 0 };
+    old->instance = old->client_id = old->client_host = old->assignment = old->protocols = (struct kept){ 0 };
     old->consumer = none;
     owners_add(groups, made, parts_in(kept_bytes(groups, &member->assignment)));
     owners_add(groups, made, parts_in(kept_bytes(groups, &member->consumer.revoking)));
@@ -333,7 +361,7 @@ uint32_t consumer_replace(struct groups *groups, uint32_t number, struct bytes i
 void consumer_check(const struct groups *groups, uint32_t number)
 {
     const struct group *group = &groups->groups[number];
-    uint32_t users = 0;
+    uint32_t users = 0, classic = 0;
 
     CHECK(group->consumer.target_epoch <= group->generation); /* (2) */
     for (uint32_t at = group->member_first; at != NONE; at = groups->members[at].next) {
@@ -346,10 +374,12 @@ void consumer_check(const struct groups *groups, uint32_t number)
             CHECK(owner_of(groups, number, &standing.revoking.list[i]) == at); /* (1) */
         }
         users += groups->members[at].consumer.pattern != NONE;
+        classic += groups->members[at].consumer.classic;
     }
     for (uint32_t at = group->consumer.pattern_first; at != NONE; at = groups->patterns[at].next) {
         CHECK(groups->patterns[at].group == number && groups->patterns[at].users <= users); /* (3) */
         users -= groups->patterns[at].users;
     }
-    CHECK(users == 0); /* (3) */
+    CHECK(users == 0);                               /* (3) */
+    CHECK(classic == group->consumer.classic_count); /* (4) */
 }

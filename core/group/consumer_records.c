@@ -2,7 +2,7 @@
 
 #include "base/check.h"
 
-enum { VERSION = 0, TAG_HASH = 0 };
+enum { VERSION = 0, TAG_HASH = 0, TAG_CLASSIC = 0 };
 
 /* ---- names ---- */
 
@@ -116,9 +116,32 @@ bool consumer_group_value_read(struct bytes value, struct consumer_group_value *
     return reader_ok(&reader);
 }
 
+struct supported supported_value_read(struct reader *reader)
+{
+    const struct bytes name = reader_string(reader, true, false);
+    const struct supported read = { name, reader_bytes(reader, true, false) };
+
+    reader_skip_tags(reader);
+    return read;
+}
+
+/* A structure that may be null begins with a byte that says that it is not. */
+static void read_classic(struct reader *reader, struct consumer_member_value *member)
+{
+    member->is_classic = reader_int8(reader) == 1;
+    if (!member->is_classic) return;
+    member->classic.session_ms = reader_int32(reader);
+    member->classic.count = read_count(reader);
+    member->classic.protocols.data = reader->at;
+    for (uint32_t i = 0; i < member->classic.count && reader_ok(reader); i++) supported_value_read(reader);
+    if (reader_ok(reader)) member->classic.protocols.size = (uint32_t)(reader->at - member->classic.protocols.data);
+    reader_skip_tags(reader);
+}
+
 bool consumer_member_value_read(struct bytes value, struct consumer_member_value *member)
 {
-    struct reader reader;
+    struct reader reader, tagged;
+    int32_t tag;
 
     *member = (struct consumer_member_value){ 0 };
     if (!begin(&reader, value)) return false;
@@ -130,7 +153,13 @@ bool consumer_member_value_read(struct bytes value, struct consumer_member_value
     member->regex = reader_string(&reader, true, true);
     member->rebalance_ms = reader_int32(&reader);
     member->assignor = reader_string(&reader, true, true);
-    return end(&reader);
+    struct tags tags = reader_tags(&reader);
+    while ((tag = reader_tag(&reader, &tags, &tagged)) >= 0) {
+        if (tag != TAG_CLASSIC) continue;
+        read_classic(&tagged, member);
+        reader_join(&reader, &tagged);
+    }
+    return reader_ok(&reader);
 }
 
 bool target_value_read(struct bytes value, int32_t *epoch)
@@ -197,8 +226,28 @@ void consumer_group_value_write(struct writer *writer, const struct consumer_gro
     writer_int64(writer, group->hash);
 }
 
+static void write_classic(struct writer *writer, const struct classic_value *classic)
+{
+    struct bytes left = classic->protocols;
+    uint32_t count = 0;
+
+    for (; left.size > 0; count++) supported_next(&left);
+    writer_int8(writer, 1);
+    writer_int32(writer, classic->session_ms);
+    writer_uvarint(writer, count + 1);
+    for (left = classic->protocols; left.size > 0;) {
+        const struct supported supported = supported_next(&left);
+        writer_string(writer, true, false, supported.name);
+        writer_bytes(writer, true, false, supported.subscription);
+        writer_uvarint(writer, 0);
+    }
+    writer_uvarint(writer, 0);
+}
+
 void consumer_member_value_write(struct writer *writer, const struct consumer_member_value *member)
 {
+    struct writer measured = writer_measuring();
+
     writer_int16(writer, VERSION);
     writer_string(writer, true, true, member->instance_id);
     writer_string(writer, true, true, member->rack);
@@ -208,7 +257,11 @@ void consumer_member_value_write(struct writer *writer, const struct consumer_me
     writer_string(writer, true, true, member->regex);
     writer_int32(writer, member->rebalance_ms);
     writer_string(writer, true, true, member->assignor);
-    writer_uvarint(writer, 0);
+    writer_uvarint(writer, member->is_classic);
+    if (!member->is_classic) return;
+    write_classic(&measured, &member->classic);
+    writer_tag(writer, TAG_CLASSIC, &measured);
+    write_classic(writer, &member->classic);
 }
 
 void target_value_write(struct writer *writer, int32_t epoch)

@@ -7,6 +7,7 @@
 
 #include "codec/reader.h"
 #include "codec/writer.h"
+#include "group/embedded.h"
 #include "group/reconcile.h"
 
 struct consumer_group_value {
@@ -20,6 +21,13 @@ struct texts_value {
     uint32_t count;
 };
 
+/* Of a member that speaks the classic protocol. */
+struct classic_value {
+    int32_t session_ms;
+    struct bytes protocols; /* when written: as embedded.h keeps them; when read: as they lie there, one behind the */
+    uint32_t count;         /* other, so many: supported_value_read gives each */
+};
+
 struct consumer_member_value {
     struct bytes instance_id; /* null: none, as the next one */
     struct bytes rack;
@@ -29,6 +37,8 @@ struct consumer_member_value {
     struct bytes regex;        /* null: none */
     int32_t rebalance_ms;
     struct bytes assignor; /* null: it does not say */
+    bool is_classic;
+    struct classic_value classic;
 };
 
 struct regex_value {
@@ -48,6 +58,7 @@ uint8_t *names_put(uint8_t *to, struct bytes name);
  * there is room for nothing is read. */
 bool consumer_group_value_read(struct bytes value, struct consumer_group_value *group);
 bool consumer_member_value_read(struct bytes value, struct consumer_member_value *member);
+struct supported supported_value_read(struct reader *reader);
 bool target_value_read(struct bytes value, int32_t *epoch);
 bool target_member_value_read(struct bytes value, struct part *list, uint32_t max, struct part_list *parts);
 bool current_member_value_read(struct bytes value, struct part *list, uint32_t max, struct member_standing *standing);

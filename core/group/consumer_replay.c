@@ -66,6 +66,28 @@ static bool keep_names(struct groups *groups, const struct texts_value *value, s
     return names_keep(groups, groups->workshop.names, value->count, kept, &changed);
 }
 
+static bool keep_protocols(struct groups *groups, struct member *member, const struct classic_value *value)
+{
+    struct reader reader = reader_of(value->protocols);
+    struct kept newer;
+    uint64_t size = 0;
+
+    for (uint32_t i = 0; i < value->count; i++) {
+        const struct supported supported = supported_value_read(&reader);
+        size += supported_size(&supported);
+    }
+    uint8_t *to = size > INT32_MAX ? NULL : texts_take(&groups->texts, (uint32_t)size, &newer);
+    if (to == NULL) return false;
+    reader = reader_of(value->protocols);
+    for (uint32_t i = 0; i < value->count; i++) {
+        const struct supported supported = supported_value_read(&reader);
+        to = supported_put(to, &supported);
+    }
+    texts_give(&groups->texts, &member->protocols);
+    member->protocols = newer;
+    return true;
+}
+
 static uint32_t find_pattern(struct groups *groups, uint32_t group, struct bytes text)
 {
     const uint32_t found = pattern_find(groups, group, text);
@@ -99,6 +121,10 @@ static enum replay_verdict replay_member(struct groups *groups, uint32_t group, 
     member->consumer.assignor = ASSIGNOR_NONE;
     if (bytes_equal(value.assignor, BYTES_LITERAL("range"))) member->consumer.assignor = ASSIGNOR_RANGE;
     if (bytes_equal(value.assignor, BYTES_LITERAL("uniform"))) member->consumer.assignor = ASSIGNOR_UNIFORM;
+    if (value.is_classic && value.classic.count == 0) return REPLAY_BROKEN;
+    member->session_ms = value.classic.session_ms;
+    consumer_set_classic(groups, number, value.is_classic);
+    if (value.is_classic && !keep_protocols(groups, member, &value.classic)) return REPLAY_FULL;
     const bool kept = texts_replace(&groups->texts, &member->instance, value.instance_id) &&
                       texts_replace(&groups->texts, &member->consumer.rack, value.rack) &&
                       texts_replace(&groups->texts, &member->client_id, value.client_id) &&

@@ -1,13 +1,15 @@
 /* consumer_state.h -- what this room knows of groups of the newer protocol (KIP-848), and who in it does what.
  *
  *     consumer_beat.c      ConsumerGroupHeartbeat: who comes, stays, leaves, and what each is told
+ *     consumer_classic.c   JoinGroup, SyncGroup, Heartbeat and LeaveGroup of those among them that speak the classic
+ *                          protocol
  *     consumer_target.c    who is to have what: the target assignment
  *     consumer_members.c   members as things, and who owns which partition
  *     consumer_patterns.c  regular expressions: which topics they mean
  *     consumer_flush.c     what is to be appended to the log
  *     consumer_replay.c    what records make of what is known
  *     consumer_views.c     what is told to administrators
- *     assign, reconcile, parts, regex, consumer_records: leaves
+ *     assign, embedded, reconcile, parts, regex, consumer_records: leaves
  *
  * A heartbeat changes what is known here at once; the records that say so are appended together at the step's end, with
  * those of all other heartbeats of the group, and each is answered when its batch is committed. So what is known here
@@ -22,13 +24,19 @@
  * Invariants, numbered as in consumer_check():
  *   (1) What a member has, and what it is to give up, is its own in the map of owners; nothing else is there.
  *   (2) No member's epoch is above the target's, and that is not above the group's.
- *   (3) A pattern has as many users as members name it. */
+ *   (3) A pattern has as many users as members name it.
+ *   (4) So many members as the group says speak the classic protocol.
+ *
+ * A member that speaks the classic protocol joins to learn its epoch, which is its generation, and asks for what it is
+ * to read with SyncGroup; what it still has it says in its subscription. Where it is to come again, Heartbeat says
+ * REBALANCE_IN_PROGRESS. All else is the same. */
 #ifndef CHRONIK_GROUP_CONSUMER_STATE_H
 #define CHRONIK_GROUP_CONSUMER_STATE_H
 
 #include "codec/messages.h"
 #include "group/assign.h"
 #include "group/consumer_records.h"
+#include "group/embedded.h"
 #include "group/groups.h"
 #include "group/regex.h"
 #include "group/texts.h"
@@ -58,10 +66,12 @@ struct consumer_group {
     uint32_t gone_first;            /* members that are out, and that the log has still */
     uint32_t beat_first, beat_last; /* heartbeats whose answers wait for the next batch: writes */
     uint32_t pattern_first;
+    uint32_t classic_count; /* members that speak the classic protocol */
 };
 
 struct consumer_member {
-    bool named; /* the log, or the member itself, has said who it is */
+    bool classic; /* it speaks the classic protocol */
+    bool named;   /* the log, or the member itself, has said who it is */
     uint8_t dirty, writing;
     uint8_t phase; /* enum member_phase */
     uint8_t assignor;
@@ -72,7 +82,8 @@ struct consumer_member {
     struct kept target; /* parts; what it has is `assignment` of the member */
     struct kept revoking;
     uint64_t session_by_ns;
-    uint64_t revoke_by_ns; /* it has given up what it is to until then; 0: nothing */
+    struct kept spare;     /* what it is to have after a conversion that is under way: convert.c */
+    uint64_t revoke_by_ns; /* it has given up what it is to, or come again, until then; 0: nothing */
 };
 
 /* A regular expression of a group. */
@@ -138,6 +149,9 @@ struct part_list member_target(const struct groups *groups, uint32_t member);
 /* All that belongs to it as a member of this protocol; of any member that is freed. */
 void consumer_release(struct groups *groups, uint32_t member);
 
+/* It speaks the classic protocol from now on, or does no more: then nothing is left of what it supported. */
+void consumer_set_classic(struct groups *groups, uint32_t member, bool classic);
+
 /* It is out: the log is to be told so, and the group's epoch grows. */
 void consumer_remove(struct groups *groups, uint32_t member);
 
@@ -169,6 +183,28 @@ void consumer_set_timer(struct groups *groups, uint32_t member);
 
 void consumer_check(const struct groups *groups, uint32_t group);
 
+/* Goes on to the member's target, as far as that is possible now. True: what it may read has changed. */
+bool consumer_step(struct groups *groups, uint32_t member, bool owned_told, struct part_list owned);
+
+/* ---- consumer_classic.c ---- */
+
+enum group_verdict consumer_join(struct groups *groups, uint32_t group, const struct group_caller *caller,
+                                 const struct join_group_request *request, struct group_joined *joined);
+enum group_verdict consumer_sync(struct groups *groups, uint32_t group, const struct group_caller *caller,
+                                 const struct sync_group_request *request, struct group_synced *synced);
+enum error consumer_heartbeat(struct groups *groups, uint32_t group, const struct heartbeat_request *request);
+enum error consumer_leave(struct groups *groups, uint32_t group, const struct group_leaver *leaver);
+
+/* The topics of a subscription, and what it says is owned, in the workshop's names and owned. False: they are too
+ * many. */
+bool consumer_take_names(struct groups *groups, struct embedded_topics names, uint32_t *count);
+bool consumer_take_parts(struct groups *groups, struct embedded_topics topics, struct part *list,
+                         struct part_list *parts);
+
+/* An assignment, as that protocol has it. */
+void consumer_put_assignment(const struct groups *groups, struct writer *writer, int16_t version,
+                             struct part_list parts);
+
 /* ---- consumer_patterns.c ---- */
 
 /* The member's expression is this one from now on; empty: none. False: there is no room. */
@@ -198,5 +234,9 @@ bool consumer_has_to_say(const struct groups *groups, uint32_t group);
 
 /* Appends what is to be appended, or as much as one batch has room for. */
 void consumer_flush(struct groups *groups, uint32_t group);
+
+/* Appends graves for all of it, and it as a classic group, in one batch; whoever waits for what it has to say waits for
+ * that. `value` lies in groups->value. */
+enum append_outcome consumer_write_back(struct groups *groups, uint32_t group, struct bytes value, enum error *error);
 
 #endif

@@ -76,6 +76,7 @@ static enum append_outcome delete_more(struct groups *groups, uint32_t number, e
         return APPEND_LATER;
     }
     switch (groups_end_commit(groups, NOBODY, error)) {
+    case GROUP_HELD:
     case GROUP_WAITS: return APPENDED;
     case GROUP_NO_ROOM: return APPEND_LATER;
     case GROUP_ANSWERED: break;

@@ -105,7 +105,8 @@ enum error groups_place(const struct groups *groups, struct bytes group_id);
 
 enum group_verdict {
     GROUP_ANSWERED,
-    GROUP_WAITS,   /* groups_next_ready names the waiter; then ask for the outcome */
+    GROUP_WAITS, /* groups_next_ready names the waiter; then ask for the outcome */
+    GROUP_HELD,  /* the answer is told, and goes out when groups_next_ready names the waiter, if no error came of it */
     GROUP_NO_ROOM, /* nothing was done: ask again when logs_has_room */
 };
 
@@ -238,6 +239,7 @@ struct consumer_view {
     struct bytes client_host;
     struct bytes topics; /* groups_next_name */
     struct bytes regex;  /* null: none */
+    bool classic;        /* it speaks the classic protocol */
     struct part_list assignment, target;
 };
 

@@ -52,8 +52,10 @@ void groups_joined(struct groups *groups, uint64_t waiter, const struct group_ca
 {
     const struct wait *wait = wait_of(groups, waiter);
 
-    CHECK(wait != NULL && wait->kind == WAIT_JOIN && wait->ready);
+    CHECK(wait != NULL && wait->ready && (wait->kind == WAIT_JOIN || wait->member == NONE));
     *joined = (struct group_joined){ .error = (enum error)wait->error, .generation = -1 };
+    /* Of an answer that was held, and found no room. */
+    if (wait->kind != WAIT_JOIN && wait->error == ERROR_NONE) joined->error = ERROR_COORDINATOR_NOT_AVAILABLE;
     if (wait->member == NONE) return;
     const struct group *group = &groups->groups[wait->group];
     if (group->generation != wait->generation) {
@@ -301,8 +303,11 @@ enum group_verdict groups_join(struct groups *groups, const struct group_caller 
         if (joining.group == NONE) return refuse(joined, ERROR_COORDINATOR_NOT_AVAILABLE);
     }
     if (groups->groups[joining.group].state == GROUP_DEAD) return refuse(joined, ERROR_COORDINATOR_NOT_AVAILABLE);
-    const enum error ended =
-        groups->groups[joining.group].consumer.is ? consumer_end(groups, joining.group) : ERROR_NONE;
+    const struct group *group = &groups->groups[joining.group];
+    if (group->consumer.is && group->member_count > 0) {
+        return consumer_join(groups, joining.group, caller, request, joined);
+    }
+    const enum error ended = group->consumer.is ? consumer_end(groups, joining.group) : ERROR_NONE;
     if (ended != ERROR_NONE) return refuse(joined, ended);
     if (!is_consistent(&joining)) {
         group_discard_if_nothing(groups, joining.group);

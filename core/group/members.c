@@ -1,12 +1,7 @@
-/* members.c -- groups and members as things: made, found, changed, removed.
- *
- * What a member supports is kept as one text, in its order of preference, protocol by protocol:
- *
- *     name size | name | subscription size | subscription        (sizes are 32 bits) */
+/* members.c -- groups and members as things: made, found, changed, removed. */
 #include "base/check.h"
+#include "group/embedded.h"
 #include "group/state.h"
-
-enum { SIZE_SIZE = 4 };
 
 /* ---- groups ---- */
 
@@ -43,6 +38,7 @@ uint32_t group_make(struct groups *groups, uint32_t place, struct bytes id)
         .member_first = NONE,
         .member_last = NONE,
         .offset_first = NONE,
+        .settled = true,
         .state_ms = groups->wall_ms,
     };
     if (at->group_first != NONE) groups->groups[at->group_first].previous = number;
@@ -222,33 +218,6 @@ void member_tell(struct groups *groups, uint32_t number, enum error error)
 
 /* ---- what they support ---- */
 
-struct supported {
-    struct bytes name, subscription;
-};
-
-static struct bytes take_sized(struct bytes *text)
-{
-    const struct bytes taken = { text->data + SIZE_SIZE, load_u32(text->data) };
-
-    *text = (struct bytes){ taken.data + taken.size, text->size - SIZE_SIZE - taken.size };
-    return taken;
-}
-
-/* Takes the first protocol off the front. */
-static struct supported next_supported(struct bytes *protocols)
-{
-    const struct bytes name = take_sized(protocols);
-
-    return (struct supported){ name, take_sized(protocols) };
-}
-
-static uint8_t *put_sized(uint8_t *to, struct bytes bytes)
-{
-    store_u32(to, bytes.size);
-    if (bytes.size > 0) memcpy(to + SIZE_SIZE, bytes.data, bytes.size);
-    return to + SIZE_SIZE + bytes.size;
-}
-
 bool member_set_protocols(struct groups *groups, uint32_t number, const struct join_group_request *request)
 {
     struct member *member = &groups->members[number];
@@ -256,14 +225,15 @@ bool member_set_protocols(struct groups *groups, uint32_t number, const struct j
     uint64_t size = 0;
 
     for (uint32_t i = 0; i < request->protocols_count; i++) {
-        size += 2 * SIZE_SIZE + (uint64_t)request->protocols[i].name.size + request->protocols[i].metadata.size;
+        const struct supported one = { request->protocols[i].name, request->protocols[i].metadata };
+        size += supported_size(&one);
     }
     if (size > INT32_MAX) return false;
     uint8_t *to = texts_take(&groups->texts, (uint32_t)size, &newer);
     if (to == NULL) return false;
     for (uint32_t i = 0; i < request->protocols_count; i++) {
-        to = put_sized(to, request->protocols[i].name);
-        to = put_sized(to, request->protocols[i].metadata);
+        const struct supported one = { request->protocols[i].name, request->protocols[i].metadata };
+        to = supported_put(to, &one);
     }
     texts_give(&groups->texts, &member->protocols);
     member->protocols = newer;
@@ -276,7 +246,7 @@ bool member_has_protocols(const struct groups *groups, uint32_t member, const st
 
     for (uint32_t i = 0; i < request->protocols_count; i++) {
         if (left.size == 0) return false;
-        const struct supported supported = next_supported(&left);
+        const struct supported supported = supported_next(&left);
         if (!bytes_equal(supported.name, request->protocols[i].name)) return false;
         if (!bytes_equal(supported.subscription, request->protocols[i].metadata)) return false;
     }
@@ -288,7 +258,7 @@ struct bytes member_subscription(const struct groups *groups, uint32_t member, s
     struct bytes left = kept_bytes(groups, &groups->members[member].protocols);
 
     while (left.size > 0) {
-        const struct supported supported = next_supported(&left);
+        const struct supported supported = supported_next(&left);
         if (bytes_equal(supported.name, protocol)) return supported.subscription;
     }
     return (struct bytes){ 0 };
@@ -297,7 +267,8 @@ struct bytes member_subscription(const struct groups *groups, uint32_t member, s
 static bool all_support(const struct groups *groups, uint32_t group, struct bytes protocol)
 {
     for (uint32_t member = groups->groups[group].member_first; member != NONE; member = groups->members[member].next) {
-        if (groups->members[member].promised) continue;
+        const bool newer = groups->groups[group].consumer.is && !groups->members[member].consumer.classic;
+        if (groups->members[member].promised || newer) continue;
         if (member_subscription(groups, member, protocol).data == NULL) return false;
     }
     return true;
@@ -329,7 +300,7 @@ static void find_candidates(const struct groups *groups, uint32_t group, struct 
     if (first == NONE) return;
     struct bytes left = kept_bytes(groups, &groups->members[first].protocols);
     while (left.size > 0 && candidates->count < CANDIDATES_MAX) {
-        const struct bytes name = next_supported(&left).name;
+        const struct bytes name = supported_next(&left).name;
         if (!all_support(groups, group, name)) continue;
         candidates->names[candidates->count] = name;
         candidates->votes[candidates->count++] = 0;
@@ -342,7 +313,7 @@ static void vote(const struct groups *groups, uint32_t member, struct candidates
     struct bytes left = kept_bytes(groups, &groups->members[member].protocols);
 
     while (left.size > 0) {
-        const struct bytes name = next_supported(&left).name;
+        const struct bytes name = supported_next(&left).name;
         for (uint32_t i = 0; i < candidates->count; i++) {
             if (!bytes_equal(candidates->names[i], name)) continue;
             candidates->votes[i]++;

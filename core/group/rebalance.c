@@ -115,7 +115,7 @@ static void begin_generation(struct groups *groups, uint32_t number)
     struct group *group = &groups->groups[number];
 
     group->generation = group->generation == INT32_MAX ? 1 : group->generation + 1;
-    group->assigned = false;
+    group->assigned = group->settled = false;
     groups->counters.rebalances++;
     timer_clear_group(groups, number);
     if (group->member_count == 0) {
@@ -226,6 +226,7 @@ void rebalance_settle(struct groups *groups, uint32_t number, int32_t generation
         return;
     }
     group_set_state(groups, number, GROUP_STABLE);
+    group->settled = true;
     for (uint32_t at = group->member_first; at != NONE; at = groups->members[at].next) {
         struct member *member = &groups->members[at];
         if (member->waiter == NOBODY || wait_of(groups, member->waiter)->kind != WAIT_SYNC) continue;

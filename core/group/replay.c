@@ -96,6 +96,7 @@ static enum replay_verdict replay_generation(struct groups *groups, uint32_t num
         if (verdict != REPLAY_DONE) return verdict;
     }
     group->state = group->member_count > 0 ? GROUP_STABLE : GROUP_EMPTY;
+    group->settled = true;
     if (group->leader == NONE) group->leader = group->member_first;
     return REPLAY_DONE;
 }

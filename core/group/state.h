@@ -13,9 +13,10 @@
  *     offsets.c     what groups have committed
  *     commit.c      OffsetCommit, OffsetDelete
  *     expiry.c      what is too old, and groups that go
+ *     convert.c     from the classic protocol to the newer one, and back
  *     views.c       what is told to administrators
  *     consumer_*.c  groups of the newer protocol: see consumer_state.h
- *     records.c, texts.c   leaves
+ *     embedded.c, records.c, texts.c   leaves
  *
  * A group's life:
  *
@@ -78,6 +79,7 @@ struct group {
     bool grew;               /* ... and one came since that wait began */
     bool recorded;           /* the log has a generation of it */
     bool write_wanted;       /* its generation is to be appended, when there is room */
+    bool settled;            /* its members' assignments are the last ones that were committed */
     bool assigned;           /* its leader has said who reads what in this generation, which stays so */
     uint32_t place;          /* a log */
     uint32_t previous, next; /* in it */
@@ -357,6 +359,9 @@ enum append_outcome write_append(struct groups *groups, uint32_t group, struct b
 /* The group's generation and members as they are. */
 enum append_outcome write_generation(struct groups *groups, uint32_t group, uint64_t waiter, enum error *error);
 
+/* What its record says of it, in groups->value. False: more than any record may. */
+bool generation_value(struct groups *groups, uint32_t group, struct bytes *value);
+
 /* The group is to be forgotten; one of the newer protocol may need several batches: APPEND_LATER. */
 enum append_outcome write_removal(struct groups *groups, uint32_t group, enum error *error);
 
@@ -448,6 +453,18 @@ void rebalance_settle(struct groups *groups, uint32_t group, int32_t generation,
 /* A request names its member: is it one, of this generation, and not another life of it? */
 enum error member_judge(const struct groups *groups, uint32_t group, struct bytes id, struct bytes instance,
                         int32_t generation, uint32_t *member);
+
+/* ---- convert.c ---- */
+
+/* Somebody who speaks the newer protocol comes to a group that does not and has members: it goes over. An error: it
+ * does not, or not now. */
+enum error group_upgrade(struct groups *groups, uint32_t group);
+
+/* Nobody in the group speaks the newer protocol any more, and it may go back. */
+bool group_is_to_go_back(const struct groups *groups, uint32_t group);
+
+/* It does. An error: it does not now. */
+enum append_outcome group_downgrade(struct groups *groups, uint32_t group, enum error *error);
 
 /* ---- offsets.c ---- */
 

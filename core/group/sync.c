@@ -36,6 +36,15 @@ static enum error find(const struct groups *groups, struct bytes group_id, struc
     return member_judge(groups, *group, id, instance, generation, member);
 }
 
+/* One of the newer protocol, here and alive; else NONE. */
+static uint32_t find_consumer(const struct groups *groups, struct bytes group_id)
+{
+    const uint32_t group = groups_place(groups, group_id) == ERROR_NONE ? group_find(groups, group_id) : NONE;
+
+    if (group == NONE || !groups->groups[group].consumer.is) return NONE;
+    return groups->groups[group].state == GROUP_DEAD ? NONE : group;
+}
+
 /* ---- SyncGroup ---- */
 
 static void tell(const struct groups *groups, uint32_t member, struct group_synced *synced)
@@ -53,8 +62,10 @@ void groups_synced(struct groups *groups, uint64_t waiter, struct group_synced *
 {
     const struct wait *wait = wait_of(groups, waiter);
 
-    CHECK(wait != NULL && wait->kind == WAIT_SYNC && wait->ready);
+    CHECK(wait != NULL && wait->ready && (wait->kind == WAIT_SYNC || wait->member == NONE));
     *synced = (struct group_synced){ .error = (enum error)wait->error };
+    /* Of an answer that was held, and found no room. */
+    if (wait->kind != WAIT_SYNC && wait->error == ERROR_NONE) synced->error = ERROR_REBALANCE_IN_PROGRESS;
     if (wait->member == NONE) return;
     const struct group *group = &groups->groups[wait->group];
     if (group->generation != wait->generation || group->state != GROUP_STABLE) {
@@ -132,6 +143,8 @@ enum group_verdict groups_sync(struct groups *groups, const struct group_caller 
     uint32_t group, member;
 
     *synced = (struct group_synced){ 0 };
+    const uint32_t consumer = find_consumer(groups, request->group_id);
+    if (consumer != NONE) return consumer_sync(groups, consumer, caller, request, synced);
     synced->error = find(groups, request->group_id, request->member_id, request->group_instance_id,
                          MAX(request->generation_id, 0), &group, &member);
     if (synced->error != ERROR_NONE) return GROUP_ANSWERED;
@@ -156,10 +169,12 @@ enum group_verdict groups_sync(struct groups *groups, const struct group_caller 
 
 enum error groups_heartbeat(struct groups *groups, const struct heartbeat_request *request)
 {
+    const uint32_t consumer = find_consumer(groups, request->group_id);
     uint32_t group, member;
+
+    if (consumer != NONE) return consumer_heartbeat(groups, consumer, request);
     const enum error error = find(groups, request->group_id, request->member_id, request->group_instance_id,
                                   MAX(request->generation_id, 0), &group, &member);
-
     if (error != ERROR_NONE) return error;
     timer_set_member(groups, member);
     return groups->groups[group].state == GROUP_PREPARING ? ERROR_REBALANCE_IN_PROGRESS : ERROR_NONE;
@@ -174,12 +189,10 @@ enum error groups_leave(struct groups *groups, struct bytes group_id, const stru
 
     if (group == NONE) return ERROR_UNKNOWN_MEMBER_ID;
     if (groups->groups[group].state == GROUP_DEAD) return ERROR_COORDINATOR_NOT_AVAILABLE;
-    const bool consumer = groups->groups[group].consumer.is;
+    if (groups->groups[group].consumer.is) return consumer_leave(groups, group, leaver);
     if (leaver->instance_id.size > 0 && leaver->member_id.size == 0) { /* whoever it is */
         member = member_find_instance(groups, group, leaver->instance_id);
         if (member == NONE) return ERROR_UNKNOWN_MEMBER_ID;
-    } else if (consumer) { /* its members leave with a heartbeat; others may only be removed by their instance */
-        return ERROR_UNKNOWN_MEMBER_ID;
     } else {
         member = member_find(groups, group, leaver->member_id);
         if (member == NONE || !groups->members[member].promised) {
@@ -187,7 +200,6 @@ enum error groups_leave(struct groups *groups, struct bytes group_id, const stru
             if (error != ERROR_NONE) return error;
         }
     }
-    if (consumer) consumer_remove(groups, member);
-    else rebalance_remove(groups, member, ERROR_UNKNOWN_MEMBER_ID);
+    rebalance_remove(groups, member, ERROR_UNKNOWN_MEMBER_ID);
     return ERROR_NONE;
 }

@@ -84,6 +84,7 @@ uint32_t groups_next_consumer(const struct groups *groups, uint32_t number, uint
         .client_id = kept_bytes(groups, &member->client_id),
         .client_host = kept_bytes(groups, &member->client_host),
         .topics = kept_bytes(groups, &member->consumer.names),
+        .classic = member->consumer.classic,
         .assignment = parts_in(kept_bytes(groups, &member->assignment)),
         .target = member_target(groups, next),
     };

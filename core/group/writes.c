@@ -106,12 +106,21 @@ static bool put_generation(struct groups *groups, uint32_t number, struct writer
             .rebalance_ms = member->rebalance_ms,
             .session_ms = member->session_ms,
             .subscription = member_subscription(groups, at, protocol),
-            .assignment = kept_bytes(groups, &member->assignment),
+            .assignment = kept_bytes(groups, group->consumer.is ? &member->consumer.spare : &member->assignment),
         };
         if (member->instance.size > 0) said.instance_id = kept_bytes(groups, &member->instance);
         member_value_write(writer, &said);
     }
     return writer_ok(writer);
+}
+
+bool generation_value(struct groups *groups, uint32_t number, struct bytes *value)
+{
+    struct writer writer = writer_of(groups->value, groups->batch_size - RECORD_REST_SIZE);
+
+    if (!put_generation(groups, number, &writer)) return false;
+    *value = writer_written(&writer);
+    return true;
 }
 
 static bool build_group_record(struct groups *groups, uint32_t number, struct bytes value, struct bytes *batch)
@@ -132,16 +141,15 @@ static bool build_group_record(struct groups *groups, uint32_t number, struct by
 
 enum append_outcome write_generation(struct groups *groups, uint32_t number, uint64_t waiter, enum error *error)
 {
-    struct writer writer = writer_of(groups->value, groups->batch_size - RECORD_REST_SIZE);
-    struct bytes batch;
+    struct bytes value, batch;
     const struct write write = { .kind = WRITE_GENERATION,
                                  .offset_first = NONE,
                                  .offset_last = NONE,
                                  .generation = groups->groups[number].generation,
                                  .waiter = waiter };
 
-    if (!put_generation(groups, number, &writer)) return refuse(error, ERROR_UNKNOWN_SERVER_ERROR);
-    if (!build_group_record(groups, number, writer_written(&writer), &batch)) {
+    if (!generation_value(groups, number, &value)) return refuse(error, ERROR_UNKNOWN_SERVER_ERROR);
+    if (!build_group_record(groups, number, value, &batch)) {
         return refuse(error, ERROR_UNKNOWN_SERVER_ERROR);
     }
     const enum append_outcome outcome = write_append(groups, number, batch, &write, error);

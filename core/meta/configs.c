@@ -5,6 +5,7 @@
 static const char *const cleanup_policies[] = { "compact", "delete", NULL };
 static const char *const timestamp_types[] = { "CreateTime", "LogAppendTime", NULL };
 static const char *const compression_types[] = { "producer", NULL };
+static const char *const migration_policies[] = { "bidirectional", "disabled", "downgrade", "upgrade", NULL };
 static const char *const no_words[] = { NULL };
 
 enum {
@@ -138,6 +139,10 @@ static const struct config_info infos[CONFIG_COUNT] = {
         "How often members of a group of the newer protocol are to say that they are there." },
     [CONFIG_GROUP_CONSUMER_MAX_SIZE] = { "group.consumer.max.size", TYPE_INT, CHANGE_CLUSTER, CONFIG_NONE, INT32_MAX,
         INT_FROM(1), NULL, "How many members a group of the newer protocol may have." },
+    [CONFIG_GROUP_CONSUMER_MIGRATION_POLICY] = { "group.consumer.migration.policy", TYPE_STRING, CHANGE_CLUSTER,
+        CONFIG_NONE, MIGRATION_BIDIRECTIONAL, 0, 3, migration_policies,
+        "Whether a group with members goes over to the newer protocol when the first member speaks it (upgrade), and "
+        "back when the last one is gone (downgrade)." },
     [CONFIG_GROUP_CONSUMER_SESSION_TIMEOUT_MS] = { "group.consumer.session.timeout.ms", TYPE_INT, CHANGE_CLUSTER,
         CONFIG_NONE, 45000, 1, DAY_MS, NULL,
         "How long a member of a group of the newer protocol may be silent until it is missed." },
