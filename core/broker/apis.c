@@ -25,6 +25,7 @@ enum call_verdict api_handle(struct call *call)
     case API_UNREGISTER_BROKER: return unregister_broker_handle(call);
     case API_ALTER_CLIENT_QUOTAS: return alter_client_quotas_handle(call);
     case API_DESCRIBE_CLIENT_QUOTAS: return describe_client_quotas_handle(call);
+    case API_DESCRIBE_USER_SCRAM_CREDENTIALS: return describe_user_scram_credentials_handle(call);
     case API_UPDATE_FEATURES: return update_features_handle(call);
 
     case API_ELECT_LEADERS: return elect_leaders_handle(call);

@@ -27,6 +27,7 @@ enum call_verdict describe_transactions_handle(struct call *call);
 enum call_verdict list_transactions_handle(struct call *call);
 enum call_verdict describe_quorum_handle(struct call *call);
 enum call_verdict describe_topic_partitions_handle(struct call *call);
+enum call_verdict describe_user_scram_credentials_handle(struct call *call);
 enum call_verdict elect_leaders_handle(struct call *call);
 enum call_verdict fetch_handle(struct call *call);
 enum call_verdict find_coordinator_handle(struct call *call);

@@ -216,6 +216,41 @@ def static_members_of_the_newer_protocol_come_back():
             end(members)
 
 
+def committed_on(server, group, topic):
+    with wire.Link(server.address, 5) as link:
+        offsets = wire.offset_fetch_result(link.ask(wire.offset_fetch(group, topic, range(PARTITIONS))))
+    return sum(max(offset, 0) for offset in (offsets or {}).values())
+
+
+def protocols_are_exchanged(**settings):
+    """One by one, over to the newer protocol and back: each record is read once, by somebody."""
+    newer = {"group_protocol": "consumer"}
+    with Server() as server:
+        create(server, "both", 1)
+        members = [Member(server.address, "both", "both", **settings) for _ in range(2)]
+        gone = []
+        total = 0
+
+        def rests():
+            nonlocal total
+            until(lambda: share_all(members), WAIT_SECONDS, "all share it")
+            produce(server.address, "both", total, MESSAGES)
+            total += MESSAGES
+            expect_all(members + gone, total)
+            until(lambda: committed_on(server, "both", "both") == total, WAIT_SECONDS, "all of it is committed")
+        try:
+            rests()
+            for kind in (newer, newer, settings, settings):
+                members.append(Member(server.address, "both", "both", **kind))
+                rests()
+                gone.append(members.pop(0))
+                gone[-1].leave()
+                rests()
+            require(sum(len(member.read) for member in members + gone) == total, "no record is read twice")
+        finally:
+            end(members + gone)
+
+
 def run(report):
     report.run("groups", "members come, go and crash", members_come_and_go)
     report.run("groups", "static members come back", static_members_come_back)
@@ -228,3 +263,6 @@ def run(report):
                lambda: coordinators_are_killed(group_protocol="consumer"))
     report.run("groups", "coordinators are killed, cooperative members",
                lambda: coordinators_are_killed(partition_assignment_strategy="cooperative-sticky"))
+    report.run("groups", "members are exchanged for some of the newer protocol, and back", protocols_are_exchanged)
+    report.run("groups", "cooperative members are exchanged for some of the newer protocol, and back",
+               lambda: protocols_are_exchanged(partition_assignment_strategy="cooperative-sticky"))
