@@ -17,11 +17,15 @@ enum {
     COOKIE_VERSIONS,
     COOKIE_LATEST,
     COOKIE_CONFIGS = 100,
-    OPERATIONS = 10,                     /* of any cluster, and ... */
-    OPERATIONS_OF_MANY = 12,             /* ... of one whose partitions have several replicas */
-    OPERATION_MOVE = OPERATIONS_OF_MANY, /* by wish: --moves */
+    OPERATION_ENDS = 7,
+    OPERATION_ELECT = 10,
+    OPERATION_MIN_ISR,
+    OPERATION_MOVE, /* from here on, only where replicas are moved: --moves */
     OPERATION_REBALANCE_ALL,
-    CONFIG_VALUE_MIN = 1000000, /* of max.message.bytes: large enough for every batch of ours */
+    OPERATION_DELETE_ALL,
+    OPERATIONS = OPERATION_ELECT,        /* of any cluster, and ... */
+    OPERATIONS_OF_MANY = OPERATION_MOVE, /* ... of one whose partitions have several replicas */
+    CONFIG_VALUE_MIN = 1000000,          /* of max.message.bytes: large enough for every batch of ours */
 };
 
 static struct bytes text(const char *string)
@@ -96,7 +100,7 @@ static struct session *draw_target(struct run *run, struct client *client)
     return target->leader == MACHINE_NONE ? NULL : client_session(run, client, target->leader);
 }
 
-static void delete_records(struct run *run, struct client *client)
+static void delete_records(struct run *run, struct client *client, bool all)
 {
     struct administration *administration = &client->administration;
     struct delete_records_request request = delete_records_request_default;
@@ -112,6 +116,7 @@ static void delete_records(struct run *run, struct client *client)
         target->judged->log_start_seen +
         (int64_t)prng_below(&client->prng,
                             (uint64_t)(target->judged->high_watermark_seen - target->judged->log_start_seen) / 8 + 1);
+    if (all) administration->wanted_start = target->judged->high_watermark_seen;
     if (target->judged->start_asked < administration->wanted_start) {
         target->judged->start_asked = administration->wanted_start;
     }
@@ -263,7 +268,11 @@ void administrator_work(struct run *run, struct client *client)
     uint32_t what = (uint32_t)prng_below(&client->prng, operations(run));
     if (prng_chance(&client->prng, client->administration.devotion, 100)) what = client->administration.favourite;
     if (run->knobs.moves > 0 && run->knobs.replicas > 1 && prng_chance(&client->prng, run->knobs.moves, 100)) {
-        what = prng_chance(&client->prng, 1, 8) ? OPERATION_REBALANCE_ALL : OPERATION_MOVE;
+        static const uint32_t some[] = { OPERATION_MOVE,       OPERATION_MOVE,   OPERATION_MOVE, OPERATION_ELECT,
+                                         OPERATION_ELECT,      OPERATION_ELECT,  OPERATION_ENDS, OPERATION_ENDS,
+                                         OPERATION_DELETE_ALL, OPERATION_MIN_ISR };
+        what = some[prng_below(&client->prng, COUNT_OF(some))];
+        if (prng_chance(&client->prng, 1, 16)) what = OPERATION_REBALANCE_ALL;
     }
     switch (what) {
     case 0:
@@ -274,18 +283,19 @@ void administrator_work(struct run *run, struct client *client)
     case 2: add_partition(run, client, session); break;
     case 3:
         if (prng_chance(&client->prng, 1, 3)) delete_too_much(run, client);
-        else delete_records(run, client);
+        else delete_records(run, client, false);
         break;
     case 4: alter_config(run, client, session); break;
     case 5:
     case 6: describe_config(run, client, (uint32_t)prng_below(&client->prng, run->knobs.topics)); break;
-    case 7:
-    case 8: list_offsets(run, client); break;
+    case OPERATION_ENDS:
+    case OPERATION_ENDS + 1: list_offsets(run, client); break;
     case 9: ask_versions(run, session); break;
-    case 10: elect_leaders(run, client, session); break;
-    case 11: alter_min_isr(run, client, session); break;
+    case OPERATION_ELECT: elect_leaders(run, client, session); break;
+    case OPERATION_MIN_ISR: alter_min_isr(run, client, session); break;
     case OPERATION_MOVE: move_partition(run, client, session); break;
     case OPERATION_REBALANCE_ALL: rebalance(run); break;
+    case OPERATION_DELETE_ALL: delete_records(run, client, true); break;
     }
     if (client_pending(client) == 0)
         client_wake(run, client, 1 + prng_below(&client->prng, run->knobs.administration_ns));

@@ -82,7 +82,7 @@ static uint32_t source_of(const struct target *target)
 static void draw_source(const struct run *run, struct client *client, struct target *target)
 {
     if (target->source != MACHINE_NONE || target->replica_count == 0) return;
-    if (!prng_chance(&client->prng, run->knobs.remote_reads, 400)) return;
+    if (!prng_chance(&client->prng, run->knobs.remote_reads, 150)) return;
     target->source = target->replicas[prng_below(&client->prng, target->replica_count)];
 }
 

@@ -137,18 +137,85 @@ static void draw_duration(struct fault *fault, struct prng *prng)
     }
 }
 
-static void draw_details(struct fault *fault, struct prng *prng, uint32_t machines, bool aimed)
+/* Short ones mostly, so that there is time for many; some outlast a session. */
+static void shorten(struct fault *fault, struct prng *prng)
 {
-    const bool crash = fault->kind == FAULT_POWER_LOSS || fault->kind == FAULT_KILL;
+    static const uint64_t most_us[] = { 20 * 1000, 80 * 1000, 300 * 1000, 1500 * 1000 };
+    const uint64_t most = most_us[prng_below(prng, COUNT_OF(most_us))], drawn = 1 + prng_below(prng, most);
+    const bool fences = prng_chance(prng, 1, 2); /* and the session is over before it ends */
 
+    if (fault->duration_us > 0) fault->duration_us = drawn;
+    if (fault->kind == FAULT_PARTITION && fences) fault->duration_us = 900 * 1000 + drawn;
+}
+
+static void draw_role(struct fault *fault, struct prng *prng, const struct fault_rates *rates, uint32_t machines)
+{
+    const bool at_leader = prng_chance(prng, 1, 4), at_replica = prng_chance(prng, rates->at_replicas, 100);
+    const uint32_t which = (uint32_t)prng_below(prng, 5);
+
+    if (machines == 1 || fault->kind == FAULT_JOIN || fault->kind == FAULT_TRANSFER) return;
+    if (at_leader) fault->machines = (struct machine_set){ .role = ROLE_LEADER };
+    if (!at_replica) return;
+    fault->machines.role = which < 2 ? ROLE_HEAD : which < 4 ? ROLE_FOLLOWER : ROLE_LAGGARD;
+}
+
+/* Crashes wait for any moment, and what else stands in the way of replicas for one that concerns them. */
+static void draw_aim(struct fault *fault, struct prng *prng, const struct fault_rates *rates, uint32_t machines)
+{
+    const uint32_t any = (uint32_t)prng_below(prng, machines > 1 ? AIM_COUNT : AIM_ELECTION);
+    const uint32_t of_replicas = AIM_APPEND + (uint32_t)prng_below(prng, AIM_COUNT - AIM_APPEND);
+    const bool at_replica = prng_chance(prng, rates->at_replicas, 200);
+
+    if (!rates->aimed) return;
+    switch (fault->kind) {
+    case FAULT_POWER_LOSS:
+    case FAULT_KILL: fault->aim = (enum aim)(at_replica ? of_replicas : any); break;
+    case FAULT_STOP:
+    case FAULT_PAUSE:
+    case FAULT_STALL:
+    case FAULT_WIPE:
+    case FAULT_RESET:
+    case FAULT_CLOG:
+    case FAULT_PARTITION:
+    case FAULT_SLOW:
+        if (at_replica) fault->aim = (enum aim)of_replicas;
+        break;
+    default: break;
+    }
+}
+
+/* Where there is a moment of one who leads, or of one who is behind, that is whom it is for. */
+static void match_role(struct fault *fault)
+{
+    if (fault->machines.role < ROLE_HEAD) return;
+    if (fault->aim == AIM_APPEND || fault->aim == AIM_OFFICE) fault->machines.role = ROLE_HEAD;
+    if (fault->aim == AIM_JOINING || fault->aim == AIM_BEHIND) fault->machines.role = ROLE_LAGGARD;
+}
+
+static void draw_details(struct fault *fault, struct prng *prng, const struct fault_rates *rates, uint32_t machines)
+{
     draw_machines(&fault->machines, prng, machines, hits_several(fault->kind, prng));
-    const bool at_leader = prng_chance(prng, 1, 4);
-    const bool of_members = fault->kind == FAULT_JOIN || fault->kind == FAULT_TRANSFER;
-    if (at_leader && machines > 1 && !of_members) fault->machines = (struct machine_set){ .role = ROLE_LEADER };
+    draw_role(fault, prng, rates, machines);
     draw_duration(fault, prng);
     draw_values(fault, prng);
-    const uint32_t aim = (uint32_t)prng_below(prng, machines > 1 ? AIM_COUNT : AIM_ELECTION);
-    if (aimed && crash) fault->aim = (enum aim)aim;
+    if (rates->at_replicas > 0) shorten(fault, prng);
+    draw_aim(fault, prng, rates, machines);
+    match_role(fault);
+}
+
+/* What comes so soon behind another fault that nobody has got over that one yet. */
+static void draw_aftershock(struct schedule *schedule, const struct fault *first, struct prng *prng,
+                            const struct fault_rates *rates, uint32_t machines)
+{
+    static const enum fault_kind kinds[] = { FAULT_POWER_LOSS, FAULT_KILL,  FAULT_PAUSE, FAULT_PARTITION,
+                                             FAULT_RESET,      FAULT_STALL, FAULT_WIPE };
+    struct fault fault = { .kind = kinds[prng_below(prng, COUNT_OF(kinds))] };
+    const bool follows = prng_chance(prng, rates->aftershocks, 100);
+    const uint64_t most_us = 1 + (1000u << prng_below(prng, 8));
+
+    fault.time_us = first->time_us + 1 + prng_below(prng, most_us);
+    draw_details(&fault, prng, rates, machines);
+    if (follows && schedule->count < SCHEDULE_MAX) schedule->list[schedule->count++] = fault;
 }
 
 void schedule_draw(struct schedule *schedule, uint64_t seed, const struct fault_rates *rates, uint32_t machines,
@@ -165,7 +232,7 @@ void schedule_draw(struct schedule *schedule, uint64_t seed, const struct fault_
             struct fault fault = { .kind = kind };
             time_us += 1 + prng_below(&prng, 2 * every_us);
             fault.time_us = time_us;
-            draw_details(&fault, &prng, machines, rates->aimed);
+            draw_details(&fault, &prng, rates, machines);
             if (kind == FAULT_JOIN && nodes < machines &&
                 prng_chance(&prng, 2, 3)) { /* one that was not there before */
                 fault.machines = (struct machine_set){ 0 };
@@ -174,6 +241,7 @@ void schedule_draw(struct schedule *schedule, uint64_t seed, const struct fault_
             }
             if (time_us >= end_us || schedule->count == SCHEDULE_MAX) break;
             schedule->list[schedule->count++] = fault;
+            if (rates->aftershocks > 0) draw_aftershock(schedule, &fault, &prng, rates, machines);
         }
     }
     schedule_sort(schedule);

@@ -10,7 +10,12 @@
 
 #include <string.h>
 
-enum { AIM_RETRY_NS = 20 * 1000, AIM_PATIENCE_NS = 300 * 1000 * 1000, DISASTER_RETRY_NS = 50 * 1000 * 1000 };
+enum {
+    AIM_RETRY_NS = 20 * 1000,
+    ROLE_RETRY_NS = 100 * 1000,
+    AIM_PATIENCE_NS = 300 * 1000 * 1000,
+    DISASTER_RETRY_NS = 50 * 1000 * 1000
+};
 
 /* ---- whom ---- */
 
@@ -28,6 +33,10 @@ static uint32_t machine_in_role(const struct run *run, const struct fault *fault
     const uint32_t from = (uint32_t)(fault->time_us % world->machine_count);
 
     if (fault->machines.role == ROLE_LEADER) return leader < world->machine_count ? leader : 0;
+    if (fault->machines.role >= ROLE_HEAD) {
+        const uint32_t machine = plane_in_role(&run->plane, fault->machines.role, fault->time_us);
+        return machine < world->machine_count && is_object(run, fault, machine) ? machine : MACHINE_NONE;
+    }
     for (uint32_t i = 0; i < world->machine_count; i++) {
         const uint32_t machine = (from + i) % world->machine_count;
         if (machine == leader || !is_object(run, fault, machine)) continue;
@@ -73,11 +82,14 @@ static bool under_way(const struct machine *machine, enum aim aim)
 static bool moment_is_here(const struct run *run, const struct fault *fault)
 {
     enum { NEW_LEADER_NS = 20 * 1000 * 1000 };
+    const bool of_partition = fault->machines.role >= ROLE_HEAD; /* there may be somebody soon */
     uint32_t at = 0;
 
-    if (fault->aim == AIM_NONE || run->world.now_ns > fault->time_us * 1000 + AIM_PATIENCE_NS) return true;
+    if (run->world.now_ns > fault->time_us * 1000 + AIM_PATIENCE_NS) return true;
+    if (fault->aim == AIM_NONE && !of_partition) return true;
     const uint32_t number = next_target(run, fault, &at);
-    if (number == MACHINE_NONE) return true;
+    if (number == MACHINE_NONE) return !of_partition;
+    if (fault->aim == AIM_NONE) return true;
     const struct machine *machine = run->world.machines[number];
     const struct raft *raft = node_raft(machine->node);
     switch (fault->aim) {
@@ -90,7 +102,8 @@ static bool moment_is_here(const struct run *run, const struct fault *fault)
     case AIM_OFFICE:
     case AIM_CUT:
     case AIM_ISR:
-    case AIM_BEHIND: return plane_moment(&run->plane, fault->aim, number, run->world.now_ns);
+    case AIM_BEHIND:
+    case AIM_JOINING: return plane_moment(&run->plane, fault->aim, number, run->world.now_ns);
     default: return under_way(machine, fault->aim);
     }
 }
@@ -368,13 +381,19 @@ static void carry_out(struct run *run, uint32_t entry)
     fprintf(run->trace, "[%12.6f] ! %s\n", (double)run->world.now_ns / 1e9, strchr(text, ' ') + 1);
 }
 
+/* What concerns replicas lasts longer than an order of a disk. */
+static uint64_t retry_ns(const struct fault *fault)
+{
+    return fault->aim == AIM_NONE || fault->aim >= AIM_APPEND ? ROLE_RETRY_NS : AIM_RETRY_NS;
+}
+
 void run_on_fault(struct world *world, uint32_t entry)
 {
     struct run *run = world->run;
 
     if (run->phase != PHASE_CHAOS) return;
     if (!moment_is_here(run, &run->schedule.list[entry])) {
-        world_after(world, AIM_RETRY_NS, HAPPENS_FAULT, MACHINE_NONE, entry, 0);
+        world_after(world, retry_ns(&run->schedule.list[entry]), HAPPENS_FAULT, MACHINE_NONE, entry, 0);
         return;
     }
     carry_out(run, entry);

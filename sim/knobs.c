@@ -78,6 +78,8 @@ void knobs_seed(struct config *config, uint32_t number)
 
 /* ---- what goes wrong ---- */
 
+enum { QUIET_US = 50 * 1000 };
+
 /* Per 100 seconds where one machine is all there is, and how likely the kind is in a run, in 100ths. */
 static const struct usual {
     uint32_t rate, chance;
@@ -104,6 +106,25 @@ static void draw_rates(struct fault_rates *rates, struct prng *prng, const struc
         rates->per_100_s[kind] = on && knobs->profile != PROFILE_CALM ? rate : 0;
     }
     rates->aimed = prng_chance(prng, 3, 4);
+    rates->quiet_us = QUIET_US;
+}
+
+/* Of what makes others lead, or leaves a replica behind, some kinds happen often, and to those whom it hurts; of all
+ * else little. Nothing happens before there are partitions. */
+static void trouble_replicas(struct fault_rates *rates, struct prng *prng)
+{
+    static const enum fault_kind kinds[] = { FAULT_POWER_LOSS, FAULT_KILL,  FAULT_STOP, FAULT_PAUSE,
+                                             FAULT_PARTITION,  FAULT_STALL, FAULT_CLOG, FAULT_RESET,
+                                             FAULT_WIPE,       FAULT_SLOW,  FAULT_FULL };
+
+    for (enum fault_kind kind = 0; kind < FAULT_COUNT; kind++) rates->per_100_s[kind] /= 3;
+    for (uint32_t i = 0; i < COUNT_OF(kinds); i++) {
+        rates->per_100_s[kinds[i]] = prng_chance(prng, 1, 2) ? (uint32_t)between(prng, 40, 400) : 0;
+    }
+    rates->aimed = true;
+    rates->at_replicas = (uint32_t)between(prng, 30, 95);
+    rates->aftershocks = prng_chance(prng, 1, 2) ? (uint32_t)between(prng, 10, 70) : 0;
+    rates->quiet_us = between(prng, 50, 500) * 1000;
 }
 
 /* ---- what there is ---- */
@@ -114,7 +135,7 @@ static uint32_t draw_nodes(struct prng *prng, const struct wishes *wishes)
     const uint32_t drawn = some[prng_below(prng, COUNT_OF(some))];
 
     if (wishes->nodes != 0) return wishes->nodes;
-    if (wishes->profile == PROFILE_LITE) return 3;
+    if (wishes->profile == PROFILE_LITE) return drawn >= 4 ? 4 : 3;
     if (wishes->profile == PROFILE_CALM) return 5;
     return wishes->profile == PROFILE_SCALE ? 1000 : drawn;
 }
@@ -166,6 +187,56 @@ static void draw_replicas(struct knobs *knobs, struct prng *prng, uint32_t repli
     knobs->min_isr = MIN(1 + (uint32_t)prng_below(&own, 3), MAX(knobs->replicas, 1U));
     knobs->lag_ms = (uint32_t)between(&own, 500, prng_chance(&own, 1, 2) ? 1000 : 10000); /* beats come every 100 */
     knobs->remote_reads = prng_chance(&own, 1, 2) ? (uint32_t)prng_below(&own, 100) : 0;
+    if (knobs->replicas > 1 && prng_chance(&own, 1, 3)) knobs->moves = (uint32_t)between(&own, 1, 20);
+}
+
+/* Whether partitions have several replicas, and whether all of the run is about who leads them and who follows. */
+struct replication {
+    uint32_t replicas_max; /* 0: topics come by themselves */
+    bool in_focus;
+};
+
+static struct replication draw_replication(struct knobs *knobs, const struct prng *prng, const struct wishes *wishes)
+{
+    struct prng own = *prng; /* what is drawn here shifts nothing of other runs */
+    const bool lite = knobs->profile == PROFILE_LITE;
+    const bool any = prng_chance(&own, lite ? 7 : 4, 8), focus = prng_chance(&own, lite ? 15 : 8, 16);
+    const bool observed = prng_chance(&own, 1, 2);
+    struct replication drawn = { .replicas_max = wishes->replicas };
+
+    if (knobs->nodes == 1 || knobs->nodes > 16 || (!lite && knobs->profile != PROFILE_SWARM)) return drawn;
+    if (any && wishes->replicas == 0) drawn.replicas_max = 3;
+    /* Groups and disasters take their time. */
+    drawn.in_focus = focus && drawn.replicas_max > 1 && wishes->members == 0 && wishes->disasters == 0;
+    if (observed && drawn.replicas_max > 1 && knobs->nodes > 3 && wishes->disasters == 0) knobs->observers = 1;
+    return drawn;
+}
+
+/* Little to do, and much trouble: replicas fall behind and come back, leaders follow each other in no time, and few
+ * records are under way when they do. */
+static void focus_on_replicas(struct knobs *knobs, struct config *config, const struct prng *prng)
+{
+    struct prng own = *prng;
+
+    knobs->chaos_us = between(&own, 1500, 5000) * 1000;
+    knobs->joiners = prng_chance(&own, 1, 4) ? MIN(knobs->joiners, 1U) : 0;
+    knobs->producers = (uint32_t)prng_below(&own, 2);
+    knobs->idempotent_producers = (uint32_t)between(&own, 1, 2);
+    knobs->consumers = 1;
+    knobs->administrators = (uint32_t)between(&own, 1, 2);
+    knobs->topics = prng_chance(&own, 1, 6) ? 2 : 1;
+    knobs->partitions = (uint32_t)between(&own, 1, 2);
+    knobs->records = (uint32_t)between(&own, 50, 200);
+    knobs->batch_records_max = (uint32_t)between(&own, 1, 4);
+    knobs->value_size_max = (uint32_t)(prng_chance(&own, 1, 4) ? between(&own, 1000, 4000) : between(&own, 1, 300));
+    if (prng_chance(&own, 3, 4)) knobs->producer_pause_ns = knobs->chaos_us * 1000 * 4 / knobs->records;
+    knobs->administration_ns = between(&own, 2, 100) * 1000 * 1000;
+    knobs->shadows = (uint32_t)between(&own, 0, 10);
+    knobs->patience_ns = between(&own, 400, 3000) * 1000 * 1000;
+    knobs->lag_ms = (uint32_t)between(&own, 150, 700);
+    if (prng_chance(&own, 1, 2)) knobs->min_isr = MIN(2U, knobs->replicas);
+    knobs->moves = (uint32_t)between(&own, 0, 60);
+    if (prng_chance(&own, 1, 2)) config->journal_file_size = 64 * 1024; /* what is copied does not fit into a round */
 }
 
 /* So that a hundred of them fit into a second: everything happens, and little of it. */
@@ -243,12 +314,15 @@ void knobs_draw(struct knobs *knobs, struct config *config, uint64_t seed, const
     /* What a power loss of all nodes at once would leave costs as many starts as there are nodes. */
     if (knobs->nodes > 1) knobs->shadows = (knobs->shadows + knobs->nodes / 2) / ((knobs->nodes + 1) / 2);
     if (knobs->profile == PROFILE_LITE) make_little(knobs, &prng);
+    const struct replication replication = draw_replication(knobs, &prng, wishes);
+    if (wishes->observers != 0) knobs->observers = wishes->observers;
+    knobs->observers = MIN(knobs->observers, knobs->nodes - 1);
+    draw_replicas(knobs, &prng, replication.replicas_max);
+    if (replication.in_focus) focus_on_replicas(knobs, config, &prng);
     heed_wishes(knobs, wishes);
     const uint32_t places = knobs->idempotent_producers * knobs->topics * MAX(knobs->partitions, 6U);
     if (wishes->clients + wishes->topics + wishes->partitions > 0) config->producers_max = MAX(256U, places);
-    knobs->observers = MIN(wishes->observers, knobs->nodes - 1);
-    draw_replicas(knobs, &prng, wishes->replicas);
-    knobs->moves = wishes->moves;
+    if (wishes->moves != 0) knobs->moves = wishes->moves;
     knobs->members = wishes->members;
     knobs->disasters = knobs->nodes > 1 ? wishes->disasters : 0;
     if (knobs->profile == PROFILE_SCALE) scale_knobs(knobs, wishes);
@@ -260,6 +334,7 @@ void knobs_draw(struct knobs *knobs, struct config *config, uint64_t seed, const
         config->log_retention_size = (int64_t)between(&prng, 4, 200) * 1024;
     }
     draw_rates(&knobs->rates, &prng, knobs);
+    if (replication.in_focus) trouble_replicas(&knobs->rates, &prng);
     config->log_compacts = prng_chance(&prng, 1, 4);
 }
 
@@ -283,13 +358,11 @@ static void draw_disasters(const struct knobs *knobs, struct schedule *schedule,
 
 void knobs_draw_faults(const struct knobs *knobs, struct schedule *schedule, uint64_t seed)
 {
-    enum { BEGIN_US = 50 * 1000 }; /* before, there is nothing to break yet */
-
     if (knobs->profile == PROFILE_SCALE) {
         scale_schedule(knobs, schedule);
         return;
     }
-    schedule_draw(schedule, seed, &knobs->rates, knobs->nodes + knobs->joiners, knobs->nodes, BEGIN_US,
+    schedule_draw(schedule, seed, &knobs->rates, knobs->nodes + knobs->joiners, knobs->nodes, knobs->rates.quiet_us,
                   knobs->chaos_us);
     draw_disasters(knobs, schedule, seed);
 }

@@ -341,6 +341,7 @@ static enum outcome run_many(const struct options *options)
     printf("seeds=%" PRIu64 " failed=%" PRIu64 " events=%" PRIu64 " events/s=%.0f seeds/s=%.1f sim:wall=%.0f\n",
            hunt.done, hunt.failed, hunt.events, (double)hunt.events / seconds, (double)hunt.done / seconds,
            (double)hunt.sim_ns / 1e9 / seconds);
+    if (plan.mutant[0] != 0) printf("seeds that asked for %s: %" PRIu64 "\n", plan.mutant, hunt.reached);
     return hunt.failed == 0 ? OUTCOME_PASSED : hunt.first.outcome;
 }
 

@@ -106,6 +106,27 @@ void office_check_lives(struct judge *judge, const struct plane_partition *parti
     }
 }
 
+void office_check_added(struct judge *judge, const struct image *image, const struct plane_partition *partition,
+                        const struct image_partition *newest)
+{
+    const struct image_partition *before = &partition->newest;
+
+    if (newest->partition_epoch <= before->partition_epoch || newest->leader_epoch != before->leader_epoch) return;
+    for (uint32_t i = 0; i < newest->replica_count; i++) {
+        const int32_t id = newest->replicas[i];
+        const struct plane_replica *replica = replica_of(partition, id);
+        const uint32_t slot = image_broker_by_id(image, id);
+        const bool added = (newest->isr >> i & 1) != 0 && (before->isr & image_partition_place(before, id)) == 0;
+        if (!added || replica == NULL || slot == SLOT_NONE || replica->asked_in != newest->leader_epoch) continue;
+        if (replica->asked_epoch <= 0 || replica->asked_epoch == image_broker(image, slot)->epoch) continue;
+        judge_violated(judge, RULE_O7,
+                       "partition %d of %08x: node %d was fit to be added when it was registered at %lld, and is in "
+                       "sync in partition epoch %d as registered at %lld",
+                       partition->index, topic_mark(partition), id, (long long)replica->asked_epoch,
+                       newest->partition_epoch, (long long)image_broker(image, slot)->epoch);
+    }
+}
+
 /* ---- leaders ---- */
 
 static void check_view(struct judge *judge, struct plane_partition *partition, const struct office *office,
@@ -148,7 +169,12 @@ static void check_joining(struct judge *judge, struct plane_partition *partition
                            partition->index, topic_mark(partition), office->machine + 1, office->leader_epoch,
                            view->node_id);
         }
+        if (view->asked_epoch >= 0) {
+            replica->asked_in = office->leader_epoch;
+            replica->asked_epoch = view->asked_epoch;
+        }
         replica->joins = view->joining;
+        replica->wished = view->wished;
         replica->able = view->able;
     }
 }
@@ -180,11 +206,13 @@ void office_look(struct judge *judge, struct plane_partition *partition, const s
 
     if (office.leader_epoch < 0) return;
     while (office.count < COUNT_OF(office.views) && replicas_view(look->replicas, slot, office.count, &view)) {
-        office.views[office.count++] = (struct office_view){ .node_id = view.node_id,
-                                                             .joining = view.joining,
-                                                             .wished = view.wished,
-                                                             .able = is_able(look->image, view.node_id),
-                                                             .held_offset = view.held_offset };
+        office.views[office.count++] =
+            (struct office_view){ .node_id = view.node_id,
+                                  .joining = view.joining,
+                                  .wished = view.wished,
+                                  .able = is_able(look->image, view.node_id),
+                                  .held_offset = view.held_offset,
+                                  .asked_epoch = view.wished && !view.in_sync ? view.asked_epoch : -1 };
     }
     office_check(judge, partition, &office);
 }

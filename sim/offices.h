@@ -29,12 +29,18 @@ bool office_see_brokers(struct plane *plane, const struct image *image, uint64_t
 void office_check_lives(struct judge *judge, const struct plane_partition *partition,
                         const struct image_partition *newest, const uint64_t *changed, uint32_t words);
 
+/* Who is added is the process that the leader judged to be fit: another one may have lost what that one held (KIP-903,
+ * KAFKA-15221). */
+void office_check_added(struct judge *judge, const struct image *image, const struct plane_partition *partition,
+                        const struct image_partition *newest);
+
 /* ---- leaders ---- */
 struct office_view {
     int32_t node_id;
     bool joining, wished;
     bool able; /* as far as the leader knows: neither fenced nor about to go, and no observer */
     int64_t held_offset;
+    int64_t asked_epoch; /* of the broker, as it was when it was asked for; -1: it was not, or is in sync */
 };
 struct office {
     uint32_t machine;

@@ -1,6 +1,7 @@
 #include "sim/plane.h"
 
 #include "log/logs.h"
+#include "replica/replicas.h"
 #include "sim/offices.h"
 
 #include <stdlib.h>
@@ -136,7 +137,8 @@ static struct plane_replica *make_replica(struct plane_partition *partition, uin
     } else {
         partition->replica_count++;
     }
-    partition->replicas[at] = (struct plane_replica){ .machine = machine, .leader_epoch = -1, .emptied_epoch = -1 };
+    partition->replicas[at] =
+        (struct plane_replica){ .machine = machine, .leader_epoch = -1, .emptied_epoch = -1, .asked_in = -1 };
     return &partition->replicas[at];
 }
 
@@ -215,6 +217,8 @@ static void lose_replica(struct judge *judge, struct plane_partition *partition,
         *replica = (struct plane_replica){ .machine = number,
                                            .leader_epoch = -1,
                                            .emptied_epoch = newest->leader_epoch,
+                                           .asked_in = partition->replicas[j].asked_in,
+                                           .asked_epoch = partition->replicas[j].asked_epoch,
                                            .lost = must_have_all(partition, number) };
     }
     if (place != 0 && (newest->min_isr <= 1 || others == 0)) forgive(judge, partition);
@@ -338,6 +342,7 @@ static void scan(struct plane *plane, struct judge *judge, const struct plane_lo
             if (has_moved(&plane->partitions[at]->newest, newest)) plane->moved_index = plane->scanned_index;
             plane->partitions[at]->scan = plane->scans;
             if (others) office_check_lives(judge, plane->partitions[at], newest, changed, COUNT_OF(changed));
+            if (is_judged(plane->partitions[at])) office_check_added(judge, image, plane->partitions[at], newest);
             office_check_configuration(judge, image, newest);
             see_configuration(plane, judge, plane->partitions[at], newest, look->now_ns);
         }
@@ -525,7 +530,10 @@ void plane_on_step(struct plane *plane, struct judge *judge, const struct plane_
         machine->life = look->life;
         list_logs(plane, machine, look);
     }
-    if (is_listed && look->quiet && machine->seen_index == applied_index) return;
+    const uint64_t expands = look->replicas == NULL ? 0 : replicas_counters(look->replicas)->expands;
+    const bool asks = expands != machine->expands;
+    machine->expands = expands;
+    if (is_listed && look->quiet && !asks && machine->seen_index == applied_index) return;
     machine->seen_index = applied_index;
     machine->waits = false;
     for (uint32_t i = 0; i < machine->count; i++) {

@@ -37,7 +37,10 @@ struct plane_replica {
     int64_t log_start_offset, durable_offset, log_end_offset, high_watermark;
     int64_t compared_offset; /* below it its epochs were held against the partition's */
     int32_t emptied_epoch;   /* the leader epoch in which its disk was lost last; -1: none */
-    bool joins;              /* its leader waits for it, and means to ask that it is added */
+    bool joins;              /* its leader waits for it, and means to ask that it is added ... */
+    bool wished;             /* ... or has asked for that, or it is in sync */
+    int32_t asked_in;        /* the leader epoch in which it was asked for last; -1: none */
+    int64_t asked_epoch;     /* and the process that was judged to be fit: the epoch of its registration; 0: none */
     bool able;               /* as far as that leader knows it may be in sync */
 };
 
@@ -48,6 +51,7 @@ struct plane_epoch {
 };
 
 enum {
+    PLANE_NOBODY = UINT32_MAX,             /* no machine */
     PLANE_REPLICAS_MAX = REPLICAS_MAX + 4, /* some have left and are still told apart */
     PLANE_MACHINES_MAX = 20032,
 };
@@ -79,6 +83,7 @@ struct plane_machine {
     uint32_t count, max;
     uint64_t seen_index;   /* when it was looked at last */
     uint64_t listed_index; /* when these were listed; UINT64_MAX: they were not */
+    uint64_t expands;      /* so often it has asked to add somebody */
     bool lacks;            /* one was not there yet */
     uint32_t life;
     bool waits;          /* it leads something of which not all is committed */
@@ -181,6 +186,9 @@ const char *plane_unrest(const struct plane *plane, const struct image *image, c
 
 /* Whether the moment that a fault is aimed at has come for a machine; of the aims that concern its replicas. */
 bool plane_moment(const struct plane *plane, enum aim aim, uint32_t machine, uint64_t now_ns);
+
+/* Who has that role in a partition of several replicas, which `number` chooses; PLANE_NOBODY: nobody has. */
+uint32_t plane_in_role(const struct plane *plane, enum machine_role role, uint64_t number);
 
 /* Whether a machine has all data back that it is to have. */
 bool plane_is_whole(const struct plane *plane, uint32_t machine);

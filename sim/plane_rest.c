@@ -109,6 +109,44 @@ bool plane_is_whole(const struct plane *plane, uint32_t machine)
     return true;
 }
 
+/* The so-manieth of the set, of a partition. */
+static uint32_t machine_of_set(const struct image_partition *partition, replica_set set, uint64_t number)
+{
+    int32_t ids[REPLICAS_MAX];
+    const uint32_t count = image_partition_brokers(partition, set, ids);
+
+    return count == 0 ? PLANE_NOBODY : (uint32_t)ids[number % count] - 1;
+}
+
+uint32_t plane_in_role(const struct plane *plane, enum machine_role role, uint64_t number)
+{
+    for (uint64_t i = 0; i < plane->partition_count; i++) {
+        const struct plane_partition *partition = plane->partitions[(number + i) % plane->partition_count];
+        const struct image_partition *newest = &partition->newest;
+        if (partition->gone || newest->partition_epoch < 0 || newest->replica_count < 2) continue;
+        const replica_set head = newest->leader < 0 ? 0 : image_partition_place(newest, newest->leader);
+        replica_set set = head;
+        if (role == ROLE_FOLLOWER) set = newest->isr & (replica_set)~head;
+        if (role == ROLE_LAGGARD) set = (replica_set)((1u << newest->replica_count) - 1) & (replica_set)~newest->isr;
+        const uint32_t machine = machine_of_set(newest, set, number);
+        if (machine != PLANE_NOBODY) return machine;
+    }
+    return PLANE_NOBODY;
+}
+
+/* A leader means to have it in sync, and it is not yet. */
+static bool is_joining(const struct plane *plane, uint32_t machine)
+{
+    for (uint32_t i = 0; i < plane->partition_count; i++) {
+        const struct plane_partition *partition = plane->partitions[i];
+        const replica_set place = image_partition_place(&partition->newest, (int32_t)machine + 1);
+        if (partition->gone || place == 0 || (partition->newest.isr & place) != 0) continue;
+        const struct plane_replica *replica = plane_replica_on(partition, machine);
+        if (replica != NULL && (replica->joins || replica->wished)) return true;
+    }
+    return false;
+}
+
 bool plane_moment(const struct plane *plane, enum aim aim, uint32_t number, uint64_t now_ns)
 {
     enum { JUST_NS = 3 * 1000 * 1000 };
@@ -120,6 +158,7 @@ bool plane_moment(const struct plane *plane, enum aim aim, uint32_t number, uint
     case AIM_OFFICE: return machine->elected_ns + JUST_NS > now_ns;
     case AIM_CUT: return machine->cut_ns + JUST_NS > now_ns;
     case AIM_ISR: return plane->isr_changed_ns + JUST_NS > now_ns;
+    case AIM_JOINING: return is_joining(plane, number);
     default: return !plane_is_whole(plane, number);
     }
 }

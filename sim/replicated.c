@@ -156,11 +156,11 @@ static uint32_t draw_replicas(const struct run *run, struct client *client, int3
 {
     const struct world *world = &run->world;
     const uint32_t first = (uint32_t)prng_below(&client->prng, world->machine_count);
-    const uint32_t step = 1 + (uint32_t)prng_below(&client->prng, world->machine_count);
+    const bool down = prng_chance(&client->prng, 1, 2);
     uint32_t drawn = 0;
 
     for (uint32_t i = 0; i < world->machine_count && drawn < count; i++) {
-        const uint32_t machine = (first + i * step) % world->machine_count;
+        const uint32_t machine = (first + (down ? world->machine_count - i : i)) % world->machine_count;
         bool twice = !world->machines[machine]->wanted;
         for (uint32_t k = 0; k < drawn; k++) twice = twice || ids[k] == (int32_t)machine + 1;
         if (!twice) ids[drawn++] = (int32_t)machine + 1;
@@ -183,7 +183,7 @@ void move_partition(struct run *run, struct client *client, struct session *sess
     const bool calls_off = prng_chance(&client->prng, 1, 5);
     const uint32_t wanted = 1 + (uint32_t)prng_below(&client->prng, run->knobs.replicas);
     const uint32_t count =
-        draw_replicas(run, client, ids, prng_chance(&client->prng, 2, 3) ? run->knobs.replicas : wanted);
+        draw_replicas(run, client, ids, prng_chance(&client->prng, 7, 8) ? run->knobs.replicas : wanted);
     target->judged->replica_count = MAX(target->judged->replica_count, 2U); /* on the way there are more than one */
     topic_name(target->topic, name);
     partition.index = target->index;
@@ -212,7 +212,8 @@ void rebalance(struct run *run)
 /* More or fewer are to be in sync. */
 void alter_min_isr(struct run *run, struct client *client, struct session *session)
 {
-    const uint32_t wanted = 1 + (uint32_t)prng_below(&client->prng, run->knobs.replicas);
+    static const uint32_t some[] = { 1, 2, 2, 3 };
+    const uint32_t wanted = some[prng_below(&client->prng, COUNT_OF(some))];
     const uint32_t topic = (uint32_t)prng_below(&client->prng, run->knobs.topics);
 
     alter_topic(run, session, topic, "min.insync.replicas", (int32_t)wanted, COOKIE_NOTHING);

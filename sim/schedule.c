@@ -35,7 +35,7 @@ static const char *const aims[AIM_COUNT] = {
 #undef X
 };
 
-static const char *const roles[ROLE_COUNT] = { "", "leader", "others", "voter" };
+static const char *const roles[ROLE_COUNT] = { "", "leader", "others", "voter", "head", "follower", "laggard" };
 
 const char *fault_name(enum fault_kind kind)
 {

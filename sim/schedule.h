@@ -8,8 +8,9 @@
  *     1300000 power-loss leader loss=mixed aim=rename for=50000
  *
  * Machines are numbered from 1, as their nodes are. "leader" is whoever leads the metadata group when the time comes,
- * "others" is somebody who does not, "voter" is one of them who votes. An aimed fault waits, from its time on, for a
- * moment when it hurts. */
+ * "others" is somebody who does not, "voter" is one of them who votes. Of some partition that has several replicas,
+ * "head" is who leads it, "follower" is in sync with him, "laggard" is not. An aimed fault waits, from its time on, for
+ * a moment when it hurts. */
 #ifndef CHRONIK_SIM_SCHEDULE_H
 #define CHRONIK_SIM_SCHEDULE_H
 
@@ -77,7 +78,8 @@
     X(OFFICE,    "office",    "it has just begun to lead a partition") \
     X(CUT,       "cut",       "one of its logs has just lost its end") \
     X(ISR,       "isr",       "an ISR has just changed, or is about to") \
-    X(BEHIND,    "behind",    "it has a replica that is not in sync")
+    X(BEHIND,    "behind",    "it has a replica that is not in sync") \
+    X(JOINING,   "joining",   "a leader is about to have it in sync, or has asked for that")
 /* clang-format on */
 
 enum fault_kind {
@@ -102,7 +104,16 @@ enum aim {
 
 enum { SCHEDULE_MAX = 1024, SET_RANGES_MAX = 8 };
 
-enum machine_role { ROLE_ANY, ROLE_LEADER, ROLE_OTHER, ROLE_VOTER, ROLE_COUNT };
+enum machine_role {
+    ROLE_ANY,
+    ROLE_LEADER,
+    ROLE_OTHER,
+    ROLE_VOTER,
+    ROLE_HEAD, /* from here on, of a partition */
+    ROLE_FOLLOWER,
+    ROLE_LAGGARD,
+    ROLE_COUNT
+};
 
 /* Machines, from 0 on: those in one of the ranges [first, last], or one of that role. */
 struct machine_set {
@@ -133,6 +144,9 @@ struct schedule {
 struct fault_rates {
     uint32_t per_100_s[FAULT_COUNT];
     bool aimed;
+    uint32_t at_replicas; /* of 100 faults, how many are for those who lead or follow; then more of them are aimed */
+    uint32_t aftershocks; /* of 100 faults, how many are followed by another one at once */
+    uint64_t quiet_us;    /* before, there is nothing to break yet */
 };
 
 /* Of these machines, the first `nodes` are there from the beginning. */

@@ -56,6 +56,15 @@ void shadow_perhaps(struct run *run, struct client *client, uint32_t weight)
     if (prng_chance(&client->prng, MIN(run->knobs.shadows * weight, 1000U), 1000)) shadow_check(run);
 }
 
+/* Who founded the cluster, and has lost his disk since, does not found it again. */
+static void seed_copy(const struct run *run, struct machine *copy, uint32_t number)
+{
+    copy->config.seed_count = 0;
+    for (uint32_t i = 0; i < run->world.machine_count && copy->config.seed_count < SEEDS_MAX; i++) {
+        if (i != number && run->world.machines[i]->wanted) knobs_seed(&copy->config, i);
+    }
+}
+
 /* All machines, with what a power loss of all of them at once would leave on their disks. */
 static void add_copies(const struct run *run, struct run *shadow, struct prng *prng)
 {
@@ -66,6 +75,8 @@ static void add_copies(const struct run *run, struct run *shadow, struct prng *p
         copy->wall_offset_ms = machine->wall_offset_ms;
         copy->wanted = machine->wanted;
         copy->may_leave = machine->may_leave;
+        copy->wiped = machine->wiped;
+        if (copy->wiped) seed_copy(run, copy, i);
         disk_free(&copy->disk);
         disk_copy_after_loss(&machine->disk, &copy->disk, shadow->world.seed ^ i << 8,
                              prng_chance(prng, 1, 2) ? LOSS_ALL : LOSS_MIXED);

@@ -106,8 +106,9 @@ static void begin(void)
         partition.replicas[i] = (struct plane_replica){
             .machine = i, .durable_offset = 12, .log_end_offset = 12, .able = true, .emptied_epoch = -1
         };
-        office.views[i] =
-            (struct office_view){ .node_id = (int32_t)i + 1, .wished = true, .able = true, .held_offset = 12 };
+        office.views[i] = (struct office_view){
+            .node_id = (int32_t)i + 1, .wished = true, .able = true, .held_offset = 12, .asked_epoch = -1
+        };
     }
     log_start = 0;
     log_end = 12;
@@ -221,6 +222,34 @@ static void starts_anew_outside(void)
     starts_anew(false);
 }
 
+/* The leader judges the third one, and asks for it; then a configuration has it. */
+static void added(int64_t judged_epoch, int32_t later_epochs)
+{
+    struct image_partition after = *newest;
+
+    newest->isr = 3;
+    after.partition_epoch++;
+    after.leader_epoch += later_epochs;
+    office.views[2].asked_epoch = judged_epoch;
+    office_check(&judge, &partition, &office);
+    office_check_added(&judge, NULL, &partition, &after);
+}
+
+static void the_one_that_was_judged_is_added(void)
+{
+    added(22, 0);
+}
+
+static void another_process_is_added(void)
+{
+    added(21, 0);
+}
+
+static void another_leader_adds_it(void)
+{
+    added(21, 1);
+}
+
 static const struct history configurations[] = {
     { "all as it should be", RULE_NONE, configuration },
     { "who is fenced is in no ISR", RULE_O7, one_is_fenced },
@@ -233,6 +262,9 @@ static const struct history configurations[] = {
     { "another process is in sync by what the one before it had", RULE_O7, stays_when_it_starts_anew },
     { "a new configuration may have it", RULE_NONE, leaves_when_it_starts_anew },
     { "who was not in sync may start as he likes", RULE_NONE, starts_anew_outside },
+    { "who was judged is added", RULE_NONE, the_one_that_was_judged_is_added },
+    { "another process than the one that was judged", RULE_O7, another_process_is_added },
+    { "what an earlier leader asked for is over", RULE_NONE, another_leader_adds_it },
 };
 
 TEST(configurations_are_judged)

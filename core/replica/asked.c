@@ -159,6 +159,7 @@ bool replicas_view(const struct replicas *replicas, uint32_t log, uint32_t numbe
         .wished = slots_have(partition->isr.sets.proposed, slot),
         .observes = partition_is_observed_by(partition, partition->nodes[slot]),
         .held_offset = partition->watermark.held_offset[slot],
+        .asked_epoch = partition->isr.asked ? partition->asked_epochs[slot] : -1,
         .caught_up_ns = replicas->mono_ns,
     };
     if (partition->flows[slot] == 0) return true;

@@ -193,6 +193,7 @@ struct replica_view {
     bool wished; /* in sync, if what was asked for last is granted */
     bool observes;
     bool streaming;        /* it and we agree on where the logs are the same */
+    int64_t asked_epoch;   /* of the broker that was judged, where it was asked for and is not in sync yet; else -1 */
     int64_t held_offset;   /* -1: not known */
     uint64_t caught_up_ns; /* when it last had everything */
 };
