@@ -39,6 +39,14 @@ uint32_t image_next_broker(const struct image *image, uint32_t slot)
     return slot + 1 < NODES ? slot + 1 : SLOT_NONE;
 }
 
+replica_set image_partition_place(const struct image_partition *which, int32_t broker_id)
+{
+    for (uint32_t i = 0; i < which->replica_count; i++) {
+        if (which->replicas[i] == broker_id) return (replica_set)(1u << i);
+    }
+    return 0;
+}
+
 /* ---- in place of a log and its leader ---- */
 
 static int64_t log_start, log_end;
