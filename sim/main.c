@@ -349,28 +349,33 @@ static enum outcome run_many(const struct options *options)
 
 enum {
     BENCH_SEEDS = 150, /* unless it is said how many */
-    OPEN_SEEDS = 4,    /* of gaps: a look whether they still are, not a hunt */
+    OPEN_SEEDS = 8,    /* of gaps: a look whether they still are, not a hunt */
+    LITE_SEEDS = 400,
     CLUSTER_SEEDS = 60,
     GROUP_MEMBERS = 6,
 };
 
 static bool is_doomed(enum mutant_fate fate)
 {
-    return fate == DIES || fate == DIES_IN_CLUSTER || fate == DIES_IN_DISASTER || fate == DIES_IN_GROUPS;
+    return fate == DIES || fate == DIES_IN_LITE || fate == DIES_IN_CLUSTER || fate == DIES_IN_DISASTER ||
+           fate == DIES_IN_GROUPS;
 }
 
 /* Which runs, and how many of them, unless that is said. */
 static void choose_runs(const struct mutant *mutant, struct options *options)
 {
     struct wishes *wishes = &options->wishes;
-    const bool in_cluster = mutant->fate != DIES && mutant->fate != LIVES && mutant->fate != ABSENT;
+    const bool in_lite = mutant->fate == DIES_IN_LITE || mutant->fate == OPEN;
+    const bool in_cluster = is_doomed(mutant->fate) && mutant->fate != DIES && !in_lite;
 
+    if (in_lite && wishes->profile == PROFILE_SWARM) wishes->profile = PROFILE_LITE;
     if (in_cluster && wishes->nodes == 0) wishes->nodes = 3;
     if (in_cluster && wishes->replicas == 0) wishes->replicas = 3;
     if (mutant->fate == DIES_IN_DISASTER && wishes->disasters == 0) wishes->disasters = 1;
     if (mutant->fate == DIES_IN_GROUPS && wishes->members == 0) wishes->members = GROUP_MEMBERS;
     if (options->many) return;
     if (in_cluster) options->seed_last = options->seed_first + CLUSTER_SEEDS - 1;
+    if (in_lite) options->seed_last = options->seed_first + LITE_SEEDS - 1;
     if (mutant->fate == OPEN) options->seed_last = options->seed_first + OPEN_SEEDS - 1;
     /* A control that many seeds leave alone, more of them would: a third must do. */
     if (mutant->fate == LIVES || mutant->fate == ABSENT) {
@@ -385,6 +390,7 @@ static const char *mutant_verdict(const struct mutant *mutant, const struct hunt
 
     switch (mutant->fate) {
     case DIES:
+    case DIES_IN_LITE:
     case DIES_IN_CLUSTER:
     case DIES_IN_DISASTER:
     case DIES_IN_GROUPS: *fine = died; break;

@@ -95,8 +95,7 @@
     X(peer_silence_is_nothing, "a link on which nothing comes any more stays for ever", DIES) \
     X(producer_recorded_before_append, "producer state changes before the append succeeded (KAFKA-6683)", DIES) \
     X(producer_remembers_one_batch, "only the last batch of a producer is remembered, not five", DIES) \
-    X(read_passes_high_watermark, "a range of a segment passes the high watermark -- control: it is the only " \
-      "replica, so what is in a segment is durable and committed", ABSENT) \
+    X(read_passes_high_watermark, "a range of a segment passes the high watermark", DIES) \
     X(record_batch_crc_unchecked, "a batch's checksum is not looked at", DIES_IN_TEST) \
     X(record_batch_stamp_keeps_crc, "a batch gets another timestamp and keeps its checksum", DIES_IN_TEST) \
     X(record_count_unchecked, "a batch says that it has more offsets than records", DIES_IN_TEST) \

@@ -11,11 +11,12 @@ enum mutant_fate {
     DIES,
     LIVES,            /* a control: harmless, and must survive where it is reached, or the judge simply cries */
     ABSENT,           /* a control: no run of one node comes where it would show. Once one does, it must die */
+    DIES_IN_LITE,     /* of who leads and who follows: lite runs are about that, and are tried, for they are cheap */
     DIES_IN_CLUSTER,  /* where partitions have several replicas; so it is tried there */
     DIES_IN_DISASTER, /* where, besides, all nodes but one are lost for ever */
     DIES_IN_GROUPS,   /* where, besides, there are consumer groups */
     DIES_IN_TEST,     /* no run shows it: tests/mutants.txt names a test that does, and the bench leaves it alone */
-    OPEN, /* the same, or a schedule does; the bench looks at a few seeds of a cluster, and does not judge */
+    OPEN,             /* the same, or a schedule does; the bench looks at a few lite seeds, and does not judge */
 };
 
 struct mutant {

@@ -173,11 +173,12 @@ bool rest_may_wipe(const struct run *run, uint32_t number)
 {
     const struct machine *leader = leading_machine(&run->world);
     uint32_t voters = 0;
-    bool votes = false;
+    bool votes = false, heirs = false;
 
     if (leader == NULL || !raft_configuration_is_committed(node_raft(leader->node))) return false;
     for (uint32_t i = 0; i < run->world.machine_count; i++) {
         if (run->world.machines[i]->wiped) return false; /* one at a time */
+        heirs |= run->world.machines[i]->wanted && run->world.machines[i]->may_leave;
     }
     const struct raft_configuration *list = raft_configuration(node_raft(leader->node));
     for (uint32_t i = 0; i < list->count; i++) {
@@ -186,7 +187,8 @@ bool rest_may_wipe(const struct run *run, uint32_t number)
         voters++;
         votes = votes || member_node(list->members[i].id) == (int32_t)number + 1;
     }
-    return voters > 0 && (!votes || voters >= 3);
+    /* Who leaves gives his vote to somebody, who may just have lost his disk. */
+    return voters > 0 && ((!votes && !heirs) || voters >= 3);
 }
 
 bool rest_is_reached(const struct run *run)
