@@ -86,7 +86,8 @@ struct membership {
     bool awaits;      /* an answer of its coordinator */
     uint32_t machine; /* the coordinator; MACHINE_NONE: not known */
     char member_id[128];
-    int32_t generation;
+    char instance[16];  /* of a static member; "": it is none */
+    int32_t generation; /* or epoch */
     bool leads;
     uint64_t shares; /* that it has */
     uint32_t mates;  /* the leader: how many others there are, and who; itself among them */
@@ -96,6 +97,18 @@ struct membership {
     uint64_t committing; /* shares */
     int64_t numbers[COHORT_SHARES];
     bool committed; /* something, since nothing goes wrong any more */
+
+    /* Of the newer protocol: newer.c */
+    bool newer;
+    int32_t previous;    /* the epoch before; 0: none */
+    int32_t asked_epoch; /* that the question under way names; of a commit the generation, too */
+    uint64_t going;      /* of its shares, those that it is to give up, and has still */
+    bool says, full;     /* the next heartbeat says what it has; and everything */
+    bool lies;           /* the question under way is to be refused */
+    uint64_t asked_ns;   /* when that was sent */
+    uint64_t contact_ns; /* when the last one was that was answered by its coordinator, */
+    uint64_t unsure_ns;  /* and the first one behind it that was not; 0: none */
+    uint64_t going_ns;   /* since when it may be known that it is to give something up */
 };
 
 enum { DUTIES_MAX = 16 };

@@ -2,7 +2,10 @@
  * metadata).
  *
  *   O10  no partition is two members' in one generation; generations only grow; an offset whose commit was answered, or
- *        that was shown, is never forgotten; and who is of yesterday's generation commits nothing
+ *        that was shown, is never forgotten; and who is of yesterday's generation commits nothing. In a group of the
+ *        newer protocol no partition is two members' at any time, epochs grow, and who names another epoch than his
+ *        own is not heard. A member has what it was told until it has said that it gave it up, or until it was silent
+ *        for so long that it may have been taken for gone
  *
  * A node that was deposed and has not heard of it may answer what it still knows: nothing it says is durable, and Kafka
  * promises no more. So what was only read counts where the node coordinated the cohort when it was asked, still did in
@@ -45,8 +48,10 @@ struct cohort_commits {
 
 struct cohort {
     char id[16];
+    bool newer;                               /* its members speak the newer protocol (KIP-848) */
+    uint32_t holders[COHORT_SHARES];          /* then: number of the client that has it + 1; 0: nobody */
     uint32_t (*owners)[COHORT_SHARES];        /* by generation: who was told that it is his; 0: nobody was */
-    int32_t told;                             /* the highest generation in which anybody was told his share */
+    int32_t told;                             /* the highest generation, or epoch, that anybody was told his share in */
     uint64_t (*assigned)[COHORT_ASSIGNMENTS]; /* by generation: all that its leader sent; one of them counts; 0: none */
     struct cohort_commits commits[COHORT_SHARES];
     uint32_t machine; /* that coordinates it, as far as any node knows */
@@ -58,6 +63,7 @@ struct cohorts {
     struct cohort list[COHORTS_MAX];
     uint32_t count;
     bool ready;                        /* the cluster has settings that suit them */
+    uint32_t session_ms;               /* of members of the newer protocol */
     uint64_t shares, commits, fetches; /* that were judged */
 };
 
@@ -70,10 +76,19 @@ struct cohort_asked {
     int32_t settled[COHORT_SHARES];
 };
 
-void cohorts_init(struct cohorts *cohorts, uint32_t count);
+/* The seed says who speaks which protocol. */
+void cohorts_init(struct cohorts *cohorts, uint32_t count, uint64_t seed, bool all_classic);
 void cohorts_free(struct cohorts *cohorts);
 
 void cohort_on_asked(struct run *run, uint32_t cohort, uint32_t machine, struct cohort_asked *asked);
+
+static inline uint32_t cohorts_session_ms(const struct cohorts *cohorts)
+{
+    return cohorts->session_ms;
+}
+
+/* Whoever answered coordinated it all the time, as far as anybody knows. */
+bool cohort_is_sure(struct run *run, uint32_t cohort, const struct cohort_asked *asked);
 
 /* Nobody can coordinate it any more: the last disk that had its partition is lost. */
 bool cohort_is_given_up(const struct run *run, uint32_t cohort);
@@ -81,6 +96,12 @@ bool cohort_is_given_up(const struct run *run, uint32_t cohort);
 /* JoinGroup was answered with a generation, and SyncGroup with shares of it. `who`: not 0, and one process's. */
 void cohort_on_joined(struct run *run, uint32_t cohort, const struct cohort_asked *asked, int32_t generation);
 void cohort_on_share(struct run *run, uint32_t cohort, int32_t generation, uint32_t who, uint64_t shares);
+
+/* In a group of the newer protocol: a client was told that these shares are its, has given them up (or is gone), and is
+ * in an epoch. */
+void cohort_on_held(struct run *run, uint32_t cohort, uint32_t client, uint64_t shares);
+void cohort_on_released(struct run *run, uint32_t cohort, uint32_t client, uint64_t shares);
+void cohort_on_epoch(struct run *run, uint32_t cohort, int32_t epoch);
 
 /* A leader sends what all of its generation are to have; and whether that is so. */
 void cohort_on_assigned(struct run *run, uint32_t cohort, int32_t generation, uint64_t shares);

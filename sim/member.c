@@ -1,6 +1,8 @@
 /* member.c -- a member of a consumer group, in the classic protocol: it finds its coordinator, joins, takes its share
  * of the partitions, commits numbers for them that only grow, and asks what is committed. It crashes and comes back as
- * another process, leaves, and hangs up in the middle of everything. */
+ * another process, leaves, and hangs up in the middle of everything. Some are static: whoever comes back has the same
+ * name (KIP-345). Members of groups of the newer protocol find, commit and ask as these do; the rest is in newer.c. */
+#include "sim/member.h"
 #include "base/check.h"
 #include "codec/errors.h"
 #include "sim/run.h"
@@ -15,11 +17,6 @@ enum {
     CALM_PAUSE_NS = 300 * 1000 * 1000,
     SHARE_SIZE = 8
 };
-
-static struct bytes text(const char *string)
-{
-    return (struct bytes){ (const uint8_t *)string, (uint32_t)strlen(string) };
-}
 
 static bool in_chaos(const struct run *run)
 {
@@ -42,11 +39,11 @@ static void pause(struct run *run, struct client *client)
     client_wake(run, client, 1 + prng_below(&client->prng, in_chaos(run) ? PAUSE_NS : CALM_PAUSE_NS));
 }
 
-/* Another process, which knows nothing of the one before. */
-static void begin_anew(struct client *client)
+void member_begin_anew(struct run *run, struct client *client)
 {
     struct membership *membership = &client->membership;
 
+    if (run != NULL && membership->newer) newer_on_fenced(run, client);
     membership->life++;
     membership->doing = DOING_FIND;
     membership->awaits = false;
@@ -56,29 +53,48 @@ static void begin_anew(struct client *client)
     membership->shares = 0;
     membership->session_ms = 300 + (int32_t)prng_below(&client->prng, 2000);
     membership->rebalance_ms = 200 + (int32_t)prng_below(&client->prng, 1500);
+    if (membership->newer) newer_begin(client);
 }
 
 void member_init(const struct run *run, struct client *client, uint32_t number)
 {
-    client->membership.cohort = number % run->cohorts.count;
-    begin_anew(client);
+    struct membership *membership = &client->membership;
+
+    membership->cohort = number % run->cohorts.count;
+    membership->newer = run->cohorts.list[membership->cohort].newer;
+    if (prng_chance(&client->prng, 1, 4)) {
+        snprintf(membership->instance, sizeof membership->instance, "i-%u", client->number);
+    }
+    member_begin_anew(NULL, client);
 }
 
-/* Unique in the run, and not 0. */
+/* Unique in the run, and not 0. All lives of a static member are one. */
 static uint32_t who(const struct client *client)
 {
-    return (client->number + 1) << 16 | (client->membership.life & 0xffff);
+    const uint32_t life = client->membership.instance[0] != 0 ? 0xffff : client->membership.life % 0xffff;
+
+    return (client->number + 1) << 16 | life;
+}
+
+static struct bytes instance_of(const struct client *client)
+{
+    return client->membership.instance[0] == 0 ? (struct bytes){ 0 } : sim_text(client->membership.instance);
 }
 
 /* ---- asking ---- */
 
-static struct writer *ask(struct run *run, struct client *client, struct session *session, int16_t api, int16_t version)
+struct writer *member_ask(struct run *run, struct client *client, struct session *session, int16_t api, int16_t version)
 {
     struct membership *membership = &client->membership;
 
     membership->awaits = true;
     cohort_on_asked(run, membership->cohort, session->machine, &membership->asked);
     return session_begin(session, api, version);
+}
+
+void member_asked(struct run *run, struct session *session)
+{
+    session_end(session, &run->world, COOKIE_ASKED, true);
 }
 
 static int16_t one_of(struct client *client, int16_t low, int16_t high)
@@ -89,11 +105,12 @@ static int16_t one_of(struct client *client, int16_t low, int16_t high)
 /* What the cluster is to be like for its groups: small topics, short sessions, and nothing that goes by itself. */
 static void ask_settings(struct run *run, struct session *session)
 {
-    static const char *const names[] = { "offsets.topic.num.partitions", "group.min.session.timeout.ms",
+    static const char *const names[] = { "offsets.topic.num.partitions",     "group.min.session.timeout.ms",
                                          "group.initial.rebalance.delay.ms", "offsets.retention.minutes",
-                                         "default.replication.factor" };
+                                         "default.replication.factor",       "group.consumer.session.timeout.ms" };
     const uint32_t replicas = MAX(MIN(run->knobs.replicas, run->knobs.nodes - run->knobs.observers), 1U);
-    const uint64_t numbers[] = { 1 + run->knobs.seed % 3, 100, run->knobs.seed % 4 * 50, INT32_MAX, replicas };
+    const uint64_t numbers[] = { 1 + run->knobs.seed % 3,          100, run->knobs.seed % 4 * 50, INT32_MAX, replicas,
+                                 cohorts_session_ms(&run->cohorts) };
     struct incremental_alter_configs_request_config configs[COUNT_OF(names)];
     struct incremental_alter_configs_request_resource resource = { .resource_type = 4, .configs = configs };
     struct incremental_alter_configs_request request = { .resources = &resource, .resources_count = 1 };
@@ -101,8 +118,8 @@ static void ask_settings(struct run *run, struct session *session)
 
     for (uint32_t i = 0; i < COUNT_OF(names); i++) {
         snprintf(values[i], sizeof values[i], "%u", (unsigned)numbers[i]);
-        configs[i] =
-            (struct incremental_alter_configs_request_config){ .name = text(names[i]), .value = text(values[i]) };
+        configs[i] = (struct incremental_alter_configs_request_config){ .name = sim_text(names[i]),
+                                                                        .value = sim_text(values[i]) };
     }
     resource.configs_count = COUNT_OF(names);
     incremental_alter_configs_request_write(session_begin(session, API_INCREMENTAL_ALTER_CONFIGS, 1), 1, &request);
@@ -114,7 +131,7 @@ static void ask_coordinator(struct run *run, struct client *client, struct sessi
     struct find_coordinator_request request = find_coordinator_request_default;
     const int16_t version = one_of(client, 0, 3);
 
-    request.key = text(cohort_of(run, client)->id);
+    request.key = sim_text(cohort_of(run, client)->id);
     find_coordinator_request_write(session_begin(session, API_FIND_COORDINATOR, version), version, &request);
     session_end(session, &run->world, COOKIE_ASKED, true);
 }
@@ -124,16 +141,17 @@ static void ask_join(struct run *run, struct client *client, struct session *ses
     const struct membership *membership = &client->membership;
     struct join_group_request_protocol protocol = { BYTES_LITERAL("range"), BYTES_LITERAL("m") };
     struct join_group_request request = join_group_request_default;
-    const int16_t version = one_of(client, 2, 9);
+    const int16_t version = one_of(client, membership->instance[0] == 0 ? 2 : 5, 9);
 
-    request.group_id = text(cohort_of(run, client)->id);
+    request.group_instance_id = instance_of(client);
+    request.group_id = sim_text(cohort_of(run, client)->id);
     request.session_timeout_ms = membership->session_ms;
     request.rebalance_timeout_ms = membership->rebalance_ms;
-    request.member_id = text(membership->member_id);
+    request.member_id = sim_text(membership->member_id);
     request.protocol_type = BYTES_LITERAL("consumer");
     request.protocols = &protocol;
     request.protocols_count = 1;
-    join_group_request_write(ask(run, client, session, API_JOIN_GROUP, version), version, &request);
+    join_group_request_write(member_ask(run, client, session, API_JOIN_GROUP, version), version, &request);
     session_end(session, &run->world, COOKIE_ASKED, true);
 }
 
@@ -150,15 +168,16 @@ static void ask_sync(struct run *run, struct client *client, struct session *ses
     struct sync_group_request_assignment assignments[COUNT_OF(membership->mate_ids)];
     uint8_t shares[COUNT_OF(membership->mate_ids)][SHARE_SIZE] = { 0 };
     struct sync_group_request request = sync_group_request_default;
-    const int16_t version = one_of(client, 0, 5);
+    const int16_t version = one_of(client, membership->instance[0] == 0 ? 0 : 3, 5);
     uint32_t next = (uint32_t)prng_below(&client->prng, MAX(membership->mates, 1U));
     uint64_t all = 0;
 
-    request.group_id = text(cohort_of(run, client)->id);
+    request.group_id = sim_text(cohort_of(run, client)->id);
     request.generation_id = membership->generation;
-    request.member_id = text(membership->member_id);
+    request.member_id = sim_text(membership->member_id);
     request.protocol_type = BYTES_LITERAL("consumer");
     request.protocol_name = BYTES_LITERAL("range");
+    request.group_instance_id = instance_of(client);
     request.assignments = assignments;
     if (membership->leads) {
         for (uint32_t i = 0; i < client->target_count; i++) {
@@ -171,12 +190,12 @@ static void ask_sync(struct run *run, struct client *client, struct session *ses
         }
         for (uint32_t i = 0; i < membership->mates; i++) {
             assignments[i] =
-                (struct sync_group_request_assignment){ text(membership->mate_ids[i]), { shares[i], SHARE_SIZE } };
+                (struct sync_group_request_assignment){ sim_text(membership->mate_ids[i]), { shares[i], SHARE_SIZE } };
         }
         request.assignments_count = membership->mates;
         cohort_on_assigned(run, membership->cohort, membership->generation, all);
     }
-    sync_group_request_write(ask(run, client, session, API_SYNC_GROUP, version), version, &request);
+    sync_group_request_write(member_ask(run, client, session, API_SYNC_GROUP, version), version, &request);
     session_end(session, &run->world, COOKIE_ASKED, true);
 }
 
@@ -184,40 +203,42 @@ static void ask_heartbeat(struct run *run, struct client *client, struct session
 {
     const struct membership *membership = &client->membership;
     struct heartbeat_request request = heartbeat_request_default;
-    const int16_t version = one_of(client, 0, 4);
+    const int16_t version = one_of(client, membership->instance[0] == 0 ? 0 : 3, 4);
 
-    request.group_id = text(cohort_of(run, client)->id);
+    request.group_instance_id = instance_of(client);
+    request.group_id = sim_text(cohort_of(run, client)->id);
     request.generation_id = membership->generation;
-    request.member_id = text(membership->member_id);
-    heartbeat_request_write(ask(run, client, session, API_HEARTBEAT, version), version, &request);
+    request.member_id = sim_text(membership->member_id);
+    heartbeat_request_write(member_ask(run, client, session, API_HEARTBEAT, version), version, &request);
     session_end(session, &run->world, COOKIE_ASKED, true);
 }
 
 static void ask_leave(struct run *run, struct client *client, struct session *session)
 {
-    struct leave_group_request_member mate = { .member_id = text(client->membership.member_id) };
+    struct leave_group_request_member mate = { .member_id = sim_text(client->membership.member_id),
+                                               .group_instance_id = instance_of(client) };
     struct leave_group_request request = leave_group_request_default;
-    const int16_t version = one_of(client, 0, 5);
+    const int16_t version = one_of(client, mate.group_instance_id.size == 0 ? 0 : 3, 5);
 
-    request.group_id = text(cohort_of(run, client)->id);
+    request.group_id = sim_text(cohort_of(run, client)->id);
     request.member_id = mate.member_id;
     request.members = &mate;
     request.members_count = 1;
-    leave_group_request_write(ask(run, client, session, API_LEAVE_GROUP, version), version, &request);
+    leave_group_request_write(member_ask(run, client, session, API_LEAVE_GROUP, version), version, &request);
     session_end(session, &run->world, COOKIE_ASKED, true);
 }
 
-/* A new number for each of some of its partitions. */
-static void ask_commit(struct run *run, struct client *client, struct session *session)
+void member_commit(struct run *run, struct client *client, struct session *session, int32_t generation)
 {
     struct membership *membership = &client->membership;
     struct offset_commit_request_partition partitions[COHORT_SHARES];
     struct offset_commit_request_topic topics[COHORT_SHARES];
     char names[COHORT_SHARES][32];
     struct offset_commit_request request = offset_commit_request_default;
-    const int16_t version = one_of(client, 2, 9);
+    const int16_t version = membership->newer ? 9 : one_of(client, membership->instance[0] == 0 ? 2 : 7, 9);
 
     membership->committing = 0;
+    membership->asked_epoch = generation;
     request.topics = topics;
     for (uint32_t share = 0; share < COHORT_SHARES; share++) {
         if ((membership->shares & 1ull << share) == 0 || (in_chaos(run) && prng_chance(&client->prng, 1, 3))) continue;
@@ -229,26 +250,27 @@ static void ask_commit(struct run *run, struct client *client, struct session *s
         partitions[at].index = (int32_t)(share % SHARES_PER_TOPIC);
         partitions[at].committed_offset = membership->numbers[share];
         partitions[at].committed_metadata = BYTES_LITERAL("");
-        topics[at] = (struct offset_commit_request_topic){ text(names[at]), &partitions[at], 1 };
+        topics[at] = (struct offset_commit_request_topic){ sim_text(names[at]), &partitions[at], 1 };
     }
-    request.group_id = text(cohort_of(run, client)->id);
-    request.generation_id_or_member_epoch = membership->generation;
-    request.member_id = text(membership->member_id);
-    offset_commit_request_write(ask(run, client, session, API_OFFSET_COMMIT, version), version, &request);
+    request.group_id = sim_text(cohort_of(run, client)->id);
+    request.generation_id_or_member_epoch = generation;
+    request.group_instance_id = instance_of(client);
+    request.member_id = sim_text(membership->member_id);
+    offset_commit_request_write(member_ask(run, client, session, API_OFFSET_COMMIT, version), version, &request);
     session_end(session, &run->world, COOKIE_ASKED, true);
 }
 
 /* All that is committed. */
-static void ask_offsets(struct run *run, struct client *client, struct session *session)
+void member_fetch(struct run *run, struct client *client, struct session *session)
 {
     struct offset_fetch_request_group group = offset_fetch_request_group_default;
     struct offset_fetch_request request = offset_fetch_request_default;
     const int16_t version = one_of(client, 2, 9);
 
-    group.group_id = request.group_id = text(cohort_of(run, client)->id);
+    group.group_id = request.group_id = sim_text(cohort_of(run, client)->id);
     request.groups = &group;
     request.groups_count = 1;
-    offset_fetch_request_write(ask(run, client, session, API_OFFSET_FETCH, version), version, &request);
+    offset_fetch_request_write(member_ask(run, client, session, API_OFFSET_FETCH, version), version, &request);
     session_end(session, &run->world, COOKIE_ASKED, true);
 }
 
@@ -257,7 +279,7 @@ static void ask_offsets(struct run *run, struct client *client, struct session *
 static void crash(struct run *run, struct client *client)
 {
     client_drop_all(run, client);
-    begin_anew(client);
+    member_begin_anew(run, client);
 }
 
 static void own(struct run *run, struct client *client, struct session *session)
@@ -265,8 +287,9 @@ static void own(struct run *run, struct client *client, struct session *session)
     const uint64_t drawn = prng_below(&client->prng, 100);
 
     if (in_chaos(run) && drawn < 2) ask_leave(run, client, session);
-    else if (drawn < 40 && client->membership.shares != 0) ask_commit(run, client, session);
-    else if (drawn < 55) ask_offsets(run, client, session);
+    else if (drawn < 40 && client->membership.shares != 0)
+        member_commit(run, client, session, client->membership.generation);
+    else if (drawn < 55) member_fetch(run, client, session);
     else ask_heartbeat(run, client, session);
 }
 
@@ -290,13 +313,19 @@ void member_work(struct run *run, struct client *client)
     if (membership->machine == MACHINE_NONE) {
         ask_coordinator(run, client, session);
     } else if (reading) {
-        ask_offsets(run, client, session);
+        member_fetch(run, client, session);
     } else {
         switch (membership->doing) {
         case DOING_FIND:
-        case DOING_JOIN: ask_join(run, client, session); break;
+        case DOING_JOIN:
+            if (membership->newer) newer_join(run, client, session);
+            else ask_join(run, client, session);
+            break;
         case DOING_SYNC: ask_sync(run, client, session); break;
-        case DOING_OWN: own(run, client, session); break;
+        case DOING_OWN:
+            if (membership->newer) newer_own(run, client, session);
+            else own(run, client, session);
+            break;
         }
     }
 }
@@ -310,7 +339,7 @@ static void doubt(struct run *run, struct client *client)
 
     for (uint32_t share = 0; share < COHORT_SHARES; share++) {
         if ((membership->committing & 1ull << share) == 0) continue;
-        cohort_on_doubt(run, membership->cohort, membership->generation, share, membership->numbers[share]);
+        cohort_on_doubt(run, membership->cohort, membership->asked_epoch, share, membership->numbers[share]);
     }
     membership->committing = 0;
 }
@@ -322,11 +351,12 @@ void member_on_lost(struct run *run, struct client *client, uint32_t machine)
     if (!membership->awaits || machine != membership->asked.machine) return;
     membership->awaits = false;
     membership->machine = MACHINE_NONE;
+    membership->lies = false;
     doubt(run, client);
+    if (membership->newer) newer_on_silence(client);
 }
 
-/* What an error means for what it does next. */
-static void heed(struct run *run, struct client *client, int16_t error)
+void member_heed(struct run *run, struct client *client, int16_t error)
 {
     struct membership *membership = &client->membership;
 
@@ -336,12 +366,24 @@ static void heed(struct run *run, struct client *client, int16_t error)
     case ERROR_GROUP_MAX_SIZE_REACHED: break;
     case ERROR_COORDINATOR_NOT_AVAILABLE:
     case ERROR_NOT_COORDINATOR: membership->machine = MACHINE_NONE; break;
-    case ERROR_UNKNOWN_MEMBER_ID: membership->member_id[0] = 0; /* fall through */
+    case ERROR_FENCED_INSTANCE_ID:
+    case ERROR_UNKNOWN_MEMBER_ID:
+        if (!membership->newer) membership->member_id[0] = 0; /* fall through */
     case ERROR_ILLEGAL_GENERATION:
     case ERROR_REBALANCE_IN_PROGRESS:
+        if (membership->newer) newer_on_fenced(run, client);
         membership->doing = DOING_JOIN;
         membership->shares = 0;
         break;
+    case ERROR_STALE_MEMBER_EPOCH:
+    case ERROR_UNRELEASED_INSTANCE_ID:
+        if (membership->newer) break; /* fall through */
+    case ERROR_FENCED_MEMBER_EPOCH:
+    case ERROR_GROUP_ID_NOT_FOUND:
+        if (membership->newer) {
+            newer_on_fenced(run, client);
+            break;
+        } /* fall through */
     default:
         judge_violated(&run->judge, RULE_N, "member %u: an error that it gives no reason for: %d", client->number,
                        error);
@@ -373,12 +415,12 @@ static void on_joined(struct run *run, struct client *client, const struct join_
         keep_id(membership->member_id, joined->member_id);
         return;
     }
-    heed(run, client, joined->error_code);
+    member_heed(run, client, joined->error_code);
     if (joined->error_code != ERROR_NONE) return;
     cohort_on_joined(run, membership->cohort, &membership->asked, joined->generation_id);
     keep_id(membership->member_id, joined->member_id);
     membership->generation = joined->generation_id;
-    membership->leads = bytes_equal(joined->leader, joined->member_id);
+    membership->leads = bytes_equal(joined->leader, joined->member_id) && !joined->skip_assignment;
     membership->mates = 0;
     for (uint32_t i = 0; i < joined->members_count && i < COUNT_OF(membership->mate_ids); i++) {
         keep_id(membership->mate_ids[membership->mates++], joined->members[i].member_id);
@@ -391,7 +433,7 @@ static void on_synced(struct run *run, struct client *client, const struct sync_
     struct membership *membership = &client->membership;
     const uint8_t *share = synced->assignment.data;
 
-    heed(run, client, synced->error_code);
+    member_heed(run, client, synced->error_code);
     if (synced->error_code != ERROR_NONE) return;
     membership->shares =
         synced->assignment.size == SHARE_SIZE ? (uint64_t)load_u32(share) << 32 | load_u32(share + 4) : 0;
@@ -419,14 +461,20 @@ static void on_committed(struct run *run, struct client *client, const struct of
                 continue;
             }
             membership->committing &= ~(1ull << share);
-            cohort_on_committed(run, membership->cohort, &membership->asked, membership->generation, share,
+            if (membership->lies) {
+                judge_violated(&run->judge, RULE_O10, "%s: member %u commits in epoch %d, and is in %d",
+                               cohort_of(run, client)->id, client->number, membership->asked_epoch,
+                               membership->generation);
+            }
+            cohort_on_committed(run, membership->cohort, &membership->asked, membership->asked_epoch, share,
                                 membership->numbers[share]);
             membership->committed = true;
         }
     }
     if (worst == ERROR_COORDINATOR_NOT_AVAILABLE || worst == ERROR_NOT_COORDINATOR) doubt(run, client);
     membership->committing = 0;
-    heed(run, client, worst);
+    membership->lies = false;
+    member_heed(run, client, worst);
 }
 
 struct shown {
@@ -467,18 +515,12 @@ static void on_offsets(struct run *run, struct client *client, int16_t version,
             }
         }
     }
-    heed(run, client, error);
+    member_heed(run, client, error);
     if (error != ERROR_NONE) return;
     for (uint32_t share = 0; share < COHORT_SHARES; share++) {
         cohort_on_shown(run, membership->cohort, &membership->asked, reads_all(run), share, shown.numbers[share]);
     }
     if (reads_all(run)) client->done = true;
-}
-
-/* LeaveGroup: whatever came of it, this process is over. */
-static void on_left(struct client *client)
-{
-    begin_anew(client);
 }
 
 static bool take(struct run *run, struct client *client, struct response *response)
@@ -490,6 +532,7 @@ static bool take(struct run *run, struct client *client, struct response *respon
         struct heartbeat_response heard;
         struct offset_commit_response committed;
         struct offset_fetch_response fetched;
+        struct consumer_group_heartbeat_response beaten;
     } of;
     struct reader *body = &response->body;
     const int16_t version = response->version;
@@ -509,7 +552,7 @@ static bool take(struct run *run, struct client *client, struct response *respon
         return true;
     case API_HEARTBEAT:
         if (!heartbeat_response_read(body, version, response->arena, &of.heard)) return false;
-        heed(run, client, of.heard.error_code);
+        member_heed(run, client, of.heard.error_code);
         return true;
     case API_OFFSET_COMMIT:
         if (!offset_commit_response_read(body, version, response->arena, &of.committed)) return false;
@@ -519,7 +562,11 @@ static bool take(struct run *run, struct client *client, struct response *respon
         if (!offset_fetch_response_read(body, version, response->arena, &of.fetched)) return false;
         on_offsets(run, client, version, &of.fetched);
         return true;
-    case API_LEAVE_GROUP: on_left(client); return true;
+    case API_CONSUMER_GROUP_HEARTBEAT:
+        if (!consumer_group_heartbeat_response_read(body, version, response->arena, &of.beaten)) return false;
+        newer_on_beat(run, client, &of.beaten);
+        return true;
+    case API_LEAVE_GROUP: member_begin_anew(run, client); return true; /* whatever came of it, this process is over */
     default: return false;
     }
 }
@@ -565,7 +612,7 @@ void member_read_all(struct run *run, struct client *client)
         if (other->kind == CLIENT_MEMBER && other->membership.cohort == client->membership.cohort) first = false;
     }
     client_drop_all(run, client);
-    begin_anew(client);
+    member_begin_anew(run, client);
     client->done = !first; /* one looks for all */
     client_wake(run, client, 1 + prng_below(&client->prng, PAUSE_NS));
 }
@@ -589,6 +636,7 @@ static bool cohort_rests(const struct run *run, const struct client *client)
 bool member_is_done(const struct run *run, const struct client *client)
 {
     if (cohort_is_given_up(run, client->membership.cohort)) return true;
-    if (run->phase == PHASE_HEAL) return cohort_rests(run, client);
+    if (run->phase == PHASE_HEAL)
+        return client->membership.newer ? newer_rests(run, client) : cohort_rests(run, client);
     return client->done || !reads_all(run);
 }

@@ -56,14 +56,14 @@
     X(full_leader_stays, "a leader whose disk is full goes on leading what it cannot take", DIES_IN_TEST) \
     X(group_answers_a_later_wait, "what a connection gave up waiting for answers what it asks next", DIES_IN_TEST) \
     X(group_answers_before_commit, "an offset commit is answered before it is committed", DIES_IN_GROUPS) \
-    X(group_assigns_unreleased, "a member gets what another one has not given up yet", DIES_IN_TEST) \
+    X(group_assigns_unreleased, "a member gets what another one has not given up yet", DIES_IN_GROUPS) \
     X(group_joins_early, "a generation begins with those who came first, and leaves out the others", DIES_IN_GROUPS) \
-    X(group_revokes_unheard, "what a member is to give up counts as given up at once", DIES_IN_TEST) \
+    X(group_revokes_unheard, "what a member is to give up counts as given up at once", DIES_IN_GROUPS) \
     X(group_serves_uncommitted, "a coordinator answers by what may not be committed", DIES_IN_TEST) \
     X(group_takes_any_generation, "a member of an older generation is heard", DIES_IN_GROUPS) \
     X(group_tells_uncommitted, "assignments are told before they are committed", DIES_IN_GROUPS) \
-    X(group_beats_uncommitted, "a member is told what it is to read before that is committed", DIES_IN_TEST) \
-    X(group_takes_any_epoch, "a member of an older epoch is heard", DIES_IN_TEST) \
+    X(group_beats_uncommitted, "a member is told what it is to read before that is committed", DIES_IN_GROUPS) \
+    X(group_takes_any_epoch, "a member of an older epoch is heard", DIES_IN_GROUPS) \
     X(group_upgrades_unsettled, "a group is converted while nobody knows what its members have", DIES_IN_TEST) \
     X(group_assigns_twice, "a leader changes an assignment that is being committed", DIES_IN_TEST) \
     X(index_names_next_offset, "index entries are off by one", DIES) \

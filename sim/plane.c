@@ -448,6 +448,14 @@ static void take_down(struct plane_replica *replica, const struct plane_look *lo
     replica->high_watermark = offsets->high_watermark;
 }
 
+/* An internal topic is, whatever the others are: epochs of which nothing is left are forgotten. */
+static bool is_compacted(const struct plane_look *look, const struct plane_partition *partition)
+{
+    const uint32_t topic = image_topic_by_id(look->image, &partition->topic_id);
+
+    return topic != SLOT_NONE && image_topic(look->image, topic)->internal;
+}
+
 /* Of one that is judged, as it is after the step. */
 static void check_log(struct judge *judge, struct plane_partition *partition, struct plane_replica *replica,
                       const struct plane_look *look, uint32_t slot, bool rose)
@@ -465,7 +473,7 @@ static void check_log(struct judge *judge, struct plane_partition *partition, st
                        "partition %d of %08x: node %u is back with another disk, and counts by the one it had",
                        partition->index, load_u32(partition->topic_id.bytes), look->number + 1);
     }
-    line_look(judge, partition, replica, look->logs, slot, counts);
+    if (!is_compacted(look, partition)) line_look(judge, partition, replica, look->logs, slot, counts);
     if (look->replicas == NULL || !replica->leads || (!look->thorough && !rose)) return;
     office_look(judge, partition, look, slot, rose);
 }

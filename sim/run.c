@@ -508,7 +508,8 @@ enum outcome run_seed(struct run *run, uint64_t seed)
     judge_init(&run->judge);
     run->judge.compacts = common.log_compacts;
     group_init(&run->group);
-    cohorts_init(&run->cohorts, MIN((run->knobs.members + 2) / 3, (uint32_t)COHORTS_MAX));
+    cohorts_init(&run->cohorts, MIN((run->knobs.members + 2) / 3, (uint32_t)COHORTS_MAX), run->knobs.seed,
+                 run->knobs.partitions > SHARES_PER_TOPIC);
     plane_init(&run->plane);
     run->judge.all_strict = run->knobs.producers == 0 && run->knobs.members == 0;
     run->plane.trace = run->trace;

@@ -197,6 +197,79 @@ static void damaged(void)
     two_owners();
 }
 
+/* ---- the newer protocol: who has what at a time ---- */
+
+enum { SESSION_MS = 1000, REBALANCE_MS = 400, MS = 1000000 };
+
+static struct client *anna(void)
+{
+    return run->clients[0];
+}
+
+static void pass(uint64_t ms)
+{
+    run->world.now_ns += ms * MS;
+}
+
+static void two_holders(void)
+{
+    cohort_on_held(run, 0, 0, 1 << SHARE);
+    pass(SESSION_MS / 2);
+    cohort_on_held(run, 0, 1, 1 << SHARE);
+}
+
+static void handed_over(void)
+{
+    cohort_on_held(run, 0, 0, 1 << SHARE | 1);
+    cohort_on_released(run, 0, 0, 1 << SHARE);
+    cohort_on_held(run, 0, 1, 1 << SHARE);
+    cohort_on_released(run, 0, 0, 1 << SHARE); /* which is not its any more */
+    cohort_on_held(run, 0, 1, 1 << SHARE);
+}
+
+static void others_keep_theirs(void)
+{
+    handed_over();
+    cohort_on_held(run, 0, 1, 1);
+}
+
+static void silent_for_a_session(void)
+{
+    cohort_on_held(run, 0, 0, 1 << SHARE);
+    pass(SESSION_MS);
+    cohort_on_held(run, 0, 1, 1 << SHARE);
+}
+
+static void slow_to_give_up(void)
+{
+    cohort_on_held(run, 0, 0, 1 << SHARE);
+    anna()->membership.going = 1 << SHARE;
+    pass(REBALANCE_MS);
+    cohort_on_held(run, 0, 1, 1 << SHARE);
+}
+
+static void not_that_slow(void)
+{
+    cohort_on_held(run, 0, 0, 1 << SHARE);
+    anna()->membership.going = 1 << SHARE;
+    pass(REBALANCE_MS / 2);
+    cohort_on_held(run, 0, 1, 1 << SHARE);
+}
+
+static void epoch_back(void)
+{
+    cohort_on_epoch(run, 0, 7);
+    const struct cohort_asked asked = ask(NODE);
+    cohort_on_joined(run, 0, &asked, 6);
+}
+
+static void epochs_differ(void)
+{
+    run->cohorts.list[0].newer = true; /* each member goes at its own pace */
+    cohort_on_epoch(run, 0, 7);
+    commit(6);
+}
+
 static const struct story_row {
     const char *why;
     void (*story)(void);
@@ -222,6 +295,14 @@ static const struct story_row {
     { "until one of a newer generation was answered", many_doubts_of_yesterday, RULE_O10 },
     { "a number that nobody sent", nobody_sent_it, RULE_O10 },
     { "bits were flipped: nothing is owed", damaged, RULE_NONE },
+    { "a partition is two members' at a time", two_holders, RULE_O10 },
+    { "it may be given up, and be another's", handed_over, RULE_NONE },
+    { "one of two that somebody had", others_keep_theirs, RULE_O10 },
+    { "who was silent for as long as a session may be out", silent_for_a_session, RULE_NONE },
+    { "as may one that has not given up what it was to", slow_to_give_up, RULE_NONE },
+    { "in its time", not_that_slow, RULE_O10 },
+    { "who joins is not in an older epoch than others were", epoch_back, RULE_O10 },
+    { "who is there may be", epochs_differ, RULE_NONE },
 };
 
 TEST(cohorts_are_judged)
@@ -229,13 +310,21 @@ TEST(cohorts_are_judged)
     FOR_EACH(story_row, row, story_rows) {
         run = calloc(1, sizeof *run);
         judge_init(&run->judge);
-        cohorts_init(&run->cohorts, 1);
+        cohorts_init(&run->cohorts, 1, 1, true);
+        run->cohorts.session_ms = SESSION_MS;
+        run->clients = calloc(2, sizeof run->clients[0]);
+        for (uint32_t i = 0; i < 2; i++) {
+            run->clients[i] = calloc(1, sizeof *run->clients[i]);
+            run->clients[i]->membership.rebalance_ms = REBALANCE_MS;
+        }
         run->cohorts.list[0].machine = NODE;
         run->cohorts.list[0].epoch = 5;
         row->story();
         EXPECT_EQ(row->why, row->rule, run->judge.broken);
         judge_free(&run->judge);
         cohorts_free(&run->cohorts);
+        for (uint32_t i = 0; i < 2; i++) free(run->clients[i]);
+        free(run->clients);
         free(run);
     }
 }
