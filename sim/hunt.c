@@ -238,7 +238,7 @@ static void take_failure(struct hunt *hunt, enum hunt_kind kind, const struct re
 static void end_job(struct hunt *hunt, uint32_t which)
 {
     static struct result result;
-    const struct job job = hunt->jobs[which];
+    struct job job = hunt->jobs[which];
 
     trial_end(&job.trial, &result);
     hunt->jobs[which] = hunt->jobs[--hunt->busy];

@@ -58,7 +58,7 @@ struct future {
     uint32_t point;
 };
 
-static void take(struct likelihood *likelihood, const struct future *future)
+static void take(struct likelihood *likelihood, struct future *future)
 {
     static struct result result;
     struct likelihood_point *point = &likelihood->points[future->point];

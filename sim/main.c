@@ -292,7 +292,7 @@ static void print_progress(const struct options *options, struct hunt *hunt, uin
 static void hunt_seeds(const struct options *options, struct hunt *hunt)
 {
     static struct result result;
-    struct trial trials[JOBS_MAX];
+    struct trial trials[JOBS_MAX] = { 0 }; /* the first ones are busy; of the others some wait for a seed */
     uint32_t busy = 0;
     uint64_t next = options->seed_first;
     const uint64_t total = options->seed_last - options->seed_first + 1;
@@ -304,7 +304,7 @@ static void hunt_seeds(const struct options *options, struct hunt *hunt)
         const bool enough = late || (hunt->failed > 0 && !options->keep_going);
         while (!enough && busy < options->jobs && next <= options->seed_last && next != 0) {
             plan.seed = next++;
-            if (!trial_begin(&request, &trials[busy])) return;
+            if (!trial_go_on(&request, &trials[busy])) return;
             busy++;
         }
         if (busy == 0) break;
@@ -312,13 +312,16 @@ static void hunt_seeds(const struct options *options, struct hunt *hunt)
         print_progress(options, hunt, total, false);
         if (which == busy) continue;
         trial_end(&trials[which], &result);
+        const struct trial idle = trials[which];
         trials[which] = trials[--busy];
+        trials[busy] = idle;
         add_result(hunt, &result);
         if (result.outcome != OUTCOME_PASSED && !options->quiet) {
             if (isatty(2) || options->progress) fputc('\n', stderr);
             print_failure(&result);
         }
     }
+    for (uint32_t i = 0; i < options->jobs; i++) trial_release(&trials[i]);
     print_progress(options, hunt, total, true);
 }
 

@@ -18,7 +18,8 @@
 /* Of the run that is under way in this process; a crash is told with them. */
 static struct run *running;
 static uint64_t running_seed;
-static int told = -1; /* the pipe to whoever began this process */
+static uint64_t reached_before; /* by the runs before it, in this process */
+static int told = -1;           /* the pipe to whoever began this process */
 
 uint64_t trial_seed(void)
 {
@@ -68,7 +69,7 @@ static void take_result(const struct run *run, struct result *result)
     result->digest = run->world.digest;
     result->events = run->world.events;
     result->sim_ns = run->world.now_ns;
-    result->reached = mutant_reached();
+    result->reached = mutant_reached() - reached_before;
     result->acked = run->judge.acked;
     result->seen = run->judge.seen;
     result->shadows = run->shadows_made;
@@ -101,6 +102,7 @@ bool trial_run(const struct request *request, struct result *result)
 
     *result = (struct result){ .seed = plan->seed };
     running_seed = plan->seed;
+    reached_before = mutant_reached();
     if (!begin_telling(run, request)) {
         free(run);
         return false;
@@ -218,29 +220,106 @@ static void watch_signals(void)
 
 /* ---- processes ---- */
 
-bool trial_begin(const struct request *request, struct trial *trial)
+enum {
+    RUNS_OF_PROCESS = 512,
+    FILES_MAX = 3 + 4 * TRIALS_MAX, /* that whoever begins processes may have open */
+};
+
+static void report_result(const struct result *result)
 {
-    int ends[2];
+    if (write(told, result, sizeof *result) != (ssize_t)sizeof *result) _exit(1);
+}
+
+/* The whole life of a process that runs seeds: the one it was begun for, and those that it is told. */
+static _Noreturn void live(const struct request *request, int orders)
+{
+    static struct result result;
+    struct plan plan = *request->plan;
+    struct request own = *request;
+
+    /* The ends of others' pipes: while anybody has them open, nobody who waits sees that the hunt is over. */
+    for (int file = 3; orders >= 0 && file < FILES_MAX; file++) {
+        if (file != told && file != orders) close(file);
+    }
+    watch_signals();
+    own.plan = &plan;
+    if (request->quiet) {
+        const int nowhere = open("/dev/null", O_WRONLY);
+        dup2(nowhere, 2);
+    }
+    do {
+        if (!trial_run(&own, &result)) _exit(2);
+        if (request->digests != NULL) fflush(request->digests);
+        report_result(&result);
+    } while (orders >= 0 && read(orders, &plan.seed, sizeof plan.seed) == (ssize_t)sizeof plan.seed);
+    _exit(0);
+}
+
+static bool begin(const struct request *request, bool many, struct trial *trial)
+{
+    int results[2], orders[2] = { -1, -1 };
 
     fflush(NULL);
-    if (pipe(ends) != 0) return false;
-    *trial = (struct trial){ .process = fork(), .pipe = ends[0], .seed = request->plan->seed };
-    if (trial->process == 0) {
-        static struct result result;
-        close(ends[0]);
-        told = ends[1];
-        watch_signals();
-        if (request->quiet) {
-            const int nowhere = open("/dev/null", O_WRONLY);
-            dup2(nowhere, 2);
-        }
-        if (!trial_run(request, &result)) _exit(2);
-        if (request->digests != NULL) fflush(request->digests);
-        tell(&result);
+    if (pipe2(results, O_CLOEXEC) != 0) return false;
+    if (many && pipe2(orders, O_CLOEXEC) != 0) {
+        close(results[0]);
+        close(results[1]);
+        return false;
     }
-    close(ends[1]);
-    if (trial->process < 0) close(ends[0]);
-    return trial->process > 0;
+    *trial = (struct trial){
+        .process = fork(), .pipe = results[0], .orders = orders[1], .seed = request->plan->seed, .runs = 1
+    };
+    if (trial->process == 0) {
+        close(results[0]);
+        if (many) close(orders[1]);
+        told = results[1];
+        live(request, orders[0]);
+    }
+    close(results[1]);
+    if (many) close(orders[0]);
+    if (trial->process > 0) return true;
+    close(results[0]);
+    if (many) close(orders[1]);
+    return false;
+}
+
+bool trial_begin(const struct request *request, struct trial *trial)
+{
+    return begin(request, false, trial);
+}
+
+bool trial_begin_many(const struct request *request, struct trial *trial)
+{
+    return begin(request, true, trial);
+}
+
+/* It has no more to do. */
+static void await(struct trial *trial, int *status)
+{
+    if (trial->orders >= 0) close(trial->orders);
+    waitpid(trial->process, status, 0);
+    close(trial->pipe);
+    trial->process = 0;
+}
+
+bool trial_go_on(const struct request *request, struct trial *trial)
+{
+    const uint64_t seed = request->plan->seed;
+
+    if (trial->process != 0 && trial->runs == RUNS_OF_PROCESS) trial_release(trial);
+    if (trial->process == 0) return begin(request, true, trial);
+    trial->seed = seed;
+    trial->runs++;
+    if (write(trial->orders, &seed, sizeof seed) == (ssize_t)sizeof seed) return true;
+    trial_release(trial);
+    return begin(request, true, trial);
+}
+
+void trial_release(struct trial *trial)
+{
+    int status;
+
+    if (trial->process != 0) await(trial, &status);
 }
 
 uint32_t trial_wait(const struct trial *trials, uint32_t count, int milliseconds)
@@ -255,7 +334,7 @@ uint32_t trial_wait(const struct trial *trials, uint32_t count, int milliseconds
     return count;
 }
 
-void trial_end(const struct trial *trial, struct result *result)
+void trial_end(struct trial *trial, struct result *result)
 {
     size_t have = 0;
     ssize_t got;
@@ -267,20 +346,23 @@ void trial_end(const struct trial *trial, struct result *result)
         if (got <= 0) break;
         have += (size_t)got;
     }
-    waitpid(trial->process, &status, 0);
-    close(trial->pipe);
-    if (have == sizeof *result) return;
+    /* A crash is told by a process that is about to end. */
+    const bool whole = have == sizeof *result;
+    if (whole && trial->orders >= 0 && result->outcome != OUTCOME_CRASH) return;
+    await(trial, &status);
+    if (whole) return;
     *result = (struct result){ .seed = trial->seed, .outcome = OUTCOME_CRASH, .failure = { .rule = "crash" } };
     snprintf(result->story, sizeof result->story, "the process ended with %s %d",
              WIFSIGNALED(status) ? "signal" : "status", WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
     snprintf(result->failure.place, sizeof result->failure.place, "%.100s", result->story);
 }
 
-void trial_give_up(const struct trial *trial)
+void trial_give_up(struct trial *trial)
 {
+    int status;
+
     kill(trial->process, SIGKILL);
-    waitpid(trial->process, NULL, 0);
-    close(trial->pipe);
+    await(trial, &status);
 }
 
 uint64_t trial_effort(const struct result *result)

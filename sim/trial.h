@@ -44,20 +44,31 @@ enum { TRIALS_MAX = 64 };
 
 struct trial {
     pid_t process;
-    int pipe;
+    int pipe, orders; /* results; seeds to run next, -1: it ends after one */
     uint64_t seed;
+    uint32_t runs; /* that it has begun */
 };
 
 bool trial_begin(const struct request *request, struct trial *trial);
+
+/* The same, where only the seed differs from run to run: the process goes on with further ones, since what memory it
+ * has need not come from the kernel again. A crash ends it, and so do many runs; the next one begins another. */
+bool trial_begin_many(const struct request *request, struct trial *trial);
+
+/* Another run, of another seed, after one that was begun so and has ended. */
+bool trial_go_on(const struct request *request, struct trial *trial);
+
+/* Begun so, and ended: there is nothing more to run. */
+void trial_release(struct trial *trial);
 
 /* Waits until one of them is over, at most so long (-1: for ever). Returns which; `count`: none is yet. */
 uint32_t trial_wait(const struct trial *trials, uint32_t count, int milliseconds);
 
 /* Waits for it, and says what came of it. */
-void trial_end(const struct trial *trial, struct result *result);
+void trial_end(struct trial *trial, struct result *result);
 
 /* Ends it without a result. */
-void trial_give_up(const struct trial *trial);
+void trial_give_up(struct trial *trial);
 
 /* One alone, in a process of its own. */
 bool trial_make(const struct request *request, struct result *result);

@@ -3,11 +3,11 @@
 #include "base/check.h"
 #include "host.h"
 #include "meta/image.h"
+#include "sim/blocks.h"
 #include "status.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 struct host {
     struct world *world;
@@ -44,7 +44,7 @@ void world_free(struct world *world)
 {
     for (uint32_t i = 0; i < world->machine_count; i++) {
         struct machine *machine = world->machines[i];
-        munmap(machine->node, machine->node_size);
+        block_give(machine->node, machine->node_size);
         links_free(world, i);
         free(machine->lent);
         disk_free(&machine->disk);
@@ -67,9 +67,7 @@ uint32_t world_add_machine(struct world *world, const struct config *config, uin
     machine->config = *config;
     machine->node_size = node_size(config);
     CHECK(machine->node_size > 0);
-    machine->node =
-        mmap(NULL, machine->node_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    CHECK(machine->node != MAP_FAILED);
+    machine->node = block_take(machine->node_size);
     machine->clock_origin_ns = prng_below(&world->clock_prng, 1ull << 40);
     machine->clock_drift = (int32_t)prng_below(&world->clock_prng, 2 * (uint64_t)drift + 1) - (int32_t)drift;
     disk_init(&machine->disk, world->seed, STREAM_DISK + number);
@@ -143,8 +141,7 @@ void world_start(struct world *world, uint32_t number)
     CHECK(machine->state != PROCESS_UP);
     struct prng seed;
 
-    memset(machine->node, 0xa5, machine->node_size < (1 << 16) ? machine->node_size : (1 << 16));
-    madvise(machine->node, machine->node_size, MADV_DONTNEED);
+    block_clear(machine->node, machine->node_size);
     machine->state = PROCESS_UP;
     machine->starts++;
     machine->stop_asked = machine->has_answered = false;
