@@ -64,6 +64,7 @@
     X(group_tells_uncommitted, "assignments are told before they are committed", DIES_IN_GROUPS) \
     X(group_beats_uncommitted, "a member is told what it is to read before that is committed", DIES_IN_GROUPS) \
     X(group_takes_any_epoch, "a member of an older epoch is heard", DIES_IN_GROUPS) \
+    X(group_shows_uncommitted, "ConsumerGroupDescribe shows an epoch that is not committed", DIES_IN_TEST) \
     X(group_upgrades_unsettled, "a group is converted while nobody knows what its members have", DIES_IN_TEST) \
     X(group_assigns_twice, "a leader changes an assignment that is being committed", DIES_IN_TEST) \
     X(index_names_next_offset, "index entries are off by one", DIES) \

@@ -412,6 +412,57 @@ TEST(many_heartbeats_are_one_batch)
     world_free(world);
 }
 
+TEST(what_administrators_see_is_committed)
+{
+    struct world *world = world_new();
+    const struct beat joins = { .member = "a", .topics = "t", .owned = "" },
+                      other = { .member = "z", .topics = "u", .owned = "", .group = "h" };
+
+    world_beats(world, &joins);
+    const uint32_t group = groups_find(world->groups, text_of("g"));
+    EXPECT("nothing is under way", !groups_hold(world->groups, group, 1, true));
+    world->slow = true;
+    world_send_beat(world, 2, &(struct beat){ .member = "b", .topics = "t", .owned = "" });
+    world_send_beat(world, 3, &other);
+    world_run(world);
+    EXPECT_EQ("an epoch that is not committed is known", 2, groups_view(world->groups, group).epoch);
+    EXPECT("who tells of it waits", groups_hold(world->groups, group, 1, true));
+    EXPECT("and for the other group", groups_hold(world->groups, groups_find(world->groups, text_of("h")), 1, false));
+    world_run(world);
+    EXPECT("for the commit", !world->ready[1]);
+    world_commit(world);
+    world_run(world);
+    EXPECT("of both", world->ready[1]);
+    EXPECT_EQ("which came", ERROR_NONE, groups_outcome(world->groups, 1));
+    world_free(world);
+}
+
+TEST(who_tells_of_two_groups_waits_for_both)
+{
+    struct world *world = world_new();
+    const struct beat one = { .member = "a", .topics = "t", .owned = "" },
+                      other = { .member = "z", .topics = "u", .owned = "", .group = "h" };
+    const uint32_t log = world_log_of(world, "g");
+
+    world->slow = true;
+    world_send_beat(world, 2, &one);
+    world_send_beat(world, 3, &other);
+    world_run(world);
+    EXPECT("they are apart", log != world_log_of(world, "h"));
+    EXPECT("one", groups_hold(world->groups, groups_find(world->groups, text_of("g")), 1, true));
+    EXPECT("and the other", groups_hold(world->groups, groups_find(world->groups, text_of("h")), 1, false));
+    world_run(world);
+    struct log_offsets *offsets = &world->logs->logs[log].offsets;
+    offsets->durable_offset = offsets->high_watermark = offsets->log_end_offset;
+    groups_on_high_watermark(world->groups, log);
+    world_run(world);
+    EXPECT("one is not enough", !world->ready[1]);
+    world_commit(world);
+    world_run(world);
+    EXPECT("both are", world->ready[1]);
+    world_free(world);
+}
+
 /* ---- offsets ---- */
 
 static enum error may_commit(struct world *world, const char *member, int32_t epoch, int16_t version)

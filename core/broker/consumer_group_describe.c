@@ -140,6 +140,40 @@ static bool put_group(struct call *call, struct bytes id, bool operations,
     return put_members(call, group, view.member_count, answer);
 }
 
+/* None of it can be told: what was written would have been ahead of the log. */
+static enum call_verdict answer_error(struct call *call, const struct consumer_group_describe_request *request,
+                                      enum error error)
+{
+    struct consumer_group_describe_response response = consumer_group_describe_response_default;
+
+    call->failed = true;
+    response.groups = arena_take(call->arena, request->group_ids_count, sizeof *response.groups);
+    if (response.groups == NULL) return CALL_MALFORMED;
+    for (uint32_t i = 0; i < request->group_ids_count; i++) {
+        struct consumer_group_describe_response_group *answer = &response.groups[response.groups_count++];
+        *answer = consumer_group_describe_response_group_default;
+        answer->error_code = (int16_t)error;
+        answer->group_id = request->group_ids[i];
+        answer->group_state = answer->assignor_name = BYTES_LITERAL("");
+    }
+    consumer_group_describe_response_write(call->out, call->version, &response);
+    return CALL_ANSWERED;
+}
+
+/* What is told has to be committed, of each of them. */
+static bool hold(struct call *call, const struct consumer_group_describe_request *request)
+{
+    bool held = false;
+
+    for (uint32_t i = 0; i < request->group_ids_count; i++) {
+        const bool here = groups_place(call->groups, request->group_ids[i]) == ERROR_NONE;
+        const uint32_t group = here ? groups_find(call->groups, request->group_ids[i]) : GROUP_NONE;
+        if (group == GROUP_NONE || !groups_view(call->groups, group).consumer) continue;
+        held |= groups_hold(call->groups, group, call->waiter, !held);
+    }
+    return held;
+}
+
 enum call_verdict consumer_group_describe_handle(struct call *call)
 {
     struct consumer_group_describe_request request;
@@ -147,6 +181,13 @@ enum call_verdict consumer_group_describe_handle(struct call *call)
     struct reader reader = reader_of(call->body);
 
     if (!consumer_group_describe_request_read(&reader, call->version, call->arena, &request)) return CALL_MALFORMED;
+    if (group_call_waited(call)) {
+        const enum error error = group_call_outcome(call);
+        return answer_error(call, &request, error == ERROR_NONE ? ERROR_COORDINATOR_NOT_AVAILABLE : error);
+    }
+    if (!groups_may_hold(call->groups, request.group_ids_count)) {
+        return answer_error(call, &request, ERROR_COORDINATOR_NOT_AVAILABLE);
+    }
     response.groups = arena_take(call->arena, request.group_ids_count, sizeof *response.groups);
     if (response.groups == NULL) return CALL_MALFORMED;
     for (uint32_t i = 0; i < request.group_ids_count; i++) {
@@ -156,5 +197,5 @@ enum call_verdict consumer_group_describe_handle(struct call *call)
         }
     }
     consumer_group_describe_response_write(call->out, call->version, &response);
-    return CALL_ANSWERED;
+    return hold(call, &request) ? group_call_hold(call) : CALL_ANSWERED;
 }

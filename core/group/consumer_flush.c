@@ -15,7 +15,7 @@ bool consumer_has_to_say(const struct groups *groups, uint32_t group)
     return groups->groups[group].write_wanted || groups->groups[group].pending_count > 0;
 }
 
-void consumer_wait(struct groups *groups, uint32_t number, uint64_t waiter)
+static void add_beat(struct groups *groups, uint32_t number, uint64_t waiter, uint64_t ticket)
 {
     struct group *group = &groups->groups[number];
     const uint32_t beat = pool_take(&groups->write_pool);
@@ -28,7 +28,7 @@ void consumer_wait(struct groups *groups, uint32_t number, uint64_t waiter)
         .offset_first = NONE,
         .offset_last = NONE,
         .waiter = waiter,
-        .ticket = wait_ticket(groups),
+        .ticket = ticket,
         .due_ns = groups->mono_ns + COMMIT_MS_MAX * NS_PER_MS,
     };
     chain_add(&groups->awaited, beat);
@@ -36,8 +36,27 @@ void consumer_wait(struct groups *groups, uint32_t number, uint64_t waiter)
     else groups->writes[group->consumer.beat_last].next = beat;
     group->consumer.beat_last = beat;
     group->pending_count++;
-    wait_begin(groups, waiter, WAIT_COMMIT)->group = number;
     write_want(groups, number);
+}
+
+void consumer_wait(struct groups *groups, uint32_t number, uint64_t waiter)
+{
+    add_beat(groups, number, waiter, wait_ticket(groups));
+    wait_begin(groups, waiter, WAIT_COMMIT)->group = number;
+}
+
+bool groups_hold(struct groups *groups, uint32_t number, uint64_t waiter, bool first)
+{
+    if (!consumer_has_to_say(groups, number) || MUTANT(group_shows_uncommitted)) return false;
+    if (first) {
+        consumer_wait(groups, number, waiter);
+        return true;
+    }
+    struct wait *wait = wait_of(groups, waiter);
+    CHECK(wait != NULL && wait->kind == WAIT_COMMIT && !wait->ready);
+    add_beat(groups, number, waiter, wait->ticket);
+    wait->others++;
+    return true;
 }
 
 /* They are answered with the last write of their place. */

@@ -84,9 +84,13 @@ uint64_t wait_ticket(const struct groups *groups)
 
 void wait_end_of(struct groups *groups, uint64_t waiter, uint64_t ticket, enum error error)
 {
-    const struct wait *wait = waiter == NOBODY ? NULL : wait_of(groups, waiter);
+    struct wait *wait = waiter == NOBODY ? NULL : wait_of(groups, waiter);
 
     if (wait == NULL || (wait->ticket != ticket && !MUTANT(group_answers_a_later_wait))) return;
+    if (error == ERROR_NONE && wait->others > 0) {
+        wait->others--;
+        return;
+    }
     wait_end(groups, waiter, error);
 }
 

@@ -259,6 +259,12 @@ struct group_view groups_view(const struct groups *groups, uint32_t group);
 /* The members of a group, begins with GROUP_NONE. */
 uint32_t groups_next_member(const struct groups *groups, uint32_t group, uint32_t after, struct member_view *member);
 
+/* What was just told of a group of the newer protocol may be ahead of its log: true, and then the answer may go out
+ * when groups_next_ready names the waiter, if no error came of it. One answer may tell of several groups: `first` is
+ * true until one of them says true. There is room for it: groups_may_hold. */
+bool groups_hold(struct groups *groups, uint32_t group, uint64_t waiter, bool first);
+bool groups_may_hold(const struct groups *groups, uint32_t count);
+
 /* The same of a group of the newer protocol. */
 uint32_t groups_next_consumer(const struct groups *groups, uint32_t group, uint32_t after,
                               struct consumer_view *member);

@@ -195,6 +195,7 @@ struct wait {
     bool skips; /* a static member that came back: it goes on with the assignment that it had */
     int16_t error;
     uint32_t group, member; /* NONE: nothing more is to be told */
+    uint32_t others;        /* writes that it waits for besides the next one */
     int32_t generation;
 };
 

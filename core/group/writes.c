@@ -12,6 +12,11 @@ bool writes_have_room(const struct groups *groups)
     return groups->write_pool.taken_count < groups->write_pool.slots_max;
 }
 
+bool groups_may_hold(const struct groups *groups, uint32_t count)
+{
+    return groups->write_pool.slots_max - groups->write_pool.taken_count >= count;
+}
+
 /* ---- appending ---- */
 
 static enum append_outcome refuse(enum error *error, enum error why)
