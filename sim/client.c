@@ -120,6 +120,7 @@ static void lost(struct run *run, struct client *client, struct session *session
     if (client->kind == CLIENT_PRODUCER) producer_on_lost(client, session->machine);
     if (client->kind == CLIENT_CONSUMER) consumer_on_lost(client, session->machine);
     if (client->kind == CLIENT_MEMBER) member_on_lost(run, client, session->machine);
+    if (client->kind == CLIENT_OWNER) owner_on_lost(client, session->machine);
     /* At once, soon, or so late that much has happened to what was asked and not answered. */
     const uint64_t delays_ns[] = { 200 * 1000, 50 * 1000 * 1000, 50 * 1000 * 1000, 3000ull * 1000 * 1000 };
     const uint64_t delay_ns = delays_ns[prng_below(&client->prng, COUNT_OF(delays_ns))];
@@ -224,7 +225,8 @@ static void work(struct run *run, struct client *client)
     case CLIENT_CONSUMER: consumer_work(run, client); break;
     case CLIENT_ADMINISTRATOR: administrator_work(run, client); break;
     case CLIENT_MEMBER: member_work(run, client); break;
-    case CLIENT_OPERATOR: break;
+    case CLIENT_OPERATOR:
+    case CLIENT_OWNER: break;
     }
 }
 
@@ -240,6 +242,10 @@ void client_on_wake(struct run *run, struct client *client)
     if (client->wake_ns != 0) return; /* it has just hung up, and comes again */
     if (client->kind == CLIENT_OPERATOR) {
         operator_work(run, client);
+        return;
+    }
+    if (client->kind == CLIENT_OWNER) {
+        owner_work(run, client);
         return;
     }
     if ((!client->ready || client->stale) && client->asking == WIRE_NONE) ask_metadata(run, client);
@@ -390,7 +396,8 @@ void client_on_bytes(struct run *run, struct client *client, uint32_t wire, cons
             return;
         case SESSION_RESPONSE: break;
         }
-        if (response.api_key == API_METADATA) on_metadata(run, client, &response);
+        if (client->kind == CLIENT_OWNER) owner_on_response(run, client, &response);
+        else if (response.api_key == API_METADATA) on_metadata(run, client, &response);
         else if (response.cookie == COOKIE_TOPIC_MADE) on_topic_made(run, &response);
         else if (response.cookie == COOKIE_NOTHING) continue;
         else if (client->kind == CLIENT_PRODUCER) producer_on_response(run, client, session, &response);
@@ -409,6 +416,7 @@ bool client_is_done(const struct run *run, const struct client *client)
     case CLIENT_ADMINISTRATOR: return client_pending(client) == 0;
     case CLIENT_OPERATOR: return client->operator.duty_count == 0;
     case CLIENT_MEMBER: return member_is_done(run, client);
+    case CLIENT_OWNER: return owner_is_done(run, client);
     }
     return true;
 }

@@ -18,7 +18,14 @@ enum { COOKIE_TOPIC_MADE = 60, COOKIE_NOTHING };
 
 enum { TOPICS_MAX = 8, TARGETS_MAX = 64, OUTSTANDING_MAX = 8, SESSIONS_MAX = 8 };
 
-enum client_kind { CLIENT_PRODUCER, CLIENT_CONSUMER, CLIENT_ADMINISTRATOR, CLIENT_OPERATOR, CLIENT_MEMBER };
+enum client_kind {
+    CLIENT_PRODUCER,
+    CLIENT_CONSUMER,
+    CLIENT_ADMINISTRATOR,
+    CLIENT_OPERATOR,
+    CLIENT_MEMBER,
+    CLIENT_OWNER
+};
 
 /* A partition as a client knows it. */
 struct target {
@@ -111,6 +118,74 @@ struct membership {
     uint64_t going_ns;   /* since when it may be known that it is to give something up */
 };
 
+/* An owner has a topic to itself, and knows exactly what is in it (owner.c, owned.h). */
+enum { OWNED_MAX = 200, OWNED_SMALL = 80, OWNED_LARGE = 420 }; /* records of a topic; bytes of their values */
+
+enum owner_question {
+    OWNER_NOTHING,
+    OWNER_MAKES,
+    OWNER_FINDS,
+    OWNER_REMOVES,
+    OWNER_SETS,
+    OWNER_READS,
+    OWNER_LISTS,
+    OWNER_TRIMS
+};
+
+enum owned_fate {
+    OWNED_SENT,
+    OWNED_DOUBTED, /* it may be there, and may come yet */
+    OWNED_REFUSED, /* it is not there */
+    OWNED_ACKED,   /* or seen: it is there */
+};
+
+struct owned {
+    enum owned_fate fate;
+    bool large;
+    bool known; /* it was acknowledged when the question that is under way was asked */
+    bool seen;
+    uint32_t batch_count; /* records of the batch that begins with it */
+    uint32_t machine;     /* it was sent to */
+    int64_t offset;
+    int64_t time_ms;
+};
+
+enum owned_setting_kind { OWNED_LIMIT, OWNED_TIME, OWNED_SETTINGS };
+
+struct owned_setting {
+    int32_t before, now;
+    struct asked since; /* `now` holds where this is known; ns UINT64_MAX: it is only asked for */
+};
+
+struct ownership {
+    enum { OWNER_HAS_NONE, OWNER_HAS, OWNER_LEAVES } state;
+    enum owner_question question; /* under way, one at a time; records are written beside it */
+    uint32_t asked_of;            /* machine */
+    uint64_t asked_ns;
+    uint32_t names; /* that it had: what is in doubt of a name concerns no other one */
+    struct uuid topic_id;
+    uint32_t leader; /* machine; MACHINE_NONE: not known */
+    bool lost_track; /* it is not known which topic that is */
+    bool doubts;     /* an order got no answer: settings may change at any time */
+    bool start_doubted;
+    struct owned_setting settings[OWNED_SETTINGS];
+    enum owned_setting_kind setting; /* that is being changed */
+    uint32_t writing;
+    uint32_t first_number, count; /* of its records */
+    struct owned list[OWNED_MAX];
+    int64_t start_asked, start_acked, acked_end;
+    int64_t known_end;   /* when the question was asked */
+    int64_t trims;       /* the offset that records below are to go; -1: all */
+    int64_t listed_ms;   /* the time that was asked for */
+    bool leads;          /* who was asked did lead, */
+    int32_t leads_epoch; /* in this epoch */
+    bool elsewhere;      /* it knew that it did not, */
+    int32_t elsewhere_epoch;
+    uint32_t favourite, devotion; /* what it does mostly, and of 100 times, how often */
+    uint64_t pause_ns;
+    int64_t position;
+};
+
 enum { DUTIES_MAX = 16 };
 
 struct operator
@@ -148,6 +223,7 @@ struct client {
     struct administration administration;
     struct operator operator;
     struct membership membership;
+    struct ownership ownership;
 };
 
 void client_init(struct client *client, enum client_kind kind, uint32_t number, uint64_t seed);
@@ -229,6 +305,16 @@ bool member_is_done(const struct run *run, const struct client *client);
 /* Nothing goes wrong any more; and all is to be looked at. */
 void member_calm(struct run *run, struct client *client);
 void member_read_all(struct run *run, struct client *client);
+
+void owner_init(struct client *client);
+void owner_work(struct run *run, struct client *client);
+void owner_on_response(struct run *run, struct client *client, struct response *response);
+void owner_on_lost(struct client *client, uint32_t machine);
+bool owner_is_done(const struct run *run, const struct client *client);
+void owner_read_all(struct client *client);
+
+/* The value of a record of ours, of 20 bytes or more. */
+void make_value(const struct client *client, uint32_t sitting, uint64_t number, uint8_t *value, uint32_t size);
 
 /* The digest and identity of a record of ours. False: it is none. */
 bool made_of(struct bytes value, struct made *made);

@@ -181,6 +181,12 @@ bool plane_shows_all(const struct plane *plane, const struct uuid *topic_id, int
 /* Whether nobody is left who could lead it, and that is the fault of its disks: it rests as it is, without a leader. */
 bool plane_is_given_up(const struct plane *plane, const struct uuid *topic_id, int32_t index);
 
+/* Whether it may have lost what was committed, or nothing is known of it. */
+bool plane_is_exempt(const struct plane *plane, const struct uuid *topic_id, int32_t index);
+
+/* Who leads by the newest configuration that anybody has applied, and in which epoch; -1: nobody. */
+int32_t plane_leader(const struct plane *plane, const struct uuid *topic_id, int32_t index, int32_t *epoch);
+
 /* What is not at rest in a partition, in words; NULL: everything is. */
 const char *plane_unrest(const struct plane *plane, const struct image *image, char *text, uint32_t size);
 

@@ -18,6 +18,21 @@ bool plane_is_given_up(const struct plane *plane, const struct uuid *topic_id, i
     return partition != NULL && is_given_up(partition, &partition->newest);
 }
 
+bool plane_is_exempt(const struct plane *plane, const struct uuid *topic_id, int32_t index)
+{
+    const struct plane_partition *partition = plane_find(plane, topic_id, index);
+
+    return partition == NULL || partition->exempt;
+}
+
+int32_t plane_leader(const struct plane *plane, const struct uuid *topic_id, int32_t index, int32_t *epoch)
+{
+    const struct plane_partition *partition = plane_find(plane, topic_id, index);
+
+    *epoch = partition == NULL ? -1 : partition->newest.leader_epoch;
+    return partition == NULL ? -1 : partition->newest.leader;
+}
+
 static const char *fault_of_copy(const struct plane_partition *partition, const struct plane_replica *leader,
                                  int32_t broker_id)
 {

@@ -158,7 +158,7 @@ static void send_again(struct run *run, struct client *client)
     }
 }
 
-static void make_value(const struct client *client, uint32_t sitting, uint64_t number, uint8_t *value, uint32_t size)
+void make_value(const struct client *client, uint32_t sitting, uint64_t number, uint8_t *value, uint32_t size)
 {
     store_u32(value, 0x53494d31);
     store_u32(value + 4, client->number);

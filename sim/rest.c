@@ -234,7 +234,7 @@ static void say_cluster(const struct run *run, struct words *words)
 /* Whom the first client that waits is waiting for. */
 static void say_waiting(const struct run *run, struct words *words)
 {
-    static const char *const kinds[] = { "producer", "consumer", "administrator", "operator", "member" };
+    static const char *const kinds[] = { "producer", "consumer", "administrator", "operator", "member", "owner" };
 
     for (uint32_t i = 0; i < run->client_count; i++) {
         const struct client *client = run->clients[i];

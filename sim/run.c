@@ -42,7 +42,7 @@ static void add_clients(struct run *run)
     static const int16_t kinds_of_acks[] = { -1, -1, 1, 0 };
 
     run->client_max = run->knobs.producers + run->knobs.idempotent_producers + run->knobs.consumers +
-                      run->knobs.administrators + run->knobs.members + 1;
+                      run->knobs.administrators + run->knobs.members + run->knobs.owners + 1;
     run->clients = calloc(run->client_max, sizeof *run->clients);
     for (uint32_t i = 0; i < run->knobs.producers; i++) {
         struct client *client = add_client(run, CLIENT_PRODUCER);
@@ -63,6 +63,7 @@ static void add_clients(struct run *run)
         administrator_init(run, client);
     }
     for (uint32_t i = 0; i < run->knobs.members; i++) member_init(run, add_client(run, CLIENT_MEMBER), i);
+    for (uint32_t i = 0; i < run->knobs.owners; i++) owner_init(add_client(run, CLIENT_OWNER));
     if (run->world.machine_count > 1) run->operator= add_client(run, CLIENT_OPERATOR);
 }
 
@@ -288,6 +289,11 @@ static void begin_reading(struct run *run)
     for (uint32_t i = 0; i < run->client_count; i++) {
         struct client *client = run->clients[i];
         if (client->kind == CLIENT_MEMBER) member_read_all(run, client);
+        if (client->kind == CLIENT_OWNER) {
+            client_drop_all(run, client);
+            owner_read_all(client);
+            client_wake(run, client, 1 + prng_below(&client->prng, 20 * 1000 * 1000));
+        }
         if (client->kind != CLIENT_CONSUMER) continue;
         consumer_read_all(client);
         client->done = !first;
