@@ -162,7 +162,8 @@ struct ownership {
     enum owner_question question; /* under way, one at a time; records are written beside it */
     uint32_t asked_of;            /* machine */
     uint64_t asked_ns;
-    uint32_t names; /* that it had: what is in doubt of a name concerns no other one */
+    struct asked made; /* since when it is known to be there */
+    uint32_t names;    /* that it had: what is in doubt of a name concerns no other one */
     struct uuid topic_id;
     uint32_t leader; /* machine; MACHINE_NONE: not known */
     bool lost_track; /* it is not known which topic that is */

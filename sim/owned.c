@@ -28,6 +28,21 @@ void owned_begin(struct ownership *own, struct prng *prng)
     for (uint32_t i = 0; i < OWNED_SETTINGS; i++) own->settings[i].before = own->settings[i].now;
 }
 
+void owned_is_made(const struct run *run, struct ownership *own)
+{
+    own->made = (struct asked){ run->judge.now_ns, run->judge.index };
+}
+
+static bool had_to_know(const struct asked *asked, const struct asked *since)
+{
+    return since->ns < asked->ns && since->index <= asked->index;
+}
+
+bool owned_was_known(const struct ownership *own, const struct asked *asked)
+{
+    return had_to_know(asked, &own->made);
+}
+
 bool owned_is_certain(const struct ownership *own)
 {
     for (uint32_t i = 0; i < OWNED_SETTINGS; i++) {
@@ -86,7 +101,7 @@ static bool has_value(const struct ownership *own, enum owned_setting_kind kind,
                       int32_t *value)
 {
     const struct owned_setting *setting = &own->settings[kind];
-    const bool knew = setting->since.ns < asked->ns && setting->since.index <= asked->index;
+    const bool knew = had_to_know(asked, &setting->since);
 
     *value = setting->now;
     return !own->doubts && (knew || setting->before == setting->now);
@@ -160,13 +175,13 @@ static void check_acceptance(struct run *run, const struct client *client, const
                    append_time != 0 ? "LogAppendTime" : "CreateTime");
 }
 
-static void is_written(struct run *run, struct client *client, struct owned *record, uint32_t place,
+static void is_written(struct run *run, struct client *client, struct owned *record, uint32_t place, bool known,
                        const struct produce_response_partition *said)
 {
     const bool never = said->error_code == ERROR_MESSAGE_TOO_LARGE || said->error_code == ERROR_NOT_ENOUGH_REPLICAS;
 
-    /* While it is being deleted, who knows where it went. */
-    if (client->ownership.state != OWNER_HAS || said->error_code != ERROR_NONE) {
+    /* Else it may be in a topic that is being deleted. */
+    if (!known || said->error_code != ERROR_NONE) {
         record->fate = never ? OWNED_REFUSED : OWNED_DOUBTED;
     } else if (!owned_is_forgiven(run, client)) {
         const int64_t time_ms = said->log_append_time_ms >= 0 ? said->log_append_time_ms : record->time_ms;
@@ -181,8 +196,9 @@ void owned_is_written(struct run *run, struct client *client, uint64_t number,
     if (number < own->first_number || number - own->first_number >= own->count) return; /* of a topic before */
     struct owned *first = &own->list[number - own->first_number];
 
-    if (own->state == OWNER_HAS) check_acceptance(run, client, first, said, asked);
-    for (uint32_t i = 0; i < first->batch_count; i++) is_written(run, client, &first[i], i, said);
+    const bool known = own->state == OWNER_HAS && owned_was_known(own, asked);
+    if (known) check_acceptance(run, client, first, said, asked);
+    for (uint32_t i = 0; i < first->batch_count; i++) is_written(run, client, &first[i], i, known, said);
 }
 
 /* ---- where the log begins and ends, and what was when ---- */

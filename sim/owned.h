@@ -7,6 +7,11 @@
 /* A topic is about to be made: nothing is in it, and these settings are drawn for it. */
 void owned_begin(struct ownership *own, struct prng *prng);
 
+/* It is there, as far as anybody knows. And whether whom we asked had to know that: of an earlier topic of that name he
+ * may not have heard yet that it is gone. */
+void owned_is_made(const struct run *run, struct ownership *own);
+bool owned_was_known(const struct ownership *own, const struct asked *asked);
+
 /* Nothing that was asked for before could still happen to the next topic of that name. */
 bool owned_is_certain(const struct ownership *own);
 

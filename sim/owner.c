@@ -396,6 +396,7 @@ static void on_made(struct run *run, struct client *client, struct response *res
     } else if (made.topics[0].error_code == ERROR_NONE) {
         own->state = OWNER_HAS;
         own->topic_id = made.topics[0].topic_id;
+        owned_is_made(run, own);
     } else if (made.topics[0].error_code == ERROR_TOPIC_ALREADY_EXISTS) {
         own->doubts = own->lost_track = true; /* one that was asked for before: with other settings, perhaps */
         own->state = OWNER_HAS;
@@ -457,7 +458,8 @@ static void on_trimmed(struct run *run, struct client *client, struct response *
         return;
     }
     const struct delete_records_response_partition *partition = &trimmed.topics[0].partitions[0];
-    if (partition->error_code == ERROR_NONE) owned_is_trimmed(run, client, partition->low_watermark);
+    const bool known = owned_was_known(&client->ownership, &response->asked);
+    if (known && partition->error_code == ERROR_NONE) owned_is_trimmed(run, client, partition->low_watermark);
     else client->ownership.start_doubted = true;
 }
 
@@ -476,6 +478,7 @@ static void on_listed(struct run *run, struct client *client, struct response *r
         own->leader = MACHINE_NONE;
         return;
     }
+    if (!owned_was_known(own, &response->asked)) return;
     owned_is_listed(run, client, partition->offset, partition->timestamp);
     if (reads_all(run) && own->listed_ms == -2) own->position = partition->offset;
 }
