@@ -759,6 +759,8 @@ const Suite = struct {
         s.script("sim: schedules of bugs that were", 180, .together, &.{ "sh", "tests/suite/schedules.sh" });
         s.run.addFileArg(bin);
         s.run.addFileArg(mutants.?);
+        s.script("sim: what a bench of mutants keeps", 120, .together, &.{ "sh", "tests/suite/bench_results.sh" });
+        s.run.addFileArg(mutants.?);
         s.job("sim: mutants", 600, .alone);
         s.run.addFileArg(mutants.?);
         s.run.addArgs(&.{ "--mutants", "--jobs", s.p.cpus() });

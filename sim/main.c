@@ -1,5 +1,6 @@
 /* main.c -- the command: one seed and its story, or many seeds and those that fail. */
 #include "base/check.h"
+#include "sim/bench.h"
 #include "sim/hunt.h"
 #include "sim/likelihood.h"
 #include "sim/mutants.h"
@@ -7,6 +8,7 @@
 #include "sim/raft_main.h"
 #include "sim/report.h"
 #include "sim/shrink.h"
+#include "sim/sweep.h"
 #include "sim/trial.h"
 
 #include <errno.h>
@@ -14,11 +16,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <time.h>
 #include <unistd.h>
 
-static char replay_words[600]; /* which run it is, but for its seed */
-static const char *program = "chronik-sim";
+static struct command command = { .program = "chronik-sim" };
 static struct plan plan; /* whose seed changes from run to run */
 
 _Noreturn void check_failed(const char *file, int line, const char *what)
@@ -26,16 +26,10 @@ _Noreturn void check_failed(const char *file, int line, const char *what)
     fflush(stdout);
     if (getenv("CHRONIK_SIM_ABORT") == NULL) trial_on_check(file, line, what);
     fprintf(stderr, "%s:%d: CHECK(%s)\n", file, line, what);
-    if (!raft_main_replay()) fprintf(stderr, "replay: %s --seed %" PRIu64 "%s\n", program, trial_seed(), replay_words);
+    if (!raft_main_replay())
+        fprintf(stderr, "replay: %s --seed %" PRIu64 "%s\n", command.program, trial_seed(), command.words);
     if (getenv("CHRONIK_SIM_ABORT") != NULL) abort();
     _exit(OUTCOME_CRASH);
-}
-
-static double seconds_now(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
 }
 
 /* ---- what is to be run ---- */
@@ -48,19 +42,19 @@ static bool make_plan(const struct options *options)
     if (options->schedule == NULL) {
         plan = (struct plan){ .seed = options->seed_first };
     } else if (!plan_read(&plan, options->schedule, problem)) {
-        fprintf(stderr, "%s: %s\n", program, problem);
+        fprintf(stderr, "%s: %s\n", command.program, problem);
         return false;
     }
     if (options->seed_given || options->many) plan.seed = options->seed_first;
     if (options->mutant != NULL) snprintf(plan.mutant, sizeof plan.mutant, "%s", options->mutant);
     if (plan.settings.count > 0 && memcmp(&options->wishes, &(struct wishes){ 0 }, sizeof options->wishes) != 0) {
-        fprintf(stderr, "%s: %s: it says itself what the run is made of; change it there\n", program,
+        fprintf(stderr, "%s: %s: it says itself what the run is made of; change it there\n", command.program,
                 options->schedule);
         return false;
     }
     plan.wishes = options->wishes;
     options_format_wishes(&options->wishes, wishes, sizeof wishes);
-    snprintf(replay_words, sizeof replay_words, "%s%s%.300s%s%s", wishes,
+    snprintf(command.words, sizeof command.words, "%s%s%.300s%s%s", wishes,
              options->schedule == NULL ? "" : " --schedule ", options->schedule == NULL ? "" : options->schedule,
              options->mutant == NULL ? "" : " --mutant ", options->mutant == NULL ? "" : options->mutant);
     return true;
@@ -73,19 +67,12 @@ static bool choose_mutant(const struct options *options)
 
     if (plan.mutant[0] == 0 || mutant_choose(plan.mutant)) return true;
     if (!asked && mutant_count == 0) return true;
-    fprintf(stderr, "%s: no mutant %s here%s\n", program, plan.mutant,
+    fprintf(stderr, "%s: no mutant %s here%s\n", command.program, plan.mutant,
             mutant_count == 0 ? ": they are in chronik-sim-mutants" : "; --mutants lists all");
     return false;
 }
 
 /* ---- one seed ---- */
-
-static void print_failure(const struct result *result)
-{
-    fprintf(stderr, "seed %" PRIu64 " breaks %s at %.6f s, event %" PRIu64 ": %s\nreplay: %s --seed %" PRIu64 "%s\n",
-            result->seed, result->failure.rule, (double)result->sim_ns / 1e9, result->events, result->story, program,
-            result->seed, replay_words);
-}
 
 static void print_settings(void)
 {
@@ -127,7 +114,7 @@ static int run_single(const struct options *options)
 
     if (options->why == 0) print_settings();
     if (!trial_run(&request, &result)) return 2;
-    if (result.outcome != OUTCOME_PASSED) print_failure(&result);
+    if (result.outcome != OUTCOME_PASSED) command_print_failure(&command, &result);
     if (result.cut) printf("stopped after event %" PRIu64 ", at %.6f s\n", result.events, (double)result.sim_ns / 1e9);
     if (options->report) report_print(&result.report, stdout);
     print_figures(&result, seconds_now() - began);
@@ -172,8 +159,8 @@ static int run_shrink(const struct options *options)
                               .effort = options->effort == 0 ? SHRINK_EFFORT : options->effort * 1000,
                               .progress = !options->quiet && (options->progress || isatty(2)) };
     if (!shrink_run(&shrink, &plan)) {
-        fprintf(stderr, "%s: seed %" PRIu64 "%s does not fail: there is nothing to cut down\n", program, plan.seed,
-                replay_words);
+        fprintf(stderr, "%s: seed %" PRIu64 "%s does not fail: there is nothing to cut down\n", command.program,
+                plan.seed, command.words);
         return 2;
     }
     snprintf(path, sizeof path, "shrunk-%" PRIu64, plan.seed);
@@ -181,7 +168,7 @@ static int run_shrink(const struct options *options)
     snprintf(about, sizeof about, "%s\n%u of %d other seeds fail alike", shrink.result.story, shrink.other_seeds,
              SHRINK_OTHER_SEEDS);
     if (!plan_write(&shrink.best, into, about)) {
-        fprintf(stderr, "%s: %s: %s\n", program, into, strerror(errno));
+        fprintf(stderr, "%s: %s: %s\n", command.program, into, strerror(errno));
         return 2;
     }
     print_story(&shrink.best);
@@ -190,7 +177,7 @@ static int run_shrink(const struct options *options)
            shrink.best.schedule.count, shrink.faults_before, (int)shrink.best.settings.values[SETTING_nodes],
            shrink.result.events, shrink.trials, shrink.effort_spent, shrink.other_seeds, SHRINK_OTHER_SEEDS,
            seconds_now() - began, cpu_seconds());
-    printf("replay: %s --schedule %s\n", program, into);
+    printf("replay: %s --schedule %s\n", command.program, into);
     return (int)shrink.result.outcome;
 }
 
@@ -208,8 +195,8 @@ static int run_likelihood(const struct options *options)
                                       .effort = options->effort == 0 ? LIKELIHOOD_EFFORT : options->effort * 1000,
                                       .progress = !options->quiet && (options->progress || isatty(2)) };
     if (!likelihood_run(&likelihood, &plan)) {
-        fprintf(stderr, "%s: seed %" PRIu64 "%s does not fail: nothing was decided\n", program, plan.seed,
-                replay_words);
+        fprintf(stderr, "%s: seed %" PRIu64 "%s does not fail: nothing was decided\n", command.program, plan.seed,
+                command.words);
         return 2;
     }
     if (options->trace != NULL && !trial_make(&request, &result)) return 2;
@@ -229,7 +216,7 @@ static enum outcome check_seed(const struct options *options)
         digests[i] = tmpfile();
         const struct request request = { .plan = &plan, .until = options->until, .digests = digests[i] };
         if (digests[i] == NULL || !trial_make(&request, &results[i])) {
-            fprintf(stderr, "%s: %s\n", program, strerror(errno));
+            fprintf(stderr, "%s: %s\n", command.program, strerror(errno));
             return OUTCOME_CRASH;
         }
         rewind(digests[i]);
@@ -248,86 +235,15 @@ static enum outcome check_seed(const struct options *options)
         fprintf(stderr, "seed %" PRIu64 " is not deterministic: event %" PRIu64 " differs\n", plan.seed, event);
         return OUTCOME_NONDETERMINISM;
     }
-    if (results[0].outcome != OUTCOME_PASSED) print_failure(&results[0]);
+    if (results[0].outcome != OUTCOME_PASSED) command_print_failure(&command, &results[0]);
     return results[0].outcome;
 }
 
 /* ---- many seeds ---- */
 
-struct hunt {
-    uint64_t done, failed, events, sim_ns;
-    uint64_t reached; /* seeds that asked for the mutant where it makes a difference */
-    struct report report;
-    struct result first; /* the failure with the smallest seed that was seen */
-    double began, told;  /* since when, and when it was told last how far it is */
-};
-
-static void add_result(struct hunt *hunt, const struct result *result)
-{
-    hunt->done++;
-    hunt->events += result->events;
-    hunt->sim_ns += result->sim_ns;
-    hunt->reached += result->reached > 0;
-    report_add(&hunt->report, &result->report);
-    if (result->outcome == OUTCOME_PASSED) return;
-    if (hunt->failed++ == 0 || result->seed < hunt->first.seed) hunt->first = *result;
-}
-
-/* Five times a second at most, and in the end. */
-static void print_progress(const struct options *options, struct hunt *hunt, uint64_t total, bool end)
-{
-    const double now = seconds_now(), seconds = now - hunt->began;
-
-    if (options->quiet || (!options->progress && !isatty(2))) return;
-    const bool terminal = isatty(2) != 0;
-    if (!end && now - hunt->told < (terminal ? 0.2 : 10.0)) return; /* a log needs fewer */
-    hunt->told = now;
-    fprintf(stderr,
-            "%s%" PRIu64 "/%" PRIu64 " seeds, %.1f/s, %.0f events/s, %.0f simulated s, %" PRIu64 " failed, %.0f s%s",
-            terminal ? "\r" : "", hunt->done, total, (double)hunt->done / seconds, (double)hunt->events / seconds,
-            (double)hunt->sim_ns / 1e9, hunt->failed, seconds, end || !terminal ? "\n" : " ");
-}
-
-/* Runs the seeds; a failure ends it unless it is to go on. Those before the first that failed have all been run. */
-static void hunt_seeds(const struct options *options, struct hunt *hunt)
-{
-    static struct result result;
-    struct trial trials[JOBS_MAX] = { 0 }; /* the first ones are busy; of the others some wait for a seed */
-    uint32_t busy = 0;
-    uint64_t next = options->seed_first;
-    const uint64_t total = options->seed_last - options->seed_first + 1;
-    const struct request request = { .plan = &plan, .until = options->until, .quiet = options->quiet };
-
-    *hunt = (struct hunt){ .began = seconds_now() };
-    for (;;) {
-        const bool late = options->seconds_max != 0 && seconds_now() - hunt->began > (double)options->seconds_max;
-        const bool enough = late || (hunt->failed > 0 && !options->keep_going);
-        while (!enough && busy < options->jobs && next <= options->seed_last && next != 0) {
-            plan.seed = next++;
-            if (!trial_go_on(&request, &trials[busy])) return;
-            busy++;
-        }
-        if (busy == 0) break;
-        const uint32_t which = trial_wait(trials, busy, 200);
-        print_progress(options, hunt, total, false);
-        if (which == busy) continue;
-        trial_end(&trials[which], &result);
-        const struct trial idle = trials[which];
-        trials[which] = trials[--busy];
-        trials[busy] = idle;
-        add_result(hunt, &result);
-        if (result.outcome != OUTCOME_PASSED && !options->quiet) {
-            if (isatty(2) || options->progress) fputc('\n', stderr);
-            print_failure(&result);
-        }
-    }
-    for (uint32_t i = 0; i < options->jobs; i++) trial_release(&trials[i]);
-    print_progress(options, hunt, total, true);
-}
-
 static enum outcome run_many(const struct options *options)
 {
-    struct hunt hunt;
+    static struct sweep sweep;
 
     if (options->check) {
         for (uint64_t i = 0; i <= options->seed_last - options->seed_first; i++) {
@@ -338,118 +254,14 @@ static enum outcome run_many(const struct options *options)
         printf("%" PRIu64 " seeds ran twice alike\n", options->seed_last - options->seed_first + 1);
         return OUTCOME_PASSED;
     }
-    hunt_seeds(options, &hunt);
-    const double seconds = seconds_now() - hunt.began;
-    if (options->report) report_print(&hunt.report, stdout);
+    sweep_run(&sweep, options, &plan, &command);
+    const double seconds = seconds_now() - sweep.began;
+    if (options->report) report_print(&sweep.report, stdout);
     printf("seeds=%" PRIu64 " failed=%" PRIu64 " events=%" PRIu64 " events/s=%.0f seeds/s=%.1f sim:wall=%.0f\n",
-           hunt.done, hunt.failed, hunt.events, (double)hunt.events / seconds, (double)hunt.done / seconds,
-           (double)hunt.sim_ns / 1e9 / seconds);
-    if (plan.mutant[0] != 0) printf("seeds that asked for %s: %" PRIu64 "\n", plan.mutant, hunt.reached);
-    return hunt.failed == 0 ? OUTCOME_PASSED : hunt.first.outcome;
-}
-
-/* ---- the bench of mutants ---- */
-
-enum {
-    BENCH_SEEDS = 150, /* unless it is said how many */
-    OPEN_SEEDS = 8,    /* of gaps: a look whether they still are, not a hunt */
-    LITE_SEEDS = 400,
-    CLUSTER_SEEDS = 60,
-    GROUP_MEMBERS = 6,
-};
-
-static bool is_doomed(enum mutant_fate fate)
-{
-    return fate == DIES || fate == DIES_IN_LITE || fate == DIES_IN_CLUSTER || fate == DIES_IN_DISASTER ||
-           fate == DIES_IN_GROUPS;
-}
-
-/* Which runs, and how many of them, unless that is said. */
-static void choose_runs(const struct mutant *mutant, struct options *options)
-{
-    struct wishes *wishes = &options->wishes;
-    const bool in_lite = mutant->fate == DIES_IN_LITE || mutant->fate == OPEN;
-    const bool in_cluster = is_doomed(mutant->fate) && mutant->fate != DIES && !in_lite;
-
-    if (in_lite && wishes->profile == PROFILE_SWARM) wishes->profile = PROFILE_LITE;
-    if (in_cluster && wishes->nodes == 0) wishes->nodes = 3;
-    if (in_cluster && wishes->replicas == 0) wishes->replicas = 3;
-    if (mutant->fate == DIES_IN_DISASTER && wishes->disasters == 0) wishes->disasters = 1;
-    if (mutant->fate == DIES_IN_GROUPS && wishes->members == 0) wishes->members = GROUP_MEMBERS;
-    if (options->many) return;
-    if (in_cluster) options->seed_last = options->seed_first + CLUSTER_SEEDS - 1;
-    if (in_lite) options->seed_last = options->seed_first + LITE_SEEDS - 1;
-    if (mutant->fate == OPEN) options->seed_last = options->seed_first + OPEN_SEEDS - 1;
-    /* A control that many seeds leave alone, more of them would: a third must do. */
-    if (mutant->fate == LIVES || mutant->fate == ABSENT) {
-        options->seed_last -= (options->seed_last - options->seed_first) / 3 * 2;
-    }
-}
-
-/* What became of one, and whether that was to be. */
-static const char *mutant_verdict(const struct mutant *mutant, const struct hunt *hunt, bool *fine)
-{
-    const bool died = hunt->failed > 0, reached = died || hunt->reached > 0;
-
-    switch (mutant->fate) {
-    case DIES:
-    case DIES_IN_LITE:
-    case DIES_IN_CLUSTER:
-    case DIES_IN_DISASTER:
-    case DIES_IN_GROUPS: *fine = died; break;
-    case LIVES: *fine = reached && !died; break;
-    case ABSENT: *fine = !reached; break;
-    case DIES_IN_TEST:
-    case OPEN: *fine = true; break;
-    }
-    if (died) return "killed";
-    if (mutant->fate == OPEN) return "open";
-    if (!reached) return mutant->fate == ABSENT ? "absent" : "unseen";
-    return mutant->fate == LIVES ? "control" : "survived";
-}
-
-static int by_value(const void *a, const void *b)
-{
-    const uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-    return (x > y) - (x < y);
-}
-
-static bool mutant_bench(const struct options *options)
-{
-    uint32_t wrong = 0, killed = 0, doomed = 0, tried = 0;
-    uint64_t *taken = calloc(mutant_count + 1, sizeof *taken);
-
-    printf("%-40s %-8s %-6s %6s %8s %8s  %s\n", "mutant", "verdict", "rule", "seeds", "reached", "seconds", "bug");
-    for (uint32_t i = 0; i < mutant_count; i++) {
-        struct options one = *options;
-        struct hunt hunt;
-        const struct mutant *mutant = &mutants[i];
-        bool fine = false;
-        if (mutant->fate == DIES_IN_TEST) continue;
-        tried++;
-        one.quiet = true;
-        one.keep_going = false;
-        choose_runs(mutant, &one);
-        plan.wishes = one.wishes;
-        mutant_choose(mutant->name);
-        hunt_seeds(&one, &hunt);
-        const bool died = hunt.failed > 0;
-        const uint64_t seeds = died ? hunt.first.seed - options->seed_first + 1 : hunt.done;
-        const char *verdict = mutant_verdict(mutant, &hunt, &fine);
-        printf("%-40s %-8s %-6s %6" PRIu64 " %8" PRIu64 " %8.1f  %s%s\n", mutant->name, verdict,
-               died ? hunt.first.failure.rule : "-", seeds, hunt.reached, seconds_now() - hunt.began, mutant->bug,
-               fine ? "" : "  <-- not as it should be");
-        fflush(stdout);
-        doomed += is_doomed(mutant->fate);
-        if (is_doomed(mutant->fate) && died) taken[killed++] = seeds;
-        wrong += !fine;
-    }
-    mutant_choose(NULL);
-    qsort(taken, killed, sizeof *taken, by_value);
-    printf("%u of %u killed, after %" PRIu64 " seeds in the median\n", killed, doomed, taken[killed / 2]);
-    printf("%u passed, %u failed\n", tried - wrong, wrong);
-    free(taken);
-    return wrong == 0;
+           sweep.done, sweep.failed, sweep.events, (double)sweep.events / seconds, (double)sweep.done / seconds,
+           (double)sweep.sim_ns / 1e9 / seconds);
+    if (plan.mutant[0] != 0) printf("seeds that asked for %s: %" PRIu64 "\n", plan.mutant, sweep.reached);
+    return sweep.failed == 0 ? OUTCOME_PASSED : sweep.first.outcome;
 }
 
 int main(int argc, char **argv)
@@ -457,7 +269,7 @@ int main(int argc, char **argv)
     struct options options;
     char problem[PROBLEM_SIZE];
 
-    program = argv[0];
+    command.program = argv[0];
     if (argc == 1 || strcmp(argv[1], "--help") == 0) {
         fputs(options_usage, argc == 1 ? stderr : stdout);
         return argc == 1 ? 2 : 0;
@@ -465,15 +277,12 @@ int main(int argc, char **argv)
     if (hunt_is_asked(argc, argv)) return hunt_main(argc, argv);
     if (raft_main_is_asked(argc, argv)) return raft_main(argc, argv);
     if (!options_parse(argc, argv, &options, problem)) {
-        fprintf(stderr, "%s: %s\n", program, problem);
+        fprintf(stderr, "%s: %s\n", command.program, problem);
         return 2;
     }
     if (!make_plan(&options)) return 2;
-    if (options.mutants) {
-        if (!options.many) options.seed_last = options.seed_first + BENCH_SEEDS - 1;
-        return mutant_bench(&options) ? 0 : 1;
-    }
     if (!choose_mutant(&options)) return 2;
+    if (options.mutants) return bench_run(&options, &plan, &command);
     if (options.many || options.check) return (int)run_many(&options);
     if (options.likelihood) return run_likelihood(&options);
     return options.shrink ? run_shrink(&options) : run_single(&options);

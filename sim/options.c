@@ -30,7 +30,10 @@ const char options_usage[] =
     "  --mutant NAME        with a known bug (chronik-sim-mutants only)\n"
     "  hunt                 as the first word: runs of every kind for hours, and a page of results; hunt --help\n"
     "  --raft ENGINE        members of one Raft group instead of a node; --raft ours --help\n"
-    "  --mutants            every known bug, and the seeds it takes to find it (chronik-sim-mutants only)\n"
+    "  --mutants            every known bug, or the one of --mutant, and the seeds it takes to find it\n"
+    "                       (chronik-sim-mutants only); --seeds is the first block of them\n"
+    "  --blocks N           of seeds for each of them: least, median and 95th percentile, and what is left of a run\n"
+    "  --results FILE       a line of JSON for each; those that are in it already are not run again\n"
     "\n"
     "What a run is made of is drawn from its seed, unless it is said here:\n"
     "  --profile NAME       swarm: whatever is drawn (the default); lite: 3 nodes, and little to do;\n"
@@ -105,6 +108,7 @@ static const char **word_of(struct options *options, const char *name)
     if (strcmp(name, "--schedule") == 0) return &options->schedule;
     if (strcmp(name, "--save-schedule") == 0) return &options->save_schedule;
     if (strcmp(name, "--mutant") == 0) return &options->mutant;
+    if (strcmp(name, "--results") == 0) return &options->results;
     return NULL;
 }
 
@@ -149,6 +153,8 @@ static uint64_t *amount_of(struct options *options, const char *name, uint64_t *
     if (strcmp(name, "--break") == 0) return &options->stop_at;
     if (strcmp(name, "--effort") == 0) return &options->effort;
     if (strcmp(name, "--why") == 0) return &options->why;
+    *most = BLOCKS_MAX;
+    if (strcmp(name, "--blocks") == 0) return &options->blocks;
     *most = JOBS_MAX;
     return strcmp(name, "--jobs") == 0 ? &options->jobs : NULL;
 }
@@ -172,7 +178,8 @@ static const char *set_value(struct options *options, const char *name, const ch
     }
     if (into != NULL) {
         if (number(value, into) && *into > 0 && *into <= most) return "";
-        snprintf(wanted, sizeof wanted, "a number of at least 1%s", most == JOBS_MAX ? " and at most 64" : "");
+        if (most == UINT64_MAX) return "a number of at least 1";
+        snprintf(wanted, sizeof wanted, "a number of at least 1 and at most %u", (unsigned)most);
         return wanted;
     }
     for (uint32_t i = 0; i < COUNT_OF(wish_names); i++) {
@@ -193,6 +200,9 @@ static const char *contradiction(const struct options *options)
 
     if (targets > TARGETS_MAX) return "--partitions of all --topics: more than 64";
     if (options->wishes.voters != 0 && options->wishes.voters % 2 == 0) return "--voters: an odd number is wanted";
+    if (!options->mutants && (options->blocks != 0 || options->results != NULL)) {
+        return "--blocks and --results are for the bench: --mutants";
+    }
     if (options->seed_given && options->many) return "--seed or --seeds, not both";
     if (!one && options->stop_at != 0) return "--break is for one run: --seed N";
     if (!one && options->why != 0) return "--why is for one run: --seed N";

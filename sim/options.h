@@ -4,7 +4,7 @@
 
 #include "sim/plan.h"
 
-enum { JOBS_MAX = 64 };
+enum { JOBS_MAX = 64, BLOCKS_MAX = 100 };
 
 struct options {
     uint64_t seed_first, seed_last; /* both included */
@@ -18,6 +18,8 @@ struct options {
     bool orders;
     bool seed_given;
     bool mutants;
+    uint64_t blocks;     /* of seeds, for each mutant that must die; 0: it is a test, with one of them */
+    const char *results; /* of the bench, a file that grows; or NULL */
     bool shrink;
     bool likelihood;
     uint64_t effort; /* of either, in thousands of events; 0: as usual */

@@ -85,6 +85,11 @@ static const struct wrong_row {
     { "both at once", "--seed 1 --shrink --likelihood", "--likelihood: of what --shrink has written, rather" },
     { "nothing to be cut down", "--schedule calm --shrink", "does not fail: there is nothing to cut down" },
     { "no such engine", "--raft theirs", "" },
+    { "blocks of one run", "--seed 1 --blocks 3", "--blocks and --results are for the bench: --mutants" },
+    { "results of many runs", "--seeds 1..2 --results x", "--blocks and --results are for the bench: --mutants" },
+    { "more blocks than there can be", "--mutants --blocks 101", "a number of at least 1 and at most 100 is wanted" },
+    { "results of somebody else", "--mutants --results foreign", "foreign: not the results of a bench" },
+    { "results that cannot be written", "--mutants --results nowhere/x", "nowhere/x: No such file" },
 };
 
 TEST(what_is_wrong_is_said)
