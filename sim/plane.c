@@ -555,7 +555,12 @@ void plane_on_step(struct plane *plane, struct judge *judge, const struct plane_
 void plane_on_wiped(struct plane *plane, struct judge *judge, uint32_t number)
 {
     if (number / 64 < COUNT_OF(plane->emptied)) plane->emptied[number / 64] |= 1ull << number % 64;
-    for (uint32_t i = 0; i < plane->partition_count; i++) lose_replica(judge, plane->partitions[i], number);
+    for (uint32_t i = 0; i < plane->partition_count; i++) {
+        struct plane_partition *partition = plane->partitions[i];
+        /* It may be counted on before it ever had a log that was looked at. */
+        if (must_have_all(partition, number)) make_replica(partition, number);
+        lose_replica(judge, partition, number);
+    }
 }
 
 void plane_on_disaster(struct plane *plane, struct judge *judge, uint32_t survivor)
