@@ -28,6 +28,7 @@
     X(checkpoint_has_producers_of_tomorrow, "a checkpoint holds producer state from beyond its offsets", DIES) \
     X(checkpoint_lacks_producers, "a checkpoint does not hold producer state", DIES) \
     X(checkpoint_not_synced, "a checkpoint is renamed without a sync (KAFKA-16541)", DIES) \
+    X(checkpoint_releases_what_came_meanwhile, "a checkpoint gives back rounds that came meanwhile", DIES_IN_CLUSTER) \
     X(compaction_drops_tombstones_at_once, "a tombstone goes with the compaction that sees it first", OPEN) \
     X(compaction_forgets_what_it_passed_over, "a tombstone goes though its value was passed over", DIES_IN_TEST) \
     X(compaction_forgets_directories, "a compacted log is named in directories that are not durable", OPEN) \
@@ -36,12 +37,14 @@
     X(compaction_passes_high_watermark, "compaction looks at what is not committed", OPEN) \
     X(compaction_sources_go_at_once, "what was compacted goes while a checkpoint still names it", OPEN) \
     X(compaction_swaps_before_sync, "a compacted segment takes its place before it is durable", DIES) \
+    X(copies_forget_who_moved_in, "a broker that fails is not missed where it got a replica by a move", DIES_IN_LITE) \
     X(copy_is_larger_than_a_round, "a run of copied batches waits for a round that could hold it", OPEN) \
     X(copy_is_not_checked, "a follower takes batches whose checksum is wrong", OPEN) \
     X(deletion_is_told_to_nobody, "DeleteRecords is answered before other replicas know of it", OPEN) \
     X(directories_not_synced, "names of new segments are not synced (KAFKA-3968)", DIES) \
     X(duplicate_has_new_offset, "a duplicate is answered with an offset that is not its own", DIES) \
     X(epoch_start_not_written, "a new leader writes down no epoch start before its first append (KAFKA-7415)", OPEN) \
+    X(epochs_keep_the_one_at_the_cut, "an epoch that begins where a log was cut is still known", DIES_IN_LITE) \
     X(evenness_waits_for_the_search, "a rebalance leaves leaders to the next search, and never ends", DIES_IN_TEST) \
     X(files_cut_before_it_is_durable, "files of a truncated log are cut before the truncation is durable", OPEN) \
     X(flush_takes_what_is_not_durable, "segments get what the journal has not made durable", DIES) \
@@ -53,11 +56,15 @@
     X(follower_raises_watermark_first, "data that is refused says what is committed (KAFKA-14704)", OPEN) \
     X(follower_truncates_to_own_high_watermark, "a follower truncates to its high watermark " \
       "(KAFKA-1211)", DIES_IN_CLUSTER) \
+    X(former_registration_counts, "a node goes on by the registration of its former life", DIES_IN_LITE) \
+    X(full_follower_stays_out, "a follower whose disk was full once is taken for full for ever", DIES_IN_LITE) \
     X(full_leader_stays, "a leader whose disk is full goes on leading what it cannot take", DIES_IN_TEST) \
     X(group_answers_a_later_wait, "what a connection gave up waiting for answers what it asks next", DIES_IN_TEST) \
     X(group_answers_before_commit, "an offset commit is answered before it is committed", DIES_IN_GROUPS) \
     X(group_assigns_unreleased, "a member gets what another one has not given up yet", DIES_IN_GROUPS) \
+    X(group_generation_begins_anew, "a new coordinator counts generations from the beginning", DIES_IN_GROUPS) \
     X(group_joins_early, "a generation begins with those who came first, and leaves out the others", DIES_IN_GROUPS) \
+    X(group_loads_to_the_watermark, "a new coordinator loads what it knows to be committed", DIES_IN_GROUPS) \
     X(group_revokes_unheard, "what a member is to give up counts as given up at once", DIES_IN_GROUPS) \
     X(group_serves_uncommitted, "a coordinator answers by what may not be committed", DIES_IN_TEST) \
     X(group_takes_any_generation, "a member of an older generation is heard", DIES_IN_GROUPS) \
@@ -68,6 +75,9 @@
     X(group_upgrades_unsettled, "a group is converted while nobody knows what its members have", DIES_IN_TEST) \
     X(group_assigns_twice, "a leader changes an assignment that is being committed", DIES_IN_TEST) \
     X(index_names_next_offset, "index entries are off by one", DIES) \
+    X(isr_awaits_an_overtaken_answer, "an ISR change that was overtaken is waited for", DIES_IN_LITE) \
+    X(isr_batches_run_out, "ISR changes wait for ever once as many are under way as there may be", DIES_IN_LITE) \
+    X(isr_refusal_sets_no_timer, "after a refused ISR change, a leader looks no more", DIES_IN_LITE) \
     X(journal_durable_when_written, "a round is called durable before its sync", DIES) \
     X(journal_ignores_failed_sync, "a failed sync is taken for a good one (fsyncgate)", DIES) \
     X(journal_name_not_synced, "the name of a new journal file is not synced", DIES) \
@@ -77,16 +87,20 @@
     X(journal_trusts_page_cache, "what is read on opening is taken for durable", DIES) \
     X(last_one_forgets_nobody, "a broker that has left stays known when only one node is left", OPEN) \
     X(leader_answers_end_for_unknown_epoch, "an epoch that a leader lacks is taken for a match (KIP-279)", OPEN) \
+    X(leader_counts_its_memory, "a leader counts what it has in memory as if its disk had it", DIES_IN_LITE) \
     X(leader_counts_what_is_sent, "what was sent to a follower is taken for what it holds", DIES) \
     X(leader_forgets_what_was_deleted, "a new leader shows again what its followers have deleted", OPEN) \
     X(leader_resets_who_was_long_gone, "a follower of an epoch that is remembered no more can use nothing", OPEN) \
     X(leader_resets_whoever_is_empty, "a follower whose records are all deleted goes back to what was", OPEN) \
+    X(list_offsets_by_anybody, "a replica that does not lead says where the log ends (KAFKA-8313)", DIES_IN_LITE) \
+    X(memory_in_flight_is_added_to, "bytes are added to memory that is being sent", DIES_IN_LITE) \
     X(meta_releases_early, "the metadata journal is released before the snapshot is durable", DIES) \
     X(meta_same_epoch_after_restart, "a broker that restarts leads on in the same epoch -- control: it is the only " \
       "replica, so nobody led meanwhile, and both lives tell one story", LIVES) \
     X(meta_snapshot_name_not_synced, "a snapshot's name is not synced", DIES) \
     X(meta_snapshot_not_synced, "a snapshot is renamed without a sync", DIES) \
     X(new_session_keeps_old_ack, "what a replica held before its stream began anew still counts", OPEN) \
+    X(partition_directory_has_no_name, "the name of a new partition's directory is not synced", DIES_IN_LITE) \
     X(peer_link_stays_with_old_process, "a link of a process that is gone keeps out one of the next process", OPEN) \
     X(observers_count, "what an observer holds counts as if a replica in sync held it", OPEN) \
     X(old_promises_count, "acks of a relaxed topic still count when it is relaxed no more", OPEN) \
@@ -104,15 +118,24 @@
     X(record_key_unchecked, "a compacted topic takes records without a key", DIES_IN_TEST) \
     X(recovery_does_not_cut, "what lies behind the checkpoint in a segment is left there", DIES) \
     X(removal_without_a_slot_is_due, "files that wait for a slot ask for time", OPEN) \
+    X(replay_forgets_deletions, "a log start that only the journal has is lost by a restart", DIES_IN_LITE) \
     X(replay_forgets_producers, "producer state is not rebuilt from the journal", DIES) \
     X(reborn_log_keeps_dying_files, "files that were to go are unlinked when a new life has their names", OPEN) \
     X(segment_sync_failure_ignored, "a segment's failed sync is taken for a good one", DIES) \
     X(segments_dropped_before_start_is_durable, "files go before the new log start offset is durable", DIES) \
+    X(snapshot_forgets_last_leader, "a snapshot does not say who led a partition last", DIES_IN_LITE) \
+    X(snapshot_forgets_producer_ids, "producer ids are given out again after a snapshot", DIES_IN_LITE) \
     X(snapshot_forgets_wishes, "a snapshot does not say which wishes were applied", OPEN) \
     X(snapshot_index_off_by_one, "a snapshot claims one entry more than it holds (KAFKA-14618)", DIES) \
     X(start_beyond_high_watermark, "DeleteRecords goes beyond the high watermark (KAFKA-5634)", DIES) \
     X(start_shown_early, "a new log start offset is shown before it is durable", DIES) \
+    X(start_within_a_segment_drops_it, "a segment goes when the log begins in its middle", DIES_IN_LITE) \
+    X(sync_of_a_failed_write_counts, "the sync behind a write without space makes it durable", DIES_IN_LITE) \
+    X(terms_outlive_the_settings, "what a topic wants of its records is looked up once and kept", DIES_IN_LITE) \
+    X(time_lookup_finds_what_is_deleted, "a lookup by time finds records below the log's start", DIES_IN_LITE) \
+    X(timeout_is_success, "a produce request that took too long is answered as if all went well", DIES_IN_LITE) \
     X(truncated_segment_stays_synced, "what was cut off a segment still counts as synced (redpanda 9711)", OPEN) \
+    X(truncation_keeps_producers, "a retry of what was truncated is taken for a duplicate", DIES_IN_LITE) \
     X(voters_are_told_at_once, "AddRaftVoter is answered before the list is committed (KIP-853)", OPEN) \
     X(watermark_counts_committed_isr, "the high watermark forgets whom it asked to add (KIP-497)", OPEN) \
     X(watermark_rises_below_min_isr, "the high watermark rises below min.insync.replicas " \

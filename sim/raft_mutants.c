@@ -25,6 +25,12 @@
     X(M62, "a log that begins late is accepted without its snapshot (KAFKA-14240)", 20, DIES) \
     X(M64, "what is stored is told as committed: a snapshot covers what may be truncated", 200, DIES) \
     X(M65, "appends are taken while a snapshot is installed", 200, DIES) \
+    X(raft_joint_counts_one_set, "while two lists are in force, the majority of one of them commits", 100, DIES) \
+    X(raft_longest_log_wins, "votes go to the longest log, whatever its last term", 300, DIES) \
+    X(raft_needless_snapshot_is_acked_at_once, "a needless snapshot is acknowledged too early", 200, DIES) \
+    X(raft_own_vote_counts_at_once, "a candidate asks before its own vote is durable", 100, DIES) \
+    X(raft_truncated_list_stays, "a member list that is truncated stays in force", 100, DIES) \
+    X(raft_verified_outlives_its_term, "what one leader has verified is acknowledged to the next one", 100, DIES) \
     X(raft_broken_promises_are_not_noticed, "a member whose disk is an older copy is taken for what it was", 20, DIES) \
     X(raft_promises_of_older_terms_bind, "what was acknowledged before the term was durable is taken for a promise", \
       500, DIES)

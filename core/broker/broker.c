@@ -198,7 +198,7 @@ void broker_on_time(struct broker *broker, uint64_t mono_ns, int64_t wall_ms)
     broker->mono_ns = mono_ns;
     broker->wall_ms = wall_ms;
     broker->step_size = 0;
-    broker->terms.topic = SLOT_NONE;
+    if (!MUTANT(terms_outlive_the_settings)) broker->terms.topic = SLOT_NONE;
 }
 
 void broker_on_link_opened(struct broker *broker, const struct event_link_opened *opened)
@@ -347,7 +347,7 @@ static void retry_all(struct broker *broker, struct effects *effects)
 
 void broker_work(struct broker *broker, struct effects *effects)
 {
-    broker->terms.topic = SLOT_NONE; /* the image may be another by now */
+    if (!MUTANT(terms_outlive_the_settings)) broker->terms.topic = SLOT_NONE; /* the image may be another by now */
     while (effects_space(effects) > ORDERS_KEPT + ORDERS_OF_LINK) {
         const uint32_t due = timers_pop_due(&broker->timers, broker->mono_ns);
         if (due == TIMERS_NO_SLOT) break;

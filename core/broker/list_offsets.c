@@ -95,7 +95,8 @@ static struct found find_time(struct listing *listing, uint32_t log, int64_t tim
 static struct found find(struct listing *listing, uint32_t topic, const struct list_offsets_request_partition *asked)
 {
     struct call *call = listing->call;
-    const struct place place = partition_place(call, topic, asked->index, asked->current_leader_epoch);
+    const struct place place = (MUTANT(list_offsets_by_anybody) ? partition_place_to_read : partition_place)(
+        call, topic, asked->index, asked->current_leader_epoch);
     struct found found = not_found;
 
     found.error = (int16_t)place.error;

@@ -559,7 +559,7 @@ void produce_expire(struct broker *broker, uint32_t number)
          entry = waits_at(&broker->waits, entry)->owner_next) {
         struct waits_entry *late = waits_at(&broker->waits, entry);
         if (late->queue >= QUEUE_COUNT) continue; /* reached in time */
-        late->error = ERROR_REQUEST_TIMED_OUT;
+        late->error = MUTANT(timeout_is_success) ? ERROR_NONE : ERROR_REQUEST_TIMED_OUT;
         broker->counters.produce_errors++;
     }
 }

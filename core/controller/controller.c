@@ -211,6 +211,7 @@ static bool is_registered(const struct controller *controller)
 {
     const uint32_t broker = image_broker_by_id(controller->image, controller->config.node_id);
 
+    if (broker != SLOT_NONE && MUTANT(former_registration_counts)) return true;
     return broker != SLOT_NONE &&
            uuid_equal(&image_broker(controller->image, broker)->incarnation, &controller->incarnation);
 }

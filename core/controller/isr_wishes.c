@@ -142,7 +142,8 @@ bool isr_wishes_next_answer(struct isr_wishes *isr_wishes, const struct image *i
         batch->wish = 0;
         batch->done = false;
         batch->count = batch->member_count = batch->size = batch->told = 0;
-        if (isr_wishes->filling == ISR_BATCHES_MAX) isr_wishes->filling = number;
+        const bool none = isr_wishes->filling == ISR_BATCHES_MAX;
+        if (none && !MUTANT(isr_batches_run_out)) isr_wishes->filling = number;
     }
     return false;
 }

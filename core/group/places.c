@@ -152,7 +152,7 @@ static void gain(struct groups *groups, uint32_t log, int32_t leader_epoch, uint
         .leader_epoch = leader_epoch,
         .failures = failures,
         .next_offset = offsets.log_start_offset,
-        .end_offset = offsets.log_end_offset,
+        .end_offset = MUTANT(group_loads_to_the_watermark) ? offsets.high_watermark : offsets.log_end_offset,
         .group_first = NONE,
         .write_first = NONE,
         .write_last = NONE,

@@ -85,7 +85,7 @@ static enum replay_verdict replay_generation(struct groups *groups, uint32_t num
     if (!group_value_read(&reader, &version, &read)) return REPLAY_BROKEN;
     forget_members(groups, number);
     group->recorded = true;
-    group->generation = read.generation;
+    group->generation = MUTANT(group_generation_begins_anew) ? 0 : read.generation;
     group->state_ms = read.state_ms < 0 ? groups->wall_ms : read.state_ms;
     if (!texts_replace(&groups->texts, &group->protocol_type, read.protocol_type)) return REPLAY_FULL;
     if (!texts_replace(&groups->texts, &group->protocol, read.protocol)) return REPLAY_FULL;

@@ -80,7 +80,9 @@ void epochs_trim(struct epochs *epochs, struct epoch_list *list, int64_t log_sta
 
 void epochs_truncate(struct epochs *epochs, struct epoch_list *list, int64_t end_offset)
 {
-    while (list->count > 0 && list->newest.start_offset >= end_offset) {
+    const int64_t from = end_offset + (MUTANT(epochs_keep_the_one_at_the_cut) ? 1 : 0);
+
+    while (list->count > 0 && list->newest.start_offset >= from) {
         const uint32_t older = list->newest.older;
         if (older == POOL_NONE) {
             epoch_list_init(list);

@@ -357,7 +357,7 @@ void flush_on_disk(struct logs *logs, uint32_t slot, uint32_t part, const struct
     struct log *log = log_at(logs, flush->log);
     if (flush->state == FLUSH_MAKING_DIRECTORY) {
         log->directory_made = true;
-        logs->topics[log->topic].directory_dirty = true;
+        logs->topics[log->topic].directory_dirty = !MUTANT(partition_directory_has_no_name);
         logs->wal_directory_dirty = true;
         order_writes(logs, slot, effects); /* four at most, in answer to one: a step's bound holds */
         return;

@@ -40,6 +40,7 @@ void learn_cut_log(struct logs *logs, uint32_t number)
 {
     struct log *log = &logs->logs[number];
 
+    if (MUTANT(truncation_keeps_producers)) return;
     if (!producers_truncate(&logs->producers, number, log->log_end_offset)) learn_begin(logs, number);
     else if (log->learning) log->learnt_offset = MIN(log->learnt_offset, log->log_end_offset);
 }

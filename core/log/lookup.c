@@ -442,7 +442,8 @@ static void on_batch(struct logs *logs, struct lookup *lookup, struct effects *e
         return;
     }
     const enum times_verdict verdict =
-        times_in_batch(logs, batch, lookup->timestamp, log->log_start_offset, &found.answer);
+        times_in_batch(logs, batch, lookup->timestamp,
+                       MUTANT(time_lookup_finds_what_is_deleted) ? 0 : log->log_start_offset, &found.answer);
 
     if (verdict == TIMES_NOT_FOUND) {
         /* Its young records were deleted: the log start offset lies within the batch. */

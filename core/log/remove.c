@@ -115,7 +115,11 @@ static bool may_die(const struct logs *logs, const struct log *log)
     const struct segment *segment = &logs->segments[log->first_segment];
     if ((segment->flags & SEGMENT_CUTTING) != 0) return false;
 
-    if (segment->written.end_offset > log->log_start_offset) return false;
+    const bool begins_within = segment->written.end_offset > log->log_start_offset;
+    if (begins_within && !(MUTANT(start_within_a_segment_drops_it) && segment->base_offset < log->log_start_offset &&
+                           segment->next != SEGMENT_NONE)) {
+        return false;
+    }
     /* The active one, and one that a flush is closing, stay until nothing is written to them. */
     return log->flush == SLOT_FREE && segment->written.size > 0;
 }

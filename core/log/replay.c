@@ -80,7 +80,7 @@ static enum replay_verdict replay_start_offset(struct logs *logs, uint32_t numbe
     if (bytes.size != 8) return REPLAY_CORRUPT;
     const int64_t offset = (int64_t)load_u64(bytes.data);
     if (offset < 0 || offset > log->log_end_offset) return REPLAY_CORRUPT;
-    if (offset <= log->log_start_offset) return REPLAY_DONE;
+    if (offset <= log->log_start_offset || MUTANT(replay_forgets_deletions)) return REPLAY_DONE;
     log->log_start_offset = offset;
     log->next_start_offset = offset;
     epochs_trim(&logs->epochs, &log->epochs, offset);

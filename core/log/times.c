@@ -90,7 +90,7 @@ static enum read_verdict find_time(struct logs *logs, uint32_t number, int64_t t
     *answer = (struct time_answer){ -1, -1, -1 };
     if (lookup_take_time(logs, number, timestamp, &found)) {
         if (found.corrupt) return READ_CORRUPT;
-        const bool known = found.answer.offset >= log->log_start_offset;
+        const bool known = found.answer.offset >= log->log_start_offset || MUTANT(time_lookup_finds_what_is_deleted);
         if (timestamp != LOOKUP_MAX_TIMESTAMP && (known || found.answer.offset < 0)) {
             *answer = found.answer;
             return READ_OK;

@@ -69,7 +69,7 @@ void image_change_partition(struct image *image, uint32_t slot, const struct ima
     image_count_partition(image, partition, -1);
     *partition = *after;
     image_count_partition(image, after, 1);
-    image_copies_note(image, slot);
+    if (!MUTANT(copies_forget_who_moved_in)) image_copies_note(image, slot);
 }
 
 /* ---- sets, as records have them ---- */

@@ -63,7 +63,7 @@ static void add_cluster(const struct image *image, struct proposal *records)
         const struct metadata_feature_record feature = { BYTES_LITERAL("metadata.version"), view->feature_level };
         proposal_add_feature(records, &feature);
     }
-    if (view->next_producer_id > 0) {
+    if (view->next_producer_id > 0 && !MUTANT(snapshot_forgets_producer_ids)) {
         const struct metadata_producer_ids_record ids = { .broker_id = -1,
                                                           .broker_epoch = -1,
                                                           .count = view->next_producer_id };
@@ -178,7 +178,7 @@ void image_add_partition(const struct image *image, uint32_t slot, struct propos
         .adding_count = image_partition_brokers(partition, partition->adding, adding),
         .removing = removing,
         .removing_count = image_partition_brokers(partition, partition->removing, removing),
-        .last_leader = partition->last_leader,
+        .last_leader = MUTANT(snapshot_forgets_last_leader) ? -1 : partition->last_leader,
         .last_unclean_leader_epoch = partition->last_unclean_leader_epoch,
         .recovering = partition->recovering,
         .replica_target = (int8_t)partition->replica_target,

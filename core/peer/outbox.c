@@ -16,7 +16,8 @@ static struct piece *pieces_of(const struct peers *peers, uint32_t unit)
 /* Bytes that can go into the last unit. */
 static uint32_t room_in_last(const struct peers *peers, const struct link *link)
 {
-    if (link->out_last == NONE || link->out_last == link->flight_last) return 0;
+    const bool in_flight = link->out_last == link->flight_last && !MUTANT(memory_in_flight_is_added_to);
+    if (link->out_last == NONE || in_flight) return 0;
     const struct unit *last = &peers->units[link->out_last];
     return last->kind == UNIT_BYTES ? UNIT_SIZE - last->size : 0;
 }

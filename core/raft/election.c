@@ -58,7 +58,8 @@ static void enter_term(struct raft *raft, uint64_t term, uint64_t vote)
     raft->term = term;
     raft->vote = vote;
     raft->election.grant_to = 0;
-    raft->following = (struct raft_following){ .beat = 0 };
+    const uint64_t verified_index = MUTANT(raft_verified_outlives_its_term) ? raft->following.verified_index : 0;
+    raft->following = (struct raft_following){ .verified_index = verified_index };
     raft_storage_hard(raft);
 }
 
@@ -162,7 +163,8 @@ void raft_election_campaign(struct raft *raft, bool transfer, struct raft_output
     open_round(raft, transfer);
     /* We ask when our own vote is durable, and with it all of the log that the request speaks of. */
     raft->election.campaign_owed = true;
-    if (raft_storage_hard_is_durable(raft)) raft_election_on_hard_stored(raft, output);
+    const bool durable = raft_storage_hard_is_durable(raft) || MUTANT(raft_own_vote_counts_at_once);
+    if (durable) raft_election_on_hard_stored(raft, output);
 }
 
 static void send_grant(struct raft *raft, uint64_t to, uint64_t round, bool pre, bool granted,
@@ -210,7 +212,8 @@ static bool is_up_to_date(const struct raft *raft, const struct raft_vote_reques
 {
     const uint64_t last_term = raft_trail_last_term(&raft->trail);
 
-    if (request->last_term != last_term) return request->last_term > last_term;
+    const bool by_term = request->last_term != last_term && !MUTANT(raft_longest_log_wins);
+    if (by_term) return request->last_term > last_term;
     return request->last_index >= raft->trail.last_index;
 }
 

@@ -69,7 +69,7 @@ void raft_membership_roll_back(struct raft *raft, uint64_t from, struct raft_out
 {
     const struct raft_configuration lost = raft->in_force;
 
-    if (raft->in_force.index < from) return;
+    if (raft->in_force.index < from || MUTANT(raft_truncated_list_stays)) return;
     CHECK(raft->previous.index < from);
     raft->in_force = raft->previous;
     raft->previous = lost;

@@ -46,6 +46,7 @@ uint64_t raft_quorum(const struct raft *raft, enum raft_quorum_of what)
     CHECK(raft->electorate.count[0] > 0);
     for (uint32_t set = 0; set < RAFT_SETS; set++) {
         if (raft->electorate.count[set] == 0) continue;
+        if (set > 0 && MUTANT(raft_joint_counts_one_set)) continue;
         reached = MIN(reached, majority(raft, set, what));
     }
     return reached;

@@ -17,7 +17,8 @@ void isr_on_config(struct isr *isr, slot_set current)
     for (uint8_t slot = 0; slot < REPLICA_SLOTS_MAX; slot++) {
         if (slots_have(joined, slot)) isr->waits[slot] = (struct isr_wait){ .refused_epoch = -1 };
     }
-    isr->asked = false;
+    const bool overtaken = isr->asked && current == isr->sets.current;
+    isr->asked = overtaken && MUTANT(isr_awaits_an_overtaken_answer);
     isr->sets = (struct isr_sets){ current, current, isr->sets.joining & ~current };
     isr_check(isr);
 }

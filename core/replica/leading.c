@@ -96,7 +96,8 @@ void leading_on_log(struct replicas *replicas, uint32_t log)
         .slot = partition->own_slot,
         .session = OWN_SESSION,
         .leader_epoch = partition->leader_epoch,
-        .held_offset = partition->relaxed ? offsets.log_end_offset : offsets.durable_offset,
+        .held_offset =
+            partition->relaxed || MUTANT(leader_counts_its_memory) ? offsets.log_end_offset : offsets.durable_offset,
     };
     if (watermark_on_ack(watermark, &own) == ACK_COMMITTED) watermark_rose(replicas, log);
 }
@@ -374,7 +375,7 @@ void replicas_on_wish_refused(struct replicas *replicas, uint32_t log, int32_t l
     const struct isr_view view = view_of(replicas, partition, facts);
     isr_on_refused(&partition->isr, &view, error == ERROR_INELIGIBLE_REPLICA);
     count_anew(replicas, log);
-    leading_decide(replicas, log);
+    if (!MUTANT(isr_refusal_sets_no_timer)) leading_decide(replicas, log);
 }
 
 /* ---- acks ---- */

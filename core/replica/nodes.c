@@ -198,7 +198,7 @@ void node_set_full(struct replicas *replicas, uint32_t number, bool full)
 {
     struct node *node = &replicas->nodes[number];
 
-    if (node->disk_full == full) return;
+    if (node->disk_full == full || (!full && MUTANT(full_follower_stays_out))) return;
     node->disk_full = full;
     decide_all(replicas, number);
 }

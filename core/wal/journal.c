@@ -380,7 +380,8 @@ static enum journal_verdict on_written(struct journal *journal, const struct eve
 
 static enum journal_verdict on_synced(struct journal *journal, const struct event_disk *disk, struct effects *effects)
 {
-    const bool stale = journal->stalled || (disk->op >> 8 & UINT32_MAX) != journal->attempt;
+    const bool refused = journal->stalled || (disk->op >> 8 & UINT32_MAX) != journal->attempt;
+    const bool stale = refused && !MUTANT(sync_of_a_failed_write_counts);
 
     /* A failed sync may have dropped what it could not write and marked it clean: nothing is known any more, whatever
      * round it was for, and a second sync would only lie (Can Applications Recover from fsync Failures?, ATC '20). */
