@@ -756,6 +756,8 @@ const Suite = struct {
         s.run.addArg("20");
         s.script("sim: what a run looks like", 120, .together, &.{ "sh", "tests/suite/timeline.sh" });
         s.run.addFileArg(bin);
+        s.script("sim: hunts on many machines", 120, .together, &.{ "sh", "tests/suite/deploy.sh" });
+        s.run.addFileArg(bin);
         s.script("sim: schedules of bugs that were", 180, .together, &.{ "sh", "tests/suite/schedules.sh" });
         s.run.addFileArg(bin);
         s.run.addFileArg(mutants.?);

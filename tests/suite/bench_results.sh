@@ -27,3 +27,4 @@ expect 'the table has it' "$table" \
     '^\| broker_ack_before_durable \| killed \| O12 \|  \| 1 \| 1 \| 1 \| [0-9.]+ \| [0-9]+ \| [0-9]+ \|$'
 expect 'once' "$(echo "$table" | grep -c broker_ack)" '^1$'
 echo "$passed passed, $failed failed"
+[ "$failed" = 0 ]
