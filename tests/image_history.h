@@ -192,6 +192,17 @@ static void history_limit(struct prng *prng, struct proposal *proposal)
                   });
 }
 
+static void history_group(struct prng *prng, struct proposal *proposal)
+{
+    static const char *const names[] = { "a", "b", "c" };
+
+    proposal_add_group_config(proposal, &(struct metadata_group_config_record){
+                                            .group = text_of(names[prng_below(prng, 3)]),
+                                            .setting = (int8_t)prng_below(prng, GROUP_SETTINGS),
+                                            .value = (int32_t)prng_below(prng, 3) * 1000,
+                                        });
+}
+
 /* What one entry may say, as far as this image goes; at times nothing. */
 static void history_entry(struct image *image, struct prng *prng, struct proposal *proposal)
 {
@@ -213,6 +224,7 @@ static void history_entry(struct image *image, struct prng *prng, struct proposa
     case 5: history_change_topic(image, prng, proposal); break;
     case 6: history_wish(image, prng, proposal); break;
     case 7: history_limit(prng, proposal); break;
+    case 8: history_group(prng, proposal); break;
     default: history_set_something(image, prng, proposal); break;
     }
 }

@@ -153,6 +153,31 @@ TEST(silence_and_slowness_end_a_membership)
     world_free(world);
 }
 
+/* What is set for a group holds for its members, and not for those of others. */
+TEST(a_group_may_have_a_session_of_its_own)
+{
+    struct world *world = world_new();
+    uint8_t memory[256];
+    struct proposal proposal = proposal_in(memory, sizeof memory);
+
+    proposal_add_group_config(&proposal, &(struct metadata_group_config_record){ .group = text_of("g"),
+                                                                                 .setting = GROUP_SESSION_TIMEOUT_MS,
+                                                                                 .value = 50000 });
+    world_apply(world, &proposal);
+    PLAY(world, A_JOINS,
+         { "one of another group",
+           { .member = "z", .topics = "u", .owned = "", .group = "h" },
+           0,
+           1,
+           "u0 u1 u2 u3 u4 u5 u6 u7" });
+    world_pass(world, 49000);
+    PLAY(world, { "it has more time", { .member = "a", .epoch = 1 }, 0, 1, "-" },
+         { "than the other had", { .member = "z", .epoch = 1, .group = "h" }, ERROR_UNKNOWN_MEMBER_ID, 0, "" });
+    world_pass(world, 50000);
+    PLAY(world, { "but not for ever", { .member = "a", .epoch = 1 }, ERROR_UNKNOWN_MEMBER_ID, 0, "" });
+    world_free(world);
+}
+
 TEST(static_members_keep_their_share)
 {
     struct world *world = world_new();

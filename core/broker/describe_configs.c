@@ -1,4 +1,4 @@
-/* describe_configs.c -- what holds for a topic or a broker, and where that comes from. */
+/* describe_configs.c -- what holds for a topic, a broker, or a group of consumers, and where that comes from. */
 #include "broker/admin.h"
 #include "broker/apis.h"
 #include "broker/describe.h"
@@ -8,7 +8,9 @@
 enum {
     RESOURCE_TOPIC = 2,
     RESOURCE_BROKER = 4,
-    SYNONYMS_MAX = SOURCE_DEFAULT, /* one from each source */
+    RESOURCE_GROUP = 32,
+    SOURCE_GROUP = 8,                  /* set for the group */
+    SYNONYMS_MAX = SOURCE_DEFAULT + 1, /* one from each source */
     LISTENER_TEXT_SIZE_MAX = HOST_SIZE_MAX + 32,
 };
 
@@ -129,6 +131,71 @@ static bool put_config(const struct describing *describing, enum config_id id)
     return !describing->request->include_synonyms || put_synonyms(describing, id, to);
 }
 
+/* ---- groups ---- */
+
+static bool is_asked(const struct describing *describing, const char *name)
+{
+    const struct describe_configs_request_resource *asked = describing->asked;
+
+    for (uint32_t i = 0; i < asked->configuration_keys_count; i++) {
+        if (bytes_equal(asked->configuration_keys[i], admin_words(name))) return true;
+    }
+    return asked->configuration_keys_count == 0;
+}
+
+static bool put_group_synonyms(struct call *call, enum group_setting setting, int32_t own,
+                               struct describe_configs_response_config *to)
+{
+    const enum config_id id = group_setting_default(setting);
+
+    to->synonyms = arena_take(call->arena, SYNONYMS_MAX, sizeof *to->synonyms);
+    if (to->synonyms == NULL) return false;
+    if (own != 0) {
+        to->synonyms[to->synonyms_count++] =
+            (struct describe_configs_response_synonym){ .name = admin_words(group_setting_name(setting)),
+                                                        .value = describe_value(call, id, own),
+                                                        .source = SOURCE_GROUP };
+    }
+    for (int source = SOURCE_BROKER; source <= SOURCE_DEFAULT; source++) {
+        int64_t set;
+        if (!broker_config_set(call->image, call->broker->config.node_id, id, (enum config_source)source, &set))
+            continue;
+        add_synonym(call, id, (enum config_source)source, set, to);
+    }
+    return true;
+}
+
+static bool put_group_config(const struct describing *describing, enum group_setting setting)
+{
+    struct call *call = describing->call;
+    const enum config_id id = group_setting_default(setting);
+    const struct config_value inherited = broker_config(call->image, call->broker->config.node_id, id);
+    const int32_t own = image_group_setting(call->image, describing->asked->resource_name, setting);
+    struct describe_configs_response_config *to = &describing->answer->configs[describing->answer->configs_count++];
+
+    *to = (struct describe_configs_response_config){
+        .name = admin_words(group_setting_name(setting)),
+        .value = describe_value(call, id, own != 0 ? own : inherited.value),
+        .config_source = (int8_t)(own != 0 ? SOURCE_GROUP : (int)inherited.source),
+        .config_type = (int8_t)config_info(id)->type,
+    };
+    if (describing->request->include_documentation) to->documentation = admin_words(config_info(id)->documentation);
+    return !describing->request->include_synonyms || put_group_synonyms(call, setting, own, to);
+}
+
+/* Of any group, whether there is one or not: settings may be there first. */
+static bool put_group(const struct describing *describing)
+{
+    describing->answer->configs =
+        arena_take(describing->call->arena, GROUP_SETTINGS, sizeof *describing->answer->configs);
+    if (describing->answer->configs == NULL) return false;
+    for (uint32_t i = 0; i < GROUP_SETTINGS; i++) {
+        const enum group_setting setting = (enum group_setting)i;
+        if (is_asked(describing, group_setting_name(setting)) && !put_group_config(describing, setting)) return false;
+    }
+    return true;
+}
+
 /* The resource of all brokers has only what was set for all of them. */
 static bool is_there(const struct describing *describing, enum config_id id)
 {
@@ -186,8 +253,12 @@ static enum error find(struct describing *describing)
         if (describing->topic != SLOT_NONE) return ERROR_NONE;
         return refuse(describing, ERROR_UNKNOWN_TOPIC_OR_PARTITION, "This server does not host this topic-partition.");
     }
+    if (describing->asked->resource_type == RESOURCE_GROUP) {
+        if (name.size > 0) return ERROR_NONE;
+        return refuse(describing, ERROR_INVALID_REQUEST, "Group name must not be empty");
+    }
     if (describing->asked->resource_type != RESOURCE_BROKER) {
-        return refuse(describing, ERROR_INVALID_REQUEST, "Only topics and brokers have settings here.");
+        return refuse(describing, ERROR_INVALID_REQUEST, "Only topics, brokers and groups have settings here.");
     }
     describing->scope = SCOPE_BROKER;
     describing->broker_id = -1;
@@ -207,7 +278,9 @@ static bool put_resource(struct describing *describing, const struct describe_co
     *describing->answer = (struct describe_configs_response_resource){ .resource_type = asked->resource_type,
                                                                        .resource_name = asked->resource_name };
     describing->answer->error_code = (int16_t)find(describing);
-    if (describing->answer->error_code == ERROR_NONE) return put_configs(describing);
+    if (describing->answer->error_code == ERROR_NONE) {
+        return asked->resource_type == RESOURCE_GROUP ? put_group(describing) : put_configs(describing);
+    }
     describing->call->failed = true;
     return true;
 }

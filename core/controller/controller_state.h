@@ -53,7 +53,8 @@ enum subject {
     SUBJECT_PRODUCER_IDS,
     SUBJECT_NODE,
     SUBJECT_BALANCE,
-    SUBJECT_QUOTAS
+    SUBJECT_QUOTAS,
+    SUBJECT_GROUPS,
 };
 
 /* A proposal under way: whose wish it is, and what it will take of the cluster's limits. */

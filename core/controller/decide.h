@@ -36,11 +36,15 @@ enum error decide_partitions(struct decision *decision, const struct create_part
 enum error decide_settings(struct decision *decision, int8_t resource_type, struct bytes resource_name,
                            const struct setting_wish *wishes, uint32_t count, bool replace);
 
+/* The same of a group of consumers. */
+enum error decide_group_settings(struct decision *decision, struct bytes name, const struct setting_wish *wishes,
+                                 uint32_t count, bool replace);
+
 /* One name and value, as a number. */
 enum error decide_setting(struct decision *decision, enum config_scope scope, struct bytes name, struct bytes text,
                           enum config_id *id, int64_t *value);
 
-enum { RESOURCE_TOPIC = 2, RESOURCE_BROKER = 4, ALL_BROKERS = -1 };
+enum { RESOURCE_TOPIC = 2, RESOURCE_BROKER = 4, RESOURCE_GROUP = 32, ALL_BROKERS = -1 };
 
 /* The broker that a resource name means, or ALL_BROKERS for "". False: not a number that a broker could have. */
 bool decide_broker_name(struct bytes name, int32_t *broker_id);

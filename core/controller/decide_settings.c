@@ -227,6 +227,10 @@ enum error decide_settings(struct decision *decision, int8_t resource_type, stru
     const struct decision before = *decision;
     const struct proposal records = *decision->records;
     struct resource resource;
+
+    if (resource_type == RESOURCE_GROUP) {
+        return decide_group_settings(decision, resource_name, wishes, count, replace);
+    }
     enum error error = find_resource(decision, resource_type, resource_name, &resource);
 
     for (uint32_t i = 0; i < count && error == ERROR_NONE; i++) error = change_one(decision, &resource, &wishes[i]);

@@ -219,8 +219,10 @@ void controller_change_settings(struct controller *controller, int8_t resource_t
                                 const struct setting_wish *wishes, uint32_t count, bool replace, bool judge_only,
                                 struct controller_answer *answer)
 {
+    const bool group = resource_type == RESOURCE_GROUP; /* they share what room there is, as quotas do */
     const enum subject subject = resource_type == RESOURCE_TOPIC ? SUBJECT_TOPIC : SUBJECT_BROKER;
-    const uint64_t key = draft_key(controller, subject, resource_name);
+    const uint64_t key = group ? draft_key(controller, SUBJECT_GROUPS, (struct bytes){ 0 })
+                               : draft_key(controller, subject, resource_name);
     if (!draft_begin_wish(controller, key, answer)) return;
     const struct proposal records = controller->draft.records;
     const struct decision before = decision_of(controller, answer);

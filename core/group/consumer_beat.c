@@ -392,15 +392,16 @@ enum group_verdict groups_consumer_beat(struct groups *groups, const struct grou
     struct beating beating = { .groups = groups, .caller = caller, .request = request, .group = NONE };
     const bool leaves = request->member_epoch < EPOCH_JOINS;
 
-    *answer = (struct consumer_answer){
-        .heartbeat_interval_ms = (int32_t)setting(groups, CONFIG_GROUP_CONSUMER_HEARTBEAT_INTERVAL_MS),
-    };
+    *answer = (struct consumer_answer){ 0 };
     answer->error = judge(&beating);
     if (answer->error != ERROR_NONE) return GROUP_ANSWERED;
     if (!writes_have_room(groups)) return GROUP_NO_ROOM;
     answer->error = find_group(&beating);
     if (answer->error == ERROR_NONE) answer->error = leaves ? leave(&beating, answer) : beat(&beating, answer);
     if (beating.group != NONE && answer->error != ERROR_NONE) group_discard_if_nothing(groups, beating.group);
+    if (answer->error == ERROR_NONE) {
+        answer->heartbeat_interval_ms = (int32_t)group_setting(groups, beating.group, GROUP_HEARTBEAT_INTERVAL_MS);
+    }
     if (answer->error != ERROR_NONE || !consumer_has_to_say(groups, beating.group)) return GROUP_ANSWERED;
     consumer_wait(groups, beating.group, caller->waiter);
     return MUTANT(group_beats_uncommitted) ? GROUP_ANSWERED : GROUP_WAITS;

@@ -158,7 +158,7 @@ void consumer_arm(struct groups *groups, uint32_t number)
     struct member *member = &groups->members[number];
     const uint64_t session_ms = member->consumer.classic
                                     ? (uint64_t)MAX(member->session_ms, 0)
-                                    : (uint64_t)setting(groups, CONFIG_GROUP_CONSUMER_SESSION_TIMEOUT_MS);
+                                    : (uint64_t)group_setting(groups, member->group, GROUP_SESSION_TIMEOUT_MS);
 
     member->consumer.session_by_ns = groups->mono_ns + session_ms * NS_PER_MS;
     if (member->consumer.phase == MEMBER_UNREVOKED && member->consumer.revoke_by_ns == 0) {

@@ -10,6 +10,13 @@ int64_t setting(const struct groups *groups, int id)
     return broker_config_int(groups->rooms.image, (enum config_id)id);
 }
 
+int64_t group_setting(const struct groups *groups, uint32_t group, enum group_setting which)
+{
+    const int32_t own = image_group_setting(groups->rooms.image, kept_bytes(groups, &groups->groups[group].id), which);
+
+    return own != 0 ? own : setting(groups, group_setting_default(which));
+}
+
 void groups_on_time(struct groups *groups, uint64_t mono_ns, int64_t wall_ms)
 {
     CHECK(groups->mono_ns <= mono_ns);

@@ -48,6 +48,7 @@
 #include "group/records.h"
 #include "group/texts.h"
 #include "log/logs.h"
+#include "meta/image.h"
 
 enum {
     NOBODY = 0,                /* no waiter */
@@ -314,6 +315,9 @@ void timer_set_member(struct groups *groups, uint32_t member);
 void timer_clear_member(struct groups *groups, uint32_t member);
 
 int64_t setting(const struct groups *groups, int id);
+
+/* What is set for this group, or else for brokers. */
+int64_t group_setting(const struct groups *groups, uint32_t group, enum group_setting which);
 
 /* What is left of the memory of names is for who is there already: nobody new comes in. */
 bool groups_are_crowded(const struct groups *groups);

@@ -180,6 +180,7 @@ static bool remove_rest(struct image_converge *converge, struct image *image, st
 {
     if (take_setting_back(converge, image, change)) return true;
     begin_owner(converge, OWNER_NONE, SLOT_NONE);
+    image_forget_groups(image);
     image_forget_quotas(image); /* all that there are follow, and nobody acts by what is gone in between */
     if (converge->broker != SLOT_NONE) remove_broker(converge, image, change);
     else if (converge->topic != SLOT_NONE) remove_topic(converge, image, change);

@@ -291,6 +291,26 @@ const struct image_quota *image_quota(const struct image *image, uint32_t number
 const struct image_quota *image_quota_of(const struct image *image, enum quota_key key, struct bytes user,
                                          struct bytes client_id);
 
+/* What is set for a group of consumers (KIP-848); what is not, holds as it is set for brokers. */
+enum { GROUP_NAME_SIZE_MAX = 249, SET_GROUPS_MAX = 128 };
+enum group_setting { GROUP_HEARTBEAT_INTERVAL_MS, GROUP_SESSION_TIMEOUT_MS, GROUP_SETTINGS };
+
+struct image_group {
+    uint8_t size;
+    uint8_t name[GROUP_NAME_SIZE_MAX];
+    int32_t values[GROUP_SETTINGS]; /* 0: not set */
+};
+
+uint32_t image_group_count(const struct image *image);
+const struct image_group *image_group(const struct image *image, uint32_t number);
+
+/* Kafka's name, and the setting of brokers that holds where nothing is set. */
+const char *group_setting_name(enum group_setting setting);
+enum config_id group_setting_default(enum group_setting setting);
+
+/* 0: not set for this group. */
+int32_t image_group_setting(const struct image *image, struct bytes group, enum group_setting setting);
+
 /* Settings from the node's own configuration. */
 struct config_static {
     enum config_id id;

@@ -272,6 +272,7 @@ enum apply_verdict image_apply(struct image *image, uint64_t index, struct bytes
     case RECORD_METADATA_BALANCE: APPLY(balance, apply_balance(image, &decoded))
     case RECORD_METADATA_WISH: APPLY(wish, apply_wish(image, &decoded, change))
     case RECORD_METADATA_CLIENT_QUOTA: APPLY(client_quota, image_apply_client_quota(image, &decoded))
+    case RECORD_METADATA_GROUP_CONFIG: APPLY(group_config, image_apply_group_config(image, &decoded))
     case RECORD_METADATA_WISH_WINDOW: APPLY(wish_window, apply_wish_window(image, &decoded))
     default: return APPLY_MALFORMED;
     }

@@ -125,6 +125,15 @@ static void put_quota(const struct image_quota *quota, struct text *text)
     text_add(text, "\n");
 }
 
+static void put_group(const struct image_group *group, struct text *text)
+{
+    text_add(text, "group ");
+    text_add_bytes(text, (struct bytes){ group->name, group->size });
+    put_number(" heartbeat=", group->values[GROUP_HEARTBEAT_INTERVAL_MS], text);
+    put_number(" session=", group->values[GROUP_SESSION_TIMEOUT_MS], text);
+    text_add(text, "\n");
+}
+
 void image_format(const struct image *image, struct text *text)
 {
     char id[UUID_TEXT_SIZE];
@@ -140,6 +149,7 @@ void image_format(const struct image *image, struct text *text)
     text_add(text, "\n");
     put_broker_settings(&image->all_brokers, text);
     for (uint32_t i = 0; i < image->quota_count; i++) put_quota(&image->quotas[i], text);
+    for (uint32_t i = 0; i < image->group_count; i++) put_group(&image->groups[i], text);
     for (uint32_t slot = image->first_broker; slot != SLOT_NONE; slot = image->brokers[slot].next_broker) {
         put_broker(image, slot, text);
     }

@@ -66,6 +66,9 @@ struct image {
     uint32_t quota_count;
     struct image_quota quotas[QUOTAS_MAX]; /* in no order but that of the records */
 
+    uint32_t group_count;
+    struct image_group groups[SET_GROUPS_MAX]; /* in no order but that of the records */
+
     struct arena arena; /* for decoding one record */
 };
 
@@ -135,6 +138,8 @@ enum apply_verdict image_apply_broker_removal(struct image *image, const struct 
 
 enum apply_verdict image_apply_client_quota(struct image *image, const struct metadata_client_quota_record *record);
 void image_forget_quotas(struct image *image);
+enum apply_verdict image_apply_group_config(struct image *image, const struct metadata_group_config_record *record);
+void image_forget_groups(struct image *image);
 
 /* ---- what a removal does behind its guard, and nothing that follows from it for others ---- */
 

@@ -40,6 +40,7 @@ ADD(balance, BALANCE, 0)
 ADD(wish, WISH, 0)
 ADD(wish_window, WISH_WINDOW, 0)
 ADD(client_quota, CLIENT_QUOTA, 0)
+ADD(group_config, GROUP_CONFIG, 0)
 
 bool proposal_next(struct bytes *rest, struct bytes *record)
 {

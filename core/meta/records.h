@@ -54,6 +54,7 @@ void proposal_add_recovery(struct proposal *proposal, const struct metadata_reco
 void proposal_add_balance(struct proposal *proposal, const struct metadata_balance_record *record);
 void proposal_add_wish(struct proposal *proposal, const struct metadata_wish_record *record);
 void proposal_add_wish_window(struct proposal *proposal, const struct metadata_wish_window_record *record);
+void proposal_add_group_config(struct proposal *proposal, const struct metadata_group_config_record *record);
 void proposal_add_client_quota(struct proposal *proposal, const struct metadata_client_quota_record *record);
 
 /* The next record of a proposal, with `rest` moved behind it. False: there is none, and what is left (if anything) is

@@ -22,6 +22,7 @@ enum {
     PARTITION_RECORD_SIZE_MAX = 64 + 3 * 4 * REPLICAS_MAX + 4 * OBSERVERS_MAX,
     SETTING_RECORD_SIZE_MAX = 128 + CONFIG_TEXT_SIZE_MAX,
     QUOTA_RECORD_SIZE_MAX = 64 + 2 * QUOTA_NAME_SIZE_MAX,
+    GROUP_RECORD_SIZE_MAX = 64 + GROUP_NAME_SIZE_MAX,
 };
 
 uint64_t snapshot_size_max(const struct image_config *config, uint32_t configuration_size_max)
@@ -32,6 +33,7 @@ uint64_t snapshot_size_max(const struct image_config *config, uint32_t configura
     return SNAPSHOT_HEAD_SIZE + configuration_size_max + CLUSTER_RECORDS_SIZE_MAX +
            (uint64_t)BROKER_CONFIG_COUNT * SETTING_RECORD_SIZE_MAX + brokers +
            (uint64_t)QUOTAS_MAX * QUOTA_KEYS * QUOTA_RECORD_SIZE_MAX +
+           (uint64_t)SET_GROUPS_MAX * GROUP_SETTINGS * GROUP_RECORD_SIZE_MAX +
            (uint64_t)config->topics_max * TOPIC_RECORD_SIZE_MAX +
            (uint64_t)config->partitions_max * PARTITION_RECORD_SIZE_MAX +
            (uint64_t)config->settings_max * SETTING_RECORD_SIZE_MAX + SNAPSHOT_CRC_SIZE;
@@ -39,7 +41,7 @@ uint64_t snapshot_size_max(const struct image_config *config, uint32_t configura
 
 /* ---- the image as records ---- */
 
-enum stage { STAGE_CLUSTER, STAGE_ALL_BROKERS, STAGE_QUOTAS, STAGE_BROKERS, STAGE_TOPICS, STAGE_END };
+enum stage { STAGE_CLUSTER, STAGE_ALL_BROKERS, STAGE_QUOTAS, STAGE_GROUPS, STAGE_BROKERS, STAGE_TOPICS, STAGE_END };
 
 void snapshot_cursor_init(struct snapshot_cursor *cursor)
 {
@@ -113,6 +115,22 @@ static bool add_quota(const struct image *image, uint32_t *place, struct proposa
                                                              .key = (int8_t)key,
                                                              .rate = quota->rates[key] };
         proposal_add_client_quota(records, &record);
+        return true;
+    }
+    return false;
+}
+
+/* The same of settings of groups. */
+static bool add_group(const struct image *image, uint32_t *place, struct proposal *records)
+{
+    while (*place < image->group_count * GROUP_SETTINGS) {
+        const struct image_group *group = &image->groups[*place / GROUP_SETTINGS];
+        const uint32_t setting = (*place)++ % GROUP_SETTINGS;
+        if (group->values[setting] == 0) continue;
+        const struct metadata_group_config_record record = { .group = { group->name, group->size },
+                                                             .setting = (int8_t)setting,
+                                                             .value = group->values[setting] };
+        proposal_add_group_config(records, &record);
         return true;
     }
     return false;
@@ -251,6 +269,7 @@ bool snapshot_records(const struct image *image, struct snapshot_cursor *cursor,
         case STAGE_CLUSTER: add_cluster(image, records); break;
         case STAGE_ALL_BROKERS: more = add_broker_setting(&image->all_brokers, -1, &cursor->setting, records); break;
         case STAGE_QUOTAS: more = add_quota(image, &cursor->setting, records); break;
+        case STAGE_GROUPS: more = add_group(image, &cursor->setting, records); break;
         case STAGE_BROKERS: more = next_of_brokers(image, cursor, records); break;
         case STAGE_TOPICS: more = next_of_topics(image, cursor, records); break;
         default: return false;
