@@ -91,6 +91,11 @@ int32_t owned_set(struct ownership *own, enum owned_setting_kind kind)
     return setting->now;
 }
 
+bool owned_is_usual(const struct ownership *own, enum owned_setting_kind kind)
+{
+    return own->settings[kind].now == (kind == OWNED_LIMIT ? LIMIT_LARGE : 0);
+}
+
 void owned_is_set(const struct run *run, struct ownership *own, enum owned_setting_kind kind)
 {
     own->settings[kind].since = (struct asked){ run->judge.now_ns, run->judge.index };
@@ -215,7 +220,7 @@ static bool still_leads(const struct run *run, const struct client *client)
 void owned_is_trimmed(struct run *run, struct client *client, int64_t low_watermark)
 {
     struct ownership *own = &client->ownership;
-    const int64_t least = own->trims >= 0 ? own->trims : still_leads(run, client) ? own->known_end : 0;
+    const int64_t least = MAX(own->trims, 0); /* a new leader may not know yet where all ends */
 
     if (low_watermark < least && !owned_is_forgiven(run, client)) {
         judge_violated(&run->judge, RULE_O1, "owner %u: records below %lld were to go, and the log begins at %lld",

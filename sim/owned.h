@@ -28,6 +28,7 @@ bool owned_is_led_elsewhere(const struct run *run, const struct client *client, 
 void owned_remember(struct ownership *own);
 
 /* Asks for another value of a setting, which is returned; and that was done. */
+bool owned_is_usual(const struct ownership *own, enum owned_setting_kind kind); /* the default, as far as it shows */
 int32_t owned_set(struct ownership *own, enum owned_setting_kind kind);
 void owned_is_set(const struct run *run, struct ownership *own, enum owned_setting_kind kind);
 

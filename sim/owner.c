@@ -12,6 +12,7 @@
 #include <string.h>
 
 enum {
+    CONFIG_DELETE = 1, /* IncrementalAlterConfigs: back to the default */
     COOKIE_ASKED = 80,
     COOKIE_WRITE = 100,
     PAUSE_NS = 10 * 1000 * 1000,
@@ -131,6 +132,11 @@ static void ask_set(struct run *run, struct client *client, struct session *sess
     snprintf(value, sizeof value, "%d", wanted);
     config.name = text(own->setting == OWNED_LIMIT ? "max.message.bytes" : "message.timestamp.type");
     config.value = own->setting == OWNED_LIMIT ? text(value) : text(wanted != 0 ? "LogAppendTime" : "CreateTime");
+    /* What is wanted is what there is where nothing is set. */
+    if (owned_is_usual(own, own->setting) && prng_chance(&client->prng, 1, 2)) {
+        config.operation = CONFIG_DELETE;
+        config.value = (struct bytes){ 0 };
+    }
     resource.resource_type = 2;
     resource.resource_name = text(name);
     resource.configs = &config;
@@ -266,8 +272,6 @@ static void ask_trim(struct run *run, struct client *client, struct session *ses
 
     own->trims =
         prng_chance(&client->prng, 1, 6) ? -1 : own->start_acked + (int64_t)prng_below(&client->prng, there / 2 + 1);
-    own->leads = owned_leads(run, client, session->machine, &own->leads_epoch);
-    owned_remember(own);
     own->start_asked = own->trims < 0 ? INT64_MAX : MAX(own->start_asked, own->trims);
     name_of(client, name);
     partition.offset = own->trims;
