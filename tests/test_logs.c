@@ -390,6 +390,43 @@ TEST(logs_retention_takes_whole_segments_from_the_oldest)
     world_free(&world);
 }
 
+/* Whoever leads goes by its own clock, and all others by it. */
+TEST(logs_are_kept_as_long_as_their_leader_wants)
+{
+    begin("retention of a copy");
+    world.kept[0].replicated = true;
+    logs_set_replicated(world.logs, 0, true);
+    append_some(1500);
+    world_rest(&world);
+    const int64_t end_offset = log_offsets(world.logs, 0).log_end_offset;
+    logs_set_high_watermark(world.logs, 0, end_offset);
+    world.kept[0].high_watermark = end_offset;
+    world.rules.retention_ms = 1000;
+    logs_set_rules(world.logs, 0, &world.rules);
+    world_pass(&world, 3600 * NS_PER_SECOND);
+    logs_retain(world.logs, world.wall_ms);
+    world_commit(&world);
+    world_rest(&world);
+    EXPECT_EQ("a follower's clock may be wrong: nothing goes", 0, log_offsets(world.logs, 0).log_start_offset);
+    logs_set_led(world.logs, 0, true);
+    logs_retain(world.logs, world.wall_ms);
+    world_commit(&world);
+    world_rest(&world);
+    EXPECT_EQ("it leads: what is too old goes", end_offset, log_offsets(world.logs, 0).log_start_offset);
+    logs_set_led(world.logs, 0, false);
+    append_some((uint32_t)world.appends + 200);
+    world_rest(&world);
+    const int64_t more_offset = log_offsets(world.logs, 0).log_end_offset;
+    logs_set_high_watermark(world.logs, 0, more_offset);
+    world.kept[0].high_watermark = more_offset;
+    world_pass(&world, 3600 * NS_PER_SECOND);
+    logs_retain(world.logs, world.wall_ms);
+    world_commit(&world);
+    world_rest(&world);
+    EXPECT_EQ("and leads no more", end_offset, log_offsets(world.logs, 0).log_start_offset);
+    world_free(&world);
+}
+
 /* Ten batches of ten records: epoch 1 from 0, epoch 3 from 40, epoch 4 begins behind all at 100. */
 static void append_epochs(void)
 {

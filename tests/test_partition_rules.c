@@ -197,11 +197,24 @@ static const struct deed_row replaced_rows[] = {
     { "a partition", "create 1", "leader=1 epoch=0/0 isr=1 replicas=1" },
     { "that it observes", "observers 4", "leader=1 epoch=0/1 isr=1 replicas=1 observers=4" },
     { "its only replica is lost for ever", "remove 1",
-      "leader=-1 epoch=1/2 isr= replicas=1 observers=4 last_leader=1" },
+      "leader=-1 epoch=1/2 isr= replicas=1 observers=4" },
     { "a new one takes its place, and has nothing", "replicas 3,1 adding 3 removing 1",
-      "leader=-1 epoch=1/3 isr= replicas=3,1 observers=4 adding=3 removing=1 last_leader=1" },
+      "leader=-1 epoch=1/3 isr= replicas=3,1 observers=4 adding=3 removing=1" },
     { "the observer is promoted, and has something", "promote 4",
       "leader=4 epoch=2/4 isr=4 replicas=3,1,4 adding=3 removing=1 unclean=2 recovering" },
+};
+
+/* Its only replica comes back with an empty disk. */
+static const struct deed_row emptied_rows[] = {
+    { "one", "broker 1", "nothing" },
+    { "an observer", "observer 4", "nothing" },
+    { "a partition", "create 1", "leader=1 epoch=0/0 isr=1 replicas=1" },
+    { "that it observes", "observers 4", "leader=1 epoch=0/1 isr=1 replicas=1 observers=4" },
+    { "another disk", "register 1 unclean", "leader=-1 epoch=1/2 isr= replicas=1 observers=4" },
+    { "it does not lead, or what the observer has would be cut off", "unfence 1",
+      "leader=-1 epoch=1/2 isr= replicas=1 observers=4" },
+    { "the observer is promoted: nobody knows who has more", "promote 4", "leader=-1 epoch=1/3 isr= replicas=1,4" },
+    { "an administrator says so", "remove 1", "leader=4 epoch=2/4 isr=4 replicas=1,4 unclean=2 recovering" },
 };
 
 TEST(what_only_an_observer_has_is_an_administrators_to_choose)
@@ -209,6 +222,7 @@ TEST(what_only_an_observer_has_is_an_administrators_to_choose)
     PLAY(survivor_rows);
     PLAY(survivor_first_rows);
     PLAY(replaced_rows);
+    PLAY(emptied_rows);
 }
 
 /* Removed, then registered again under the same id: its disk may be another one, and nobody can know. */

@@ -27,6 +27,7 @@ struct shape {
     uint32_t isr_count;  /* 0: all three */
     const char *relaxed; /* write.caching */
     bool elsewhere;      /* node 1 has no replica */
+    int32_t observer;    /* 0: none */
 };
 
 /* Topic "r": one partition, two of its replicas must be in sync. */
@@ -46,6 +47,8 @@ static struct world *replicated(const struct shape *shape)
         &proposal, &(struct metadata_partition_record){ .topic_id = topic_id_of("r"),
                                                         .replicas = shape->elsewhere ? others : replicas,
                                                         .replicas_count = shape->elsewhere ? 2 : 3,
+                                                        .observers = &shape->observer,
+                                                        .observers_count = shape->observer != 0,
                                                         .isr = replicas,
                                                         .isr_count = shape->isr_count == 0 ? 3 : shape->isr_count,
                                                         .leader = leader,
@@ -380,6 +383,18 @@ TEST(any_replica_serves_what_it_knows_to_be_committed)
         EXPECT_EQ("nobody is preferred", -1, got.preferred_read_replica);
         world_free(world);
     }
+}
+
+/* When a broker is removed its partitions are settled one after the other: for a while some name it still. */
+TEST(nobody_is_sent_to_an_observer_that_was_removed)
+{
+    struct world *world = replicated(&(struct shape){ .isr_count = 1, .observer = 9 });
+
+    fill(world);
+    const struct fetch_response_partition got = fetched("a rack", world, 12, 1, -1, "blue");
+    EXPECT_EQ("nobody is preferred", -1, got.preferred_read_replica);
+    EXPECT_EQ("it is read here", ERROR_NONE, got.error_code);
+    world_free(world);
 }
 
 static const struct rack_row {

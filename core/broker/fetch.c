@@ -104,8 +104,9 @@ static int32_t preferred_observer(const struct call *call, const struct target *
     const struct image_partition *partition = target->place.partition;
 
     for (uint32_t i = 0; i < partition->observer_count; i++) {
+        /* One that was removed is named for a while: partitions are settled one after the other. */
         const uint32_t slot = image_broker_by_id(call->image, partition->observers[i]);
-        if (image_broker(call->image, slot)->fenced || !is_in_rack(call->image, partition->observers[i], rack))
+        if (!is_in_rack(call->image, partition->observers[i], rack) || image_broker(call->image, slot)->fenced)
             continue;
         const int64_t held = replicas_held_offset(call->replicas, target->place.log, partition->observers[i]);
         if (held >= target->asked->fetch_offset) return partition->observers[i];

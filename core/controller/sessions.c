@@ -140,7 +140,8 @@ static bool judge(const struct sessions *sessions, const struct image_broker *br
     }
     if (broker->fenced) {
         decision->kind = SESSION_UNFENCE;
-        decision->crashed = session->crashed;
+        /* Of one life it is said once: since then it has been relied on, and lost nothing. */
+        decision->crashed = session->crashed && broker->unfenced_epoch != broker->epoch;
         return may_return(sessions, session);
     }
     if (session->deadline_ns <= now_ns) {

@@ -238,6 +238,11 @@ void logs_set_replicated(struct logs *logs, uint32_t number, bool replicated)
     append_durable_moved(logs, number);
 }
 
+void logs_set_led(struct logs *logs, uint32_t number, bool led)
+{
+    log_at(logs, number)->led = led;
+}
+
 void logs_set_high_watermark(struct logs *logs, uint32_t number, int64_t high_watermark)
 {
     struct log *log = log_at(logs, number);

@@ -116,6 +116,10 @@ struct log_offsets log_offsets(const struct logs *logs, uint32_t log);
 void logs_set_replicated(struct logs *logs, uint32_t log, bool replicated);
 void logs_set_high_watermark(struct logs *logs, uint32_t log, int64_t high_watermark);
 
+/* Whether a replicated log is led here. Who leads says what is too old to be kept, or too much, by its clock and its
+ * settings; all others begin where it begins. Else one wrong clock among several would delete what all of them have. */
+void logs_set_led(struct logs *logs, uint32_t log, bool led);
+
 /* The next replicated log whose end moved since it was last named here; LOG_NONE when all were. */
 uint32_t logs_next_end(struct logs *logs);
 

@@ -10,7 +10,9 @@ static bool is_outlived(const struct log *log, const struct segment *segment, ui
     const int64_t youngest =
         segment->written.largest_timestamp >= 0 ? segment->written.largest_timestamp : segment->created_ms;
 
-    if (!log->rules.deletes) return false;
+    const bool decides = !log->replicated || log->led || MUTANT(followers_go_by_their_own_clocks);
+
+    if (!log->rules.deletes || !decides) return false;
     if (log->rules.retention_ms >= 0 && wall_ms > youngest && wall_ms - youngest > log->rules.retention_ms) return true;
     return log->rules.retention_size >= 0 && rest_size >= (uint64_t)log->rules.retention_size;
 }

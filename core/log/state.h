@@ -114,8 +114,7 @@ struct log {
     bool directory_made;
     bool directory_dirty; /* names in its directory are not durable yet */
     bool recovered;       /* the checkpoint had a record of it */
-    bool flush_queued;
-    bool durable_queued;
+    bool flush_queued, durable_queued;
     bool trim_queued;
     bool end_queued;
     bool moves;                    /* in the line of those whose start does */
@@ -123,6 +122,7 @@ struct log {
     bool unclear;                  /* in the line of those whose directories have to be cleared first */
     bool frozen;                   /* the checkpoint is in the middle of its segments: no roll, no removal */
     bool replicated;               /* its high watermark is told, not known from its own disk */
+    bool led;                      /* ... and this node is the one that says what is too old to be kept */
     bool sole_when_durable;        /* not any more, as soon as all below it is durable here */
     bool learning, learn_queued;   /* what its producers did is known only below learnt_offset; see learn.h */
     bool truncates_all;            /* it is to begin anew */

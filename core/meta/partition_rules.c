@@ -101,9 +101,10 @@ static void leave(struct settling *settling)
     if ((fact->unclean && !MUTANT(meta_unclean_stay_eligible)) || forgot) {
         partition->isr &= (replica_set)~settling->subject;
         settling->trusted &= (replica_set)~settling->subject;
-        /* Its disk is an empty one, or an old copy: others may have more. To choose is an administrator's. Who is only
-         * being added has nothing yet that this one had not. */
-        const bool alone = partition->replica_count - replica_set_count(partition->adding) <= 1;
+        /* Its disk is an empty one, or an old copy: others may have more, were they only observers. To choose is an
+         * administrator's. Who is only being added has nothing yet that this one had not. */
+        const bool is_observed = partition->observer_count > 0 && !MUTANT(meta_forgets_what_observers_have);
+        const bool alone = partition->replica_count - replica_set_count(partition->adding) <= 1 && !is_observed;
         const bool is_last = partition->last_leader == fact->broker && !alone;
         /* Nor does who is removed come back with what it had, should its id ever be registered again. */
         const bool is_removed = image_broker_by_id(settling->image, fact->broker) == SLOT_NONE;

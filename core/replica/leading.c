@@ -157,6 +157,7 @@ static void begin(struct replicas *replicas, uint32_t log)
     };
 
     partition->role = ROLE_LEADER;
+    logs_set_led(replicas->rooms.logs, log, true);
     partition->epoch_start = offsets.log_end_offset;
     partition->begun_ns = replicas->mono_ns;
     watermark_init(&partition->watermark, &opening);
@@ -206,6 +207,7 @@ void leading_end(struct replicas *replicas, uint32_t log)
     struct partition *partition = partition_at(replicas, log);
 
     chain_remove(&replicas->starts, log);
+    if (partition->role == ROLE_LEADER) logs_set_led(replicas->rooms.logs, log, false);
     timers_clear(&replicas->partition_timers, log);
     for (uint8_t slot = 0; slot < REPLICA_SLOTS_MAX; slot++) {
         if (partition->flows[slot] != 0) flow_end(replicas, partition->flows[slot] - 1);
