@@ -37,6 +37,7 @@
     X(compaction_passes_high_watermark, "compaction looks at what is not committed", OPEN) \
     X(compaction_sources_go_at_once, "what was compacted goes while a checkpoint still names it", OPEN) \
     X(compaction_swaps_before_sync, "a compacted segment takes its place before it is durable", DIES) \
+    X(converge_keeps_settings, "a setting that was taken back while a node was away stays there", DIES_IN_LITE) \
     X(copies_forget_who_moved_in, "a broker that fails is not missed where it got a replica by a move", DIES_IN_LITE) \
     X(copy_is_larger_than_a_round, "a run of copied batches waits for a round that could hold it", OPEN) \
     X(copy_is_not_checked, "a follower takes batches whose checksum is wrong", OPEN) \
@@ -120,6 +121,7 @@
     X(record_key_unchecked, "a compacted topic takes records without a key", DIES_IN_TEST) \
     X(recovery_does_not_cut, "what lies behind the checkpoint in a segment is left there", DIES) \
     X(removal_without_a_slot_is_due, "files that wait for a slot ask for time", OPEN) \
+    X(removed_topic_keeps_its_settings, "settings of a removed topic count for ever", DIES_IN_LITE) \
     X(replay_forgets_deletions, "a log start that only the journal has is lost by a restart", DIES_IN_LITE) \
     X(replay_forgets_producers, "producer state is not rebuilt from the journal", DIES) \
     X(reborn_log_keeps_dying_files, "files that were to go are unlinked when a new life has their names", OPEN) \

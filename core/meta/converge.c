@@ -107,7 +107,7 @@ static bool take_setting_back(struct image_converge *converge, struct image *ima
     struct proposal records = proposal_in(memory, sizeof memory);
     const uint64_t surplus = settings_of(image, converge) & ~converge->owner_settings;
     struct metadata_config_record record = { .resource_type = RESOURCE_BROKER, .broker_id = ALL_BROKERS };
-    if (surplus == 0) return false;
+    if (surplus == 0 || MUTANT(converge_keeps_settings)) return false;
     uint32_t id = (uint32_t)__builtin_ctzll(surplus);
 
     if (converge->owner_kind == OWNER_TOPIC) {

@@ -69,7 +69,9 @@ void image_remove_topic(struct image *image, uint32_t topic, struct image_change
     unlink_topic(image, topic);
     image->view.topic_count--;
     image->view.topic_changes++;
-    image->view.setting_count -= (uint32_t)__builtin_popcountll(image->topics[topic].configs_set);
+    if (!MUTANT(removed_topic_keeps_its_settings)) {
+        image->view.setting_count -= (uint32_t)__builtin_popcountll(image->topics[topic].configs_set);
+    }
     image_drain_topic(image, topic);
     *change = (struct image_change){ CHANGE_TOPIC_REMOVED, topic, SLOT_NONE, SLOT_NONE };
 }
