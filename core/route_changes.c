@@ -107,12 +107,21 @@ static void set_throttle(struct node *node)
     replicas_set_throttle(node->replicas, rate == INT64_MAX ? 0 : (uint64_t)rate);
 }
 
+static void set_compaction_rate(struct node *node)
+{
+    const struct image *image = controller_image(node->controller);
+    const int64_t millionths = broker_config_int(image, CONFIG_LOG_CLEANER_IO_MAX_BYTES_PER_SECOND);
+
+    logs_set_compaction_rate(node->logs, millionths == INT64_MAX ? 0 : (uint64_t)millionths / 1000000);
+}
+
 void route_open_logs(struct node *node)
 {
     const struct image *image = controller_image(node->controller);
 
     set_lag(node);
     set_throttle(node);
+    set_compaction_rate(node);
     for (uint32_t slot = image_first_broker(image); slot != SLOT_NONE; slot = image_next_broker(image, slot)) {
         tell_broker(node, slot);
     }
@@ -168,6 +177,7 @@ static void on_change(struct node *node, const struct image_change *change)
         set_all_rules(node);
         set_lag(node);
         set_throttle(node);
+        set_compaction_rate(node);
         break;
     }
 }

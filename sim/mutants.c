@@ -32,6 +32,7 @@
     X(compaction_drops_tombstones_at_once, "a tombstone goes with the compaction that sees it first", OPEN) \
     X(compaction_forgets_what_it_passed_over, "a tombstone goes though its value was passed over", DIES_IN_TEST) \
     X(compaction_forgets_directories, "a compacted log is named in directories that are not durable", OPEN) \
+    X(compaction_forgets_its_pace, "compaction reads and writes as fast as it can, whatever was set", OPEN) \
     X(compaction_forgets_producers, "compaction drops the last sequence of a producer (KAFKA-5490)", OPEN) \
     X(compaction_keeps_the_first, "compaction drops the last record of a key", DIES) \
     X(compaction_passes_high_watermark, "compaction looks at what is not committed", OPEN) \

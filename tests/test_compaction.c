@@ -12,6 +12,8 @@ static void set_rules(void)
     logs_set_rules(world.logs, 0, &rules);
 }
 
+#define MINUTES_NS (600 * (uint64_t)NS_PER_SECOND)
+
 /* A world with one log that is compacted; nothing of it lies in a segment yet. */
 static void begin(const char *why)
 {
@@ -204,6 +206,66 @@ TEST(compaction_runs_when_it_is_worth_while)
         EXPECT_EQ(row->why, row->runs, logs_compaction_usage(world.logs).runs > runs);
         world_free(&world);
     }
+}
+
+static const struct pace_row {
+    const char *why;
+    uint64_t rate;
+} pace_rows[] = {
+    { "an old disk", 1000000 },
+    { "hardly any at all", 20000 },
+};
+
+/* Bytes that were read and written, at each moment, beside those that time has brought. */
+TEST(compaction_reads_and_writes_no_more_than_it_may)
+{
+    FOR_EACH(pace_row, row, pace_rows) {
+        begin(row->why);
+        world.rules.segment_size = 1 << 20;
+        set_rules();
+        put_fillers(900);
+        world.rules.segment_size = 3000; /* what is there is closed, and so large that it takes several reads */
+        set_rules();
+        put_fillers(6);
+        logs_set_compaction_rate(world.logs, row->rate);
+        const struct compaction_usage before = logs_compaction_usage(world.logs);
+        const uint64_t piece_max = COMPACTION_READ_SIZE + COMPACTION_WRITE_SIZE + 64 * 1024;
+        const uint64_t begun_ns = world.mono_ns;
+        uint64_t most = 0, allowed = 0, moved = 0;
+        while (logs_compaction_usage(world.logs).runs == before.runs && world.mono_ns - begun_ns < MINUTES_NS) {
+            world_pass(&world, 5 * NS_PER_MS);
+            if (!world_answer(&world)) world_commit(&world);
+            world_settle(&world);
+            const struct compaction_usage usage = logs_compaction_usage(world.logs);
+            moved = usage.bytes_read + usage.bytes_written - before.bytes_read - before.bytes_written;
+            allowed = (world.mono_ns - begun_ns) / NS_PER_MS * row->rate / 1000 + piece_max;
+            most = MAX(most, moved > allowed ? moved - allowed : 0);
+        }
+        EXPECT_EQ("never more than that", 0, most);
+        EXPECT_EQ("and yet it comes to its end", before.runs + 1, logs_compaction_usage(world.logs).runs);
+        EXPECT("which takes several pieces", moved > 2 * piece_max);
+        world_free(&world);
+    }
+}
+
+TEST(compaction_that_waits_takes_a_new_pace_at_once)
+{
+    begin("somebody set it to next to nothing");
+    logs_set_compaction_rate(world.logs, 1);
+    put("a", "");
+    put_fillers(6);
+    const uint64_t begun_ns = world.mono_ns;
+    while (logs_deadline_ns(world.logs) < begun_ns + MINUTES_NS) {
+        world_pass(&world, 5 * NS_PER_MS);
+        if (!world_answer(&world)) world_commit(&world);
+        world_settle(&world);
+        if (world.mono_ns - begun_ns > NS_PER_SECOND) break;
+    }
+    EXPECT_EQ("it waits", 0, logs_compaction_usage(world.logs).runs);
+    logs_set_compaction_rate(world.logs, 0);
+    world_rest(&world);
+    EXPECT("it does not any more", logs_compaction_usage(world.logs).runs > 0);
+    world_free(&world);
 }
 
 TEST(compaction_never_looks_at_what_is_not_committed)

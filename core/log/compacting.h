@@ -5,6 +5,7 @@
 #include "log/distill.h"
 #include "log/index.h"
 #include "log/logs.h"
+#include "log/pace.h"
 #include "log/paths.h"
 
 enum {
@@ -55,6 +56,7 @@ struct compaction {
     bool disk_full; /* there was no room for what is made of it */
     bool closed;    /* all of the group's sources were read */
     uint64_t backoff_ns;
+    struct pace pace;
     uint64_t next_ns;
     uint32_t next_log; /* choosing */
     uint32_t log;      /* the best so far, or being compacted; LOG_NONE: none */

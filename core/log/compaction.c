@@ -250,6 +250,7 @@ static void order_writes(struct logs *logs, struct effects *effects)
             .piece_count = 1,
         };
         compaction->usage.bytes_written += pieces[file].size;
+        pace_take(&compaction->pace, pieces[file].size, logs->mono_ns);
     }
     begin_output(compaction); /* the memory stays put: nothing is added before the answers */
 }
@@ -582,6 +583,15 @@ static void stop(struct logs *logs, struct effects *effects)
     else logs->due = true;
 }
 
+/* What was read and written lately was enough for now. What it is made of is kept open meanwhile. */
+static bool is_held(const struct logs *logs)
+{
+    const struct compaction *compaction = &logs->compaction;
+    const bool moves = compaction->state == COMPACTION_MAPPING || compaction->state == COMPACTION_COPYING;
+
+    return moves && compaction->parts_waited == 0 && logs->mono_ns < compaction->pace.free_ns;
+}
+
 bool compaction_is_idle(const struct logs *logs)
 {
     return logs->compaction.state == COMPACTION_IDLE;
@@ -605,7 +615,7 @@ void compaction_work(struct logs *logs, struct effects *effects)
         rest(logs, false);
         return;
     }
-    if (!goes_on(logs, effects)) return;
+    if (!goes_on(logs, effects) || is_held(logs)) return;
     switch (compaction->state) {
     case COMPACTION_CLEARING:
         if (key_map_clear(&compaction->keys, !compaction->clears)) compaction->state = COMPACTION_MAPPING;
@@ -663,6 +673,7 @@ uint64_t compaction_deadline_ns(const struct logs *logs)
 {
     const struct compaction *compaction = &logs->compaction;
 
+    if (is_held(logs)) return compaction->pace.free_ns;
     if (compaction->state != COMPACTION_IDLE || !(compaction->woken || compaction->polls)) return UINT64_MAX;
     return compaction->next_ns;
 }

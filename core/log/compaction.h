@@ -13,6 +13,7 @@
  *
  * Never looked at are the segment that is written to, what lies above the high watermark, and what is younger than
  * min.compaction.lag.ms. A step unpacks and packs one batch, or several small ones; everything else is the disk's time.
+ * Between two pieces that are read or written it waits for as long as its pace says (pace.h).
  *
  * Nothing that stands is written over, so a crash needs no words of its own: new files have names that no checkpoint
  * knows (the segment's edition is part of them), and old ones stay until a checkpoint is durable that knows the new

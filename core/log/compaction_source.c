@@ -21,6 +21,7 @@ static void order_read(struct logs *logs, uint32_t size, struct effects *effects
     compaction->input_size = MIN(MAX(size, (uint32_t)COMPACTION_READ_SIZE),
                                  MIN(source->written.size - compaction->input_position, compaction->batch_size_max));
     segment_path(logs, source, SEGMENT_LOG, compaction->read_path);
+    pace_take(&compaction->pace, compaction->input_size, logs->mono_ns);
     compaction_waits(compaction, PART_READ);
     effects_add(effects, EFFECT_READ)->read = (struct effect_read){
         .op = compaction_op(PART_READ),

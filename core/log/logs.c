@@ -94,6 +94,12 @@ bool logs_has(const struct logs *logs, uint32_t number)
     return number < logs->config.logs_max && logs->logs[number].open;
 }
 
+void logs_set_compaction_rate(struct logs *logs, uint64_t rate)
+{
+    pace_set(&logs->compaction.pace, rate, logs->mono_ns);
+    logs->due = true; /* it may be waiting for a time by the old one */
+}
+
 void logs_set_rules(struct logs *logs, uint32_t number, const struct log_rules *rules)
 {
     struct log *log = log_at(logs, number);

@@ -71,6 +71,9 @@ bool logs_has(const struct logs *logs, uint32_t log);
 
 void logs_set_rules(struct logs *logs, uint32_t log, const struct log_rules *rules);
 
+/* How many bytes a second compaction may read and write, together; 0: as many as it can. */
+void logs_set_compaction_rate(struct logs *logs, uint64_t rate);
+
 /* The topic is gone: forgets the log at once and deletes its files in small steps. */
 void logs_delete(struct logs *logs, uint32_t log);
 

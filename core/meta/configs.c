@@ -17,9 +17,13 @@ enum {
     GIB = 1 << 30,
     MIB = 1 << 20,
     RATIO_ONE = 1000000,
+    EXPONENT_MAX = 308,              /* of a double */
     SEGMENT_SIZE_MIN = 1024,         /* smaller ones would be files for their own sake */
     MESSAGE_SIZE_DEFAULT = MIB + 12, /* Kafka's: a record of 1 MiB with the head of an old message */
 };
+
+/* The largest whole number of which the millionths can be said. */
+static const uint64_t WHOLE_MAX = INT64_MAX / RATIO_ONE - 1;
 
 #define ANY_INT INT32_MIN, INT32_MAX
 #define INT_FROM(low) (low), INT32_MAX
@@ -172,6 +176,9 @@ static const struct config_info infos[CONFIG_COUNT] = {
         "How many bytes a second a leader reads from segments for followers that catch up." },
     [CONFIG_LOG_CLEANER_DELETE_RETENTION_MS] = { "log.cleaner.delete.retention.ms", TYPE_LONG, CHANGE_DYNAMIC,
         CONFIG_NONE, DAY_MS, LONG_FROM(0), NULL, "delete.retention.ms of topics that do not say." },
+    [CONFIG_LOG_CLEANER_IO_MAX_BYTES_PER_SECOND] = { "log.cleaner.io.max.bytes.per.second", TYPE_DOUBLE,
+        CHANGE_DYNAMIC, CONFIG_NONE, INT64_MAX, LONG_FROM(RATIO_ONE), NULL,
+        "How many bytes a second compaction reads and writes at most, together." },
     [CONFIG_LOG_CLEANER_MAX_COMPACTION_LAG_MS] = { "log.cleaner.max.compaction.lag.ms", TYPE_LONG, CHANGE_DYNAMIC,
         CONFIG_NONE, INT64_MAX, LONG_FROM(1), NULL, "max.compaction.lag.ms of topics that do not say." },
     [CONFIG_LOG_CLEANER_MIN_CLEANABLE_RATIO] = { "log.cleaner.min.cleanable.ratio", TYPE_DOUBLE, CHANGE_DYNAMIC,
@@ -329,7 +336,7 @@ static bool parse_integer(struct bytes text, int64_t low, int64_t high, int64_t 
 }
 
 /* A decimal fraction, in millionths. Digits beyond the sixth are believed to be digits, and dropped. */
-static bool parse_millionths(struct bytes text, int64_t *value)
+static bool parse_fraction(struct bytes text, int64_t *value)
 {
     uint64_t whole = 0, part = 0;
     uint32_t dot = 0;
@@ -340,13 +347,33 @@ static bool parse_millionths(struct bytes text, int64_t *value)
     while (dot < text.size && text.data[dot] != '.') dot++;
     places = (struct bytes){ text.data + dot + 1, dot < text.size ? text.size - dot - 1 : 0 };
     if (dot == 0 && places.size == 0) return false;
-    if (dot > 0 && !parse_digits((struct bytes){ text.data, dot }, INT32_MAX, &whole)) return false;
+    if (dot > 0 && !parse_digits((struct bytes){ text.data, dot }, WHOLE_MAX, &whole)) return false;
     for (uint32_t i = 0; i < places.size; i++) {
         if (places.data[i] < '0' || places.data[i] > '9') return false;
     }
     for (uint32_t i = 0; i < 6; i++) part = part * 10 + (i < places.size ? (uint64_t)(places.data[i] - '0') : 0);
     *value = (int64_t)(whole * RATIO_ONE + part);
     if (negative) *value = -*value;
+    return true;
+}
+
+/* ... which may have an exponent, as doubles are printed. What is larger than can be said is the largest number. */
+static bool parse_millionths(struct bytes text, int64_t *value)
+{
+    uint32_t mark = 0;
+    int64_t exponent = 0;
+
+    while (mark < text.size && (text.data[mark] | 0x20) != 'e') mark++;
+    if (!parse_fraction((struct bytes){ text.data, mark }, value)) return false;
+    if (mark == text.size) return true;
+    const struct bytes power = { text.data + mark + 1, text.size - mark - 1 };
+    if (!parse_integer(power, -EXPONENT_MAX, EXPONENT_MAX, &exponent)) return false;
+    for (; exponent < 0; exponent++) *value /= 10;
+    for (; exponent > 0 && *value != 0; exponent--) {
+        if (*value > INT64_MAX / 10) *value = INT64_MAX;
+        else if (*value < INT64_MIN / 10) *value = INT64_MIN;
+        else *value *= 10;
+    }
     return true;
 }
 
@@ -442,9 +469,16 @@ static void say_type(const struct config_info *info, struct text *message)
     }
 }
 
+/* INT64_MAX stands for no limit, which in a double is its largest. */
+static void add_double(struct text *text, int64_t millionths)
+{
+    if (millionths == INT64_MAX) text_add(text, "1.7976931348623157E308");
+    else text_add_millionths(text, millionths);
+}
+
 static void say_number(const struct config_info *info, int64_t number, struct text *message)
 {
-    if (info->type == TYPE_DOUBLE) text_add_millionths(message, number);
+    if (info->type == TYPE_DOUBLE) add_double(message, number);
     else text_add_int(message, number);
 }
 
@@ -516,7 +550,7 @@ void config_format(enum config_id id, int64_t value, struct text *text)
     case TYPE_INT:
     case TYPE_SHORT:
     case TYPE_LONG: text_add_int(text, value); return;
-    case TYPE_DOUBLE: text_add_millionths(text, value); return;
+    case TYPE_DOUBLE: add_double(text, value); return;
     case TYPE_LIST: format_list(info->words, value, text); return;
     }
 }
