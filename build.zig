@@ -13,7 +13,7 @@ comptime {
 }
 
 /// undefined and thread come with Zig; address, memory and fuzzer use the system's clang and its runtime.
-const Sanitize = enum { none, undefined, thread, address, memory, fuzzer };
+const Sanitize = enum { none, undefined, thread, address, memory, fuzzer, coverage };
 
 // Hosted and yet without a C library's headers: -ffreestanding would turn every memcpy of four bytes into a call.
 const c_flags = [_][]const u8{
@@ -66,6 +66,7 @@ pub fn build(b: *Build) void {
     const optimize = b.option(std.builtin.OptimizeMode, "optimize", "Products: ReleaseFast; tests: Debug");
     const seeds = b.option(u32, "seeds", "Simulator seeds in `test` (200)") orelse 200;
     const fuzz_time = b.option(u32, "fuzz-time", "Seconds per target in `fuzz` (60)") orelse 60;
+    fuzz_mutant = b.option([]const u8, "fuzz-mutant", "A known bug for `fuzz -- faults` to find (none)") orelse "";
     const engine = b.option(Engine, "raft", "Raft engine of the products (ours)") orelse .ours;
     const args: Strings = b.args orelse &.{};
     // Without a fixed CPU a build would use this machine's and crash on an older one.
@@ -134,6 +135,7 @@ pub fn build(b: *Build) void {
 const Engine = enum { ours, canonical };
 
 /// canonical/raft's archive, its names out of the way of ours; null: not to be had here.
+var fuzz_mutant: []const u8 = "";
 var libraft: ?LazyPath = null;
 var raft_engine: Engine = .ours;
 
@@ -180,7 +182,7 @@ const Variant = struct {
     fn usesZig(v: Variant) bool {
         return v.tool == .zig and switch (v.sanitize) {
             .none, .undefined, .thread => true,
-            .address, .memory, .fuzzer => false,
+            .address, .memory, .fuzzer, .coverage => false,
         };
     }
 
@@ -348,11 +350,13 @@ const Project = struct {
         const name = if (p.v.tool == .gcc) "gcc" else "clang";
         run.addFileArg(.{ .cwd_relative = p.b.findProgram(&.{name}, &.{}) catch name });
         run.addArgs(&.{ "-g", "-fno-omit-frame-pointer", "-fPIC" });
-        run.addArg(if (p.v.sanitize != .none) "-O1" else if (p.v.optimize == .Debug) "-O0" else "-O2");
+        const slow = p.v.sanitize != .none and p.v.sanitize != .coverage;
+        run.addArg(if (slow) "-O1" else if (p.v.optimize == .Debug) "-O0" else "-O2");
         run.addArgs(switch (p.v.sanitize) {
             .address => &.{ "-fsanitize=address,undefined", "-fno-sanitize-recover=all" },
             .memory => &.{"-fsanitize=memory"},
             .fuzzer => &.{ "-fsanitize=fuzzer,address,undefined", "-fno-sanitize-recover=all" },
+            .coverage => &.{"-fsanitize=fuzzer"},
             .none, .undefined, .thread => &.{},
         });
     }
@@ -501,7 +505,12 @@ const Project = struct {
     }
 
     fn fuzzer(p: Project, file: []const u8) LazyPath {
-        const q = p.with(.{ .optimize = .Debug, .sanitize = .fuzzer });
+        // Whole runs with a judge that looks for more than a sanitizer does, and for known bugs.
+        const runs = std.mem.eql(u8, file, "fuzz_faults.c");
+        const q = p.with(if (runs)
+            .{ .optimize = .ReleaseFast, .sanitize = .coverage, .mutants = true }
+        else
+            .{ .optimize = .Debug, .sanitize = .fuzzer });
         return q.leaf(q.join("fuzz", file), q.others("fuzz", "fuzz_"), &.{ .core, .codecs }).?;
     }
 
@@ -515,6 +524,7 @@ const Project = struct {
             run.addArgs(&.{ name, b.fmt("{d}", .{seconds}) });
             if (args.len > 0) run.addArgs(args[1..]);
             run.setCwd(b.path("."));
+            run.setEnvironmentVariable("CHRONIK_MUTANT", fuzz_mutant);
             run.stdio = .inherit;
             step.dependOn(&run.step);
         }
