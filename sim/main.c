@@ -94,10 +94,11 @@ static void print_figures(const struct result *result, double seconds)
     struct rusage used;
 
     getrusage(RUSAGE_SELF, &used);
-    printf("digest=%016" PRIx64 " events=%" PRIu64 " events/s=%.0f sim:wall=%.0f rss=%ldMiB acked=%" PRIu64
+    printf("digest=%016" PRIx64 " events=%" PRIu64 " events/s=%.0f sim=%.3fs sim:wall=%.0f rss=%ldMiB acked=%" PRIu64
            " read=%" PRIu64 " shadows=%" PRIu64 " elections=%" PRIu64 " isrs=%" PRIu64 "\n",
-           result->digest, result->events, (double)result->events / seconds, (double)result->sim_ns / 1e9 / seconds,
-           used.ru_maxrss / 1024, result->acked, result->seen, result->shadows, result->elections, result->isr_changes);
+           result->digest, result->events, (double)result->events / seconds, (double)result->sim_ns / 1e9,
+           (double)result->sim_ns / 1e9 / seconds, used.ru_maxrss / 1024, result->acked, result->seen, result->shadows,
+           result->elections, result->isr_changes);
 }
 
 static int run_single(const struct options *options)
@@ -257,9 +258,10 @@ static enum outcome run_many(const struct options *options)
     sweep_run(&sweep, options, &plan, &command);
     const double seconds = seconds_now() - sweep.began;
     if (options->report) report_print(&sweep.report, stdout);
-    printf("seeds=%" PRIu64 " failed=%" PRIu64 " events=%" PRIu64 " events/s=%.0f seeds/s=%.1f sim:wall=%.0f\n",
+    printf("seeds=%" PRIu64 " failed=%" PRIu64 " events=%" PRIu64
+           " events/s=%.0f seeds/s=%.1f sim=%.3fs sim:wall=%.0f\n",
            sweep.done, sweep.failed, sweep.events, (double)sweep.events / seconds, (double)sweep.done / seconds,
-           (double)sweep.sim_ns / 1e9 / seconds);
+           (double)sweep.sim_ns / 1e9, (double)sweep.sim_ns / 1e9 / seconds);
     if (plan.mutant[0] != 0) printf("seeds that asked for %s: %" PRIu64 "\n", plan.mutant, sweep.reached);
     return sweep.failed == 0 ? OUTCOME_PASSED : sweep.first.outcome;
 }
