@@ -79,3 +79,38 @@ TEST(what_does_not_fit_leaves_room_for_others)
     EXPECT_EQ("which has room", ERROR_NONE, world_commits(world, &(struct commit){ "h", "", -1, "t", 1, 1 }));
     world_free(world);
 }
+
+static const char *const three[] = { "g", "h", "i" };
+
+/* In which order they are served after a restart: indexes of `three`, each one digit. `hurried` is asked for when the
+ * first of them is being read. */
+static uint32_t order_of(struct world *world, const char *hurried)
+{
+    uint32_t order = 0, served = 0;
+
+    world_restart(world);
+    for (uint32_t steps = 0; steps < 1000 && served < 7; steps++) {
+        world_step(world);
+        if (steps == 0 && hurried != NULL) groups_hurry(world->groups, text_of(hurried));
+        for (uint32_t i = 0; i < 3; i++) {
+            if ((served >> i & 1) != 0 || placed(world, three[i]) != ERROR_NONE) continue;
+            served |= 1u << i;
+            order = order * 10 + i;
+        }
+    }
+    return order;
+}
+
+TEST(who_is_asked_for_is_read_before_the_others)
+{
+    struct world *world = with_two_groups();
+
+    world_commits(world, &(struct commit){ "i", "", -1, "t", 0, 1 });
+    CHECK(world_log_of(world, "i") != world_log_of(world, "g") && world_log_of(world, "i") != world_log_of(world, "h"));
+    for (uint32_t i = 0; i < 3; i++) world->logs->logs[world_log_of(world, three[i])].on_disk = true;
+    const uint32_t order = order_of(world, NULL), first = order / 100, second = order / 10 % 10, last = order % 10;
+    EXPECT_EQ("whoever is last, and asked for, is second", first * 100 + last * 10 + second,
+              order_of(world, three[last]));
+    EXPECT_EQ("who is second is", order, order_of(world, three[second]));
+    world_free(world);
+}

@@ -6,6 +6,7 @@
 #include "broker/partitions.h"
 #include "codec/messages.h"
 #include "controller/controller.h"
+#include "group/groups.h"
 #include "group/records.h"
 
 enum {
@@ -20,7 +21,7 @@ struct coordinator {
     struct broker_address address; /* without an error */
 };
 
-static struct coordinator coordinator_of(const struct call *call, int8_t key_type, struct bytes key)
+static struct coordinator coordinator_of(struct call *call, int8_t key_type, struct bytes key)
 {
     const uint32_t topic = image_topic_by_name(call->image, OFFSETS_TOPIC);
     struct coordinator coordinator = { .error = ERROR_COORDINATOR_NOT_AVAILABLE };
@@ -33,6 +34,7 @@ static struct coordinator coordinator_of(const struct call *call, int8_t key_typ
     if (slot == SLOT_NONE) return coordinator; /* they come one by one */
     const int32_t leader = image_partition(call->image, slot)->leader;
     if (leader >= 0 && address_of_id(call->image, leader, &coordinator.address)) coordinator.error = ERROR_NONE;
+    groups_hurry(call->groups, key);
     return coordinator;
 }
 

@@ -98,6 +98,10 @@ void groups_forget(struct groups *groups, uint64_t waiter);
 
 /* ---- where a group is coordinated ---- */
 
+/* Somebody asks who coordinates this group: if that is here, and not loaded yet, it comes before those that nobody has
+ * asked for. */
+void groups_hurry(struct groups *groups, struct bytes group_id);
+
 /* ERROR_NONE: here, and now. */
 enum error groups_place(const struct groups *groups, struct bytes group_id);
 

@@ -1,4 +1,5 @@
-/* loading.c -- reads the logs of partitions that were gained, one after the other, in bounded pieces.
+/* loading.c -- reads the logs of partitions that were gained, one after the other, in bounded pieces; those that
+ * somebody has asked for before the others.
  *
  * What is read goes into a buffer, because a batch is replayed in as many steps as its records need. */
 #include "base/check.h"
@@ -6,21 +7,30 @@
 
 /* ---- asking ---- */
 
+/* False: there is nothing more to be read of it. */
+static bool begin_with(struct groups *groups, uint32_t log)
+{
+    struct place *place = &groups->places[log];
+
+    if (place->state != PLACE_READING) return false;
+    if (place->next_offset >= place->end_offset) {
+        place->state = PLACE_SETTLING;
+        return false;
+    }
+    groups->reading.state = READING_ASKS;
+    groups->reading.place = log;
+    groups->reading.skip = 0;
+    return true;
+}
+
 static void begin(struct groups *groups)
 {
-    struct reading *reading = &groups->reading;
+    const struct chain *const chains[] = { &groups->urgent, &groups->loading };
 
-    for (uint32_t log = groups->loading.first; log != CHAIN_NONE; log = groups->loading.hooks[log].next) {
-        struct place *place = &groups->places[log];
-        if (place->state != PLACE_READING) continue;
-        if (place->next_offset >= place->end_offset) {
-            place->state = PLACE_SETTLING;
-            continue;
+    for (uint32_t i = 0; i < COUNT_OF(chains); i++) {
+        for (uint32_t log = chains[i]->first; log != CHAIN_NONE; log = chains[i]->hooks[log].next) {
+            if (begin_with(groups, log)) return;
         }
-        reading->state = READING_ASKS;
-        reading->place = log;
-        reading->skip = 0;
-        return;
     }
 }
 
@@ -176,6 +186,7 @@ static void replay(struct groups *groups, uint32_t *left, struct effects *effect
     }
     reading->state = READING_NOTHING;
     groups->due = true; /* for more of it, or for the next place */
+    if (some && place->next_offset >= place->end_offset) place->state = PLACE_SETTLING;
     if (!some) place_fail(groups, reading->place, effects);
 }
 

@@ -21,7 +21,7 @@ struct parts {
     void *texts, *group_pool, *group_ids, *member_pool, *member_ids, *offset_pool, *offset_keys, *topic_pool,
         *topic_names, *timers, *write_pool;
     void *owners, *pattern_pool;
-    struct chain_hook *unresolved, *watched, *loading, *dropping, *failed, *wanting, *dying, *expected, *ready,
+    struct chain_hook *unresolved, *watched, *loading, *urgent, *dropping, *failed, *wanting, *dying, *expected, *ready,
         *awaited;
 };
 
@@ -93,6 +93,7 @@ static struct parts carve_all(struct carver *carver, struct groups *groups, cons
     groups->places = carve(carver, sizeof(struct place) * (uint64_t)config->logs_max);
     parts.watched = carve(carver, sizeof(struct chain_hook) * (uint64_t)config->logs_max);
     parts.loading = carve(carver, sizeof(struct chain_hook) * (uint64_t)config->logs_max);
+    parts.urgent = carve(carver, sizeof(struct chain_hook) * (uint64_t)config->logs_max);
     parts.failed = carve(carver, sizeof(struct chain_hook) * (uint64_t)config->logs_max);
     parts.dropping = carve(carver, sizeof(struct chain_hook) * (uint64_t)config->logs_max);
     groups->writes = carve(carver, sizeof(struct write) * (uint64_t)writes_max(config));
@@ -148,6 +149,7 @@ static void init_chains(struct groups *groups, const struct parts *parts)
     chain_init(&groups->unresolved, parts->unresolved);
     chain_init(&groups->watched, parts->watched);
     chain_init(&groups->loading, parts->loading);
+    chain_init(&groups->urgent, parts->urgent);
     chain_init(&groups->dropping, parts->dropping);
     chain_init(&groups->failed, parts->failed);
     chain_init(&groups->wanting, parts->wanting);

@@ -56,6 +56,13 @@ enum error groups_place(const struct groups *groups, struct bytes group_id)
     return ERROR_COORDINATOR_LOAD_IN_PROGRESS;
 }
 
+void groups_hurry(struct groups *groups, struct bytes group_id)
+{
+    const uint32_t log = place_of(groups, group_id);
+
+    if (log != SLOT_NONE && chain_has(&groups->loading, log)) chain_add(&groups->urgent, log);
+}
+
 bool groups_are_loading(const struct groups *groups)
 {
     return groups->watched.count > 0 || groups->loading.count > 0;
@@ -70,6 +77,7 @@ void groups_on_removed(struct groups *groups, uint32_t log)
     chain_remove(&groups->watched, log);
     if (place->state == PLACE_ELSEWHERE) return;
     chain_remove(&groups->loading, log);
+    chain_remove(&groups->urgent, log);
     chain_remove(&groups->failed, log);
     loading_forget(groups, log);
     place->state = PLACE_ELSEWHERE;
@@ -184,6 +192,7 @@ void place_fail(struct groups *groups, uint32_t log, struct effects *effects)
     const uint64_t retry_ms = (uint64_t)RETRY_MS_MIN << MIN(place->failures, 16U);
 
     chain_remove(&groups->loading, log);
+    chain_remove(&groups->urgent, log);
     place->state = PLACE_FAILED;
     place->failures++;
     place->retry_ns = groups->mono_ns + MIN(retry_ms, (uint64_t)RETRY_MS_MAX) * NS_PER_MS;
@@ -242,6 +251,7 @@ static void arm(struct groups *groups, uint32_t log)
     place->state = PLACE_OPEN;
     place->failures = 0;
     chain_remove(&groups->loading, log);
+    chain_remove(&groups->urgent, log);
 }
 
 static void settle_all(struct groups *groups)

@@ -253,6 +253,7 @@ struct groups {
     struct place *places; /* [logs_max] */
     struct chain watched; /* places that are to be gained */
     struct chain loading;
+    struct chain urgent; /* of these, the ones that somebody has asked for */
     struct chain dropping;
     struct chain failed;
     struct write *writes;
