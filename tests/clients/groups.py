@@ -23,9 +23,13 @@ WAIT_SECONDS = 90
 class Member:
     """A consumer in a process of its own."""
 
+    @staticmethod
+    def program():
+        return [sys.executable, "-B", os.path.join(HERE, "group_member.py")]
+
     def __init__(self, addresses, group, topic, **settings):
         env = dict(os.environ, PYTHONPATH=os.path.join(packages.python.get(), "lib") + os.pathsep + HERE)
-        command = [sys.executable, "-B", os.path.join(HERE, "group_member.py"), addresses, group, topic,
+        command = [*self.program(), addresses, group, topic,
                    json.dumps({name.replace("_", "."): value for name, value in settings.items()})]
         self.process = subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                         stderr=subprocess.DEVNULL, text=True)

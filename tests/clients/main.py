@@ -17,6 +17,7 @@ import bad_start
 import clusters
 import compaction
 import failover
+import group_clients
 import groups
 import kcat
 import kills
@@ -186,6 +187,7 @@ def java_tools():
 SUITES = [  # those that take longest first
     Suite("clusters", clusters.run),
     Suite("groups", groups.run),
+    Suite("group clients", group_clients.run),
     Suite("replication", replication.run),
     Suite("kills", kills.run),
     Suite("moves", moves.run),

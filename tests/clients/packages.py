@@ -97,7 +97,25 @@ def fill_java(place):
     run(["javac", "-nowarn", "-d", "classes", "-cp", os.path.join("lib", "*"), "JavaClient.java"], place)
 
 
+def fill_go(place):
+    need("go")
+    run(["go", "build", "-mod=readonly", "-o", "group_member", "."], place)
+
+
+def fill_rust(place):
+    """Linked to the librdkafka that is installed: the one that comes with the crate would be compiled for minutes."""
+    need("cargo")
+    need("pkg-config")
+    if subprocess.run(["pkg-config", "--exists", "rdkafka"], check=False).returncode != 0:
+        raise Absent("librdkafka-dev is not here")
+    run(["cargo", "build", "--release", "--locked", "--quiet"], place)
+    os.rename(os.path.join(place, "target", "release", "group_member"), os.path.join(place, "group_member"))
+    shutil.rmtree(os.path.join(place, "target"))
+
+
 python = Kept("python", ["requirements.txt"], fill_python)
 node = Kept("node", ["package.json", "package-lock.json"], fill_node)
 java = Kept("java", ["kafka-3.9.xml", "JavaClient.java"], fill_java)
 java_newest = Kept("java-newest", ["kafka-clients-4.xml", "JavaClient.java"], fill_java)
+go = Kept("go", ["go.mod", "go.sum", "group_member.go"], fill_go)
+rust = Kept("rust", ["Cargo.toml", "Cargo.lock", "group_member.rs"], fill_rust)
