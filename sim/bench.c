@@ -277,6 +277,10 @@ int bench_run(const struct options *options, struct plan *plan, const struct com
     static struct row row;
     struct bench bench = { .options = options, .plan = plan, .command = command };
 
+    if (mutant_count == 0) {
+        fprintf(stderr, "%s: no mutants here: they are in chronik-sim-mutants\n", command->program);
+        return 2;
+    }
     if (!open_results(&bench)) return 2;
     bench.medians = calloc(mutant_count + 1, sizeof *bench.medians);
     print_head(&bench);
@@ -296,5 +300,10 @@ int bench_run(const struct options *options, struct plan *plan, const struct com
     printf("%u passed, %u failed\n", bench.tried - bench.wrong, bench.wrong);
     free(bench.medians);
     if (bench.results != NULL) fclose(bench.results);
+    if (bench.tried == 0) {
+        fprintf(stderr, "%s: none was tried: it is of the Raft engine (--raft ours --mutants), or a test shows it\n",
+                command->program);
+        return 2;
+    }
     return bench.wrong == 0 ? 0 : 1;
 }

@@ -202,6 +202,10 @@ static int mutant_bench(const struct options *options)
 {
     uint32_t wrong = 0;
 
+    if (raft_mutant_count == 0) {
+        fprintf(stderr, "%s: no mutants here: they are in chronik-sim-mutants\n", program);
+        return USAGE;
+    }
     printf("%-6s %-8s %-14s %6s %7s %8s %8s  %s\n", "mutant", "verdict", "rule", "seeds", "budget", "reached",
            "seconds", "bug");
     for (uint32_t i = 0; i < raft_mutant_count; i++) {

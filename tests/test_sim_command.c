@@ -36,6 +36,9 @@ static void enter(void)
     entered = true;
     if (mkdtemp(directory) == NULL || chdir(directory) != 0) abort();
     put("old", "chronik-sim schedule 2\n10 kill 1\n");
+    put("new", "chronik-sim schedule 9\n");
+    put("empty", "");
+    put("none", "chronik-sim schedule 3\nset nodes=0\n");
     put("foreign", "Dear reader,\n");
     put("bad", "chronik-sim schedule 3\n10 kill 1 for=ever\n");
     put("calm", "chronik-sim schedule 3\nseed 3\nset nodes=1 joiners=0 chaos_us=100000 records=20\n");
@@ -88,8 +91,16 @@ static const struct wrong_row {
     { "blocks of one run", "--seed 1 --blocks 3", "--blocks and --results are for the bench: --mutants" },
     { "results of many runs", "--seeds 1..2 --results x", "--blocks and --results are for the bench: --mutants" },
     { "more blocks than there can be", "--mutants --blocks 101", "a number of at least 1 and at most 100 is wanted" },
-    { "results of somebody else", "--mutants --results foreign", "foreign: not the results of a bench" },
-    { "results that cannot be written", "--mutants --results nowhere/x", "nowhere/x: No such file" },
+    { "a bench without mutants is not passed", "--mutants", "no mutants here: they are in chronik-sim-mutants" },
+    { "nor is one of the Raft engine", "--raft ours --mutants", "no mutants here: they are in chronik-sim-mutants" },
+    { "a mutant of the Raft engine", "--raft ours --mutant nobody", "--mutant: this, or what follows it, is not" },
+    { "seeds of it that go down", "--raft ours --seeds 5..4", "--seeds: this, or what follows it, is not" },
+    { "a newer schedule", "--schedule new", "new: line 1: a schedule of version 9" },
+    { "a file without a line", "--schedule empty", "empty: empty" },
+    { "no nodes", "--schedule none", "none: line 2: nodes=0: out of range" },
+    { "a hunt has options of its own", "hunt --seed 1", "hunt: --seed: no such option; --help lists all" },
+    { "nobody to hunt", "hunt --jobs 0", "hunt: --jobs 0: a number of at least 1 (of jobs, at most 64) is wanted" },
+    { "nothing to hunt for", "hunt --mutant nobody", "hunt: no mutant nobody here" },
 };
 
 TEST(what_is_wrong_is_said)

@@ -22,6 +22,12 @@ head -c -60 "$dir/results" >"$dir/cut" && mv "$dir/cut" "$dir/results"
 expect 'a line that was cut is run again' "$(bench --mutant producer_remembers_one_batch --seeds 1..40)" 'killed +O8 '
 expect 'and counts once' "$(bench --mutant producer_remembers_one_batch)" '^1 passed, 0 failed'
 
+expect 'what another one found is left alone' \
+    "$(printf 'Dear reader,\n' >"$dir/foreign" && "$mutants" --mutants --results "$dir/foreign" 2>&1)" \
+    'foreign: not the results of a bench$'
+expect 'results that cannot be written' "$("$mutants" --mutants --results "$dir/nowhere/x" 2>&1)" 'x: No such file'
+expect 'trying nothing is not passing' "$("$mutants" --mutants --mutant M41 2>&1 || echo "code $?")" '^code 2$'
+
 table=$(sh tests/suite/kill_table.sh "$dir/results")
 expect 'the table has it' "$table" \
     '^\| broker_ack_before_durable \| killed \| O12 \|  \| 1 \| 1 \| 1 \| [0-9.]+ \| [0-9]+ \| [0-9]+ \|$'
