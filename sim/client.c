@@ -25,6 +25,7 @@ void topic_name(uint32_t topic, char name[32])
 void client_init(struct client *client, enum client_kind kind, uint32_t number, uint64_t seed)
 {
     *client = (struct client){ .kind = kind, .number = number, .producer_id = -1, .asking = WIRE_NONE };
+    client->babbling = WIRE_NONE;
     prng_init(&client->prng, seed, STREAM_CLIENT + number);
 }
 
@@ -151,6 +152,7 @@ static struct session *session_of(struct client *client, uint32_t wire)
 void client_on_hang_up(struct run *run, struct client *client, uint32_t wire)
 {
     struct session *session = session_of(client, wire);
+    if (wire == client->babbling) client->babbling = WIRE_NONE;
     if (session != NULL) lost(run, client, session);
 }
 
@@ -225,6 +227,7 @@ static void work(struct run *run, struct client *client)
     case CLIENT_CONSUMER: consumer_work(run, client); break;
     case CLIENT_ADMINISTRATOR: administrator_work(run, client); break;
     case CLIENT_MEMBER: member_work(run, client); break;
+    case CLIENT_LIAR: liar_work(run, client); break;
     case CLIENT_OPERATOR:
     case CLIENT_OWNER: break;
     }
@@ -404,6 +407,7 @@ void client_on_bytes(struct run *run, struct client *client, uint32_t wire, cons
         else if (client->kind == CLIENT_CONSUMER) consumer_on_response(run, client, session, &response);
         else if (client->kind == CLIENT_OPERATOR) operator_on_response(run, client, &response);
         else if (client->kind == CLIENT_MEMBER) member_on_response(run, client, &response);
+        else if (client->kind == CLIENT_LIAR) liar_on_response(run, client, &response);
         else administrator_on_response(run, client, &response);
     }
 }
@@ -413,6 +417,7 @@ bool client_is_done(const struct run *run, const struct client *client)
     switch (client->kind) {
     case CLIENT_PRODUCER: return client->outstanding_count == 0;
     case CLIENT_CONSUMER: return client->done || (run->phase != PHASE_VERIFY && run->phase != PHASE_REVERIFY);
+    case CLIENT_LIAR:
     case CLIENT_ADMINISTRATOR: return client_pending(client) == 0;
     case CLIENT_OPERATOR: return client->operator.duty_count == 0;
     case CLIENT_MEMBER: return member_is_done(run, client);
@@ -432,4 +437,12 @@ bool made_of(struct bytes value, struct made *made)
     if (load_u32(value.data + 16) != crc32c(made->producer, value.data + 20, value.size - 20)) return false;
     made->digest = ((uint64_t)crc32c(1, value.data, 20) << 32 | crc32c(value.size, value.data, 20)) | 1;
     return true;
+}
+
+bool made_of_record(const struct record *record, struct made *made)
+{
+    struct bytes headers = record->headers;
+
+    if (record->value.data != NULL) return made_of(record->value, made);
+    return record->header_count == 1 && made_of(record_header_next(&headers).value, made);
 }

@@ -6,6 +6,7 @@
 #ifndef CHRONIK_SIM_CLIENT_H
 #define CHRONIK_SIM_CLIENT_H
 
+#include "codec/record.h"
 #include "sim/cohort.h"
 #include "sim/judge.h"
 #include "sim/plane.h"
@@ -24,7 +25,8 @@ enum client_kind {
     CLIENT_ADMINISTRATOR,
     CLIENT_OPERATOR,
     CLIENT_MEMBER,
-    CLIENT_OWNER
+    CLIENT_OWNER,
+    CLIENT_LIAR
 };
 
 /* A partition as a client knows it. */
@@ -225,6 +227,7 @@ struct client {
     struct operator operator;
     struct membership membership;
     struct ownership ownership;
+    uint32_t babbling; /* liar: the wire on which it sends what is no request */
 };
 
 void client_init(struct client *client, enum client_kind kind, uint32_t number, uint64_t seed);
@@ -314,10 +317,22 @@ void owner_on_lost(struct client *client, uint32_t machine);
 bool owner_is_done(const struct run *run, const struct client *client);
 void owner_read_all(struct client *client);
 
+void liar_work(struct run *run, struct client *client);
+void liar_on_response(struct run *run, struct client *client, struct response *response);
+
+/* What was said to a batch that was bent in this way (a number below LIES): Kafka's error, or that it has to wait. */
+enum { LIES = 15 };
+void liar_judge(struct judge *judge, uint64_t lie, int16_t error);
+
+/* What a broker may say when it could not do it now. */
+bool error_is_retriable(int16_t error);
+
 /* The value of a record of ours, of 20 bytes or more. */
 void make_value(const struct client *client, uint32_t sitting, uint64_t number, uint8_t *value, uint32_t size);
 
-/* The digest and identity of a record of ours. False: it is none. */
+/* The digest and identity of a record of ours, which its value or, where it has none, its header says. False: it is
+ * none. */
 bool made_of(struct bytes value, struct made *made);
+bool made_of_record(const struct record *record, struct made *made);
 
 #endif

@@ -205,7 +205,7 @@ static void on_records(struct run *run, struct client *client, struct target *ta
         while (record_iterator_next(&iterator, &record) == RECORD_NEXT) {
             struct made made;
             const int64_t offset = record_offset(&batch, &record);
-            if (!made_of(record.value, &made)) {
+            if (!made_of_record(&record, &made)) {
                 judge_violated(&run->judge, RULE_O2, "partition %d offset %lld: nobody made this record", target->index,
                                (long long)offset);
                 return;

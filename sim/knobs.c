@@ -239,12 +239,13 @@ static void focus_on_replicas(struct knobs *knobs, struct config *config, const 
     if (prng_chance(&own, 1, 2)) config->journal_file_size = 64 * 1024; /* what is copied does not fit into a round */
 }
 
-static void draw_owners(struct knobs *knobs, const struct prng *prng)
+static void draw_owners_and_liars(struct knobs *knobs, const struct prng *prng)
 {
     struct prng own = *prng; /* shifts nothing of other runs */
 
     if (knobs->nodes > 16 || knobs->disasters > 0 || knobs->profile == PROFILE_CALM) return;
     if (prng_chance(&own, 1, 3)) knobs->owners = 1 + (uint32_t)prng_below(&own, 2);
+    knobs->liars = prng_chance(&own, 1, 4);
 }
 
 /* So that a hundred of them fit into a second: everything happens, and little of it. */
@@ -343,7 +344,7 @@ void knobs_draw(struct knobs *knobs, struct config *config, uint64_t seed, const
     }
     draw_rates(&knobs->rates, &prng, knobs);
     if (replication.in_focus) trouble_replicas(&knobs->rates, &prng);
-    draw_owners(knobs, &prng);
+    draw_owners_and_liars(knobs, &prng);
     config->log_compacts = prng_chance(&prng, 1, 4);
 }
 

@@ -29,11 +29,11 @@
     X(checkpoint_lacks_producers, "a checkpoint does not hold producer state", DIES) \
     X(checkpoint_not_synced, "a checkpoint is renamed without a sync (KAFKA-16541)", DIES) \
     X(checkpoint_releases_what_came_meanwhile, "a checkpoint gives back rounds that came meanwhile", DIES_IN_CLUSTER) \
-    X(compaction_drops_tombstones_at_once, "a tombstone goes with the compaction that sees it first", OPEN) \
+    X(compaction_drops_tombstones_at_once, "a tombstone goes with the compaction that sees it first", DIES) \
     X(compaction_forgets_what_it_passed_over, "a tombstone goes though its value was passed over", DIES_IN_TEST) \
     X(compaction_forgets_directories, "a compacted log is named in directories that are not durable", OPEN) \
     X(compaction_forgets_its_pace, "compaction reads and writes as fast as it can, whatever was set", OPEN) \
-    X(compaction_forgets_producers, "compaction drops the last sequence of a producer (KAFKA-5490)", OPEN) \
+    X(compaction_forgets_producers, "compaction drops the last sequence of a producer (KAFKA-5490)", DIES_IN_LITE) \
     X(compaction_keeps_the_first, "compaction drops the last record of a key", DIES) \
     X(compaction_passes_high_watermark, "compaction looks at what is not committed", OPEN) \
     X(compaction_sources_go_at_once, "what was compacted goes while a checkpoint still names it", OPEN) \
@@ -115,10 +115,10 @@
     X(producer_recorded_before_append, "producer state changes before the append succeeded (KAFKA-6683)", DIES) \
     X(producer_remembers_one_batch, "only the last batch of a producer is remembered, not five", DIES) \
     X(read_passes_high_watermark, "a range of a segment passes the high watermark", DIES) \
-    X(record_batch_crc_unchecked, "a batch's checksum is not looked at", DIES_IN_TEST) \
-    X(record_batch_stamp_keeps_crc, "a batch gets another timestamp and keeps its checksum", DIES_IN_TEST) \
-    X(record_count_unchecked, "a batch says that it has more offsets than records", DIES_IN_TEST) \
-    X(record_find_time_is_strict, "a lookup by time passes the record of that very time", DIES_IN_TEST) \
+    X(record_batch_crc_unchecked, "a batch's checksum is not looked at", DIES) \
+    X(record_batch_stamp_keeps_crc, "a batch gets another timestamp and keeps its checksum", DIES) \
+    X(record_count_unchecked, "a batch says that it has more offsets than records", DIES) \
+    X(record_find_time_is_strict, "a lookup by time passes the record of that very time", DIES) \
     X(record_key_unchecked, "a compacted topic takes records without a key", DIES_IN_TEST) \
     X(recovery_does_not_cut, "what lies behind the checkpoint in a segment is left there", DIES) \
     X(removal_without_a_slot_is_due, "files that wait for a slot ask for time", OPEN) \

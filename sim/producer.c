@@ -192,11 +192,17 @@ static void make_batch(struct run *run, struct client *client, uint32_t sitting,
             .key = { prng_chance(&client->prng, 1, 3) ? NULL : value, prng_chance(&client->prng, 1, 2) ? 4 : 0 },
             .value = { value, size },
         };
+        const struct record_header header = { .key = text("made"), .value = record.value };
         struct record_input given = record;
         if (given.key.data == NULL) given.key.size = 0;
         if (run->judge.compacts) {
             store_u32(key, judged_key(target->next_number));
             given.key = (struct bytes){ key, sizeof key };
+        }
+        if (run->judge.compacts && judged_is_tombstone(target->next_number)) {
+            given.headers = &header;
+            given.header_count = 1;
+            given.value = (struct bytes){ 0 };
         }
         if (!record_batch_builder_add(&builder, &given)) break;
         made_of(record.value, &made);
@@ -278,8 +284,7 @@ static void on_acked(struct run *run, struct client *client, uint32_t at, int64_
     client->shadow_weight += sent_again ? 16 : 1;
 }
 
-/* What a broker may say when it could not do it now. */
-static bool is_retriable(int16_t error)
+bool error_is_retriable(int16_t error)
 {
     switch (error) {
     case ERROR_UNKNOWN_TOPIC_OR_PARTITION: /* while it starts */
@@ -314,7 +319,7 @@ static bool on_partition(struct run *run, struct client *client, uint64_t reques
             forget(client, at);
         } else if (partition->error_code == ERROR_NONE) {
             on_acked(run, client, at, partition->base_offset);
-        } else if (!is_retriable(partition->error_code)) {
+        } else if (!error_is_retriable(partition->error_code)) {
             judge_violated(&run->judge, client->idempotent ? RULE_O8 : RULE_N, "producer %u: %s for a valid batch",
                            client->number, error_name(partition->error_code));
             forget(client, at); /* where damage excuses it, that was the final answer */

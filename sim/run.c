@@ -4,6 +4,7 @@
 #include "meta/image.h"
 #include "raft/raft.h"
 #include "sim/audit.h"
+#include "sim/memories.h"
 #include "sim/rest.h"
 #include "sim/scale.h"
 #include "sim/settings.h"
@@ -42,7 +43,7 @@ static void add_clients(struct run *run)
     static const int16_t kinds_of_acks[] = { -1, -1, 1, 0 };
 
     run->client_max = run->knobs.producers + run->knobs.idempotent_producers + run->knobs.consumers +
-                      run->knobs.administrators + run->knobs.members + run->knobs.owners + 1;
+                      run->knobs.administrators + run->knobs.members + run->knobs.owners + run->knobs.liars + 1;
     run->clients = calloc(run->client_max, sizeof *run->clients);
     for (uint32_t i = 0; i < run->knobs.producers; i++) {
         struct client *client = add_client(run, CLIENT_PRODUCER);
@@ -64,6 +65,7 @@ static void add_clients(struct run *run)
     }
     for (uint32_t i = 0; i < run->knobs.members; i++) member_init(run, add_client(run, CLIENT_MEMBER), i);
     for (uint32_t i = 0; i < run->knobs.owners; i++) owner_init(add_client(run, CLIENT_OWNER));
+    for (uint32_t i = 0; i < run->knobs.liars; i++) add_client(run, CLIENT_LIAR);
     if (run->world.machine_count > 1) run->operator= add_client(run, CLIENT_OPERATOR);
 }
 
@@ -285,6 +287,7 @@ static void begin_reading(struct run *run)
 {
     bool first = true;
 
+    memories_compare(run);
     judge_read_again(&run->judge);
     for (uint32_t i = 0; i < run->client_count; i++) {
         struct client *client = run->clients[i];

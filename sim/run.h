@@ -46,6 +46,7 @@ struct knobs {
     uint32_t observers;          /* the last of the machines at the beginning, which follow and do not count */
     uint32_t members;            /* of consumer groups, in up to COHORTS_MAX of them */
     uint32_t owners;             /* clients with a topic of their own */
+    uint32_t liars;              /* clients that send what is to be refused */
     uint32_t min_isr;
     uint32_t lag_ms;       /* replica.lag.time.max.ms */
     uint32_t remote_reads; /* of 100 times, how often a consumer asks a follower */

@@ -25,6 +25,7 @@
     X(observers,                   knobs,  0, 8) \
     X(members,                     knobs,  0, 32) \
     X(owners,                      knobs,  0, 8) \
+    X(liars,                       knobs,  0, 8) \
     X(min_isr,                     knobs,  0, 7) \
     X(lag_ms,                      knobs,  0, 1000000) \
     X(remote_reads,                knobs,  0, 100) \
