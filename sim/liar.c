@@ -1,8 +1,8 @@
 /* liar.c -- a client that sends what no client should: batches that are bent in one way each, and bytes that are no
  * request at all.
  *
- * Whoever gets a bent batch has to refuse it with the error that Kafka gives, whatever else he has to do. Its values are
- * nobody's: a consumer that was given one would say so. What others have is judged by them. */
+ * Whoever gets a bent batch has to refuse it with the error that Kafka gives, whatever else he has to do. Its values
+ * are nobody's: a consumer that was given one would say so. What others have is judged by them. */
 #include "codec/errors.h"
 #include "codec/record_batch_builder.h"
 #include "sim/run.h"
