@@ -108,6 +108,29 @@ def verifiable():
     same(sum(event["name"] == "producer_send_success" for event in events), 1000, "acknowledged")
 
 
+def consumer_groups():
+    command, name = "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand", topic("groups")
+    of_group = [*CONNECT, "--group", name]
+    tool("kafka.tools.ConsoleProducer", *CONNECT, "--topic", name, data="a\nb\nc\n")
+    tool("org.apache.kafka.tools.consumer.ConsoleConsumer", *CONNECT, "--topic", name, "--group", name,
+         "--from-beginning", "--max-messages", "3")
+    said = tool(command, *of_group, "--describe")
+    same([line.split()[2:6] for line in said.splitlines() if line.startswith(name)], [["0", "3", "3", "0"]], "lag")
+    tool(command, *of_group, "--topic", name, "--reset-offsets", "--shift-by", "-2", "--execute")
+    said = tool(command, *of_group, "--describe")
+    same([line.split()[2:6] for line in said.splitlines() if line.startswith(name)], [["0", "1", "3", "2"]], "lag")
+    require("successful" in tool(command, *of_group, "--delete"), "not deleted")
+    require(name not in tool(command, *CONNECT, "--list"), "still there")
+
+
+def elections_and_transactions():
+    """Where leaders are where they should be, and nobody has transactions."""
+    same(tool("org.apache.kafka.tools.LeaderElectionCommand", *CONNECT, "--election-type", "preferred",
+              "--all-topic-partitions"), "", "elections")
+    said = tool("org.apache.kafka.tools.TransactionsCommand", *CONNECT, "list")
+    same(said.split(), ["TransactionalId", "Coordinator", "ProducerId", "TransactionState"], "transactions")
+
+
 def cluster():
     require("ApiVersions(18)" in tool("kafka.admin.BrokerApiVersionsCommand", *CONNECT), "no API versions")
     require("Cluster ID: " in tool("org.apache.kafka.tools.ClusterTool", "cluster-id", *CONNECT), "no cluster id")
@@ -116,4 +139,5 @@ def cluster():
 
 
 if __name__ == "__main__":
-    run([topics, configs, quotas, console_and_offsets, delete_records, performance_and_log_dirs, verifiable, cluster])
+    run([topics, configs, quotas, console_and_offsets, delete_records, performance_and_log_dirs, verifiable,
+         consumer_groups, elections_and_transactions, cluster])
