@@ -16,6 +16,7 @@ import bad_input
 import bad_start
 import clusters
 import compaction
+import exporter
 import failover
 import group_clients
 import groups
@@ -205,6 +206,7 @@ SUITES = [  # those that take longest first
     java_program("java-newest", packages.java_newest),
     Suite("segments", segments.run),
     Suite("compaction", compaction.run),
+    Suite("exporter", exporter.run),
     python_program("confluent_client"),
     python_program("kafka_python"),
     python_program("aiokafka_client"),

@@ -84,6 +84,12 @@ def fill_python(place):
          "--target", "lib", "-r", "requirements.txt"], place)
 
 
+def fill_exporter(place):
+    """Some of it has no wheels."""
+    run([sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--target", "lib", "-r",
+         "exporter.txt"], place)
+
+
 def fill_node(place):
     need("npm")
     run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"], place)
@@ -119,3 +125,4 @@ java = Kept("java", ["kafka-3.9.xml", "JavaClient.java"], fill_java)
 java_newest = Kept("java-newest", ["kafka-clients-4.xml", "JavaClient.java"], fill_java)
 go = Kept("go", ["go.mod", "go.sum", "group_member.go"], fill_go)
 rust = Kept("rust", ["Cargo.toml", "Cargo.lock", "group_member.rs"], fill_rust)
+exporter = Kept("exporter", ["exporter.txt"], fill_exporter)
