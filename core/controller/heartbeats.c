@@ -125,8 +125,8 @@ uint64_t heartbeats_deadline_ns(const struct controller *controller)
 {
     const struct pulse *pulse = &controller->pulse;
     const struct image_broker *broker;
-    const bool beats = own_broker(controller, &broker) && controller->led_term == 0 && pulse->leader_id >= 0 &&
-                       pulse->leader_id != controller->config.node_id;
+    const bool beats = controller->led_term == 0 && pulse->leader_id >= 0 &&
+                       pulse->leader_id != controller->config.node_id && own_broker(controller, &broker);
 
     if (pulse->mail_sent < pulse->mail_count) return controller->mono_ns;
     const uint64_t sessions_ns = sessions_deadline_ns(&controller->sessions);

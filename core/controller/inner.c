@@ -262,7 +262,7 @@ bool controller_next_isr_answer(struct controller *controller, struct isr_answer
 
 static void keep_wishing_isrs(struct controller *controller)
 {
-    if (!controller->registered) return;
+    if (!controller->registered || !isr_wishes_have_some(controller->isr_wishes)) return;
     isr_wishes_ask(controller->isr_wishes, epoch_of(controller->image, controller->config.node_id),
                    &controller->wishes);
 }

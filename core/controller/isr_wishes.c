@@ -55,14 +55,18 @@ bool isr_wishes_add(struct isr_wishes *isr_wishes, const struct isr_wish *wish)
     return true;
 }
 
+bool isr_wishes_have_some(const struct isr_wishes *isr_wishes)
+{
+    return isr_wishes->filling != ISR_BATCHES_MAX && isr_wishes->batches[isr_wishes->filling].count > 0;
+}
+
 void isr_wishes_ask(struct isr_wishes *isr_wishes, int64_t broker_epoch, struct wishes *wishes)
 {
     uint8_t body[ISR_WISH_SIZE];
     struct writer out = writer_of(body, sizeof body);
-    if (isr_wishes->filling == ISR_BATCHES_MAX || !wishes_have_room(wishes, WISH_ISR)) return;
-    struct isr_batch *batch = &isr_wishes->batches[isr_wishes->filling];
 
-    if (batch->count == 0) return;
+    if (!isr_wishes_have_some(isr_wishes) || !wishes_have_room(wishes, WISH_ISR)) return;
+    struct isr_batch *batch = &isr_wishes->batches[isr_wishes->filling];
     const struct wish_isr_record record = { .broker_epoch = broker_epoch,
                                             .partitions = batch->partitions,
                                             .partitions_count = batch->count };
@@ -150,13 +154,10 @@ bool isr_wishes_next_answer(struct isr_wishes *isr_wishes, const struct image *i
 
 bool isr_wishes_are_due(const struct isr_wishes *isr_wishes, const struct wishes *wishes)
 {
-    const uint32_t filling = isr_wishes->filling;
-
     for (uint32_t number = 0; number < ISR_BATCHES_MAX; number++) {
         if (isr_wishes->batches[number].done) return true;
     }
-    if (filling == ISR_BATCHES_MAX || isr_wishes->batches[filling].count == 0) return false;
-    return wishes_have_room(wishes, WISH_ISR);
+    return isr_wishes_have_some(isr_wishes) && wishes_have_room(wishes, WISH_ISR);
 }
 
 void isr_wishes_check(const struct isr_wishes *isr_wishes)

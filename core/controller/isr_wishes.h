@@ -49,6 +49,9 @@ void isr_wishes_init(struct isr_wishes *isr_wishes, uint32_t size_max);
 bool isr_wishes_have_room(const struct isr_wishes *isr_wishes);
 bool isr_wishes_add(struct isr_wishes *isr_wishes, const struct isr_wish *wish);
 
+/* Whether something has gathered. */
+bool isr_wishes_have_some(const struct isr_wishes *isr_wishes);
+
 /* Opens a wish for what has gathered, if there is room. The node is registered under this epoch. */
 void isr_wishes_ask(struct isr_wishes *isr_wishes, int64_t broker_epoch, struct wishes *wishes);
 

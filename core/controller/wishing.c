@@ -85,11 +85,11 @@ void wishing_on_entry(struct controller *controller, bool whole)
 
 void wishing_look_at_window(struct controller *controller)
 {
-    const uint32_t broker = image_broker_by_id(controller->image, controller->config.node_id);
     const uint64_t applied_index = controller_applied_index(controller);
 
     if (controller->window_index == applied_index || controller->own_wish.sequence != 0) return;
     controller->window_index = applied_index;
+    const uint32_t broker = image_broker_by_id(controller->image, controller->config.node_id);
     if (!controller->registered || broker == SLOT_NONE) return;
     wishes_on_window(&controller->wishes, &image_broker(controller->image, broker)->wishes);
 }
