@@ -13,13 +13,13 @@
     X(broker_appends_again, "a request that waited for memory appends its first partitions again", DIES) \
     X(broker_awaits_first_offset, "a batch is acknowledged when its first record is durable", DIES) \
     X(broker_awaits_other_epochs, "who waited for room is acknowledged by what another leader wrote there", OPEN) \
-    X(broker_deposed_waits_on, "who leads no more acknowledges by what its successor commits", OPEN) \
+    X(broker_deposed_waits_on, "who leads no more acknowledges by what its successor commits", DIES_IN_LITE) \
     X(broker_duplicate_is_not_awaited, "a duplicate is acknowledged at once, durable or not", DIES) \
     X(broker_fetch_above_high_watermark, "consumers are given what is not committed", DIES) \
     X(broker_first_batch_cut, "a first batch larger than the limit is not given (KIP-74)", DIES) \
     X(broker_follower_denies, "a follower says of what it lacks that nobody has it (KIP-392)", OPEN) \
-    X(broker_forgets_min_isr, "acks=all is taken with fewer than min.insync.replicas in sync", OPEN) \
-    X(broker_guesses_the_end, "a new leader tells an end before it knows it (KIP-207)", OPEN) \
+    X(broker_forgets_min_isr, "acks=all is taken with fewer than min.insync.replicas in sync", DIES_IN_LITE) \
+    X(broker_guesses_the_end, "a new leader tells an end before it knows it (KIP-207)", DIES_IN_LITE) \
     X(broker_lists_uncommitted, "ListOffsets names the log end offset as latest", DIES) \
     X(broker_quotas_are_only_told, "who has sent too much is listened to all the same (KIP-219)", DIES_IN_TEST) \
     X(broker_send_before_ready, "answers leave before what they promise is true", DIES) \
@@ -42,10 +42,11 @@
     X(copies_forget_who_moved_in, "a broker that fails is not missed where it got a replica by a move", DIES_IN_LITE) \
     X(copy_is_larger_than_a_round, "a run of copied batches waits for a round that could hold it", OPEN) \
     X(copy_is_not_checked, "a follower takes batches whose checksum is wrong", OPEN) \
-    X(deletion_is_told_to_nobody, "DeleteRecords is answered before other replicas know of it", OPEN) \
+    X(deletion_is_told_to_nobody, "DeleteRecords is answered before other replicas know of it", DIES_IN_LITE) \
     X(directories_not_synced, "names of new segments are not synced (KAFKA-3968)", DIES) \
     X(duplicate_has_new_offset, "a duplicate is answered with an offset that is not its own", DIES) \
-    X(epoch_start_not_written, "a new leader writes down no epoch start before its first append (KAFKA-7415)", OPEN) \
+    X(epoch_start_not_written, "a new leader writes down no epoch start before its first append " \
+      "(KAFKA-7415)", DIES_IN_LITE) \
     X(epochs_keep_the_one_at_the_cut, "an epoch that begins where a log was cut is still known", DIES_IN_LITE) \
     X(evenness_waits_for_the_search, "a rebalance leaves leaders to the next search, and never ends", DIES_IN_TEST) \
     X(files_cut_before_it_is_durable, "files of a truncated log are cut before the truncation is durable", OPEN) \
@@ -53,11 +54,12 @@
     X(follower_acks_before_durable, "a follower acknowledges what its disk has not got yet", DIES) \
     X(follower_forgets_last_epoch, "the epoch of a follower's last record is not compared (KAFKA-15510)", OPEN) \
     X(follower_is_ahead_of_its_metadata, "a replica that was dropped and given back counts by its first life", OPEN) \
-    X(follower_joins_before_epoch_start, "one joins the ISR without the start of the epoch (KAFKA-7128)", OPEN) \
-    X(follower_obeys_old_leaders, "a follower takes records of a leader that was deposed", OPEN) \
-    X(follower_raises_watermark_first, "data that is refused says what is committed (KAFKA-14704)", OPEN) \
+    X(follower_joins_before_epoch_start, "one joins the ISR without the start of the epoch " \
+      "(KAFKA-7128)", DIES_IN_LITE) \
+    X(follower_obeys_old_leaders, "a follower takes records of a leader that was deposed", DIES_IN_LITE) \
+    X(follower_raises_watermark_first, "data that is refused says what is committed (KAFKA-14704)", DIES_IN_LITE) \
     X(follower_truncates_to_own_high_watermark, "a follower truncates to its high watermark " \
-      "(KAFKA-1211)", DIES_IN_CLUSTER) \
+      "(KAFKA-1211)", DIES_IN_LITE) \
     X(former_registration_counts, "a node goes on by the registration of its former life", DIES_IN_LITE) \
     X(full_follower_stays_out, "a follower whose disk was full once is taken for full for ever", DIES_IN_LITE) \
     X(followers_go_by_their_own_clocks, "a follower deletes what is too old by its own clock, and so everywhere", \
@@ -90,10 +92,11 @@
     X(journal_trusts_frames, "a frame's checksum is not looked at on opening (KAFKA-14104)", DIES) \
     X(journal_trusts_page_cache, "what is read on opening is taken for durable", DIES) \
     X(last_one_forgets_nobody, "a broker that has left stays known when only one node is left", OPEN) \
-    X(leader_answers_end_for_unknown_epoch, "an epoch that a leader lacks is taken for a match (KIP-279)", OPEN) \
+    X(leader_answers_end_for_unknown_epoch, "an epoch that a leader lacks is taken for a match " \
+      "(KIP-279)", DIES_IN_LITE) \
     X(leader_counts_its_memory, "a leader counts what it has in memory as if its disk had it", DIES_IN_LITE) \
     X(leader_counts_what_is_sent, "what was sent to a follower is taken for what it holds", DIES) \
-    X(leader_forgets_what_was_deleted, "a new leader shows again what its followers have deleted", OPEN) \
+    X(leader_forgets_what_was_deleted, "a new leader shows again what its followers have deleted", DIES_IN_LITE) \
     X(leader_resets_who_was_long_gone, "a follower of an epoch that is remembered no more can use nothing", OPEN) \
     X(leader_resets_whoever_is_empty, "a follower whose records are all deleted goes back to what was", OPEN) \
     X(list_offsets_by_anybody, "a replica that does not lead says where the log ends (KAFKA-8313)", DIES_IN_LITE) \
@@ -103,10 +106,10 @@
       "replica, so nobody led meanwhile, and both lives tell one story", LIVES) \
     X(meta_snapshot_name_not_synced, "a snapshot's name is not synced", DIES) \
     X(meta_snapshot_not_synced, "a snapshot is renamed without a sync", DIES) \
-    X(new_session_keeps_old_ack, "what a replica held before its stream began anew still counts", OPEN) \
+    X(new_session_keeps_old_ack, "what a replica held before its stream began anew still counts", DIES_IN_LITE) \
     X(partition_directory_has_no_name, "the name of a new partition's directory is not synced", DIES_IN_LITE) \
     X(peer_link_stays_with_old_process, "a link of a process that is gone keeps out one of the next process", OPEN) \
-    X(observers_count, "what an observer holds counts as if a replica in sync held it", OPEN) \
+    X(observers_count, "what an observer holds counts as if a replica in sync held it", DIES_IN_LITE) \
     X(old_promises_count, "acks of a relaxed topic still count when it is relaxed no more", OPEN) \
     X(peer_nameless_links_stay, "nodes of two clusters stay linked if neither had one when they met", OPEN) \
     X(peer_newest_link_stays, "two calls that cross end each other", OPEN) \
@@ -139,15 +142,18 @@
     X(terms_outlive_the_settings, "what a topic wants of its records is looked up once and kept", DIES_IN_LITE) \
     X(time_lookup_finds_what_is_deleted, "a lookup by time finds records below the log's start", DIES_IN_LITE) \
     X(timeout_is_success, "a produce request that took too long is answered as if all went well", DIES_IN_LITE) \
-    X(truncated_segment_stays_synced, "what was cut off a segment still counts as synced (redpanda 9711)", OPEN) \
+    X(stop_asks_while_it_cuts, "a node that stops asks for time while a truncation waits for the disk", OPEN) \
+    X(stop_asks_while_it_cuts, "a node that stops asks for time while a truncation waits for the disk", OPEN) \
+    X(truncated_segment_stays_synced, "what was cut off a segment still counts as synced (redpanda " \
+      "9711)", DIES_IN_LITE) \
     X(truncation_keeps_producers, "a retry of what was truncated is taken for a duplicate", DIES_IN_LITE) \
     X(voters_are_told_at_once, "AddRaftVoter is answered before the list is committed (KIP-853)", OPEN) \
-    X(watermark_counts_committed_isr, "the high watermark forgets whom it asked to add (KIP-497)", OPEN) \
+    X(watermark_counts_committed_isr, "the high watermark forgets whom it asked to add (KIP-497)", DIES_IN_LITE) \
     X(watermark_rises_below_min_isr, "the high watermark rises below min.insync.replicas " \
-      "(KAFKA-15583)", DIES_IN_CLUSTER) \
+      "(KAFKA-15583)", DIES_IN_LITE) \
     X(watermark_takes_old_acks, "acks of an older epoch or session count (KIP-320)", OPEN) \
     X(who_has_left_stays, "a node that is on no member list any more is told that it stays", DIES_IN_TEST) \
-    X(who_goes_may_join, "the mark waits for one that is fenced or about to go (KAFKA-15021)", OPEN) \
+    X(who_goes_may_join, "the mark waits for one that is fenced or about to go (KAFKA-15021)", DIES_IN_LITE) \
     X(wish_names_newest_epochs, "a wish names another process than was judged (KAFKA-15221)", OPEN) \
     X(wish_applied_twice, "a change that was proposed twice is made twice", OPEN) \
     X(wish_heeds_old_answers, "a refusal of an earlier asking counts, while a later one is granted", OPEN) \
@@ -163,32 +169,34 @@
     X(M68, "what an installed snapshot replaces goes before it is durable (RedisLabs d23f390)", OPEN) \
     X(controller_forgets_its_cluster, "a node that starts forgets which cluster it is of", OPEN) \
     X(isr_guards_refuse_in_silence, "an ISR change that comes to nothing is not answered", OPEN) \
-    X(isr_takes_stale_broker_epoch, "the ISR takes one that has started anew meanwhile (KIP-903)", OPEN) \
+    X(isr_takes_stale_broker_epoch, "the ISR takes one that has started anew meanwhile (KIP-903)", DIES_IN_LITE) \
     X(learning_skips_batches, "what producers did in a truncated log is not learned from all of it", OPEN) \
     X(meta_changes_ignore_epochs, "a change of a partition counts, whatever it was decided on", OPEN) \
     X(meta_crashed_remember, "who crashed without a sync is taken for having all (relaxed topics)", DIES_IN_TEST) \
-    X(meta_elects_anybody, "who is not in sync is elected", DIES_IN_CLUSTER) \
-    X(meta_elr_outlives_min_isr, "the ELR outlives the commits that it lacks (KIP-966)", OPEN) \
-    X(meta_fenced_stay_in_isr, "who is fenced stays in the ISR", OPEN) \
+    X(meta_elects_anybody, "who is not in sync is elected", DIES_IN_LITE) \
+    X(meta_elr_outlives_min_isr, "the ELR outlives the commits that it lacks (KIP-966)", DIES_IN_LITE) \
+    X(meta_fenced_stay_in_isr, "who is fenced stays in the ISR", DIES_IN_LITE) \
     X(meta_forgets_votes, "a vote is not written down", OPEN) \
     X(meta_forgets_what_observers_have, "a partition begins empty, though an observer has its records", DIES_IN_TEST) \
     X(meta_forgets_what_it_owes, "a node that starts does not wait for what it had decided", OPEN) \
-    X(meta_min_isr_change_settles_nothing, "a change of min.insync.replicas does not reach partitions", OPEN) \
-    X(meta_moves_end_early, "a move ends before its target is in sync", OPEN) \
+    X(meta_min_isr_change_settles_nothing, "a change of min.insync.replicas does not reach partitions", DIES_IN_LITE) \
+    X(meta_moves_end_early, "a move ends before its target is in sync", DIES_IN_LITE) \
     X(meta_observers_become_replicas, "who is to observe becomes a replica that counts", DIES_IN_TEST) \
     X(meta_other_disk_leads, "the last leader leads again, with another disk", OPEN) \
     X(meta_recovers_under_its_old_name, "who goes on alone keeps its member id", OPEN) \
     X(meta_restarted_stay_in_isr, "who starts anew stays in the ISR", OPEN) \
-    X(meta_same_epoch_without_a_replica, "a replica goes, and the leader epoch stays (KAFKA-16105)", OPEN) \
-    X(meta_sets_stay_when_replicas_move, "sets are not moved with the replicas they are of (KAFKA-9672)", OPEN) \
-    X(meta_unclean_stay_eligible, "who lost what it promised may be elected (KIP-966)", OPEN) \
+    X(meta_same_epoch_without_a_replica, "a replica goes, and the leader epoch stays (KAFKA-16105)", DIES_IN_LITE) \
+    X(meta_sets_stay_when_replicas_move, "sets are not moved with the replicas they are of " \
+      "(KAFKA-9672)", DIES_IN_LITE) \
+    X(meta_unclean_stay_eligible, "who lost what it promised may be elected (KIP-966)", DIES_IN_LITE) \
     X(meta_waits_for_the_lost, "a partition waits for nodes that are registered no more", OPEN) \
-    X(meta_who_goes_stays_in_isr, "who shuts down stays in the ISR", OPEN) \
+    X(meta_who_goes_stays_in_isr, "who shuts down stays in the ISR", DIES_IN_LITE) \
     X(moves_drop_the_last_copy, "a move is begun that leaves nobody who has the records", OPEN) \
     X(node_outlives_its_cluster, "a node whose cluster was recovered without it goes on", DIES_IN_DISASTER) \
     X(recovery_is_told_from_its_beginning, "who joins after a disaster is told what was before it, and takes " \
       "itself for a node of that cluster", DIES_IN_DISASTER) \
-    X(registration_believes_any_disk, "a node that comes back with another disk is taken for what it was", OPEN) \
+    X(registration_believes_any_disk, "a node that comes back with another disk is taken for what it " \
+      "was", DIES_IN_LITE) \
     X(snapshot_trusts_bytes, "a snapshot's checksum is not looked at", OPEN) \
     X(upkeep_decides_twice, "upkeep decides on an image that lacks what it decided before", OPEN) \
     X(who_leaves_takes_what_is_under_way, "a broker goes while a topic is being created on it", DIES_IN_TEST) \

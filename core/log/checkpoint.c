@@ -239,6 +239,14 @@ static bool is_due(const struct logs *logs)
     return usage.used_size > usage.size_max / 2;
 }
 
+bool checkpoint_may_begin(const struct logs *logs)
+{
+    const struct checkpoint *checkpoint = &logs->checkpoint;
+
+    if (!checkpoint->wanted || checkpoint->state != CHECKPOINT_IDLE) return false;
+    return truncations_allow_checkpoint(logs, is_urgent(logs)) || MUTANT(stop_asks_while_it_cuts);
+}
+
 static void begin(struct logs *logs)
 {
     struct checkpoint *checkpoint = &logs->checkpoint;

@@ -454,8 +454,7 @@ void logs_commit(struct logs *logs, uint64_t mono_ns, int64_t wall_ms, struct ef
     }
     stop_work(logs);
     /* Behind one that is under way, another one begins when that one is done. */
-    const bool may_begin = logs->checkpoint.wanted && logs->checkpoint.state == CHECKPOINT_IDLE;
-    if (logs->state == LOGS_STOPPING && may_begin) logs->due = true;
+    if (logs->state == LOGS_STOPPING && checkpoint_may_begin(logs)) logs->due = true;
 }
 
 uint64_t logs_deadline_ns(const struct logs *logs)
