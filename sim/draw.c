@@ -189,7 +189,11 @@ static void match_role(struct fault *fault)
 {
     if (fault->machines.role < ROLE_HEAD) return;
     if (fault->aim == AIM_APPEND || fault->aim == AIM_OFFICE) fault->machines.role = ROLE_HEAD;
-    if (fault->aim == AIM_JOINING || fault->aim == AIM_BEHIND) fault->machines.role = ROLE_LAGGARD;
+    if (fault->aim == AIM_BEHIND) fault->machines.role = ROLE_LAGGARD;
+    if (fault->aim != AIM_JOINING) return;
+    const bool in_the_way = fault->kind == FAULT_PARTITION || fault->kind == FAULT_CLOG || fault->kind == FAULT_SLOW ||
+                            fault->kind == FAULT_STALL;
+    fault->machines.role = in_the_way ? ROLE_HEAD : ROLE_LAGGARD;
 }
 
 static void draw_details(struct fault *fault, struct prng *prng, const struct fault_rates *rates, uint32_t machines)
@@ -208,13 +212,17 @@ static void draw_aftershock(struct schedule *schedule, const struct fault *first
                             const struct fault_rates *rates, uint32_t machines)
 {
     static const enum fault_kind kinds[] = { FAULT_POWER_LOSS, FAULT_KILL,  FAULT_PAUSE, FAULT_PARTITION,
-                                             FAULT_RESET,      FAULT_STALL, FAULT_WIPE };
+                                             FAULT_RESET,      FAULT_STALL, FAULT_WIPE,  FAULT_KILL };
     struct fault fault = { .kind = kinds[prng_below(prng, COUNT_OF(kinds))] };
-    const bool follows = prng_chance(prng, rates->aftershocks, 100);
+    const bool follows = prng_chance(prng, rates->aftershocks, 100), alike = prng_chance(prng, 2, 3);
     const uint64_t most_us = 1 + (1000u << prng_below(prng, 8));
 
     fault.time_us = first->time_us + 1 + prng_below(prng, most_us);
     draw_details(&fault, prng, rates, machines);
+    if (alike && first->aim >= AIM_APPEND) { /* both wait for the same moment */
+        fault.aim = first->aim;
+        match_role(&fault);
+    }
     if (follows && schedule->count < SCHEDULE_MAX) schedule->list[schedule->count++] = fault;
 }
 

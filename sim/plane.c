@@ -203,7 +203,8 @@ static void forgive(struct judge *judge, struct plane_partition *partition)
     judge_on_lost(judge, &partition->topic_id, partition->index);
 }
 
-/* Of one replica alone nobody promises more: it may be the last one in sync at any time. */
+/* Where it was the last one that had to have all, nothing is owed any more; it may turn out later that it was, by an
+ * entry that was under way. */
 static void lose_replica(struct judge *judge, struct plane_partition *partition, uint32_t number)
 {
     const struct image_partition *newest = &partition->newest;
@@ -221,7 +222,7 @@ static void lose_replica(struct judge *judge, struct plane_partition *partition,
                                            .asked_epoch = partition->replicas[j].asked_epoch,
                                            .lost = must_have_all(partition, number) };
     }
-    if (place != 0 && (newest->min_isr <= 1 || others == 0)) forgive(judge, partition);
+    if (place != 0 && others == 0) forgive(judge, partition);
 }
 
 /* Somebody may be counted on whose disk is gone, as long as nobody has missed him: of a new partition, or since the

@@ -149,15 +149,25 @@ uint32_t plane_in_role(const struct plane *plane, enum machine_role role, uint64
     return PLANE_NOBODY;
 }
 
-/* A leader means to have it in sync, and it is not yet. */
+static bool must_be_added(const struct plane_partition *partition, const struct plane_replica *replica)
+{
+    const replica_set place = image_partition_place(&partition->newest, (int32_t)replica->machine + 1);
+    return place != 0 && (partition->newest.isr & place) == 0 && (replica->joins || replica->wished);
+}
+
+/* A leader means to have it in sync, and it is not yet; or it is that leader. */
 static bool is_joining(const struct plane *plane, uint32_t machine)
 {
     for (uint32_t i = 0; i < plane->partition_count; i++) {
         const struct plane_partition *partition = plane->partitions[i];
         const replica_set place = image_partition_place(&partition->newest, (int32_t)machine + 1);
-        if (partition->gone || place == 0 || (partition->newest.isr & place) != 0) continue;
-        const struct plane_replica *replica = plane_replica_on(partition, machine);
-        if (replica != NULL && (replica->joins || replica->wished)) return true;
+        const bool leads = partition->newest.leader == (int32_t)machine + 1;
+        if (partition->gone || place == 0 || (!leads && (partition->newest.isr & place) != 0)) continue;
+        for (uint32_t j = 0; j < partition->replica_count; j++) {
+            const struct plane_replica *replica = &partition->replicas[j];
+            if (!leads && replica->machine != machine) continue;
+            if (must_be_added(partition, replica)) return true;
+        }
     }
     return false;
 }
