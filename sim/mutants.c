@@ -143,7 +143,6 @@
     X(time_lookup_finds_what_is_deleted, "a lookup by time finds records below the log's start", DIES_IN_LITE) \
     X(timeout_is_success, "a produce request that took too long is answered as if all went well", DIES_IN_LITE) \
     X(stop_asks_while_it_cuts, "a node that stops asks for time while a truncation waits for the disk", OPEN) \
-    X(stop_asks_while_it_cuts, "a node that stops asks for time while a truncation waits for the disk", OPEN) \
     X(truncated_segment_stays_synced, "what was cut off a segment still counts as synced (redpanda " \
       "9711)", DIES_IN_LITE) \
     X(truncation_keeps_producers, "a retry of what was truncated is taken for a duplicate", DIES_IN_LITE) \
