@@ -113,8 +113,8 @@ uint32_t checkpoint_record_read(struct bytes bytes, bool first, struct checkpoin
 
 /* ---- making one ---- */
 
-/* Whether one that is wanted waits for nothing. A truncation that is being said is waited for: the disk's answer to that
- * comes by itself. */
+/* Whether one that is wanted waits for nothing. A truncation that is being said is waited for: the disk's answer to
+ * that comes by itself. */
 bool checkpoint_may_begin(const struct logs *logs);
 
 /* Begins one when it is time, and goes on with it. */
