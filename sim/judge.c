@@ -142,7 +142,7 @@ static bool see_epoch(struct judged_partition *partition, int32_t epoch, int64_t
     if (epoch <= partition->offsets_epoch) return epoch >= 0 && epoch == partition->offsets_epoch;
     partition->offsets_epoch = epoch;
     partition->high_watermark_seen = 0;
-    if (log_start_offset >= 0) partition->log_start_seen = log_start_offset;
+    partition->log_start_seen = MAX(log_start_offset, 0); /* or not told yet: an earlier leader's counts no more */
     return true;
 }
 

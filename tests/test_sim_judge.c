@@ -231,6 +231,29 @@ static void same_leader_knows_less(void)
     judge_on_offsets(&judge, partition, &floor, 4, 0, 7);
 }
 
+/* The end of what is committed comes with answers that say nothing of the start. */
+static void start_of(int32_t epoch, int64_t start)
+{
+    partition->start_asked = 5;
+    judge_on_leader(&judge, partition, 4, 1, 3);
+    const struct floor nothing = judge_floor(partition);
+    judge_on_offsets(&judge, partition, &nothing, 4, 5, 9);
+    const struct floor before = judge_floor(partition);
+    judge_on_offsets(&judge, partition, &before, epoch, -1, 9);
+    const struct floor floor = judge_floor(partition);
+    judge_on_offsets(&judge, partition, &floor, epoch, start, 9);
+}
+
+static void new_leader_has_what_was_retained(void)
+{
+    start_of(5, 0);
+}
+
+static void same_leader_has_it_again(void)
+{
+    start_of(4, 0);
+}
+
 static void gap(void)
 {
     judge.consecutive[3] = true;
@@ -308,6 +331,8 @@ static const struct rule_row {
     { "acks=1: what a consumer was given stays", weak_and_seen_by_a_consumer, RULE_O1 },
     { "a new leader may have a lower high watermark", new_leader_knows_less, RULE_NONE },
     { "the same leader may not", same_leader_knows_less, RULE_O3 },
+    { "a new leader may begin lower", new_leader_has_what_was_retained, RULE_NONE },
+    { "the same leader may not", same_leader_has_it_again, RULE_O3 },
     { "a consumer is given later records than it asked for", skipped, RULE_O11 },
     { "an acknowledged topic is not there", topic_vanishes, RULE_O6 },
     { "it was asked for before it was there", topic_asked_for_too_early, RULE_NONE },
