@@ -575,7 +575,10 @@ void plane_on_disaster(struct plane *plane, struct judge *judge, uint32_t surviv
             struct plane_replica *replica = &partition->replicas[j];
             if (replica->machine == survivor) continue;
             *replica = (struct plane_replica){
-                .machine = replica->machine, .leader_epoch = -1, .emptied_epoch = -1, .lost = true
+                .machine = replica->machine,
+                .leader_epoch = -1,
+                .emptied_epoch = partition->newest.leader_epoch, /* who leads yet may know of what they had */
+                .lost = true
             };
         }
         partition->struck = true;

@@ -48,6 +48,15 @@ static void begin(const struct logs *logs, const struct log *log, int32_t leader
     search->high = oldest->start_offset;
 }
 
+/* Where no record of such an epoch is left, nothing here could tell what somebody else's last one is. */
+static struct epoch_bound what_is_left(const struct log *log, struct epoch_bound bound)
+{
+    const int64_t start_offset = log->log_start_offset;
+    const bool is_left = bound.end_offset > start_offset || start_offset == 0;
+    if (!bound.known || is_left || MUTANT(leader_trusts_what_is_gone)) return bound;
+    return (struct epoch_bound){ false, -1, log->log_start_offset };
+}
+
 enum read_verdict logs_find_epoch(struct logs *logs, uint32_t number, int32_t leader_epoch, uint64_t waiter,
                                   struct epoch_search *search, struct epoch_bound *bound, struct effects *effects)
 {
@@ -56,7 +65,9 @@ enum read_verdict logs_find_epoch(struct logs *logs, uint32_t number, int32_t le
 
     CHECK(waiter != 0);
     *bound = log_epoch_bound(logs, number, leader_epoch);
-    if (bound->known || log->epochs.count == 0 || leader_epoch < 0) return READ_OK;
+    const bool known = bound->known || log->epochs.count == 0 || leader_epoch < 0;
+    *bound = what_is_left(log, *bound);
+    if (known) return READ_OK;
     begin(logs, log, leader_epoch, search);
     /* Deleted meanwhile, it may have had any epoch up to the asked one. */
     search->low = MAX(search->low, log->log_start_offset);
@@ -71,6 +82,6 @@ enum read_verdict logs_find_epoch(struct logs *logs, uint32_t number, int32_t le
             search->epoch = found.epoch;
         }
     }
-    *bound = (struct epoch_bound){ true, search->epoch, search->low };
+    *bound = what_is_left(log, (struct epoch_bound){ true, search->epoch, search->low });
     return READ_OK;
 }

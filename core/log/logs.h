@@ -262,8 +262,9 @@ struct epoch_bound {
 };
 struct epoch_bound log_epoch_bound(const struct logs *logs, uint32_t log, int32_t leader_epoch);
 
-/* The same for a log of any number of epochs: those that are not remembered are found in its batches. READ_OK: the
- * bound says all that there is to know. Else as with logs_read: ask again, with the same search, zeroed at first. */
+/* The same for a log of any number of epochs: those that are not remembered are found in its batches; and for a leader,
+ * who cannot tell what a log ends with of whose epoch it has no record left: then it is not `known`. READ_OK: the bound
+ * says all that there is to know. Else as with logs_read: ask again, with the same search, zeroed at first. */
 struct epoch_search {
     bool begun;
     int32_t asked_epoch;

@@ -43,11 +43,18 @@ uint32_t times_next_segment(const struct logs *logs, const struct log *log, uint
     return SEGMENT_NONE;
 }
 
+/* What was deleted before it was written is not even there. */
+static int64_t first_in_memory(const struct log *log)
+{
+    if (MUTANT(time_lookup_begins_with_what_is_deleted)) return log->written_offset;
+    return MAX(log->written_offset, log->log_start_offset);
+}
+
 enum times_verdict times_in_memory(struct logs *logs, const struct log *log, int64_t timestamp,
                                    struct time_answer *answer)
 {
     if (timestamp > log->tail_timestamp) return TIMES_NOT_FOUND;
-    for (uint32_t at = log_entry_find(logs, log, log->written_offset); at != ENTRY_NONE;) {
+    for (uint32_t at = log_entry_find(logs, log, first_in_memory(log)); at != ENTRY_NONE;) {
         const struct entry *entry = entry_at(&logs->entries, at);
         if (entry_last_offset(entry) >= log->high_watermark) break;
         at = entry->next;
@@ -71,7 +78,7 @@ static int64_t largest_timestamp(const struct logs *logs, const struct log *log)
         if (logs->segments[number].base_offset < log->hidden_offset) continue;
         largest = MAX(largest, mark->largest_timestamp);
     }
-    for (uint32_t at = log_entry_find(logs, log, log->written_offset); at != ENTRY_NONE;) {
+    for (uint32_t at = log_entry_find(logs, log, first_in_memory(log)); at != ENTRY_NONE;) {
         const struct entry *entry = entry_at(&logs->entries, at);
         if (entry_last_offset(entry) >= log->high_watermark) break;
         largest = MAX(largest, entry->max_timestamp);
