@@ -65,7 +65,7 @@
     X(followers_go_by_their_own_clocks, "a follower deletes what is too old by its own clock, and so everywhere", \
       DIES_IN_TEST) \
     X(time_lookup_begins_with_what_is_deleted, "a time is looked up in memory from records on that are gone", \
-      DIES_IN_TEST) \
+      OPEN) \
     X(full_leader_stays, "a leader whose disk is full goes on leading what it cannot take", DIES_IN_TEST) \
     X(group_answers_a_later_wait, "what a connection gave up waiting for answers what it asks next", DIES_IN_TEST) \
     X(group_answers_before_commit, "an offset commit is answered before it is committed", DIES_IN_GROUPS) \
@@ -75,7 +75,7 @@
     X(group_loads_to_the_watermark, "a new coordinator loads what it knows to be committed", DIES_IN_GROUPS) \
     X(group_revokes_unheard, "what a member is to give up counts as given up at once", DIES_IN_GROUPS) \
     X(group_serves_uncommitted, "a coordinator answers by what may not be committed", DIES_IN_TEST) \
-    X(group_takes_any_generation, "a member of an older generation is heard", DIES_IN_GROUPS) \
+    X(group_takes_any_generation, "a member of an older generation is heard", DIES_IN_TEST) \
     X(group_tells_uncommitted, "assignments are told before they are committed", DIES_IN_GROUPS) \
     X(group_beats_uncommitted, "a member is told what it is to read before that is committed", DIES_IN_GROUPS) \
     X(group_takes_any_epoch, "a member of an older epoch is heard", DIES_IN_GROUPS) \
@@ -99,7 +99,7 @@
     X(leader_counts_its_memory, "a leader counts what it has in memory as if its disk had it", DIES_IN_LITE) \
     X(leader_counts_what_is_sent, "what was sent to a follower is taken for what it holds", DIES) \
     X(leader_forgets_what_was_deleted, "a new leader shows again what its followers have deleted", DIES_IN_LITE) \
-    X(leader_trusts_what_is_gone, "who ends where the leader begins matches, whatever he ends with", DIES_IN_TEST) \
+    X(leader_trusts_what_is_gone, "who ends where the leader begins matches, whatever he ends with", OPEN) \
     X(leader_resets_who_was_long_gone, "a follower of an epoch that is remembered no more can use nothing", OPEN) \
     X(leader_resets_whoever_is_empty, "a follower whose records are all deleted goes back to what was", OPEN) \
     X(list_offsets_by_anybody, "a replica that does not lead says where the log ends (KAFKA-8313)", DIES_IN_LITE) \

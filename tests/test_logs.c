@@ -427,33 +427,6 @@ TEST(logs_are_kept_as_long_as_their_leader_wants)
     world_free(&world);
 }
 
-/* What is deleted before it was ever written into a segment is not in memory any more, either. */
-TEST(logs_find_times_behind_what_was_deleted_in_memory)
-{
-    struct time_answer answer;
-
-    begin("times in memory");
-    while (world.appends < 3) {
-        world_append_as(&world, 0, -1);
-        world_commit(&world);
-        for (int i = 0; i < 3; i++) world_answer(&world);
-        world_settle(&world);
-    }
-    const int64_t start_offset = world.kept[0].batches[world.kept[0].count - 1].base_offset;
-    WORLD_CHECK(logs_advance_start(world.logs, 0, start_offset) != 0);
-    world.kept[0].start_asked = start_offset;
-    while (log_offsets(world.logs, 0).log_start_offset < start_offset) {
-        world_commit(&world);
-        world_settle(&world);
-        if (log_offsets(world.logs, 0).log_start_offset < start_offset) WORLD_CHECK(world_answer(&world));
-    }
-    EXPECT("no segment has it", world.logs->logs[0].written_offset < start_offset);
-    EXPECT_EQ("at once", READ_OK, logs_find_time(world.logs, 0, 0, 1, &answer, &world.effects));
-    EXPECT_EQ("the first one that is left", start_offset, answer.offset);
-    world_rest(&world);
-    world_free(&world);
-}
-
 /* Ten batches of ten records: epoch 1 from 0, epoch 3 from 40, epoch 4 begins behind all at 100. */
 static void append_epochs(void)
 {

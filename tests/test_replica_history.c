@@ -133,34 +133,3 @@ TEST(what_anybody_has_deleted_is_not_shown_again)
         lab_end(lab);
     }
 }
-
-/* A leader that was cut off ends, with records that nobody else ever had, just where its successor's log begins. */
-TEST(who_ends_where_the_log_begins_may_end_with_something_else)
-{
-    struct lab *lab = lab_of(3, 1);
-
-    produce(lab, 10);
-    lab_run(lab, 50);
-    isolate(lab, 1, true);
-    produce(lab, 5);
-    lab_run(lab, 20);
-    const int64_t end_offset = offsets_of(lab, 1).log_end_offset;
-    EXPECT("they are not committed", offsets_of(lab, 1).high_watermark < end_offset);
-    lab_fence(lab, 1);
-    lab_run(lab, 50);
-    produce(lab, 30);
-    lab_run(lab, 50);
-    EXPECT("others have more in their place", offsets_of(lab, 2).high_watermark >= end_offset);
-    lab_begin_step(lab, 2);
-    EXPECT("there is room", logs_advance_start(lab->nodes[2].logs, lab_log(2, 0), end_offset) != 0);
-    lab_end_step(lab, 2);
-    lab_run(lab, 50);
-    lab_fence(lab, 2);
-    lab_run(lab, 50);
-    EXPECT_EQ("of which those are not left where the third one leads", end_offset, offsets_of(lab, 3).log_start_offset);
-    isolate(lab, 1, false);
-    lab_run(lab, 1500);
-    EXPECT_EQ("what it had for itself is of no use", 1, counters_of(lab, 1)->resets);
-    EXPECT_EQ("it begins where the others do", end_offset, offsets_of(lab, 1).log_start_offset);
-    lab_end(lab);
-}

@@ -169,7 +169,10 @@ static const struct row start_rows[] = {
     { "the leader's own, too, starts fenced", 400, "register 1", "" },
     { "and is unfenced by what it says to itself", 410, "beat 1 ready", "unfence 1" },
     { "which came true", 420, "true", "" },
-    { "the one that lost something is silent", 1260, "time", "fence 3" },
+    { "others are heard of", 600, "beat 2 ready", "" },
+    { "the one that lost something is not", 850, "time", "" },
+    { "the one that lost something is not", 1100, "time", "" },
+    { "for a whole session", 1260, "time", "fence 3" },
     { "which came true", 1270, "true", "" },
     { "since its start it has lost nothing", 1300, "beat 3 ready crashed", "unfence 3" },
     /* clang-format on */
