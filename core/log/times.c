@@ -43,18 +43,11 @@ uint32_t times_next_segment(const struct logs *logs, const struct log *log, uint
     return SEGMENT_NONE;
 }
 
-/* What was deleted before it was written is not even there. */
-static int64_t first_in_memory(const struct log *log)
-{
-    if (MUTANT(time_lookup_begins_with_what_is_deleted)) return log->written_offset;
-    return MAX(log->written_offset, log->log_start_offset);
-}
-
 enum times_verdict times_in_memory(struct logs *logs, const struct log *log, int64_t timestamp,
                                    struct time_answer *answer)
 {
     if (timestamp > log->tail_timestamp) return TIMES_NOT_FOUND;
-    for (uint32_t at = log_entry_find(logs, log, first_in_memory(log)); at != ENTRY_NONE;) {
+    for (uint32_t at = log_entry_find(logs, log, log->written_offset); at != ENTRY_NONE;) {
         const struct entry *entry = entry_at(&logs->entries, at);
         if (entry_last_offset(entry) >= log->high_watermark) break;
         at = entry->next;
@@ -78,7 +71,7 @@ static int64_t largest_timestamp(const struct logs *logs, const struct log *log)
         if (logs->segments[number].base_offset < log->hidden_offset) continue;
         largest = MAX(largest, mark->largest_timestamp);
     }
-    for (uint32_t at = log_entry_find(logs, log, first_in_memory(log)); at != ENTRY_NONE;) {
+    for (uint32_t at = log_entry_find(logs, log, log->written_offset); at != ENTRY_NONE;) {
         const struct entry *entry = entry_at(&logs->entries, at);
         if (entry_last_offset(entry) >= log->high_watermark) break;
         largest = MAX(largest, entry->max_timestamp);
@@ -98,7 +91,10 @@ static enum read_verdict find_time(struct logs *logs, uint32_t number, int64_t t
     if (lookup_take_time(logs, number, timestamp, &found)) {
         if (found.corrupt) return READ_CORRUPT;
         const bool known = found.answer.offset >= log->log_start_offset || MUTANT(time_lookup_finds_what_is_deleted);
-        if (timestamp != LOOKUP_MAX_TIMESTAMP && (known || found.answer.offset < 0)) {
+        /* Somebody may have asked long ago, and not waited for it: what has come since lies in memory. */
+        const bool nowhere = times_next_segment(logs, log, log->first_segment, wanted) == SEGMENT_NONE;
+        const bool is_none = found.answer.offset < 0 && (!nowhere || MUTANT(time_lookup_trusts_an_old_answer));
+        if (timestamp != LOOKUP_MAX_TIMESTAMP && (known || is_none)) {
             *answer = found.answer;
             return READ_OK;
         }
@@ -107,7 +103,7 @@ static enum read_verdict find_time(struct logs *logs, uint32_t number, int64_t t
             *answer = found.answer;
             return READ_OK;
         }
-        if (found.answer.offset < 0 && wanted >= found.searched) {
+        if (timestamp == LOOKUP_MAX_TIMESTAMP && found.answer.offset < 0 && wanted >= found.searched) {
             /* The youngest record of the first segment was deleted, in the batch that the log now begins in. */
             log->hidden_offset = log->log_start_offset;
             wanted = largest_timestamp(logs, log);
