@@ -583,7 +583,7 @@ static void stop(struct logs *logs, struct effects *effects)
     else logs->due = true;
 }
 
-/* What was read and written lately was enough for now. What it is made of is kept open meanwhile. */
+/* It has read and written as much as its pace allows, and waits. What it is made of is kept open meanwhile. */
 static bool is_held(const struct logs *logs)
 {
     const struct compaction *compaction = &logs->compaction;
